@@ -1,0 +1,56 @@
+"""A folder with a file ``a`` and an archive ``b.zllm``, and two ways to run commands in it."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import ARCHIVE, CONTENT, CommandLine, Outcome
+from zipllm.cli.app import run
+
+ROOT = str(Path(__file__).parents[2])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "a").write_bytes(CONTENT)
+    (folder / "b.zllm").write_bytes(ARCHIVE)
+    return folder
+
+
+@pytest.fixture
+def zipllm(folder: Path, tmp_path: Path) -> CommandLine:
+    """The command as a process: exact exit codes and streams."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": ROOT, "LC_ALL": "C.UTF-8"}
+    return CommandLine(folder, environment)
+
+
+@pytest.fixture
+def inside(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Iterator[Callable[..., Outcome]]:
+    """The command in this process: as exact, without starting an interpreter. ``stdin`` is content."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("ZIPLLM_MODEL_PATH", raising=False)
+    saved = os.dup(0)
+
+    def call(*arguments: str | Path, stdin: bytes = b"") -> Outcome:
+        content = tmp_path / "stdin"
+        content.write_bytes(stdin)
+        descriptor = os.open(content, os.O_RDONLY)
+        os.dup2(descriptor, 0)
+        os.close(descriptor)
+        capfdbinary.readouterr()
+        code = run([os.fspath(argument) for argument in arguments])
+        sys.stdout.flush()
+        captured = capfdbinary.readouterr()
+        return Outcome(code, captured.out, captured.err.decode())
+
+    yield call
+    os.dup2(saved, 0)
+    os.close(saved)

@@ -1,0 +1,175 @@
+"""Damage anywhere gives an error or the original, never other bytes, and never a foreign exception."""
+
+import io
+import random
+from dataclasses import replace
+
+import pytest
+
+import zipllm.codec.decoder
+from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decompress
+from zipllm.codec import conventional
+from zipllm.container import (
+    ArchiveHeader,
+    ArchiveWriter,
+    BlockHeader,
+    Coding,
+    CodingParameters,
+    ContentHash,
+    crc32,
+    read_payload,
+    scan,
+)
+from zipllm.errors import CorruptData, UnsupportedData, ZipllmError
+
+CODECS = {
+    Coding.STORED: conventional.stored,
+    Coding.ZSTD: conventional.zstd_strong,
+    Coding.LZMA: conventional.lzma_strong,
+    Coding.BZ2: conventional.bz2_strong,
+}
+
+SMALL = TEXT[:90]
+
+
+def archive_by(coding: Coding) -> bytes:
+    """An archive of SMALL whose only block has this coding."""
+    if coding is Coding.MODEL:
+        return compress(SMALL, lanes=2)
+    return archive_with(coding, CODECS[coding](SMALL)[1])
+
+
+def archive_with(coding: Coding, payload: bytes, raw: bytes = SMALL, lanes: int = 2, **parameters: int) -> bytes:
+    """An archive with one block, its payload as given, everything else right."""
+    sink = io.BytesIO()
+    writer = ArchiveWriter(sink)
+    writer.begin(ArchiveHeader(1 << 20))
+    fields = {"probability_bits": 24, **parameters}
+    coded = CodingParameters(lanes=lanes, **fields) if coding is Coding.MODEL else None
+    if coded is not None:
+        writer.model(byte_engine().model_id)
+    writer.block(BlockHeader(coding, len(raw), len(payload), crc32(raw), coded), payload)
+    content = ContentHash()
+    content.update(raw)
+    writer.end(content.digest())
+    return sink.getvalue()
+
+
+def payload_of(archive: bytes) -> bytes:
+    source = io.BytesIO(archive)
+    (item,) = [item for item in scan(source) if isinstance(item.record, BlockHeader)]
+    return read_payload(source, item)
+
+
+def error_or_original(damaged: bytes, original: bytes) -> bool:
+    """True for an error."""
+    try:
+        decoded = decompress(damaged)
+    except ZipllmError as error:
+        assert str(error)
+        return True
+    assert decoded == original
+    return False
+
+
+@pytest.mark.parametrize("coding", list(Coding))
+def test_truncation_at_every_byte(coding):
+    archive = archive_by(coding)
+    assert decompress(archive) == SMALL
+    for size in range(len(archive)):
+        with pytest.raises(CorruptData):
+            decompress(archive[:size])
+
+
+def test_every_bit_of_the_header():
+    archive = compress(SMALL)
+    for bit in range(8 * archive.index(b"M", 9)):  # the MODEL record follows the header
+        damaged = bytearray(archive)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert error_or_original(bytes(damaged), SMALL)
+
+
+@pytest.mark.parametrize("coding", list(Coding))
+def test_random_bits_of_the_body(coding):
+    """500 flips in model-coded blocks, 200 in each other kind."""
+    archive = archive_by(coding)
+    source = random.Random(int(coding))
+    errors = 0
+    flips = 500 if coding is Coding.MODEL else 200
+    for _ in range(flips):
+        bit = source.randrange(8 * 16, 8 * len(archive))
+        damaged = bytearray(archive)
+        damaged[bit // 8] ^= 1 << bit % 8
+        errors += error_or_original(bytes(damaged), SMALL)
+    assert errors >= 0.99 * flips
+
+
+@pytest.mark.parametrize("coding", [coding for coding in Coding if coding is not Coding.STORED])
+@pytest.mark.parametrize("kind", ["random", "zeros", "ones", "short", "longer", "empty"])
+def test_a_payload_that_was_never_coded(coding, kind):
+    """Headers intact, so the decoders themselves meet the damage."""
+    good = payload_of(archive_by(coding))
+    payload = {
+        "random": random.Random(7).randbytes(len(good)),
+        "zeros": bytes(len(good)),
+        "ones": b"\xff" * len(good),
+        "short": good[:-4],
+        "longer": good + bytes(4),
+        "empty": b"",
+    }[kind]
+    if kind == "empty" and coding is not Coding.MODEL:
+        pytest.skip("the container refuses it")
+    with pytest.raises(CorruptData, match=r"block 1, bytes 0 to 90 of the original"):
+        decompress(archive_with(coding, payload))
+
+
+@pytest.mark.parametrize("coding", [Coding.ZSTD, Coding.LZMA, Coding.BZ2])
+@pytest.mark.parametrize("lie", [-4999, -1, 1, 1000])
+def test_a_size_that_lies(coding, lie):
+    """A payload of more or less bytes than the header says; a bomb is stopped by the header's size."""
+    payload = CODECS[coding](b"x" * 5000)[1]
+    with pytest.raises(CorruptData, match=r"not one stream of"):
+        conventional.decode(coding, payload, 5000 + lie)
+
+
+def test_a_token_that_overruns_its_lane():
+    """The payload of one lane read as two: the middle of a token falls on the edge."""
+    text = b"considered" * 3
+    payload = payload_of(compress(text, bpe_engine(), lanes=1))
+    with pytest.raises(CorruptData):
+        decompress(archive_with(Coding.MODEL, payload, text, lanes=7), bpe_engine_as_byte())
+
+
+def bpe_engine_as_byte():
+    return replace(bpe_engine(), model_id=byte_engine().model_id)
+
+
+@pytest.mark.parametrize("parameters", [{"precision": 23}, {"probability_bits": 16}])
+def test_parameters_of_another_version(parameters):
+    payload = payload_of(compress(SMALL, lanes=2))
+    with pytest.raises(UnsupportedData, match=r"this version codes with 24"):
+        decompress(archive_with(Coding.MODEL, payload, **parameters))
+
+
+def test_other_content_of_the_same_crc_is_found(monkeypatch):
+    """The SHA-256 at the end stands behind the CRC-32 of the block."""
+    archive = archive_by(Coding.STORED).replace(SMALL, SMALL[::-1])
+    monkeypatch.setattr(zipllm.codec.decoder, "check_block", lambda header, raw: None)
+    with pytest.raises(CorruptData, match="SHA-256"):
+        decompress(archive)
+
+
+def test_swapped_and_missing_blocks():
+    archive = compress(TEXT[:200], block_size=100)
+    first, second = (item for item in scan(io.BytesIO(archive)) if isinstance(item.record, BlockHeader))
+    start, middle, end = first.offset, second.offset, second.end_offset
+    swapped = archive[:start] + archive[middle:end] + archive[start:middle] + archive[end:]
+    missing = archive[:start] + archive[middle:]
+    for damaged in (swapped, missing):
+        with pytest.raises(CorruptData):
+            decompress(damaged)
+
+
+def test_bytes_behind_the_archive():
+    with pytest.raises(CorruptData, match="after the end"):
+        decompress(compress(SMALL) + b"\0")

@@ -1,0 +1,94 @@
+"""The same data, model and options give the same bytes, whenever and wherever."""
+
+import hashlib
+import io
+import os
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, engine_with
+from zipllm.codec import model_block
+from zipllm.container import ArchiveReader, Block
+
+PROGRAM = (
+    "import hashlib; from tests.codec.engines import *;"
+    "print(hashlib.sha256(compress(TEXT, bpe_engine(), lanes=3) + compress(TEXT, fallback=True)).hexdigest())"
+)
+
+
+def test_twice():
+    assert compress(TEXT, lanes=2) == compress(TEXT, lanes=2)
+
+
+def test_after_other_work():
+    before = compress(TEXT, bpe_engine())
+    compress(bytes(300), bpe_engine())
+    assert compress(TEXT, bpe_engine()) == before
+
+
+def test_verification_changes_nothing():
+    assert compress(TEXT, verify=False) == compress(TEXT)
+
+
+def test_in_another_process():
+    """With another seed of Python's hashes, so that no set or dictionary order may leak into the bytes."""
+    here = hashlib.sha256(compress(TEXT, bpe_engine(), lanes=3) + compress(TEXT, fallback=True)).hexdigest()
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == here
+
+
+@pytest.mark.parametrize("steps", [1, 7, 64])
+def test_chunks_of_any_length(monkeypatch, steps):
+    whole = compress(TEXT, bpe_engine(), lanes=3)
+    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", steps)
+    assert compress(TEXT, bpe_engine(), lanes=3) == whole
+
+
+def test_ragged_lanes_in_small_chunks(monkeypatch):
+    """Text and random bytes side by side: lanes with very different numbers of tokens."""
+    data = TEXT + random.Random(3).randbytes(len(TEXT)) + TEXT
+    whole = compress(data, bpe_engine(), lanes=3)
+    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 5)
+    assert compress(data, bpe_engine(), lanes=3) == whole
+
+
+def test_chunks_are_bounded_by_memory():
+    assert model_block.chunk_steps(byte_engine(), 1) == model_block.MAX_CHUNK_STEPS
+    assert model_block.chunk_steps(byte_engine(), 4096) == (32 << 20) // (4096 * 257 * 4)
+    assert model_block.chunk_steps(byte_engine(), 1 << 24) == 1
+
+
+def test_words_of_the_format():
+    """Exact bytes: whoever changes them breaks every archive that was ever written."""
+    archive = compress(b"how much wood would a woodchuck chuck", lanes=2, block_size=20)
+    blocks = [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Block)]
+    assert [block.payload.hex(" ", -4) for block in blocks] == [
+        "5bf7d53c 353da674 a93db0cc 34d792b7 abea4a0a 1bb56c09",
+        "f700133d e417944c 17e2635c e5a1c1db c022cf5a 117f6a96",
+    ]
+
+
+def test_predictions_are_asked_for_in_order():
+    """What the encoder feeds is the start token and then each lane's own tokens."""
+    seen = []
+
+    class Spy:
+        def __getattr__(self, name):
+            return getattr(byte_engine().predictor, name)
+
+        def prefill(self, state, tokens, lanes=None):
+            seen.append(np.array(tokens))
+            return byte_engine().predictor.prefill(state, tokens, lanes)
+
+    compress(b"abcdef", engine_with(Spy()), lanes=2, verify=False)
+    assert [table.tolist() for table in seen] == [[[256, 97, 98], [256, 100, 101]]]

@@ -1,0 +1,156 @@
+"""Which coding a block gets, that the model is spared where it cannot win, and that nothing grows."""
+
+import io
+import random
+import time
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.codec.engines import TEXT, byte_engine, codings, compress, decompress
+from zipllm.codec import select
+from zipllm.codec.encoder import compress_stream
+from zipllm.codec.engine import LazyEngine
+from zipllm.codec.options import EncodeOptions
+from zipllm.container import Coding
+
+NOISE = random.Random(5).randbytes(60_000)
+DEFLATED = zlib.compress(random.Random(6).randbytes(40_000) + TEXT * 10, 9)
+LOG = b"".join(b"2024-05-%02d INFO request %d served\n" % (day, day * 7919) for day in range(1500))
+
+
+def chain(size: int) -> bytes:
+    """Symbols that depend on the one before: no repetitions for dictionary codecs, easy for counts of order 1."""
+    source = random.Random(11)
+    follow = {symbol: source.sample(range(64), 3) for symbol in range(64)}
+    symbols = [0]
+    while len(symbols) < size:
+        symbols.append(source.choice(follow[symbols[-1]]))
+    return bytes(symbols)
+
+
+class Counting(LazyEngine):
+    """Knows how often it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(byte_engine)
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        return super().__call__()
+
+
+@pytest.fixture
+def whole_blocks(monkeypatch):
+    """Raw sizes of the blocks that the model was tried on as a whole."""
+    sizes = []
+    encode = select.encode_model_block
+
+    def spy(engine, raw, lanes, advance):
+        sizes.append(len(raw))
+        return encode(engine, raw, lanes, advance)
+
+    monkeypatch.setattr(select, "encode_model_block", spy)
+    return sizes
+
+
+def choose(raw, engine, **options):
+    coding, payload = select.choose(raw, engine, EncodeOptions(**options), 54, lambda fraction: None)
+    return coding, len(payload)
+
+
+def test_the_model_takes_what_it_predicts_best(whole_blocks):
+    coding, size = choose(chain(9000), Counting())
+    assert coding is Coding.MODEL
+    assert size < 0.95 * choose(chain(9000), None)[1]
+    assert whole_blocks == [9000]
+
+
+@pytest.mark.parametrize("data", [NOISE, DEFLATED], ids=["random", "deflated"])
+def test_incompressible_blocks_do_not_load_the_model(data):
+    engine = Counting()
+    assert choose(data, engine)[0] is Coding.STORED
+    assert engine.calls == 0
+
+
+def test_a_sample_spares_the_model(whole_blocks):
+    """Larger than SAMPLE_FROM, and nothing for a model that forgets between lanes."""
+    engine = Counting()
+    coding, _ = choose(LOG, engine)
+    assert coding in (Coding.LZMA, Coding.BZ2, Coding.ZSTD)
+    assert engine.calls
+    assert whole_blocks == []
+
+
+def test_without_a_sample_it_is_tried(whole_blocks):
+    """And the smallest coding is taken all the same."""
+    assert choose(LOG, Counting(), sample=False) == choose(LOG, None)
+    assert choose(NOISE, Counting(), sample=False)[0] is Coding.STORED
+    assert whole_blocks == [len(LOG), len(NOISE)]
+
+
+def test_without_fallback_it_is_taken():
+    assert choose(NOISE[:3000], None, fallback=True)[0] is Coding.STORED
+    assert choose(NOISE[:3000], Counting(), fallback=False)[0] is Coding.MODEL
+
+
+def test_a_model_that_clearly_wins_needs_no_strong_codec(monkeypatch):
+    monkeypatch.setattr(select, "_CLEARLY_WON", 10_000)
+    monkeypatch.setattr(select, "lzma_strong", lambda raw: pytest.fail("asked for"))
+    assert choose(chain(9000), Counting())[0] is Coding.MODEL
+
+
+def test_the_estimate_is_near_the_truth():
+    data = chain(4000) * 9
+    whole = choose(data[:4000], Counting(), fallback=False)[1] * 9
+    assert 0.9 * whole < select.estimated_size(byte_engine(), data) < 2 * whole
+
+
+@given(st.binary(max_size=400) | st.sampled_from([TEXT, LOG[:900], chain(700), NOISE[:333]]), st.booleans())
+def test_never_larger_than_without_a_model(data, sample):
+    """The model's record and parameters are counted before it is chosen."""
+    with_model = compress(data, fallback=True, sample=sample, verify=False)
+    without = len(compress_without_model(data))
+    assert len(with_model) <= without
+
+
+def compress_without_model(data: bytes) -> bytes:
+    sink = io.BytesIO()
+    compress_stream(io.BytesIO(data), sink, engine=None)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("sample", [True, False])
+@pytest.mark.parametrize("size", [0, 1, 2, 63, 64, 65, 999, 4095, 4096, 4097, 20_000])
+def test_random_data_grows_by_a_bounded_amount(size, sample):
+    """At most 64 bytes and 16 per block."""
+    for block_size in (4096, 1 << 22):
+        archive = compress(NOISE[:size], fallback=True, sample=sample, block_size=block_size, verify=False)
+        blocks = -(-size // block_size)
+        assert len(archive) <= size + 64 + 16 * blocks
+        assert len(codings(archive)) == blocks
+
+
+@given(st.binary(max_size=2000), st.integers(100, 2000))
+def test_any_data_grows_by_a_bounded_amount(data, block_size):
+    """At most 64 bytes and 16 per block."""
+    archive = compress(data, fallback=True, block_size=block_size, verify=False)
+    assert len(archive) <= len(data) + 64 + 16 * -(-len(data) // block_size)
+
+
+def test_almost_incompressible_data_does_not_grow():
+    """A conventional payload one byte shorter than the block is not worth its larger header."""
+    for zeros in range(40):
+        data = NOISE[:5000] + bytes(zeros)
+        assert len(compress_without_model(data)) <= len(data) + 64 + 16
+
+
+def test_ten_megabytes_of_noise_cost_little_time():
+    data = random.Random(8).randbytes(10_000_000)
+    begin = time.perf_counter()
+    archive = compress(data, engine=Counting(), fallback=True)
+    assert time.perf_counter() - begin < 2
+    assert decompress(archive) == data

@@ -1,0 +1,1 @@
+"""The range coder: exact words, agreement of its forms, cost, damage, refusals."""

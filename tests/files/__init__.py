@@ -1,0 +1,1 @@
+"""Names, sources, outputs, folders and signals."""

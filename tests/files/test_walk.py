@@ -1,0 +1,119 @@
+"""From arguments to files."""
+
+import inspect
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from zipllm.files.names import PathError
+from zipllm.files.walk import expand
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("b/two", "b/one", "a", "b/c/three", "skip.zllm", ".hidden"):
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "tree"
+
+
+def found(*arguments: Path | str, recursive: bool = True, follow: bool = False) -> list[str]:
+    items = expand(
+        map(str, arguments), recursive=recursive, follow=follow, wanted=lambda path: not path.endswith(".zllm")
+    )
+    return [str(item) for item in items]
+
+
+def inside(tree: Path, *names: str) -> list[str]:
+    return [str(tree / name) for name in names]
+
+
+def test_arguments_pass_unchanged(tree: Path):
+    assert found("-", tree / "skip.zllm", "missing", "") == ["-", str(tree / "skip.zllm"), "missing", ""]
+
+
+def test_folder_without_recursion_passes_unchanged(tree: Path):
+    assert found(tree, recursive=False) == [str(tree)]
+
+
+def test_wanted_files_in_order(tree: Path):
+    assert found(tree) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
+
+
+def test_empty_folder(tmp_path: Path):
+    assert found(tmp_path) == []
+
+
+def test_links_and_pipes_are_passed_over(tree: Path):
+    (tree / "link").symlink_to("a")
+    (tree / "folder").symlink_to("b")
+    (tree / "broken").symlink_to("nothing")
+    os.mkfifo(tree / "pipe")
+    assert found(tree) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
+
+
+def test_links_are_followed_when_asked(tree: Path, tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").touch()
+    (tree / "folder").symlink_to(outside)
+    (tree / "link").symlink_to("a")
+    (tree / "broken").symlink_to("nothing")
+    assert found(tree, follow=True) == inside(
+        tree, ".hidden", "a", "b/c/three", "b/one", "b/two", "folder/file", "link"
+    )
+
+
+def test_link_as_argument(tree: Path, tmp_path: Path):
+    link = tmp_path / "link"
+    link.symlink_to(tree)
+    assert found(link) == [str(link)]
+    assert len(found(link, follow=True)) == 5
+
+
+def test_circle_of_links_ends(tree: Path):
+    (tree / "b" / "up").symlink_to(tree)
+    assert found(tree, follow=True) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
+
+
+def test_unfinished_files_are_passed_over(tree: Path):
+    (tree / ".zipllm-0123456789abcdef.tmp").touch()
+    assert len(found(tree)) == 5
+
+
+def test_deeper_than_the_stack(tmp_path: Path):
+    folder = tmp_path.joinpath(*["d"] * 120)
+    folder.mkdir(parents=True)
+    (folder / "file").touch()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 60)
+    try:
+        files = found(tmp_path)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert files == [str(folder / "file")]
+
+
+def test_folder_that_cannot_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch):
+    real = os.scandir
+
+    def refuse(folder: str):
+        if folder.endswith("/b"):
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert found(tree) == [*inside(tree, ".hidden", "a"), f"{tree}/b: Permission denied"]
+
+
+def test_errors_are_path_errors(tree: Path, monkeypatch: pytest.MonkeyPatch):
+    def vanish(_path: str) -> os.stat_result:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("os.path.isdir", lambda _path: True)
+    monkeypatch.setattr(os, "stat", vanish)
+    (item,) = expand([str(tree)], recursive=True, follow=False, wanted=lambda _path: True)
+    assert isinstance(item, PathError)

@@ -1,0 +1,1 @@
+"""Decision trees, decisions of whole chunks, decoding in lock-step."""

@@ -1,0 +1,1 @@
+"""The contract of predictors, and each predictor."""

@@ -1,0 +1,71 @@
+"""A model file as a predictor: the reference's frequencies, and a self-test before the first."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.model.conftest import CONFIG, extreme_model, shaped
+from zipllm.errors import ModelInvalid
+from zipllm.model.build import build_model
+from zipllm.model.card import Card
+from zipllm.model.file import Model
+from zipllm.predictor.base import PRECISION, Predictor
+from zipllm.predictor.transformer import TransformerPredictor
+from zipllm.tokenizer.byte import ByteTokenizer
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    config = shaped(vocabulary_size=256)
+    return build_model(config, ByteTokenizer(), extreme_model(config), Card("tiny"))
+
+
+@pytest.fixture(scope="module")
+def tokens() -> NDArray[np.int32]:
+    table = np.random.default_rng(0).integers(0, 256, (3, 20), dtype=np.int32)
+    table[:, 0] = 256
+    return table
+
+
+def test_it_keeps_the_protocol(model: Model, tokens: NDArray[np.int32]) -> None:
+    predictor: Predictor = TransformerPredictor(model)
+    assert predictor.vocabulary == ByteTokenizer().vocabulary
+    assert (predictor.precision, predictor.start_token) == (PRECISION, 256)
+    assert predictor.lane_bytes >= 2 * CONFIG.layers * CONFIG.window * CONFIG.width
+    cumulative = predictor.prefill(predictor.start(3), tokens)
+    assert cumulative.dtype == np.int32
+    assert cumulative.shape == (3, 20, 257)
+    assert (cumulative[..., 0] == 0).all()
+    assert (cumulative[..., -1] == 1 << PRECISION).all()
+    assert (np.diff(cumulative) > 0).all()
+
+
+def test_steps_of_some_lanes_leave_the_others_as_they_are(model: Model, tokens: NDArray[np.int32]) -> None:
+    predictor = TransformerPredictor(model)
+    expected = predictor.prefill(predictor.start(3), tokens).copy()
+    state = predictor.start(3)
+    fed = np.zeros(3, dtype=np.int64)
+    generator = np.random.default_rng(1)
+    while (fed < 20).any():
+        lanes = np.flatnonzero((fed < 20) & (generator.random(3) < 0.7)).astype(np.int32)
+        cumulative = predictor.step(state, tokens[lanes, fed[lanes]], lanes)
+        assert np.array_equal(cumulative, expected[lanes, fed[lanes]])
+        fed[lanes] += 1
+
+
+def test_prefill_of_some_lanes(model: Model, tokens: NDArray[np.int32]) -> None:
+    predictor = TransformerPredictor(model)
+    expected = predictor.prefill(predictor.start(3), tokens).copy()
+    state = predictor.start(3)
+    predictor.prefill(state, tokens[:, :7])
+    lanes = np.array([0, 2], dtype=np.int32)
+    assert np.array_equal(predictor.prefill(state, tokens[lanes, 7:], lanes), expected[lanes, 7:])
+    lane = np.array([1], dtype=np.int32)
+    assert np.array_equal(predictor.prefill(state, tokens[lane, 7:], lane), expected[lane, 7:])
+
+
+def test_a_model_that_computes_something_else_is_refused(model: Model) -> None:
+    other = extreme_model(model.config, seed=9)
+    wrong = Model(model.config, model.tokenizer, other, model.card, model.self_test, b"w" * 32)
+    with pytest.raises(ModelInvalid, match="self-test"):
+        TransformerPredictor(wrong)

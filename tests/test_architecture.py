@@ -1,0 +1,150 @@
+"""What holds for the project as a whole: layers, lazy imports, forbidden functions, names, the wheel."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+from importlinter.cli import lint_imports
+
+import zipllm
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "zipllm"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+HEAVY = {"torch", "numpy", "numba", "constriction", "tokenizers", "safetensors"}
+MOST_LINES = 400
+MOST_WHEEL_BYTES = 32 << 20
+
+
+def python(program: str) -> str:
+    """What a program prints in a fresh interpreter."""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0
+
+
+@pytest.mark.parametrize("module", ["zipllm", "zipllm.errors", "zipllm.cli", "zipllm.container"])
+def test_start_up_loads_nothing_heavy(module: str) -> None:
+    loaded = set(python(f"import sys, {module}; print(*sys.modules)").split())
+    assert module in loaded
+    assert not HEAVY & loaded
+
+
+def test_typer_and_rich_stay_in_the_command_line() -> None:
+    """Also when they are imported inside of a function."""
+    words = re.compile(r"^\s*(from|import) (typer|rich|click)\b", re.MULTILINE)
+    outside = [path for path in SOURCES if "cli" not in path.relative_to(PACKAGE).parts]
+    assert [name_of(path) for path in outside if words.search(path.read_text(encoding="utf-8"))] == []
+
+
+FORBIDDEN = {
+    "import pickle": "TID251",
+    "from pickle import loads": "TID251",
+    "import marshal": "TID251",
+    "import shelve": "TID251",
+    "import click": "TID251",
+    "import torch\n\ntorch.load('x')": "TID251",
+    "import torch as t\n\nt.load('x', weights_only=True)": "TID251",
+    "import numpy as np\n\nnp.load('x')": "TID251",
+    "eval('1')": "S307",
+    "exec('1')": "S102",
+    "import os\n\nos.system('ls')": "TID251",
+    "import subprocess\n\nsubprocess.run('ls', shell=True)": "S602",
+    "import tempfile\n\ntempfile.mktemp()": "S306",
+    "print('x')": "T201",
+    "from . import errors": "TID252",
+}
+
+
+@pytest.mark.parametrize("code", FORBIDDEN)
+def test_linter_refuses(code: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--no-cache",
+        "--output-format=concise",
+        "--stdin-filename=zipllm/x.py",
+    ]
+    run = subprocess.run([*command, "-"], cwd=ROOT, input=code, capture_output=True, text=True, check=False)
+    assert FORBIDDEN[code] in run.stdout
+
+
+def test_no_security_rule_is_silenced() -> None:
+    silenced = re.compile(r"noqa(?!:)|noqa:.*\b(TID251|S102|S301|S302|S307|S60[2-5])\b")
+    assert [name_of(path) for path in SOURCES if silenced.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_file_says_one_thing(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    assert path.stem not in {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
+
+
+def test_folders_are_packages() -> None:
+    folders = {path.parent for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")]}
+    assert [name_of(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
+def test_version_stands_once() -> None:
+    assert zipllm.__version__ == PROJECT["project"]["version"]
+
+
+def test_public_names_exist() -> None:
+    assert zipllm.__all__
+    assert [name for name in zipllm.__all__ if not hasattr(zipllm, name)] == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=name_of)
+def test_links_between_pages_resolve(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    (path,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
+    assert Path(path).stat().st_size < MOST_WHEEL_BYTES
+    return zipfile.ZipFile(path)
+
+
+def test_wheel_holds_the_whole_package(wheel: zipfile.ZipFile) -> None:
+    """All files under version control or not: what the checkout has, the wheel has, weights and FORMAT.md included."""
+    names = set(wheel.namelist())
+    needed = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert [name_of(path) for path in needed if name_of(path) not in names] == []
+    assert {"zipllm/py.typed", "zipllm/container/FORMAT.md"} <= names
+
+
+def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
+    other = [name for name in wheel.namelist() if not name.startswith(("zipllm/", "zipllm-"))]
+    assert other == []
+    assert [name for name in wheel.namelist() if "__pycache__" in name or name.endswith((".pyc", ".zllm", ".pt"))] == []
+
+
+def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
+    (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    text = wheel.read(metadata).decode()
+    assert "Requires-Python: >=3.11" in text
+    assert "License-Expression: Apache-2.0" in text
+    assert {"bench", "plots", "train", "hf", "classify", "dev"} <= set(re.findall(r"Provides-Extra: (\S+)", text))
+    folder = metadata.rsplit("/", 1)[0]
+    assert "zipllm = zipllm.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()
+    assert b"Apache License" in wheel.read(f"{folder}/licenses/LICENSE")

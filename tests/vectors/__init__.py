@@ -1,0 +1,1 @@
+"""Archives kept as files: what every version must read, and what it must refuse."""

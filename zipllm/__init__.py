@@ -1,0 +1,225 @@
+"""Lossless compression by prediction: a small Transformer, an exact integer engine and a range coder.
+
+    >>> import zipllm
+    >>> archive = zipllm.compress(b"to be or not to be")
+    >>> zipllm.decompress(archive)
+    b'to be or not to be'
+
+    >>> with zipllm.open("notes.txt.zllm", "wt", encoding="utf-8") as file:
+    ...     _ = file.write("to be or not to be")
+
+The functions are shaped like those of ``gzip`` and ``lzma``. Errors are the tree in ``zipllm.errors``.
+Importing this package is cheap: torch and numpy are loaded when the first call needs them.
+"""
+
+import io as _io
+import os as _os
+from collections.abc import Callable as _Callable
+from typing import IO as _IO
+from typing import TYPE_CHECKING, Any
+from typing import Union as _Union
+
+from zipllm.errors import (
+    CorruptData,
+    FileError,
+    LimitExceeded,
+    ModelError,
+    ModelInvalid,
+    ModelMismatch,
+    ModelNotFound,
+    UnsupportedData,
+    UsageError,
+    VerificationFailed,
+    ZipllmError,
+)
+
+if TYPE_CHECKING:
+    from zipllm.codec.archive_file import ZipllmFile
+    from zipllm.codec.engine import Engine
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "CorruptData",
+    "FileError",
+    "LimitExceeded",
+    "ModelError",
+    "ModelInvalid",
+    "ModelMismatch",
+    "ModelNotFound",
+    "UnsupportedData",
+    "UsageError",
+    "VerificationFailed",
+    "ZipllmError",
+    "ZipllmFile",
+    "__version__",
+    "compress",
+    "decompress",
+    "load_model",
+    "open",
+]
+
+ModelChoice = _Union["Engine", str, _os.PathLike[str], None]
+"""A loaded model, or its name, path or id, or None for the default model."""
+
+
+def compress(
+    data: bytes | bytearray | memoryview,
+    *,
+    model: ModelChoice = None,
+    block_size: int | None = None,
+    lanes: int | None = None,
+    sample: bool = True,
+    verify: bool = True,
+    embed_model: bool = False,
+) -> bytes:
+    """Compress bytes into an archive.
+
+    Args:
+        data: anything, also nothing.
+        model: what predicts; loaded only if a part of the data profits from it.
+        block_size: bytes that are coded together, at most 16 MiB; None for the default of 4 MiB.
+        lanes: streams coded side by side; None chooses by size.
+        sample: False tries the model on everything, even on what looks incompressible.
+        verify: decode and compare before returning.
+        embed_model: put the model file into the archive, so that it decodes with nothing else.
+
+    Raises:
+        ModelError: the model is missing or unusable.
+        VerificationFailed: the archive would not have given the data back.
+        UsageError: an option is out of range.
+    """
+    from zipllm.codec.encoder import compress_stream
+
+    sink = _io.BytesIO()
+    options = _encode_options(block_size=block_size, lanes=lanes, sample=sample, verify=verify, embed_model=embed_model)
+    view = memoryview(data).cast("B")
+    compress_stream(_io.BytesIO(view), sink, engine=_engine_source(model), options=options, original_size=view.nbytes)
+    return sink.getvalue()
+
+
+def decompress(
+    data: bytes | bytearray | memoryview, *, model: ModelChoice = None, max_output: int | None = None
+) -> bytes:
+    """Return the original bytes of an archive, or of several concatenated ones.
+
+    Args:
+        data: the archive.
+        model: None finds the model that the archive names among those installed, or in the archive.
+        max_output: most bytes to return; None for 1 GiB or 1000 times the archive, whichever is more.
+
+    Raises:
+        CorruptData: damaged, truncated, or not an archive.
+        UnsupportedData: of a version or method that this zipllm does not know.
+        LimitExceeded: more than ``max_output`` bytes, or another limit.
+        ModelError: the model is missing, unusable, or not the one the archive names.
+    """
+    from zipllm.codec.decoder import decompress_stream
+    from zipllm.container import Limits
+
+    sink = _io.BytesIO()
+    decompress_stream(_io.BytesIO(data), sink, engines=_engine_finder(model), limits=Limits(output=max_output))
+    return sink.getvalue()
+
+
+def open(
+    file: str | _os.PathLike[str] | _IO[bytes],
+    mode: str = "rb",
+    *,
+    model: ModelChoice = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    block_size: int | None = None,
+    lanes: int | None = None,
+    sample: bool = True,
+    verify: bool = True,
+    embed_model: bool = False,
+    max_output: int | None = None,
+) -> "ZipllmFile | _io.TextIOWrapper":
+    """Open an archive as a file of its original content.
+
+    Args:
+        file: a path, or a binary file object, which stays open when the archive is closed.
+        mode: "r", "w", "x" (must not exist) or "a" (adds an archive), with "b" (the default) or "t" for text.
+        model: as ``compress`` and ``decompress``.
+        encoding: for text, as are ``errors`` and ``newline``; see ``io.TextIOWrapper``.
+        errors: see ``encoding``.
+        newline: see ``encoding``.
+        block_size: for writing, as the options that follow; see ``compress``.
+        lanes: see ``block_size``.
+        sample: see ``block_size``.
+        verify: see ``block_size``.
+        embed_model: see ``block_size``.
+        max_output: for reading; see ``decompress``.
+
+    Raises:
+        UsageError: an unknown mode, or text options for a binary file.
+        OSError: the file cannot be opened.
+    """
+    from zipllm.codec.archive_file import ZipllmFile
+    from zipllm.container import Limits
+
+    text = "t" in mode
+    if text and "b" in mode:
+        raise UsageError(f"mode {mode!r} asks for text and for bytes")
+    if not text and (encoding is not None or errors is not None or newline is not None):
+        raise UsageError("encoding, errors and newline are for text modes")
+    binary = ZipllmFile(
+        file,
+        mode.replace("t", "", 1),
+        engine=_engine_source(model),
+        options=_encode_options(
+            block_size=block_size, lanes=lanes, sample=sample, verify=verify, embed_model=embed_model
+        ),
+        engines=_engine_finder(model),
+        limits=Limits(output=max_output),
+    )
+    return _io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
+
+
+def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "cpu") -> "Engine":
+    """Load a model to be given to ``compress``, ``decompress`` and ``open`` again and again.
+
+    Args:
+        model: name, path or id (hexadecimal); None for the default model.
+        device: where it computes: "cpu" or "cuda". Archives are the same for all devices.
+
+    Raises:
+        ModelNotFound: there is none.
+        ModelInvalid: its file is damaged, or it computes wrongly on this machine.
+    """
+    from zipllm.codec.engine import load_engine
+
+    return load_engine(None if model is None else _os.fspath(model), device)
+
+
+def _engine_source(model: ModelChoice) -> "Engine | _Callable[[], Engine]":
+    if model is None or isinstance(model, str | _os.PathLike):
+        return lambda: load_model(model)
+    return model
+
+
+def _engine_finder(model: ModelChoice) -> "_Callable[[bytes], Engine]":
+    from zipllm.codec.engine import find_engine
+
+    if model is None:
+        return find_engine
+    if isinstance(model, str | _os.PathLike):
+        return lambda model_id: load_model(model)
+    return lambda model_id: model
+
+
+def _encode_options(*, block_size: int | None, **options: Any) -> Any:
+    from zipllm.codec.options import DEFAULT_BLOCK_SIZE, EncodeOptions
+
+    return EncodeOptions(block_size=DEFAULT_BLOCK_SIZE if block_size is None else block_size, **options)
+
+
+def __getattr__(name: str) -> Any:
+    """Load ``ZipllmFile`` when it is first asked for, since it needs numpy."""
+    if name == "ZipllmFile":
+        from zipllm.codec.archive_file import ZipllmFile
+
+        return ZipllmFile
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,85 @@
+"""The commands, and the way from arguments to an exit code.
+
+A new command is a module with one function and one line in ``_COMMANDS``. The function's signature is its flags, so
+its module is imported for ``--help`` too and must not import anything heavy.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from zipllm import __version__
+from zipllm.cli.compress import compress
+from zipllm.cli.decompress import decompress
+from zipllm.cli.exit_codes import BROKEN_PIPE
+from zipllm.cli.list import list_archives
+from zipllm.cli.messages import complain
+from zipllm.cli.test import check_archives
+from zipllm.cli.train import train
+from zipllm.container.header import MAJOR, MINOR
+
+_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
+    ("compress", compress),
+    ("decompress", decompress),
+    ("test", check_archives),
+    ("list", list_archives),
+    ("train", train),
+)
+
+app = typer.Typer(
+    name="zipllm",
+    help="Lossless compression by prediction: a small Transformer and a range coder.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name, _function in _COMMANDS:
+    app.command(_name)(_function)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("-V", "--version", help="Show versions; -qV the number only.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="With -V: the number only.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__ if quiet else _versions())
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments (None: those of the process) name, and return its exit code."""
+    try:
+        code = app(args=arguments, prog_name="zipllm", standalone_mode=False)
+    except TyperException as error:
+        complain(_usage_message(error))
+        return error.exit_code
+    except SystemExit as error:  # typer ends so when whoever read its help went away
+        return BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
+    return code if isinstance(code, int) else 0
+
+
+def _usage_message(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    path = "zipllm" if context is None else context.command_path
+    return f"{error.format_message()} (see {path} --help)"
+
+
+def _versions() -> str:
+    own = (f"zipllm {__version__}", f"format {MAJOR}.{MINOR} (written and read)")
+    others = (f"{package} {_installed(package)}" for package in ("constriction", "torch", "numpy", "numba"))
+    return "\n".join((*own, *others))
+
+
+def _installed(package: str) -> str:
+    try:
+        return metadata.version(package)  # from its metadata: importing torch takes a second
+    except metadata.PackageNotFoundError:
+        return "is not installed"

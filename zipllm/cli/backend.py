@@ -1,0 +1,169 @@
+"""The one door to the codec: from flags to functions that code one stream.
+
+numpy, torch and the codec are imported behind this door, when the first file is open, so that words and errors
+about files cost nothing. Models are loaded once for all files of a command.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, BinaryIO
+
+from zipllm.container import BlockHeader, Limits, scan
+from zipllm.errors import UsageError, ZipllmError
+from zipllm.files.source import Source
+
+if TYPE_CHECKING:
+    from zipllm.codec.engine import Engine
+    from zipllm.codec.options import ProgressCallback, Summary
+
+Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
+"""Codes a source into a sink (None: nowhere) and tells how far it is."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """With which model, where, and with how many threads; nothing of this changes a byte of the result.
+
+    Attributes:
+        model: name, path or id; None is the default when compressing, the archive's own when decompressing.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: of the processor; 0 leaves the choice to the libraries.
+    """
+
+    model: str | None = None
+    device: str = "auto"
+    threads: int = 0
+
+    def check(self) -> None:
+        """Look for the model the user named, so that a typing error shows even where no block needs a model.
+
+        Raises:
+            ModelError: there is none of that name, path or id, or its header is damaged.
+        """
+        if self.model is not None:
+            from zipllm.model.store import ModelStore
+
+            ModelStore.default().find(self.model)
+
+    def engine(self, model_id: bytes | None = None) -> "Engine":
+        """Load the model the user named, else the one an archive names by its id, else the default.
+
+        Raises:
+            ModelError: it is missing or unusable.
+            UsageError: the device is not there.
+        """
+        from zipllm.codec.engine import find_engine, load_engine
+
+        device = self._ready_device
+        if self.model is None and model_id is not None:
+            return find_engine(model_id, device)
+        return load_engine(self.model, device)
+
+    @cached_property
+    def _ready_device(self) -> str:
+        import torch
+
+        if self.threads:
+            _set_threads(self.threads)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("--device cuda: no CUDA device can be used here")
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device
+
+
+@dataclass(frozen=True)
+class CompressSettings:
+    """The coding flags of ``compress``; None and 0 mean the codec's own choice."""
+
+    block_size: int | None = None
+    lanes: int = 0
+    verify: bool = True
+    sample: bool = True
+    embed_model: bool = False
+
+
+def compressor(machine: Machine, settings: CompressSettings) -> Work:
+    """Return the work of ``compress``.
+
+    Raises:
+        UsageError: a setting is out of range.
+        ModelError: the model named by the user cannot be found.
+    """
+    from zipllm.codec.options import DEFAULT_BLOCK_SIZE, EncodeOptions
+
+    machine.check()
+    options = EncodeOptions(
+        block_size=DEFAULT_BLOCK_SIZE if settings.block_size is None else settings.block_size,
+        lanes=settings.lanes or None,
+        verify=settings.verify,
+        sample=settings.sample,
+        embed_model=settings.embed_model,
+    )
+
+    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+        from zipllm.codec.encoder import compress_stream
+
+        assert sink is not None, "compressing writes somewhere"
+        return compress_stream(source, sink, engine=machine.engine, options=options, progress=progress)
+
+    return work
+
+
+def decompressor(machine: Machine, bounds: Limits) -> Work:
+    """Return the work of ``decompress`` and ``test``.
+
+    Raises:
+        ModelError: the model named by the user cannot be found.
+    """
+    machine.check()
+
+    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+        from zipllm.codec.decoder import decompress_stream
+
+        return decompress_stream(source, sink, engines=machine.engine, limits=bounds, progress=progress)
+
+    return work
+
+
+def limits(max_output: int | None, max_memory: int | None) -> Limits:
+    """Return what archives are held to.
+
+    Args:
+        max_output: bytes written in all; None for the default.
+        max_memory: bytes of any one thing that is held in memory: a block, its payload, a model file.
+    """
+    if max_memory is None:
+        return Limits(output=max_output)
+    return Limits(output=max_output, block_raw=max_memory, block_payload=max_memory, model_file=max_memory)
+
+
+def content_size(source: Source) -> int | None:
+    """Return how many bytes an archive decodes to, from its headers, or None; the source is left at its beginning.
+
+    Only for the progress bar: damage is left for the decoder to find, which says where it is.
+    """
+    if not source.is_regular_file:
+        return None
+    total = 0
+    with contextlib.suppress(ZipllmError):
+        total = sum(item.record.raw_size for item in scan(source.stream) if isinstance(item.record, BlockHeader))
+    source.stream.seek(0)
+    return total or None
+
+
+def model_names() -> dict[bytes, str]:
+    """Return the name of every model that can be found here, by id."""
+    from zipllm.model.store import ModelStore
+
+    return {model.model_id: model.name for model in reversed(ModelStore.default().models())}
+
+
+def _set_threads(count: int) -> None:
+    import numba
+    import torch
+
+    torch.set_num_threads(count)
+    numba.set_num_threads(min(count, numba.get_num_threads()))  # it refuses more than there are cores

@@ -1,0 +1,147 @@
+"""The result of one file: as a line for people and as JSON for programs."""
+
+import base64
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from zipllm.cli.messages import format_bpb, format_speed
+from zipllm.files.names import STDIN, PathError, escape_name
+
+if TYPE_CHECKING:
+    from zipllm.codec.options import Summary
+
+Command = Literal["compress", "decompress", "test", "list", "train"]
+
+
+class StandardOutputError(PathError):
+    """Results cannot be written to standard output; unlike an error with one file this ends the command."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one file.
+
+    Attributes:
+        command: what was done.
+        source: path, or ``-``.
+        output: path, ``-`` for standard output, None if nothing was to be written.
+        summary: the codec's account.
+        seconds: wall time, verification included.
+    """
+
+    command: Command
+    source: str
+    output: str | None
+    summary: "Summary"
+    seconds: float
+
+
+def result_line(result: Result) -> str:
+    """Return the line that zstd prints for a file, with bits per byte."""
+    summary, name = result.summary, _shown(result.source)
+    if result.command == "test":
+        return f"{name} : {summary.raw_bytes} bytes, whole"
+    target = "stdout" if result.output == STDIN else _shown(result.output or "")
+    if result.command == "decompress":
+        return f"{name} : {summary.raw_bytes} bytes ({target})"
+    return f"{name} : {_sizes(summary.raw_bytes, summary.coded_bytes, target)}"
+
+
+def total_line(results: list[Result]) -> str:
+    """Return the line under several files."""
+    raw = sum(result.summary.raw_bytes for result in results)
+    coded = sum(result.summary.coded_bytes for result in results)
+    if results[0].command == "compress":
+        return f"{len(results)} files compressed : {_sizes(raw, coded, None)}"
+    return f"{len(results)} files {results[0].command}ed : {raw} bytes"
+
+
+def detail_line(result: Result) -> str:
+    """Return what -v adds: kinds of blocks, models, time and speed."""
+    summary = result.summary
+    kinds = ", ".join(f"{count} {coding}" for coding, count in sorted(summary.codings.items()) if count)
+    models = ", ".join(model_id.hex()[:16] for model_id in summary.model_ids)
+    parts = [
+        f"{summary.blocks} block{'s' if summary.blocks != 1 else ''}" + (f" ({kinds})" if kinds else ""),
+        f"model {models}" if models else "no model",
+        f"{result.seconds:.2f} s",
+        format_speed(summary.raw_bytes, result.seconds),
+    ]
+    return "  " + ", ".join(parts)
+
+
+def result_json(result: Result) -> dict[str, object]:
+    """Return the result as an object of JSON."""
+    summary = result.summary
+    return {
+        "command": result.command,
+        **name_json("file", result.source),
+        "ok": True,
+        **({} if result.output is None else name_json("output", result.output)),
+        "raw_bytes": summary.raw_bytes,
+        "compressed_bytes": summary.coded_bytes,
+        "bits_per_byte": summary.bits_per_byte,
+        "ratio": summary.ratio,
+        "blocks": summary.blocks,
+        "codings": {coding: count for coding, count in sorted(summary.codings.items()) if count},
+        "models": [model_id.hex() for model_id in summary.model_ids],
+        "sha256": summary.sha256.hex(),
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def failure_json(command: Command, source: str, message: str, code: int) -> dict[str, object]:
+    """Return a failure as an object of JSON; the message also went to stderr."""
+    return {"command": command, **name_json("file", source), "ok": False, "exit_code": code, "error": message}
+
+
+def name_json(key: str, name: str) -> dict[str, object]:
+    """Return the name under ``key``. If it is not valid UTF-8, ``key_base64`` holds the real bytes besides."""
+    raw = name.encode("utf-8", "surrogateescape")
+    shown = raw.decode("utf-8", "replace")
+    return {key: shown} if shown == name else {key: shown, f"{key}_base64": base64.b64encode(raw).decode("ascii")}
+
+
+def print_json(record: Mapping[str, object]) -> None:
+    """Write one object as one line of ASCII to standard output, at once."""
+    write_stdout(json.dumps(record) + "\n")
+
+
+def write_stdout(text: str) -> None:
+    """Write text to standard output, at once.
+
+    Raises:
+        StandardOutputError: it is closed or full.
+        BrokenPipeError: nobody reads it any more.
+    """
+    if sys.stdout is None:
+        raise StandardOutputError("stdout", "is closed")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        abandon_stdout()
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise StandardOutputError.from_os("stdout", error) from error
+
+
+def abandon_stdout() -> None:
+    """Point standard output at nothing: what is still buffered is lost, and must not raise again at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _sizes(raw: int, coded: int, target: str | None) -> str:
+    percent = f"{100 * coded / raw:.2f}% " if raw else ""
+    bpb = f", {format_bpb(8 * coded / raw)} bpb" if raw else ""
+    return f"{percent}({raw} => {coded} bytes{bpb}{', ' + target if target else ''})"
+
+
+def _shown(name: str) -> str:
+    return "stdin" if name == STDIN else escape_name(name)

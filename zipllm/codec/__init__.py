@@ -1,0 +1,1 @@
+"""Joins all stages: bytes -> blocks -> lanes -> tokens -> frequencies -> decisions -> archive, and back."""

@@ -1,0 +1,164 @@
+"""Original bytes -> archive, block after block, each verified before it is written."""
+
+from collections import Counter
+
+from zipllm.codec.engine import Engine, EngineSource, lazy_engine
+from zipllm.codec.model_block import lanes_for
+from zipllm.codec.options import EncodeOptions, Progress, ProgressCallback, Stage, Summary
+from zipllm.codec.select import choose
+from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
+from zipllm.codec.verify import verify_block
+from zipllm.coder.range_coder import PROBABILITY_BITS
+from zipllm.container import (
+    ArchiveHeader,
+    ArchiveWriter,
+    Block,
+    BlockHeader,
+    Coding,
+    CodingParameters,
+    ContentHash,
+    crc32,
+)
+from zipllm.container.model import MODEL_ID_BYTES
+from zipllm.errors import UsageError
+
+_MODEL_FIELDS = 10
+"""Bytes by which a model-coded block's header is longer than a stored block's."""
+
+_MODEL_RECORD = MODEL_ID_BYTES + 12
+"""Bytes of the record that names the model, once in an archive."""
+
+
+def compress_stream(
+    source: Readable,
+    sink: Writable,
+    *,
+    engine: EngineSource,
+    options: EncodeOptions | None = None,
+    progress: ProgressCallback | None = None,
+    original_size: int | None = None,
+) -> Summary:
+    """Write one archive of everything in ``source``.
+
+    Memory is bounded by the block. When an error is raised, ``sink`` holds a torn archive.
+
+    Args:
+        source: binary; a pipe will do.
+        sink: binary; never asked to seek, and not closed.
+        engine: the model, or how to get it when a block first needs it, or None for conventional codings only.
+        options: see ``EncodeOptions``.
+        progress: told about the work done.
+        original_size: bytes in ``source`` if known, for the archive's header.
+
+    Raises:
+        VerificationFailed: a block does not decode to what it was coded from.
+        ModelError: the engine cannot be had.
+        FileError: ``original_size`` is not what was read.
+        UsageError: options that do not fit together.
+    """
+    options = options or EncodeOptions()
+    encoder = ArchiveEncoder(sink, engine=engine, options=options, progress=progress, original_size=original_size)
+    counted = CountingSource(source)
+    while block := read_up_to(counted, options.block_size):
+        encoder.write(block)
+    return encoder.finish()
+
+
+class ArchiveEncoder:
+    """Takes bytes in pieces of any size and writes one archive. Arguments and errors as ``compress_stream``."""
+
+    def __init__(
+        self,
+        sink: Writable,
+        *,
+        engine: EngineSource,
+        options: EncodeOptions | None = None,
+        progress: ProgressCallback | None = None,
+        original_size: int | None = None,
+    ) -> None:
+        self._options = options or EncodeOptions()
+        self._engine = lazy_engine(engine)
+        if self._engine is None and not self._options.fallback:
+            raise UsageError("coding every block by the model needs a model")
+        self._progress = progress
+        self._pending = bytearray()
+        self._content = ContentHash()
+        self._codings: Counter[str] = Counter()
+        self._model_id: bytes | None = None
+        self._writer = ArchiveWriter(sink)
+        self._writer.begin(ArchiveHeader(self._options.block_size, original_size))
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take more of the original; whole blocks are coded at once."""
+        size = self._options.block_size
+        left = memoryview(data).cast("B")
+        while left:
+            room = size - len(self._pending)
+            self._pending += left[:room]
+            left = left[room:]
+            if len(self._pending) == size:
+                self._code_pending()
+
+    def finish(self) -> Summary:
+        """Code what is left, end the archive and tell what was done."""
+        if self._pending:
+            self._code_pending()
+        self._writer.end(self._content.digest())
+        return Summary(
+            raw_bytes=self._content.size,
+            coded_bytes=self._writer.size,
+            archives=1,
+            codings=dict(self._codings),
+            model_ids=() if self._model_id is None else (self._model_id,),
+            sha256=self._content.digest(),
+        )
+
+    def _code_pending(self) -> None:
+        raw = bytes(self._pending)
+        self._pending.clear()
+        block = self._encode(raw)
+        if self._options.verify:
+            verify_block(block, raw, self._engine, lambda fraction: self._report("verify", raw, (1 + fraction) / 2))
+        if block.header.coding is Coding.MODEL:
+            self._name_model()
+        self._writer.block(block.header, block.payload)
+        self._content.update(raw)
+        self._codings[block.header.coding.name.lower()] += 1
+        self._report("verify" if self._options.verify else "encode", b"", 0)
+
+    def _encode(self, raw: bytes) -> Block:
+        share = 2 if self._options.verify else 1
+        model_cost = _MODEL_FIELDS + (_MODEL_RECORD if self._model_id is None else 0)
+        coding, payload = choose(
+            raw, self._engine, self._options, model_cost, lambda fraction: self._report("encode", raw, fraction / share)
+        )
+        parameters = self._parameters(len(raw)) if coding is Coding.MODEL else None
+        return Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)
+
+    def _parameters(self, raw_size: int) -> CodingParameters:
+        engine = self._loaded()
+        lanes = lanes_for(engine, raw_size, self._options.lanes)
+        return CodingParameters(lanes, PROBABILITY_BITS, precision=engine.predictor.precision)
+
+    def _name_model(self) -> None:
+        """Write the model's record before the first block that needs it."""
+        if self._model_id is None:
+            engine = self._loaded()
+            self._writer.model(engine.model_id, self._embedded(engine))
+            self._model_id = engine.model_id
+
+    def _embedded(self, engine: Engine) -> bytes | None:
+        if not self._options.embed_model:
+            return None
+        if engine.model_file is None:
+            raise UsageError("this model has no file that an archive could carry")
+        return engine.model_file()
+
+    def _loaded(self) -> Engine:
+        assert self._engine is not None, "only a model-coded block asks for the engine"
+        return self._engine()
+
+    def _report(self, stage: Stage, raw: bytes, share: float) -> None:
+        if self._progress is not None:
+            finished = self._content.size
+            self._progress(Progress(stage, finished + share * len(raw), finished, self._writer.size))

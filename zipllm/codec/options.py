@@ -1,0 +1,112 @@
+"""What a caller may choose, and what it is told while coding and afterwards."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from zipllm.errors import UsageError
+
+DEFAULT_BLOCK_SIZE = 4 << 20
+"""4 MiB: 64 lanes of 64 KiB lose little context, memory stays small, and a large file still has blocks to spread."""
+
+MAX_BLOCK_SIZE = 16 << 20
+"""What a reader accepts by default; a larger block would need its limits raised."""
+
+MAX_LANES = 4096
+"""More lanes than any device profits from."""
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How to compress. Every choice gives an archive that any decoder reads without being told.
+
+    Args:
+        block_size: bytes coded together, 1 to 16 MiB. Bounds memory; a block decodes by itself.
+        lanes: streams coded side by side in a block: more are faster and cost size. None: from the block's size.
+        sample: look at a sample first and spare the model on blocks it cannot win. False tries it everywhere.
+        fallback: take the smallest coding of each block. False model-codes every block even where it loses,
+            which is for measuring a model.
+        verify: decode every block and compare it before it is written.
+        embed_model: the archive carries the model file and decodes with nothing else.
+
+    Raises:
+        UsageError: a value is out of range, or two contradict each other.
+    """
+
+    block_size: int = DEFAULT_BLOCK_SIZE
+    lanes: int | None = None
+    sample: bool = True
+    fallback: bool = True
+    verify: bool = True
+    embed_model: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.block_size <= MAX_BLOCK_SIZE:
+            raise UsageError(f"block_size must be 1 to {MAX_BLOCK_SIZE} bytes, not {self.block_size}")
+        if self.lanes is not None and not 1 <= self.lanes <= MAX_LANES:
+            raise UsageError(f"lanes must be 1 to {MAX_LANES}, not {self.lanes}")
+
+
+Stage = Literal["encode", "verify", "decode"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is.
+
+    Attributes:
+        stage: what is being done.
+        done: raw bytes' worth of finished work. Never falls; the raw size at the end. While compressing with
+            verification, a byte counts half when it is encoded and half when it is verified.
+        raw_bytes: raw bytes of the finished blocks.
+        coded_bytes: archive bytes of the finished blocks, headers included.
+    """
+
+    stage: Stage
+    done: float
+    raw_bytes: int
+    coded_bytes: int
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Archive bits per raw byte so far; None before the first block is finished."""
+        return 8 * self.coded_bytes / self.raw_bytes if self.raw_bytes else None
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was coded.
+
+    Attributes:
+        raw_bytes: size of the original data.
+        coded_bytes: size of the archive, headers and embedded models included.
+        archives: how many archives followed each other (always 1 when compressing).
+        codings: blocks by the name of their coding ("stored", "zstd", "lzma", "bz2", "model").
+        model_ids: the 32-byte ids of the models used, in order of first use.
+        sha256: digest of all original bytes.
+    """
+
+    raw_bytes: int
+    coded_bytes: int
+    archives: int
+    codings: Mapping[str, int]
+    model_ids: tuple[bytes, ...]
+    sha256: bytes
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return sum(self.codings.values())
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Archive bits per raw byte; None for empty data."""
+        return 8 * self.coded_bytes / self.raw_bytes if self.raw_bytes else None
+
+    @property
+    def ratio(self) -> float:
+        """Raw size / archive size."""
+        return self.raw_bytes / self.coded_bytes if self.coded_bytes else 0.0

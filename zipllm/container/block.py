@@ -1,0 +1,167 @@
+"""The record of one block: how its bytes are coded and what they must decode to (FORMAT.md, section 5)."""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from zipllm.container.checksum import crc32
+from zipllm.container.record import RecordType, frame
+from zipllm.container.varint import MAX_VALUE, FieldReader, encode_varint
+from zipllm.errors import CorruptData, UnsupportedData, UsageError
+
+RANGE_CODER = 1
+MAX_BITS = 32
+
+
+class Coding(IntEnum):
+    """How the payload of a block is coded."""
+
+    STORED = 0
+    ZSTD = 1
+    LZMA = 2
+    BZ2 = 3
+    MODEL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CodingParameters:
+    """Everything besides the model that the decoder of a model-coded block needs.
+
+    Attributes:
+        lanes: parts of the block that are coded side by side, from 1 to the block's raw size.
+        probability_bits: a decision's probability is k / 2**probability_bits; 1 to 32.
+        coder: how decisions become words; 1 is the range coder of FORMAT.md, section 6.
+        precision: frequencies sum to 2**precision; 1 to 32.
+        mixer: version of the mixer of predictions; 0 is none, the only one yet.
+        history: size of the history's tables in a form that the mixer's version defines; 0 is none.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    lanes: int
+    probability_bits: int
+    coder: int = RANGE_CODER
+    precision: int = 24
+    mixer: int = 0
+    history: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges; the reader turns the error into UnsupportedData."""
+        for name in ("probability_bits", "precision"):
+            if not 1 <= getattr(self, name) <= MAX_BITS:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be from 1 to {MAX_BITS}")
+        for name, only in (("coder", RANGE_CODER), ("mixer", 0), ("history", 0)):
+            if getattr(self, name) != only:
+                raise UsageError(f"{name} is {getattr(self, name)}; format version 0.0 knows {only} only")
+
+    def encode(self) -> bytes:
+        """Return the fields' bytes."""
+        fixed = struct.pack("<BBBBB", self.coder, self.precision, self.probability_bits, self.mixer, self.history)
+        return fixed + encode_varint(self.lanes)
+
+    @classmethod
+    def parse(cls, reader: FieldReader) -> "CodingParameters":
+        """Read the fields.
+
+        Raises:
+            CorruptData: they are cut off.
+            UnsupportedData: a value that this version does not know.
+        """
+        coder, precision = reader.u8("coder"), reader.u8("precision")
+        probability_bits, mixer, history = reader.u8("probability bits"), reader.u8("mixer"), reader.u8("history")
+        lanes = reader.varint("lanes")
+        try:
+            return cls(lanes, probability_bits, coder, precision, mixer, history)
+        except UsageError as error:
+            raise UnsupportedData(f"a block's coding parameters: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHeader:
+    """What is known of a block before its payload is read.
+
+    Attributes:
+        coding: how the payload is coded.
+        raw_size: original bytes, at least 1.
+        payload_size: coded bytes; for a stored block the same as ``raw_size``.
+        raw_crc32: CRC-32 of the original bytes.
+        parameters: for a model-coded block and for no other.
+
+    Raises:
+        UsageError: the values contradict each other or are out of range.
+    """
+
+    coding: Coding
+    raw_size: int
+    payload_size: int
+    raw_crc32: int
+    parameters: CodingParameters | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges; the reader turns the error into CorruptData."""
+        if not 1 <= self.raw_size <= MAX_VALUE:
+            raise UsageError(f"a block has {self.raw_size} original bytes; it must have at least 1")
+        if not 0 <= self.payload_size <= MAX_VALUE:
+            raise UsageError(f"a block's payload has {self.payload_size} bytes; it must be from 0 to 2**63 - 1")
+        if self.coding == Coding.STORED and self.payload_size != self.raw_size:
+            raise UsageError(f"a stored block of {self.raw_size} bytes has a payload of {self.payload_size} bytes")
+        if not 0 <= self.raw_crc32 < 1 << 32:
+            raise UsageError(f"the CRC-32 {self.raw_crc32} does not fit 32 bits")
+        if (self.coding == Coding.MODEL) != (self.parameters is not None):
+            raise UsageError("coding parameters belong to model-coded blocks, to each of them and to no other")
+        if self.parameters is not None and not 1 <= self.parameters.lanes <= self.raw_size:
+            raise UsageError(f"a block of {self.raw_size} bytes has {self.parameters.lanes} lanes")
+
+    def encode(self) -> bytes:
+        """Return all bytes of the record that stand before the payload."""
+        fields = bytes([self.coding])
+        if self.coding != Coding.STORED:
+            fields += encode_varint(self.raw_size)
+        fields += struct.pack("<I", self.raw_crc32)
+        if self.parameters is not None:
+            fields += self.parameters.encode()
+        return frame(RecordType.BLOCK, self.payload_size, fields)
+
+    @classmethod
+    def parse(cls, reader: FieldReader) -> "BlockHeader":
+        """Read the fields of a BLOCK record.
+
+        Raises:
+            CorruptData: they are cut off or contradict each other.
+            UnsupportedData: a coding or a parameter that this version does not know.
+        """
+        payload_size = reader.varint("payload size")
+        code = reader.u8("coding")
+        try:
+            coding = Coding(code)
+        except ValueError as error:
+            raise UnsupportedData(f"a block is coded by the unknown method {code}") from error
+        raw_size = payload_size if coding == Coding.STORED else reader.varint("raw size")
+        raw_crc32 = reader.u32("CRC-32 of the block")
+        parameters = CodingParameters.parse(reader) if coding == Coding.MODEL else None
+        reader.finish()
+        try:
+            return cls(coding, raw_size, payload_size, raw_crc32, parameters)
+        except UsageError as error:
+            raise CorruptData(f"a block's header contradicts itself: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block as it stands in the archive, still coded."""
+
+    header: BlockHeader
+    payload: bytes
+
+
+def check_block(header: BlockHeader, raw: bytes | bytearray | memoryview) -> None:
+    """Compare decoded bytes with what the block's header says of them.
+
+    Raises:
+        CorruptData: their number or their CRC-32 differs.
+    """
+    if len(raw) != header.raw_size:
+        raise CorruptData(f"a block of {header.raw_size} bytes decoded to {len(raw)} bytes")
+    if crc32(raw) != header.raw_crc32:
+        raise CorruptData(f"a block decoded to CRC-32 {crc32(raw):08x}, its header says {header.raw_crc32:08x}")

@@ -1,0 +1,72 @@
+"""How large an archive may be before it is refused; the one place with these numbers.
+
+A reader compares every declared size with its limit before it allocates, and the running total of the output
+after every block. Each limit can be raised by the caller; what the format itself cannot express is not here.
+"""
+
+from dataclasses import dataclass, fields
+
+from zipllm.errors import LimitExceeded, UsageError
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that every path that reads an archive obeys.
+
+    Attributes:
+        block_raw: original bytes of one block.
+        block_payload: coded bytes of one block.
+        blocks: blocks of all concatenated archives together.
+        lanes: lanes of one block; each costs the predictor one context window of memory.
+        model_file: bytes of an embedded model file.
+        output: original bytes of all concatenated archives together; None allows ``output_floor`` bytes or
+            ``output_ratio`` times the compressed bytes read so far, whichever is more.
+        output_floor: bytes, see ``output``.
+        output_ratio: a pure number, see ``output``.
+    """
+
+    block_raw: int = 16 * MIB
+    block_payload: int = 32 * MIB
+    blocks: int = 1 << 24
+    lanes: int = 4096
+    model_file: int = 4 * GIB
+    output: int | None = None
+    output_floor: int = GIB
+    output_ratio: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse negative limits.
+
+        Raises:
+            UsageError: a limit is negative.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and value < 0:
+                raise UsageError(f"the limit {field.name} is {value}; it must not be negative")
+
+    def check(self, name: str, value: int, what: str) -> None:
+        """Refuse a value past the limit called ``name``.
+
+        Raises:
+            LimitExceeded: ``value`` is larger; the message names both and the limit.
+        """
+        bound: int = getattr(self, name)
+        if value > bound:
+            raise LimitExceeded(f"{what} is {value}, over the limit {name} = {bound}")
+
+    def check_output(self, total: int, compressed: int) -> None:
+        """Refuse ``total`` original bytes after ``compressed`` bytes of archive.
+
+        Raises:
+            LimitExceeded: the output would be larger than allowed.
+        """
+        bound = self.output
+        if bound is None:
+            bound = max(self.output_floor, self.output_ratio * compressed)
+        if total > bound:
+            raise LimitExceeded(f"the output has at least {total} bytes, over the output limit of {bound} bytes")

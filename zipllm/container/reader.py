@@ -1,0 +1,215 @@
+"""Archives as a sequence of typed records (FORMAT.md, sections 2 to 7), from any source that can be read.
+
+Everything that can be checked without decoding is checked here, in this order for each record: complete, undamaged
+(CRC-32), known, consistent, in its place, within the limits; only then is its payload read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zipllm.container.block import Block, BlockHeader, Coding
+from zipllm.container.header import MAGIC, PREFIX_BYTES, ArchiveHeader, header_bytes, parse_header
+from zipllm.container.limits import Limits
+from zipllm.container.model import Model, ModelHeader, check_model
+from zipllm.container.record import PREFIX_BYTES as RECORD_PREFIX_BYTES
+from zipllm.container.record import RecordType, parse_frame, rest_of_frame
+from zipllm.container.source import ByteSource, Readable, Seekable
+from zipllm.container.trailer import END_MARKER, End
+from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
+
+RecordHeader = ArchiveHeader | ModelHeader | BlockHeader | End
+Record = ArchiveHeader | Model | Block | End
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """Where one record stands.
+
+    Attributes:
+        record: its header.
+        offset: of its first byte; from the source's beginning when it is seekable, else from where reading began.
+        payload_offset: of its payload's first byte.
+        payload_size: bytes of its payload.
+    """
+
+    record: RecordHeader
+    offset: int
+    payload_offset: int
+    payload_size: int = 0
+
+    @property
+    def end_offset(self) -> int:
+        """Offset of the first byte after the record."""
+        return self.payload_offset + self.payload_size
+
+
+class ArchiveReader:
+    """Iterates over the records of one or several concatenated archives; each archive begins with its header.
+
+    Args:
+        source: at the first byte of an archive; never seeks.
+        limits: what is refused although it is intact.
+
+    Raises:
+        CorruptData: while iterating: damage, truncation, or bytes after the last archive.
+        UnsupportedData: while iterating: intact, but of a version or method that is not known here.
+        LimitExceeded: while iterating: larger than a limit allows.
+    """
+
+    def __init__(self, source: Readable, limits: Limits | None = None) -> None:
+        self._source = ByteSource(source)
+        self._records = self._read(_Walk(self._source, limits or Limits()))
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._records
+
+    def _read(self, walk: "_Walk") -> Iterator[Record]:
+        for item in walk.records():
+            match item.record:
+                case BlockHeader() as header:
+                    yield Block(header, self._source.read(item.payload_size, "the payload of a block"))
+                case ModelHeader() as header:
+                    yield check_model(header, self._source.read(item.payload_size, "the embedded model file"))
+                case record:
+                    yield record
+
+
+def scan(source: Readable, limits: Limits | None = None) -> Iterator[Scanned]:
+    """Iterate over the records without their payloads, which are skipped by seeking where the source allows it.
+
+    Raises:
+        CorruptData: as :class:`ArchiveReader`, except damage inside of payloads.
+        UnsupportedData: as :class:`ArchiveReader`.
+        LimitExceeded: as :class:`ArchiveReader`.
+    """
+    stream = ByteSource(source)
+    for item in _Walk(stream, limits or Limits()).records():
+        stream.skip(item.end_offset - stream.position, "a payload")
+        yield item
+
+
+def read_payload(source: Seekable, item: Scanned) -> bytes:
+    """Return the payload of a record that :func:`scan` found in the same seekable source.
+
+    The source's position is put back, so that a scan in progress can go on.
+
+    Raises:
+        CorruptData: the source has become shorter.
+    """
+    position = source.tell()
+    source.seek(item.payload_offset)
+    payload = ByteSource(source).read(item.payload_size, "a payload")
+    source.seek(position)
+    return payload
+
+
+class _Walk:
+    """Parses and checks record after record; whoever iterates must read or skip each payload before going on."""
+
+    def __init__(self, source: ByteSource, limits: Limits) -> None:
+        self._source = source
+        self._limits = limits
+        self._start = source.position
+        self._blocks = 0
+        self._finished_output = 0
+        # Of the archive that is being read:
+        self._header = ArchiveHeader(block_size=1)
+        self._output = 0
+        self._has_model = False
+
+    def records(self) -> Iterator[Scanned]:
+        """Yield the records of all archives."""
+        prefix = self._source.read_up_to(PREFIX_BYTES)
+        if not prefix:
+            raise CorruptData("not a zipllm archive: it is empty")
+        while prefix:
+            yield from self._archive(prefix)
+            self._finished_output += self._output
+            prefix = self._source.read_up_to(PREFIX_BYTES)
+            if not MAGIC.startswith(prefix[: len(MAGIC)]):
+                raise CorruptData(f"bytes after the end of the archive, at byte {self._source.position - len(prefix)}")
+
+    def _archive(self, prefix: bytes) -> Iterator[Scanned]:
+        start = self._source.position - len(prefix)
+        self._header = self._read_header(prefix)
+        self._output = 0
+        self._has_model = False
+        yield Scanned(self._header, start, self._source.position)
+        while True:
+            item = self._next_record()
+            if isinstance(item.record, End):
+                self._read_marker()
+                yield item
+                return
+            yield item
+
+    def _read_header(self, prefix: bytes) -> ArchiveHeader:
+        if len(prefix) < PREFIX_BYTES and MAGIC.startswith(prefix[: len(MAGIC)]):
+            raise CorruptData(f"the archive is truncated: only {len(prefix)} bytes of its header are there")
+        size = header_bytes(prefix)
+        header = parse_header(prefix + self._source.read(size - len(prefix), "the rest of the header"))
+        self._limits.check("block_raw", header.block_size, "the block size in the header")
+        if self._limits.output is not None and header.original_size is not None:
+            self._limits.check_output(self._finished_output + header.original_size, 0)
+        return header
+
+    def _next_record(self) -> Scanned:
+        offset = self._source.position
+        prefix = self._source.read(RECORD_PREFIX_BYTES, "a record header")
+        data = prefix + self._source.read(rest_of_frame(prefix), "the rest of a record header")
+        try:
+            return self._checked(data, offset)
+        except (CorruptData, UnsupportedData, LimitExceeded) as error:
+            raise type(error)(f"{error} (record at byte {offset})") from error
+
+    def _checked(self, data: bytes, offset: int) -> Scanned:
+        kind, fields = parse_frame(data)
+        payload_offset = offset + len(data)
+        if kind is RecordType.BLOCK:
+            block = BlockHeader.parse(fields)
+            self._check_block(block, payload_offset + block.payload_size)
+            return Scanned(block, offset, payload_offset, block.payload_size)
+        if kind is RecordType.MODEL:
+            model = ModelHeader.parse(fields)
+            self._check_model(model)
+            return Scanned(model, offset, payload_offset, model.payload_size)
+        end = End.parse(fields, self._header.original_size)
+        self._check_end(end)
+        return Scanned(end, offset, payload_offset, len(END_MARKER))
+
+    def _check_block(self, block: BlockHeader, end_offset: int) -> None:
+        declared = self._header.original_size
+        if block.raw_size > self._header.block_size:
+            raise CorruptData(
+                f"a block has {block.raw_size} original bytes, the header allows {self._header.block_size}"
+            )
+        if declared is not None and self._output + block.raw_size > declared:
+            raise CorruptData(
+                f"the blocks hold at least {self._output + block.raw_size} bytes, the header states {declared}"
+            )
+        if block.coding == Coding.MODEL and not self._has_model:
+            raise CorruptData("a model-coded block stands before the record that names its model")
+        self._output += block.raw_size
+        self._blocks += 1
+        self._limits.check("block_payload", block.payload_size, "the payload size of a block")
+        self._limits.check("blocks", self._blocks, "the number of blocks")
+        if block.parameters is not None:
+            self._limits.check("lanes", block.parameters.lanes, "the number of lanes of a block")
+        self._limits.check_output(self._finished_output + self._output, end_offset - self._start)
+
+    def _check_model(self, model: ModelHeader) -> None:
+        if self._has_model:
+            raise CorruptData("the archive names a second model")
+        self._has_model = True
+        self._limits.check("model_file", model.payload_size, "the size of the embedded model file")
+
+    def _check_end(self, end: End) -> None:
+        if end.original_size != self._output:
+            raise CorruptData(
+                f"the blocks hold {self._output} bytes, the archive states {end.original_size}: a block is missing"
+            )
+
+    def _read_marker(self) -> None:
+        marker = self._source.read(len(END_MARKER), "the end marker")
+        if marker != END_MARKER:
+            raise CorruptData(f"the end marker is damaged: {marker.hex(' ')}, not {END_MARKER.hex(' ')}")

@@ -1,0 +1,121 @@
+"""Archives written record by record to any sink; nothing is ever rewritten, so a pipe will do."""
+
+from typing import Protocol
+
+from zipllm.container.block import BlockHeader, Coding
+from zipllm.container.header import ArchiveHeader
+from zipllm.container.model import Model
+from zipllm.container.trailer import End
+from zipllm.errors import FileError, UsageError
+
+CHUNK_BYTES = 1 << 20
+
+
+class Writable(Protocol):
+    """Anything with a ``write`` like a binary file's."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+class ArchiveWriter:
+    """Writes one archive, or several one after another: ``begin``, then ``block`` and once ``model``, then ``end``.
+
+    Errors of the sink pass through as they are; one that takes no bytes at all is a FileError.
+
+    Attributes:
+        size: bytes written so far, all archives together.
+    """
+
+    def __init__(self, sink: Writable) -> None:
+        self._sink = sink
+        self._header: ArchiveHeader | None = None
+        self._output = 0
+        self._has_model = False
+        self.size = 0
+
+    def begin(self, header: ArchiveHeader) -> None:
+        """Write the header of a new archive.
+
+        Raises:
+            UsageError: the archive before has not ended.
+        """
+        if self._header is not None:
+            raise UsageError("an archive begins before the one before has ended")
+        self._header = header
+        self._output = 0
+        self._has_model = False
+        self._write(header.encode())
+
+    def model(self, model_id: bytes, embedded: bytes | None = None) -> None:
+        """Name the model of the model-coded blocks that follow.
+
+        Call it right before the first of them, so that archives without any do not carry it.
+
+        Args:
+            model_id: SHA-256 of the model's canonical content, 32 bytes.
+            embedded: the model file, to make the archive decodable by itself.
+
+        Raises:
+            UsageError: it is the second model of the archive, or the model_id has not 32 bytes.
+        """
+        self._begun()
+        if self._has_model:
+            raise UsageError("an archive names one model only")
+        record = Model(model_id, embedded)
+        self._write(record.header().encode())
+        if embedded is not None:
+            self._write(embedded)
+        self._has_model = True
+
+    def block(self, header: BlockHeader, payload: bytes) -> None:
+        """Write one block.
+
+        Raises:
+            UsageError: header, payload and archive contradict each other.
+        """
+        archive = self._begun()
+        if header.payload_size != len(payload):
+            raise UsageError(f"a payload of {len(payload)} bytes is declared as {header.payload_size} bytes")
+        if header.raw_size > archive.block_size:
+            raise UsageError(f"a block of {header.raw_size} bytes, the header allows {archive.block_size}")
+        if header.coding == Coding.MODEL and not self._has_model:
+            raise UsageError("a model-coded block needs its model named before")
+        self._output += header.raw_size
+        self._write(header.encode())
+        self._write(payload)
+
+    def end(self, sha256: bytes) -> None:
+        """Write the totals.
+
+        Args:
+            sha256: SHA-256 of all original bytes, 32 bytes.
+
+        Raises:
+            FileError: the header declared another original size; the input changed while it was read.
+            UsageError: no archive was begun, or the SHA-256 has not 32 bytes.
+        """
+        archive = self._begun()
+        if archive.original_size is not None and archive.original_size != self._output:
+            raise FileError(
+                f"the input was {archive.original_size} bytes long at first, then {self._output} bytes were read; "
+                "did it change meanwhile?"
+            )
+        self._write(End(self._output, sha256).encode(header_has_size=archive.original_size is not None))
+        self._header = None
+
+    def _begun(self) -> ArchiveHeader:
+        if self._header is None:
+            raise UsageError("no archive has been begun")
+        return self._header
+
+    def _write(self, data: bytes) -> None:
+        for start in range(0, len(data), CHUNK_BYTES):
+            part = data[start : start + CHUNK_BYTES]
+            while part:
+                written = self._sink.write(part)
+                if written is None:  # sinks that return nothing have taken all
+                    written = len(part)
+                if written == 0:
+                    raise FileError("the output takes no more bytes")
+                self.size += written
+                part = part[written:]

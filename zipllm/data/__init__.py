@@ -1,0 +1,1 @@
+"""Corpora on disk: finding files, reading them, and windows of token ids for training."""

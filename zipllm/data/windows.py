@@ -1,0 +1,103 @@
+"""Training windows drawn from token files, in an order that a counter describes completely.
+
+Each source is one flat file of little-endian uint16 token ids, memory-mapped. Sources are visited in
+proportion to their weights (always the one furthest behind its share); inside a source, windows come
+in a seeded random order without replacement, and every pass over it shifts the grid. The whole
+position is one integer per source, so a resumed run continues with exactly the window it would have
+drawn next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOKEN_DTYPE = np.dtype("<u2")
+
+
+@dataclass(frozen=True)
+class TokenSource:
+    """One token file and its share of the training windows.
+
+    Attributes:
+        name: label for reports.
+        tokens: ids ``[n]``, uint16, usually a memory map.
+        weight: relative share of windows, above zero.
+    """
+
+    name: str
+    tokens: NDArray[np.uint16]
+    weight: float
+
+
+def open_tokens(path: Path) -> NDArray[np.uint16]:
+    """Memory-map a token file read-only. Raises ``ValueError`` when it is empty or has an odd length."""
+    size = path.stat().st_size
+    if size == 0 or size % TOKEN_DTYPE.itemsize:
+        raise ValueError(f"{path} is not a file of 16-bit token ids")
+    return np.memmap(path, dtype=TOKEN_DTYPE, mode="r")
+
+
+class WindowSampler:
+    """Draws batches of windows ``[batch, length]`` of token ids.
+
+    Args:
+        sources: where windows come from. Each needs at least ``length`` tokens.
+        length: tokens in a window.
+        seed: order of windows.
+
+    Raises:
+        ValueError: no source, a source that is too short, or a weight that is not positive.
+    """
+
+    def __init__(self, sources: Sequence[TokenSource], length: int, seed: int) -> None:
+        if not sources:
+            raise ValueError("no training data")
+        for source in sources:
+            if len(source.tokens) < length:
+                raise ValueError(f"{source.name} has {len(source.tokens)} tokens, fewer than one window of {length}")
+            if not source.weight > 0:
+                raise ValueError(f"{source.name} has weight {source.weight}; weights must be above zero")
+        self._sources = tuple(sources)
+        self._length = length
+        self._seed = seed
+        total = sum(source.weight for source in sources)
+        self._share = np.array([source.weight / total for source in sources])
+        self._drawn = np.zeros(len(sources), dtype=np.int64)
+        self._order: dict[int, tuple[int, NDArray[np.int64]]] = {}
+
+    @property
+    def position(self) -> list[int]:
+        """Windows drawn from each source so far; assign it to continue a run."""
+        return [int(count) for count in self._drawn]
+
+    @position.setter
+    def position(self, drawn: Sequence[int]) -> None:
+        if len(drawn) != len(self._sources) or any(count < 0 for count in drawn):
+            raise ValueError(f"position must hold {len(self._sources)} counts")
+        self._drawn = np.array(drawn, dtype=np.int64)
+
+    def batch(self, size: int) -> NDArray[np.int64]:
+        """Return the next ``size`` windows as int64 ``[size, length]``."""
+        return np.stack([self._next() for _ in range(size)])
+
+    def _next(self) -> NDArray[np.int64]:
+        behind = self._share * (self._drawn.sum() + 1) - self._drawn
+        index = int(np.argmax(behind))
+        tokens = self._sources[index].tokens
+        start = self._window_start(index, int(self._drawn[index]))
+        self._drawn[index] += 1
+        return tokens[start : start + self._length].astype(np.int64)
+
+    def _window_start(self, index: int, count: int) -> int:
+        """Start of the ``count``-th window of a source: a seeded permutation of a shifted grid per pass."""
+        size = len(self._sources[index].tokens)
+        grid = max(1, (size - self._length) // self._length)
+        epoch, nth = divmod(count, grid)
+        if self._order.get(index, (-1, None))[0] != epoch:
+            generator = np.random.default_rng([self._seed, index, epoch])
+            shift = int(generator.integers(0, size - grid * self._length + 1))
+            self._order[index] = (epoch, shift + self._length * generator.permutation(grid))
+        return int(self._order[index][1][nth])

@@ -1,0 +1,80 @@
+"""The error tree and the exit code of each branch.
+
+    ZipllmError
+    ├── FileError            1   a file cannot be read or written, or already exists
+    ├── UsageError           2   the request itself makes no sense
+    ├── CorruptData          3   damaged archive: checksum, truncation, impossible value
+    ├── UnsupportedData      3   intact, but of a version or method this build does not know
+    ├── ModelError           4   anything about model files
+    │   ├── ModelNotFound        no model of that name, path or id
+    │   ├── ModelInvalid         the file is damaged, hostile, or fails its self-test
+    │   └── ModelMismatch        a model was found, but it is not the one the archive names
+    ├── LimitExceeded        5   intact, but larger than a limit the caller may raise
+    └── VerificationFailed   6   what was written does not decode to what was read
+
+Library code raises these and nothing else for conditions a caller can meet; foreign exceptions are
+wrapped where they appear (``raise CorruptData(...) from error``). 130 and 143 are the exit codes of
+SIGINT and SIGTERM and belong to ``zipllm.cli``.
+"""
+
+from typing import ClassVar
+
+
+class ZipllmError(Exception):
+    """Base of every error zipllm raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class FileError(ZipllmError):
+    """A file cannot be opened, read, written or replaced."""
+
+    exit_code = 1
+
+
+class UsageError(ZipllmError):
+    """Options or arguments that contradict each other or are out of range."""
+
+    exit_code = 2
+
+
+class CorruptData(ZipllmError):
+    """The archive is damaged; nothing decoded from it can be trusted."""
+
+    exit_code = 3
+
+
+class UnsupportedData(ZipllmError):
+    """The archive is intact but needs a feature or version this build does not have."""
+
+    exit_code = 3
+
+
+class ModelError(ZipllmError):
+    """A model file is missing, unusable, or not the one asked for."""
+
+    exit_code = 4
+
+
+class ModelNotFound(ModelError):
+    """No model of this name, path or id is known here."""
+
+
+class ModelInvalid(ModelError):
+    """A model file is damaged, hostile, or fails its self-test."""
+
+
+class ModelMismatch(ModelError):
+    """The model offered is not the model the archive was written with."""
+
+
+class LimitExceeded(ZipllmError):
+    """A declared or measured size passes a limit; the limit can be raised by the caller."""
+
+    exit_code = 5
+
+
+class VerificationFailed(ZipllmError):
+    """Decoding what was just written did not give back what was read."""
+
+    exit_code = 6

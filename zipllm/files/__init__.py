@@ -1,0 +1,9 @@
+"""File policy of the command line: names, sources, safe outputs and signals. Knows nothing of compression.
+
+names      suffix rules, the one escaping function for names, the error that carries a name
+walk       arguments -> the files they mean (``-``, folders with -r, links with -f)
+source     opening what is read, and removing it afterwards when asked
+output     temporary file, metadata, fsync, publish; or straight into a pipe, device or standard output
+temporary  which unfinished files exist just now, so that a signal can remove them
+signals    SIGINT, SIGTERM and SIGHUP: remove what is unfinished, then exit with 128 + the signal
+"""

@@ -1,0 +1,130 @@
+"""The integer operations the exact Transformer is made of, on any torch device.
+
+Every result is an integer that follows from the operands alone: sums are sums of integers in a type
+that holds them, and the only float operations are ones IEEE 754 rounds correctly (one square root per
+vector) or that are exact (matrix products of integers whose sums stay below the type's 24 or 53 bits).
+So no order of summation, thread count, batch shape, device or library version can change a bit.
+"""
+
+import math
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+INT8_MAX = 127
+"""Bound of every int8 operand; -128 is never produced and is refused in weights."""
+NORM_SHIFT = 40
+"""Fraction bits of the constants handed to `scale_to_int8`."""
+FLOAT32_EXACT = 1 << 24
+FLOAT64_EXACT = 1 << 53
+
+MatmulRoute = Literal["int8", "float32", "float64", "int64"]
+
+
+def round_shift(x: Tensor, shift: int | Tensor) -> Tensor:
+    """Divide by ``2**shift``, rounding to nearest and ties up: ``(x + 2**(shift-1)) >> shift``, ``shift >= 1``."""
+    half = 1 << (shift - 1) if isinstance(shift, int) else torch.ones_like(shift) << (shift - 1)
+    return (x + half) >> shift
+
+
+def requantise(accumulator: Tensor, multiplier: Tensor, shift: int) -> Tensor:
+    """Return ``round_shift(accumulator * multiplier, shift)`` as int64.
+
+    Args:
+        accumulator: int32 ``[..., rows]``.
+        multiplier: int32 ``[rows]``, not negative. The product is below ``2**62`` whatever the values.
+        shift: 1 to 62.
+    """
+    return round_shift(accumulator.long() * multiplier.long(), shift)
+
+
+def saturate(x: Tensor, limit: int) -> Tensor:
+    """Clamp to ``[-limit, limit]``."""
+    return x.clamp(-limit, limit)
+
+
+def vector_length(x: Tensor) -> Tensor:
+    """Euclidean length of the last dimension, rounded up to an integer, at least 1; int64 ``[..., 1]``.
+
+    The sum of squares must be below ``2**53``: float64 then holds it exactly and IEEE 754 rounds the
+    root correctly. Rounding is monotone, so no component of ``x`` is larger than the result.
+    """
+    squares = x.long().square().sum(-1, keepdim=True)
+    return squares.double().sqrt().ceil().long().clamp(min=1)
+
+
+def scale_to_int8(x: Tensor, numerator: Tensor, divisor: Tensor) -> Tensor:
+    """Return ``x * numerator / divisor`` in units of ``2**-NORM_SHIFT``, rounded and saturated to int8.
+
+    ``round_shift(x * (numerator // divisor), NORM_SHIFT)`` clamped to +-127. The caller guarantees
+    ``abs(x) / divisor * numerator < 2**62``.
+
+    Args:
+        x: integers ``[..., n]``.
+        numerator: int64 constant, broadcast against ``divisor``.
+        divisor: int64 ``[..., 1]``, at least 1.
+    """
+    factor = numerator // divisor
+    return saturate(round_shift(x.long() * factor, NORM_SHIFT), INT8_MAX).to(torch.int8)
+
+
+def integer_matmul(activations: Tensor, weight: Tensor, route: MatmulRoute | None = None) -> Tensor:
+    """Multiply int8 ``[rows, inputs]`` by an int8 weight stored as ``[outputs, inputs]``: int32 ``[rows, outputs]``.
+
+    All routes give the same integers; ``route`` forces one (tests, measurements). By default the fast
+    int8 product is used where it has been seen to be exact, elsewhere float32 (exact below ``2**24``) or
+    float64 (below ``2**53``). int8 operands stay exact even where float32 products use TF32 or bfloat16.
+    """
+    route = route or _best_route(activations, weight)
+    if route == "int8":
+        return _int8_matmul(activations, weight)
+    kind = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}[route]
+    return (activations.to(kind) @ weight.to(kind).t()).to(torch.int32)
+
+
+def exact_matmul(left: Tensor, right: Tensor) -> Tensor:
+    """Batched product of integer tensors, in float64; sums of absolute products must be below ``2**31``; int32."""
+    return torch.matmul(left.double(), right.double()).to(torch.int32)
+
+
+def _best_route(activations: Tensor, weight: Tensor) -> MatmulRoute:
+    outputs, inputs = weight.shape
+    device = activations.device.type
+    aligned = outputs % 8 == 0 and inputs % 8 == 0
+    # one input: torch._int_mm mistakes the strides of the transposed weight and reads beyond it
+    if (device == "cpu" and inputs > 1 and int8_matmul_is_exact()) or (device == "cuda" and aligned):
+        return "int8"
+    return "float32" if inputs * INT8_MAX**2 < FLOAT32_EXACT else "float64"
+
+
+def _int8_matmul(activations: Tensor, weight: Tensor) -> Tensor:
+    rows = activations.shape[0]
+    if activations.device.type == "cuda" and rows <= 16:  # cuBLASLt wants more than 16 rows
+        padding = activations.new_zeros(17 - rows, activations.shape[1])
+        activations = torch.cat((activations, padding))
+    return torch._int_mm(activations.contiguous(), weight.t())[:rows]
+
+
+@lru_cache(maxsize=1)
+def int8_matmul_is_exact() -> bool:
+    """Whether ``torch._int_mm`` on this CPU keeps every bit.
+
+    Without VNNI instructions oneDNN adds pairs of products in saturating 16 bits: operands of +-127 then
+    give 130,560 instead of 16,516,096. Extreme operands of several shapes show it within a millisecond.
+    """
+    return all(_probe(rows, inputs) for rows in (1, 3, 17, 64) for inputs in (64, 96, 1024))
+
+
+def _probe(rows: int, inputs: int) -> bool:
+    signs = torch.tensor([1, -1], dtype=torch.int8)
+    left = (INT8_MAX * signs).repeat(rows)[:rows, None].expand(rows, inputs).contiguous()
+    right = (INT8_MAX * signs).repeat(8)[:, None].expand(16, inputs).contiguous()
+    expected = (left[:, :1].int() * right[:, 0].int()) * inputs
+    return bool(torch.equal(torch._int_mm(left, right.t()), expected))
+
+
+def residual_limit(width: int) -> int:
+    """Largest magnitude in the residual stream: ``width * limit**2 < 2**53`` and below ``2**22``."""
+    return min((1 << 22) - 1, math.isqrt((FLOAT64_EXACT - 1) // width))

@@ -1,0 +1,153 @@
+"""Proof that no number in an integer Transformer can overflow, whatever it is fed.
+
+A model file may be hostile, so `check_bounds` runs at export and at every load. It bounds each stage of
+`integer` by its tensors alone, from exact integers, and refuses the model where a bound could be passed;
+what it accepts gives the same integers in int64 arithmetic, in int32 lanes and in the float products used.
+The facts it establishes, which kernels may rely on:
+
+- int8 weights lie in [-127, 127]; multipliers, norm constants and table entries are not negative;
+- every int8 product sum is below ``2**31``, and below ``2**30`` after requantisation;
+- ``dot * score_multiplier`` plus its rounding is below ``2**31``; scores are below ``2**28``;
+- ``sum(weight) * 127`` over a full window is below ``2**31``;
+- norm and mixing products stay below ``2**62``, sums of squares below ``2**53``.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from zipllm.errors import ModelInvalid
+from zipllm.model.arithmetic import FLOAT32_EXACT, INT8_MAX, NORM_SHIFT
+from zipllm.model.config import EXPORTABLE_POSITIONS, ModelConfig
+from zipllm.model.frequencies import PRECISION, TOTAL
+from zipllm.model.integer import INT16_MAX
+from zipllm.model.parameters import LINEAR_LAYERS, IntegerModel
+
+MAX_INPUTS = 65_536
+"""Width and feed-forward size: ``65,536 * 127**2`` is below ``2**31``."""
+MAX_HEAD_SIZE = 1_024
+"""``1,024 * 127**2`` is below ``2**24``: a product of query and key is exact in float32 too."""
+MAX_LAYERS = 1_024
+MAX_TABLE = 1 << 16
+MAX_ACCUMULATOR = 1 << 31
+MAX_REQUANTISED = 1 << 30
+MAX_NORM = 1 << 62
+MAX_MIXING = 1 << 55
+MAX_BIAS = 1 << 20
+SHIFTS = (1, 62)
+SCORE_SHIFTS = (4, 30)
+"""At least 4: scores then stay below ``2**28`` and their differences in int32."""
+
+
+def check_bounds(model: IntegerModel) -> None:
+    """Accept a model whose every computation is proved to fit.
+
+    Raises:
+        ModelInvalid: names the tensor or the config field, and the reason.
+    """
+    _check_config(model.config)
+    model = IntegerModel.from_tensors(model.config, model.values)  # names, types, shapes
+    for name, tensor in model.values.items():
+        _require(tensor.numel() > 0, name, "empty")
+        if tensor.dtype == torch.int8:
+            _require(int(tensor.min()) >= -INT8_MAX, name, "weight below -127")
+        elif name != "position_bias":
+            _require(int(tensor.min()) >= 0, name, "negative value")
+        if name.endswith("_shift") and name != "score_shift":
+            _check_range(tensor, name, *SHIFTS)
+    _check_embedding(model)
+    for name in LINEAR_LAYERS:
+        for layer in range(model.config.layers):
+            _check_linear(model[name][layer], model[f"{name}_multiplier"][layer], model[f"{name}_shift"][layer], name)
+    _check_linear(model.head, model["head_multiplier"], model["head_shift"][0], "head")
+    _check_attention(model)
+    _check_frequencies(model["frequency_exponential"])
+
+
+def float32_is_exact(model: IntegerModel) -> bool:
+    """Whether every matrix product also fits float32: ``sum(abs(weight)) * 127 < 2**24`` in every row."""
+    matrices = [model.head, *(model[name] for name in LINEAR_LAYERS)]
+    return all(int(_row_sums(m).max()) * INT8_MAX < FLOAT32_EXACT for m in matrices)
+
+
+def score_limit(query_norm: int, key_norm: int, head_size: int) -> int:
+    """Bound ``abs(query . key)`` of normalised heads.
+
+    A head of length at most ``norm / 2**NORM_SHIFT`` grows by at most ``sqrt(head_size) / 2`` when its entries
+    are rounded; Cauchy-Schwarz bounds the product. Saturation bounds it too, whichever is smaller.
+    """
+    slack = math.isqrt(head_size) // 2 + 2
+    lengths = [(norm >> NORM_SHIFT) + slack for norm in (query_norm, key_norm)]
+    return min(lengths[0] * lengths[1], head_size * INT8_MAX**2)
+
+
+def _check_config(config: ModelConfig) -> None:
+    _require(config.position in EXPORTABLE_POSITIONS, "config.position", f"{config.position} has no integer form")
+    _require(config.width <= MAX_INPUTS, "config.width", f"above {MAX_INPUTS}")
+    _require(config.feedforward <= MAX_INPUTS, "config.feedforward", f"above {MAX_INPUTS}")
+    _require(config.head_size <= MAX_HEAD_SIZE, "config.heads", f"heads wider than {MAX_HEAD_SIZE}")
+    _require(config.layers <= MAX_LAYERS, "config.layers", f"above {MAX_LAYERS}")
+    _require(config.vocabulary_size < 1 << PRECISION, "config.vocabulary_size", f"does not fit 2**{PRECISION}")
+
+
+def _check_embedding(model: IntegerModel) -> None:
+    largest = model["embedding"].abs().amax(-1).long() * model["embedding_multiplier"].long()
+    _check_requantised(int(largest.max()), int(model["embedding_shift"]), "embedding_multiplier")
+
+
+def _check_linear(weight: Tensor, multiplier: Tensor, shift: Tensor, name: str) -> None:
+    sums = _row_sums(weight) * INT8_MAX
+    _require(int(sums.max()) < MAX_ACCUMULATOR, name, "product sum can pass 2**31")
+    _check_requantised(int((sums * multiplier.long()).max()), int(shift), f"{name}_multiplier")
+
+
+def _check_requantised(largest: int, shift: int, name: str) -> None:
+    result = (largest + (1 << (shift - 1))) >> shift
+    _require(result < MAX_REQUANTISED, name, "result can pass 2**30; shift too small or multiplier too large")
+
+
+def _check_attention(model: IntegerModel) -> None:
+    config = model.config
+    for name in ("attention_norm", "feedforward_norm", "final_norm", "query_norm", "key_norm"):
+        _require(int(model[name].max()) < MAX_NORM, name, "not below 2**62")
+    _require(int(model["mixing_scale"].max()) < MAX_MIXING, "mixing_scale", "not below 2**55")
+    _check_range(model["position_bias"], "position_bias", -MAX_BIAS, MAX_BIAS)
+    _check_range(model["score_shift"], "score_shift", *SCORE_SHIFTS)
+    for layer in range(config.layers):
+        for head in range(config.heads):
+            names = ("query_norm", "key_norm", "score_multiplier", "score_shift")
+            query, key, multiplier, shift = (int(model[name][layer, head]) for name in names)
+            largest = score_limit(query, key, config.head_size) * multiplier + (1 << (shift - 1))
+            _require(largest < MAX_ACCUMULATOR, "score_multiplier", f"scores of layer {layer} can pass 2**31")
+    table = model["attention_exponential"]
+    _check_table(table, "attention_exponential")
+    first = int(table[0])
+    _require(1 <= first <= INT16_MAX, "attention_exponential", f"first entry not from 1 to {INT16_MAX}")
+    fits = first * config.window * INT8_MAX < MAX_ACCUMULATOR
+    _require(fits, "attention_exponential", "weighted sum over the window can pass 2**31")
+
+
+def _check_frequencies(table: Tensor) -> None:
+    _check_table(table, "frequency_exponential")
+    _require(int(table[0]) == TOTAL, "frequency_exponential", f"first entry is not {TOTAL}")
+
+
+def _check_table(table: Tensor, name: str) -> None:
+    _require(2 <= table.numel() <= MAX_TABLE, name, f"length not from 2 to {MAX_TABLE}")
+    _require(bool((table[1:] <= table[:-1]).all()), name, "not monotone")
+    _require(int(table[-1]) == 0, name, "last entry is not 0")
+
+
+def _row_sums(weight: Tensor) -> Tensor:
+    """Sum of magnitudes of every row, int64."""
+    return weight.abs().sum(-1, dtype=torch.int64)
+
+
+def _check_range(tensor: Tensor, name: str, low: int, high: int) -> None:
+    _require(low <= int(tensor.min()) and int(tensor.max()) <= high, name, f"not from {low} to {high}")
+
+
+def _require(holds: bool, name: str, reason: str) -> None:
+    if not holds:
+        raise ModelInvalid(f"model {name}: {reason}")

@@ -1,0 +1,132 @@
+"""What goes on inside a float Transformer on real sequences, for choosing integer scales."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zipllm.model.config import ModelConfig
+from zipllm.model.transformer import Attention, Block, FeedForward, Transformer, rms_normalise
+
+BATCH_TOKENS = 4_096
+SAMPLES_PER_BATCH = 1 << 13
+"""Values kept per site, group and batch."""
+
+
+@dataclass
+class Observations:
+    """Samples of activations by site; a site is a name and a layer.
+
+    Attributes:
+        samples: values float32 ``[groups, n]``: one group for a whole tensor, or one per head.
+        largest: largest magnitude met per group, float64 ``[groups]``.
+        power: mean square of every input of a matrix, float64 ``[inputs]``.
+    """
+
+    samples: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+    largest: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+    power: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+
+
+class _Recorder:
+    """Collects what hooks report while batches run."""
+
+    def __init__(self, config: ModelConfig, seed: int) -> None:
+        self.heads = config.heads
+        self._generator = torch.Generator().manual_seed(seed)
+        self._samples: dict[tuple[str, int], list[Tensor]] = defaultdict(list)
+        self._largest: dict[tuple[str, int], list[Tensor]] = defaultdict(list)
+        self._power: dict[tuple[str, int], list[Tensor]] = defaultdict(list)
+
+    def keep(self, name: str, layer: int, values: Tensor, groups: int = 1) -> None:
+        """Sample ``[..., n]`` split into groups along its last dimension."""
+        flat = values.detach().float().cpu().reshape(-1, groups, values.shape[-1] // groups)
+        flat = flat.transpose(0, 1).reshape(groups, -1)
+        pick = torch.randint(flat.shape[1], (min(flat.shape[1], SAMPLES_PER_BATCH),), generator=self._generator)
+        self._samples[name, layer].append(flat[:, pick])
+        self._largest[name, layer].append(flat.abs().amax(1).double())
+
+    def keep_power(self, name: str, layer: int, values: Tensor) -> None:
+        rows = values.detach().double().cpu().reshape(-1, values.shape[-1])
+        self._power[name, layer].append(rows.square().mean(0))
+
+    def result(self) -> Observations:
+        return Observations(
+            {site: torch.cat(parts, dim=1) for site, parts in self._samples.items()},
+            {site: torch.stack(parts).amax(0) for site, parts in self._largest.items()},
+            {site: torch.stack(parts).mean(0) for site, parts in self._power.items()},
+        )
+
+
+@torch.no_grad()
+def observe(transformer: Transformer, tokens: Tensor, seed: int = 0) -> Observations:
+    """Run sequences through the float model and sample every activation that gets an integer scale.
+
+    Args:
+        transformer: the float model; its mode and weights are left as they are.
+        tokens: ids ``[sequences, time]`` of real data; the start token is put before each.
+        seed: of the sampling.
+    """
+    recorder = _Recorder(transformer.config, seed)
+    handles = _attach(transformer, recorder)
+    device = transformer.embedding.weight.device
+    try:
+        for batch in torch.split(tokens, max(1, BATCH_TOKENS // tokens.shape[1])):
+            start = torch.full((len(batch), 1), transformer.config.start_token, dtype=torch.long)
+            inputs = torch.cat((start, batch[:, :-1].long().cpu()), dim=1).to(device)
+            final = transformer.hidden(inputs)
+            recorder.keep("final", 0, final)
+            recorder.keep_power("final", 0, final)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return recorder.result()
+
+
+def _attach(transformer: Transformer, recorder: _Recorder) -> list[Any]:
+    handles: list[Any] = []
+
+    def before(module: nn.Module, hook: Callable[[Tensor], None]) -> None:
+        handles.append(module.register_forward_pre_hook(lambda _, inputs: hook(inputs[0])))
+
+    def after(module: nn.Module, hook: Callable[[Tensor], None]) -> None:
+        handles.append(module.register_forward_hook(lambda _, inputs, output: hook(output)))
+
+    for layer, block in enumerate(transformer.blocks):
+        assert isinstance(block, Block)
+        before(block, partial(recorder.keep, "residual", layer))
+        after(block, partial(recorder.keep, "residual", layer))
+        _attach_attention(block.attention, layer, recorder, before, after)
+        _attach_feedforward(block.feedforward, layer, recorder, before)
+    return handles
+
+
+Attach = Callable[[nn.Module, Callable[[Tensor], None]], None]
+
+
+def _attach_attention(attention: Attention, layer: int, recorder: _Recorder, before: Attach, after: Attach) -> None:
+    heads = recorder.heads
+
+    def unit(name: str, values: Tensor) -> None:
+        recorder.keep(f"{name}_raw", layer, values, heads)
+        split = rms_normalise(values.view(*values.shape[:-1], heads, -1))
+        recorder.keep(name, layer, split.flatten(-2), heads)
+
+    before(attention.query, partial(recorder.keep, "attention_input", layer))
+    before(attention.query, partial(recorder.keep_power, "attention_input", layer))
+    after(attention.query, partial(unit, "query"))
+    after(attention.key, partial(unit, "key"))
+    after(attention.value, partial(recorder.keep, "value", layer, groups=heads))
+    before(attention.output, partial(recorder.keep, "mixed", layer, groups=heads))
+    before(attention.output, partial(recorder.keep_power, "mixed", layer))
+
+
+def _attach_feedforward(feedforward: FeedForward, layer: int, recorder: _Recorder, before: Attach) -> None:
+    before(feedforward.up, partial(recorder.keep, "feedforward_input", layer))
+    before(feedforward.up, partial(recorder.keep_power, "feedforward_input", layer))
+    before(feedforward.down, partial(recorder.keep, "squared", layer))
+    before(feedforward.down, partial(recorder.keep_power, "squared", layer))

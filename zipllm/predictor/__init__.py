@@ -1,0 +1,1 @@
+"""Tokens so far -> integer frequencies of the next token; every model is behind one protocol."""

@@ -1,0 +1,71 @@
+"""What every predictor promises: the only thing the codec knows about a model.
+
+A predictor follows several *lanes* side by side. Each lane is a token stream of its own; what one lane
+is fed never changes the prediction of another. A stream begins with ``start_token``, whose prediction
+is that of the first real token.
+
+The contract behind lossless coding: ``prefill`` of T tokens gives, bit for bit, what T calls of ``step``
+give, for every way of cutting the stream into calls, every subset of lanes per step, every number of
+lanes and threads. The encoder relies on the first, the decoder on the second.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+PRECISION = 24
+"""The frequencies of a prediction are integers, each at least 1, that sum to ``2**PRECISION``."""
+
+State = Any
+"""What a predictor remembers of its lanes; opaque to everyone else."""
+
+
+class Predictor(Protocol):
+    """Frequencies of the next token, for a batch of lanes."""
+
+    @property
+    def vocabulary(self) -> tuple[bytes, ...]:
+        """Byte string of every token id, sorted; V entries."""
+
+    @property
+    def precision(self) -> int:
+        """Frequencies sum to ``2**precision``."""
+
+    @property
+    def start_token(self) -> int:
+        """Id fed first to every lane; always V, never predicted."""
+
+    @property
+    def lane_bytes(self) -> int:
+        """Memory that the state of one lane takes, so that a reader can refuse too many lanes beforehand."""
+
+    def start(self, lanes: int) -> State:
+        """Return the memory of ``lanes`` lanes that have seen nothing."""
+
+    def prefill(
+        self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
+    ) -> NDArray[np.int32]:
+        """Feed ``T`` tokens to several lanes at once.
+
+        Args:
+            state: changed in place.
+            tokens: int32 ``[n, T]``, ids 0 to V.
+            lanes: int32 ``[n]``, distinct lane numbers, ascending; the others stay as they are. None: all lanes.
+
+        Returns:
+            Cumulative frequencies of the token after each one fed: int32 ``[n, T, V + 1]``, strictly
+            ascending along the last axis from 0 to ``2**precision``. Valid until the next call.
+        """
+
+    def step(self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Feed one token to each lane named; the other lanes stay as they are.
+
+        Args:
+            state: changed in place.
+            tokens: int32 ``[n]``, the token for each lane named.
+            lanes: int32 ``[n]``, distinct lane numbers, ascending.
+
+        Returns:
+            int32 ``[n, V + 1]`` cumulative frequencies, as ``prefill``. Valid until the next call.
+        """

@@ -1,0 +1,66 @@
+"""The Transformer of a model file as a predictor.
+
+Whatever computes it (the reference on any device, compiled kernels on the CPU), the frequencies are the
+same integers; the model's self-test is run on it before its first use.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zipllm.model.file import Model
+from zipllm.model.integer import IntegerTransformer, State
+from zipllm.model.self_test import run_self_test
+from zipllm.predictor.base import PRECISION
+
+_SINGLE_STEPS = 4
+"""Tokens of the self-test that are fed one by one, the rest as one pass."""
+
+
+class TransformerPredictor:
+    """Predicts with an integer Transformer.
+
+    Args:
+        model: loaded or built, its bounds checked.
+        device: a torch device; the frequencies do not depend on it.
+
+    Raises:
+        ModelInvalid: the model's self-test fails on this device.
+    """
+
+    def __init__(self, model: Model, device: torch.device | str = "cpu") -> None:
+        config = model.config
+        self.vocabulary: tuple[bytes, ...] = model.tokenizer.vocabulary
+        self.precision: int = PRECISION
+        self.start_token: int = config.start_token
+        self.lane_bytes: int = 2 * config.layers * config.window * config.width
+        self._network = IntegerTransformer(model.integer, device)
+        run_self_test(model.model_id, model.self_test, config, self.engine, self._run_test)
+
+    @property
+    def engine(self) -> str:
+        """Name of what computes: shown in messages."""
+        return f"reference on {self._network.device}"
+
+    def start(self, lanes: int) -> State:
+        return self._network.start(lanes)
+
+    def prefill(
+        self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
+    ) -> NDArray[np.int32]:
+        chosen = None if lanes is None else torch.from_numpy(lanes)
+        hidden = self._network.forward(state, torch.from_numpy(np.ascontiguousarray(tokens)), chosen)
+        cumulative: NDArray[np.int32] = self._network.cumulative(hidden).cpu().numpy()
+        return cumulative
+
+    def step(self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        cumulative: NDArray[np.int32] = self.prefill(state, tokens[:, None], lanes)[:, 0]
+        return cumulative
+
+    def _run_test(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        state = self.start(1)
+        together = max(1, len(tokens) - _SINGLE_STEPS)
+        lane = np.zeros(1, dtype=np.int32)
+        rows = [self.prefill(state, tokens[None, :together])[0].copy()]
+        rows += [self.step(state, tokens[at : at + 1], lane).copy() for at in range(together, len(tokens))]
+        return np.concatenate(rows)

@@ -1,0 +1,68 @@
+"""What every tokenizer promises, and how one is restored from a model file.
+
+The vocabulary is sorted by byte string and holds all 256 single bytes. Sorting makes the tokens that
+share a prefix one contiguous range of ids (``zipllm.mixing.decisions`` builds on that); the single
+bytes make every byte string encodable. Decoding is joining the tokens' bytes, so it is lossless by
+construction, whatever ``encode`` chose.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_TOKEN_BYTES = 256
+
+
+class Tokenizer(Protocol):
+    """Maps bytes to token ids; the inverse is the concatenation of the tokens' bytes."""
+
+    name: ClassVar[str]
+
+    @property
+    def vocabulary(self) -> tuple[bytes, ...]:
+        """Byte string of every token id, in ascending order."""
+
+    def encode(self, data: bytes) -> NDArray[np.int32]:
+        """Return ids ``[n]`` whose tokens join to ``data``; empty for empty input."""
+
+    def decode(self, ids: Iterable[int]) -> bytes:
+        """Return the joined bytes of ``ids``. Raises ``IndexError`` for an id outside the vocabulary."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able description from which ``tokenizer_from_dict`` restores an equal tokenizer."""
+
+
+def tokenizer_from_dict(description: object) -> Tokenizer:
+    """Restore a tokenizer from ``to_dict`` output, which may come from a hostile file.
+
+    Raises:
+        ValueError: unknown type, or fields that do not describe a lossless tokenizer.
+    """
+    from zipllm.tokenizer.bpe import BpeTokenizer
+    from zipllm.tokenizer.byte import ByteTokenizer
+
+    if not isinstance(description, dict):
+        raise ValueError("tokenizer description is not an object")
+    kind = description.get("type")
+    if kind == ByteTokenizer.name:
+        return ByteTokenizer.from_dict(description)
+    if kind == BpeTokenizer.name:
+        return BpeTokenizer.from_dict(description)
+    raise ValueError(f"unknown tokenizer type {kind!r} (known: byte, bpe)")
+
+
+def check_vocabulary(vocabulary: Sequence[bytes]) -> None:
+    """Refuse a vocabulary that is not sorted, distinct, bounded and total.
+
+    Raises:
+        ValueError: what is wrong.
+    """
+    if any(left >= right for left, right in pairwise(vocabulary)):
+        raise ValueError("vocabulary is not strictly ascending by byte string")
+    if any(not 1 <= len(token) <= MAX_TOKEN_BYTES for token in vocabulary):
+        raise ValueError(f"a token is empty or longer than {MAX_TOKEN_BYTES} bytes")
+    if sum(len(token) == 1 for token in vocabulary) != 256:
+        raise ValueError("vocabulary does not hold all 256 single bytes")

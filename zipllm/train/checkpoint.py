@@ -1,0 +1,119 @@
+"""Checkpoints: float weights and optimiser state in safetensors, counters in JSON. Never pickle.
+
+A checkpoint is a folder ``step-000123`` with ``model.safetensors``, ``optimiser.safetensors`` and
+``state.json``. It is written under a temporary name and renamed, so a folder with the final name is
+always whole. A checkpoint is not a model file: it resumes training, it does not code.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from zipllm.errors import FileError
+from zipllm.model.config import ModelConfig
+from zipllm.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Counters of a run: all that training needs besides tensors to go on.
+
+    Attributes:
+        step: optimiser steps taken.
+        tokens: token ids trained on.
+        seconds: wall-clock time spent training, over all sessions of the run.
+        position: windows drawn per source (``WindowSampler.position``).
+    """
+
+    step: int
+    tokens: int
+    seconds: float
+    position: list[int]
+
+
+def save_checkpoint(
+    run: Path, model: Transformer, optimisers: list[torch.optim.Optimizer], state: TrainState, keep: int = 2
+) -> Path:
+    """Write ``run/step-NNNNNN`` and drop all but the newest ``keep``. Returns the new folder.
+
+    Raises:
+        FileError: the folder cannot be written.
+    """
+    final = run / f"step-{state.step:06d}"
+    part = run / f".{final.name}.part"
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        save_file(_contiguous(model.state_dict()), part / "model.safetensors")
+        save_file(_flatten(optimisers), part / "optimiser.safetensors")
+        description = {"model": model.config.to_dict(), "state": asdict(state)}
+        (part / "state.json").write_text(json.dumps(description, indent=1, sort_keys=True))
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(part, final)
+        for old in checkpoints(run)[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise FileError(f"cannot write checkpoint {final}: {error.strerror or error}") from error
+    return final
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """Checkpoint folders of a run, oldest first."""
+    return sorted(path for path in run.glob("step-*") if path.is_dir())
+
+
+def load_model(folder: Path) -> tuple[Transformer, TrainState]:
+    """Read the float model and counters of a checkpoint.
+
+    Raises:
+        FileError: the folder is not a readable checkpoint.
+    """
+    try:
+        description = json.loads((folder / "state.json").read_text())
+        model = Transformer(ModelConfig(**description["model"]))
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        return model, TrainState(**description["state"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise FileError(f"{folder} is not a readable checkpoint: {error}") from error
+
+
+def load_optimisers(folder: Path, optimisers: list[torch.optim.Optimizer]) -> None:
+    """Restore optimiser state in place.
+
+    Raises:
+        FileError: the state is missing or belongs to other parameters.
+    """
+    try:
+        tensors = load_file(folder / "optimiser.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise FileError(f"cannot read the optimiser state in {folder}: {error}") from error
+    for number, optimiser in enumerate(optimisers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            owner, index, field = name.split("/")
+            if int(owner) == number:
+                state.setdefault(int(index), {})[field] = tensor
+        description = optimiser.state_dict()
+        optimiser.load_state_dict({"state": state, "param_groups": description["param_groups"]})
+
+
+def _flatten(optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Name every state tensor ``optimiser/parameter/field``."""
+    flat: dict[str, Any] = {}
+    for number, optimiser in enumerate(optimisers):
+        for index, fields in optimiser.state_dict()["state"].items():
+            for field, value in fields.items():
+                flat[f"{number}/{index}/{field}"] = value
+    return _contiguous(flat)
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}

@@ -1,0 +1,89 @@
+"""From the float model of a run to a model file: quantise, measure both forms, write the card."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zipllm.data.windows import TokenSource, WindowSampler
+from zipllm.model.build import build_model
+from zipllm.model.card import Card, DataSource, DomainResult
+from zipllm.model.evaluate import Gap, measure_gap
+from zipllm.model.file import Model, save_model
+from zipllm.model.integer import IntegerTransformer
+from zipllm.model.quantize import quantize
+from zipllm.model.transformer import Transformer
+from zipllm.train.checkpoint import TrainState
+from zipllm.train.corpus import Corpus
+from zipllm.train.recipe import Recipe
+
+CALIBRATION_WINDOWS = 64
+MEASURED_WINDOWS = 24
+"""Validation windows per source on which the float and the integer form are compared."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Result of an export.
+
+    Attributes:
+        model: what was written.
+        bits: coding cost of the validation windows in both forms, over all sources.
+    """
+
+    model: Model
+    bits: Gap
+
+
+def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: TrainState, path: Path) -> Exported:
+    """Quantise ``model`` on its own training data, measure it on the validation data, and write ``path``.
+
+    Raises:
+        ModelInvalid: the weights have no integer form (not finite, or too large).
+        FileError: the file cannot be written.
+    """
+    model = model.cpu().eval()
+    sampler = WindowSampler(corpus.train, recipe.train.sequence, recipe.train.seed + 1)
+    calibration = torch.from_numpy(sampler.batch(CALIBRATION_WINDOWS))
+    integer = quantize(model, calibration)
+    results, total = [], Gap(0.0, 0.0)
+    lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
+    for source in corpus.valid:
+        windows = _windows(source, recipe.train.sequence)
+        if windows is None:
+            continue
+        gap = measure_gap(model, IntegerTransformer(integer), windows)
+        size = int(lengths[windows.numpy()].sum())
+        results.append(DomainResult(source.name, size, gap.float_bits / size, gap.integer_bits / size))
+        total = Gap(total.float_bits + gap.float_bits, total.integer_bits + gap.integer_bits)
+    built = build_model(model.config, corpus.tokenizer, integer, _card(recipe, corpus, state, results))
+    save_model(built, path)
+    return Exported(built, total)
+
+
+def _windows(source: TokenSource, length: int) -> Tensor | None:
+    """Evenly spaced validation windows int64 ``[n, length]``, or None when the source is shorter than one."""
+    grid = len(source.tokens) // length
+    if grid == 0:
+        return None
+    starts = np.linspace(0, grid - 1, min(grid, MEASURED_WINDOWS)).astype(np.int64) * length
+    return torch.from_numpy(np.stack([source.tokens[start : start + length] for start in starts]).astype(np.int64))
+
+
+def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[DomainResult]) -> Card:
+    lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
+    sizes = {source.name: int(lengths[source.tokens].sum()) for source in corpus.train}
+    return Card(
+        name=recipe.name,
+        summary=recipe.summary,
+        licence=recipe.licence,
+        sources=tuple(DataSource(source.name, source.licence, sizes.get(source.name, 0)) for source in recipe.sources),
+        steps=state.step,
+        tokens=state.tokens,
+        seconds=round(state.seconds, 1),
+        machine=f"{torch.get_num_threads()} CPU threads ({platform.machine()}), torch {torch.__version__}",
+        results=tuple(results),
+    )

@@ -1,0 +1,107 @@
+"""Optimisers: Muon for the matrices inside the blocks, AdamW for everything else.
+
+Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's momentum by
+the nearest orthogonal matrix, found with five steps of a quintic Newton-Schulz iteration. Matrices of
+one shape are stacked, so that the iteration is a few large batched products.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zipllm.model.transformer import Transformer
+
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the published iteration: steep at zero, so that small singular values grow fast."""
+
+
+def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+    """Map each matrix of ``[n, rows, columns]`` to an approximately orthogonal one (singular values near 1)."""
+    a, b, c = _QUINTIC
+    x = matrices.bfloat16()
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    result: Tensor = (x.mT if tall else x).to(matrices.dtype)
+    return result
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum orthogonalised by Newton-Schulz, with decoupled weight decay.
+
+    Args:
+        parameters: two-dimensional parameters only.
+        lr: step size; the update has a spectral norm of about ``lr * sqrt(max(1, rows / columns))``.
+        momentum: decay of the Nesterov momentum.
+        weight_decay: fraction of ``lr`` by which weights shrink per step.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient; ``closure`` is not supported."""
+        assert closure is None
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape.setdefault(parameter.shape, []).append(parameter)
+            for parameters in by_shape.values():
+                self._step_stack(parameters, group)
+
+    def _step_stack(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        updates = []
+        for parameter in parameters:
+            assert parameter.grad is not None
+            state = self.state[parameter]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+            buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
+            updates.append(parameter.grad.lerp(buffer, group["momentum"]))
+        rows, columns = parameters[0].shape
+        scale = group["lr"] * max(1.0, rows / columns) ** 0.5
+        for parameter, update in zip(parameters, orthogonalise(torch.stack(updates)), strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.sub_(update, alpha=scale)
+
+
+def make_optimisers(
+    model: Transformer, *, matrix_lr: float, embedding_lr: float, head_lr: float, scalar_lr: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """Return ``[Muon, AdamW]`` over disjoint parameters of ``model``; each group remembers its ``base_lr``."""
+    matrices = [parameter for parameter in model.blocks.parameters() if _is_matrix(model, parameter)]
+    chosen = {id(parameter) for parameter in matrices}
+    scalars = [parameter for parameter in model.blocks.parameters() if id(parameter) not in chosen]
+    groups: list[dict[str, Any]] = [
+        {"params": [model.embedding.weight], "lr": embedding_lr},
+        {"params": scalars, "lr": scalar_lr},
+    ]
+    if model.head is not None:
+        groups.append({"params": [model.head.weight], "lr": head_lr})
+    adam = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
+    optimisers: list[torch.optim.Optimizer] = [Muon(matrices, lr=matrix_lr, weight_decay=weight_decay), adam]
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["base_lr"] = group["lr"]
+    return optimisers
+
+
+def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Set every group's rate to ``factor`` times its ``base_lr``."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group["base_lr"] * factor
+
+
+def _is_matrix(model: Transformer, parameter: nn.Parameter) -> bool:
+    return any(parameter is module.weight for module in model.blocks.modules() if isinstance(module, nn.Linear))
