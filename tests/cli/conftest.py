@@ -1,7 +1,9 @@
 """A folder with a file ``a`` and an archive ``b.zllm``, and two ways to run commands in it."""
 
 import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,11 +24,27 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[str]:
+    """The path of a socket on which runs of the command line can be ordered."""
+    with tempfile.TemporaryDirectory() as folder:  # not pytest's: a socket's path must be short
+        path = f"{folder}/zygote"
+        environment = {**os.environ, "PYTHONPATH": ROOT}
+        command = [sys.executable, "-m", "tests.cli.zygote", path]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"ready\n"
+                yield path
+            finally:
+                process.kill()
+
+
 @pytest.fixture
-def zipllm(folder: Path, tmp_path: Path) -> CommandLine:
+def zipllm(zygote: str, folder: Path, tmp_path: Path) -> CommandLine:
     """The command as a process: exact exit codes and streams."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": ROOT, "LC_ALL": "C.UTF-8"}
-    return CommandLine(folder, environment)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    return CommandLine(zygote, folder, environment)
 
 
 @pytest.fixture

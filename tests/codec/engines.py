@@ -68,5 +68,3 @@ def codings(archive: bytes) -> list[Coding]:
     """The coding of every block."""
     headers = [item.record for item in scan(io.BytesIO(archive))]
     return [header.coding for header in headers if hasattr(header, "coding")]
-
-

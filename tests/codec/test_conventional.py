@@ -19,7 +19,7 @@ CODECS = [
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("size", [1, 2, 255, 4095, 4096, 4097, 65_536, 1_000_001])
+@pytest.mark.parametrize("size", [1, 2, 255, 4095, 4096, 4097, 300_001])
 def test_round_trip(codec, size):
     for raw in (bytes(size), random.Random(size).randbytes(size), (b"all work and no play " * size)[:size]):
         coding, payload = codec(raw)
@@ -60,11 +60,10 @@ def zstd(raw: bytes, **parameters) -> bytes:
         zstd(b"x" * 100) + b"\0",
         zstd(b"x" * 60) + zstd(b"x" * 40),
         zstd(b"x" * 100, write_checksum=True)[:-1],
-        zstd(b"x" * 100, dict_data=zstandard.ZstdCompressionDict(b"x" * 200)),
         b"\x50\x2a\x4d\x18\x04\0\0\0skip" + zstd(b"x" * 100),
         b"",
     ],
-    ids=["two frames", "trailing byte", "in two frames", "cut checksum", "dictionary", "skippable frame", "empty"],
+    ids=["two frames", "trailing byte", "in two frames", "cut checksum", "skippable frame", "empty"],
 )
 def test_zstd_payloads_that_are_not_one_frame(payload):
     with pytest.raises(CorruptData):

@@ -84,7 +84,9 @@ def test_any_bytes_lanes_and_blocks(data, lanes, block_size):
     assert decompress(compress(data, lanes=lanes, block_size=block_size)) == data
 
 
-@given(st.lists(st.sampled_from([b"the ", b"man", b"\x00", "势".encode(), b" of such a "]), max_size=40), st.integers(1, 9))
+@given(
+    st.lists(st.sampled_from([b"the ", b"man", b"\x00", "势".encode(), b" of such a "]), max_size=40), st.integers(1, 9)
+)
 def test_any_tokens_in_any_lanes(words, lanes):
     """Lanes cut tokens anywhere."""
     data = b"".join(words)

@@ -113,21 +113,25 @@ class Counter:
         return len(data)
 
 
-def test_memory_is_bounded_by_the_block():
-    """16 MiB through blocks of 1 MiB, both ways."""
+def peak_memory(size: int) -> int:
+    """Most bytes allocated at a time while ``size`` zeros go through blocks of 1 MiB, both ways."""
     archive, out = io.BytesIO(), Counter()
-    options = EncodeOptions(block_size=MIB)
-    compress_stream(Endless(3 * MIB), Counter(), engine=None, options=options)  # libraries allocate once
     tracemalloc.start()
     try:
-        compress_stream(Endless(16 * MIB), archive, engine=None, options=options)
+        compress_stream(Endless(size), archive, engine=None, options=EncodeOptions(block_size=MIB))
         archive.seek(0)
         decompress_stream(archive, out, engines=lambda model_id: byte_engine())
-        _, peak = tracemalloc.get_traced_memory()
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert out.size == 16 * MIB
-    assert peak < 12 * MIB
+        assert out.size == size
+
+
+def test_memory_is_bounded_by_the_block():
+    """Sixteen blocks take no more than two, and two no more than their codecs need."""
+    few = peak_memory(2 * MIB)
+    assert few < 40 * MIB
+    assert peak_memory(16 * MIB) < few + MIB
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -139,7 +143,10 @@ def test_progress_runs_to_the_end(verify, fallback):
     sink = io.BytesIO()
     summary = compress_stream(io.BytesIO(data), sink, engine=byte_engine(), options=options, progress=told.append)
     _check_progress(told, len(data), summary.coded_bytes)
-    assert {one.stage for one in told} == ({"encode", "verify"} if verify and not fallback else {told[-1].stage})
+    stages = {one.stage for one in told}
+    assert stages <= {"encode", "verify"}
+    assert ("verify" in stages) == verify
+    assert "encode" in stages or fallback
     told.clear()
     decode(sink.getvalue(), None, progress=told.append)
     _check_progress(told, len(data), summary.coded_bytes)

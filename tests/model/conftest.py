@@ -11,7 +11,8 @@ from zipllm.model.bounds import check_bounds
 from zipllm.model.config import ModelConfig
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.parameters import LINEAR_LAYERS, IntegerModel, specification
-from zipllm.model.quantize import exponential_table, quantize
+from zipllm.model.quantize import quantize
+from zipllm.model.scales import exponential_table
 from zipllm.model.transformer import Transformer
 
 CONFIG = ModelConfig(vocabulary_size=60, width=32, layers=2, heads=2, feedforward=72, window=8)

@@ -12,7 +12,8 @@ from zipllm.model.arithmetic import scale_to_int8, vector_length
 from zipllm.model.bounds import check_bounds, float32_is_exact, score_limit
 from zipllm.model.config import ModelConfig
 from zipllm.model.parameters import LINEAR_LAYERS, IntegerModel, specification
-from zipllm.model.quantize import exponential_table, quantize
+from zipllm.model.quantize import quantize
+from zipllm.model.scales import exponential_table
 
 Change = Callable[[dict[str, Tensor]], None]
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.model.conftest import CONFIG, extreme_model, markov_tokens, shaped
+from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomised, shaped
 from tests.model.oracle import Oracle
 from zipllm.model import arithmetic
 from zipllm.model import integer as integer_module
 from zipllm.model.config import ModelConfig
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.quantize import quantize
 
 TOKENS = torch.cat((torch.full((5, 1), CONFIG.start_token), markov_tokens(5, 70, seed=3)), dim=1)
 
@@ -58,6 +59,25 @@ def test_internal_chunks_change_nothing(
 @pytest.mark.parametrize("chunk", [1, 71])
 def test_two_threads_give_the_same_integers(integer: IntegerTransformer, expected: str, chunk: int) -> None:
     assert digest(run(integer, TOKENS, chunk)) == expected
+
+
+@pytest.fixture(scope="module")
+def wide() -> IntegerTransformer:
+    """Large enough that torch does split its work between threads."""
+    config = shaped(width=256, layers=1, heads=4, feedforward=512, vocabulary_size=300, window=32)
+    return IntegerTransformer(quantize(randomised(config, seed=7), markov_tokens(4, 40, 14, 300)))
+
+
+def test_a_wide_model_ignores_threads_batch_and_chunking(
+    wide: IntegerTransformer, request: pytest.FixtureRequest
+) -> None:
+    tokens = markov_tokens(16, 64, 15, 300)
+    once = run(wide, tokens, 64)
+    request.getfixturevalue("two_threads")
+    assert torch.equal(run(wide, tokens, 64), once)
+    assert torch.equal(run(wide, tokens, 5), once)
+    assert torch.equal(run(wide, tokens[3:4], 64), once[3:4])
+    assert torch.equal(run(wide, tokens[:2], 1), once[:2])
 
 
 def test_each_lane_alone_gives_its_part(integer: IntegerTransformer) -> None:

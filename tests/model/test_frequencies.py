@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from zipllm.model.frequencies import PRECISION, TOTAL, cumulate, frequencies
-from zipllm.model.quantize import TABLE_STEPS, exponential_table
+from zipllm.model.scales import TABLE_STEPS, exponential_table
 
 TABLE = exponential_table(TOTAL)
 LIMIT = 1 << 30

@@ -10,7 +10,8 @@ from zipllm.errors import ModelInvalid
 from zipllm.model.evaluate import float_bits, integer_bits, measure_gap
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.parameters import IntegerModel, specification
-from zipllm.model.quantize import best_clip, quantise_rows, quantize
+from zipllm.model.quantize import quantize
+from zipllm.model.scales import best_clip, quantise_rows
 from zipllm.model.transformer import Transformer
 
 TEST_TOKENS = markov_tokens(64, 48, seed=11)
@@ -37,6 +38,11 @@ def test_fewer_bits_cost_more_but_work(trained: Transformer) -> None:
 def test_logits_follow_the_float_model(changes: dict[str, object]) -> None:
     config = shaped(**changes)  # type: ignore[arg-type]
     transformer = randomised(config, seed=3)
+    check_close(transformer)
+
+
+def check_close(transformer: Transformer) -> None:
+    """Integer logits follow the float model's."""
     tokens = markov_tokens(16, 40, seed=12)
     integer = IntegerTransformer(quantize(transformer, tokens))
     with torch.no_grad():
@@ -57,12 +63,7 @@ def test_negative_score_scales_are_turned_into_the_queries() -> None:
     transformer = randomised(shaped(layers=1), seed=5)
     with torch.no_grad():
         transformer.blocks[0].attention.score_scale.mul_(-1)  # type: ignore[union-attr, operator]
-    tokens = markov_tokens(16, 40, seed=13)
-    integer = IntegerTransformer(quantize(transformer, tokens))
-    got = integer.logits(integer.forward(integer.start(16), tokens)) / 256
-    with torch.no_grad():
-        wanted = transformer(tokens) / math.log(2)
-    assert float((got - wanted).square().mean().sqrt()) < 0.05 * float(wanted.std())
+    check_close(transformer)
 
 
 def test_export_is_repeatable_and_leaves_the_float_model_alone(trained: Transformer) -> None:
@@ -87,6 +88,29 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
         transformer.embedding.weight[0, 0] = value
     with pytest.raises(ModelInvalid, match="not finite"):
         quantize(transformer, markov_tokens(2, 20, seed=1))
+
+
+def test_activations_that_are_not_finite_are_refused() -> None:
+    transformer = randomised(CONFIG)
+    with torch.no_grad():
+        transformer.blocks[0].attention.value.weight.fill_(3e38)  # type: ignore[union-attr, operator]
+    with pytest.raises(ModelInvalid, match="activation of the float model is not finite"):
+        quantize(transformer, markov_tokens(2, 20, seed=1))
+
+
+@pytest.mark.parametrize("bits", [1, 9])
+def test_impossible_weight_widths_are_refused(bits: int) -> None:
+    with pytest.raises(ValueError, match="weight_bits must be from 2 to 8"):
+        quantize(randomised(CONFIG), markov_tokens(2, 20, seed=1), weight_bits=bits)
+
+
+@pytest.mark.parametrize("dead", ["attention.query", "attention.key", "attention.value", "feedforward.up"])
+@pytest.mark.parametrize("value", [0.0, 1e-7])
+def test_layers_that_never_fire_do_no_harm(dead: str, value: float) -> None:
+    transformer = randomised(CONFIG, seed=6)
+    with torch.no_grad():
+        transformer.get_submodule(f"blocks.0.{dead}").weight.fill_(value)  # type: ignore[operator]
+    check_close(transformer)
 
 
 @pytest.mark.parametrize("position", ["rotary", "sinusoidal"])

@@ -137,7 +137,12 @@ def _train(recipe: "Recipe", folder: Path, out: Path, machine: _Machine, *, resu
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     shape = preset(recipe.preset, len(lengths))
     trainer = Trainer(folder, shape, recipe.train, corpus.train, corpus.valid, lengths, device=device, resume=resume)
-    tell = (lambda report: say(_line(report, recipe))) if voice.level >= 1 else (lambda report: None)
+
+    def tell(report: "Report") -> None:
+        if voice.level >= 1:
+            for line in _lines(report):
+                say(line)
+
     with _interruptible() as interrupt:
         state = trainer.train(tell, interrupt.seen)
     if interrupt.seen():
@@ -147,7 +152,8 @@ def _train(recipe: "Recipe", folder: Path, out: Path, machine: _Machine, *, resu
     if voice.level >= 1:
         body, embedding = shape.parameter_counts()
         size = f"{out.stat().st_size:,} bytes, {body + embedding:,} parameters"
-        say(f"{out}: {size}, integer form costs {exported.bits.percent:+.2f} % bits")
+        cost = "not measured (no validation data)" if exported.gap is None else f"{exported.gap.percent:+.2f} % bits"
+        say(f"{out}: {size}, cost of the integer form {cost}")
     return 0
 
 
@@ -210,13 +216,12 @@ def _replace(recipe: "Recipe", changes: dict[str, Any]) -> "Recipe":
     return replace(recipe, **changes)
 
 
-def _line(report: "Report", recipe: "Recipe") -> str:
-    """One line about the run: step, share of the budget, bits per byte, speed, time left, validation."""
+def _lines(report: "Report") -> list[str]:
+    """Step, share of the budget, bits per byte, speed, time left; then the validation data, if it was looked at."""
     left = report.seconds * (1 - report.progress) / report.progress if report.progress else 0.0
-    line = (
+    numbers = (
         f"step {report.step}  {100 * report.progress:5.1f} %  {report.tokens / 1e6:.2f} M tokens  "
         f"train {report.train_bpb:.3f} bpb  {report.tokens_per_second:,.0f} tokens/s  {left / 60:.0f} min left"
     )
-    if report.valid_bpb:
-        line += "\n  valid " + "  ".join(f"{name} {bpb:.3f}" for name, bpb in report.valid_bpb.items())
-    return line
+    valid = "  valid " + "  ".join(f"{name} {bpb:.3f}" for name, bpb in report.valid_bpb.items())
+    return [numbers, valid] if report.valid_bpb else [numbers]

@@ -35,7 +35,7 @@ def compiled(function: Kernel) -> Kernel:
     if _NUMBA is None:
         return function
     try:
-        kernel: Kernel = _NUMBA.njit(cache=True)(function)
+        kernel: Kernel = _NUMBA.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder that a cache could be written to
-        kernel = _NUMBA.njit(function)
+        kernel = _NUMBA.njit(nogil=True)(function)
     return kernel

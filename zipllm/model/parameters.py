@@ -41,13 +41,19 @@ def specification(config: ModelConfig) -> Specification:
     }
     if not config.tied:
         tensors["head"] = (torch.int8, (vocabulary, config.width))
+    return dict(sorted((tensors | _linear_specification(config)).items()))
+
+
+def _linear_specification(config: ModelConfig) -> Specification:
+    """The matrices of the blocks: weights, a multiplier per row and a shift per layer."""
+    layers, tensors = config.layers, Specification()
     for name in LINEAR_LAYERS:
         rows = config.feedforward if name == "up" else config.width
         inputs = config.feedforward if name == "down" else config.width
         tensors[name] = (torch.int8, (layers, rows, inputs))
         tensors[f"{name}_multiplier"] = (torch.int32, (layers, rows))
         tensors[f"{name}_shift"] = (torch.int32, (layers,))
-    return dict(sorted(tensors.items()))
+    return tensors
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,9 +2,7 @@
 
 Weights become int8 with one scale per row; activations int8 with one static scale per tensor or head,
 chosen for the smallest squared error on real sequences. All scales end up in integer multipliers, shifts
-and tables, so inference never meets a float. Inputs of a matrix are weighted by their mean square when a
-row's scale is chosen (the diagonal of the layer's Hessian, as in Optimal Brain Quantization, Frantar &
-Alistarh 2022).
+and tables, so inference never meets a float.
 """
 
 import math
@@ -14,26 +12,34 @@ from torch import Tensor
 
 from zipllm.errors import ModelInvalid
 from zipllm.model.arithmetic import INT8_MAX, NORM_SHIFT, residual_limit
-from zipllm.model.bounds import MAX_ACCUMULATOR, MAX_BIAS, SCORE_SHIFTS, SHIFTS, check_bounds, score_limit
+from zipllm.model.bounds import MAX_ACCUMULATOR, MAX_BIAS, check_bounds
 from zipllm.model.calibrate import Observations, observe
 from zipllm.model.config import EXPORTABLE_POSITIONS
 from zipllm.model.frequencies import TOTAL
 from zipllm.model.integer import INT16_MAX, SQUARE_SHIFT
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.scales import (
+    TABLE_STEPS,
+    Scaled,
+    best_clip,
+    exponential_table,
+    fixed_point,
+    quantise_rows,
+    score_fixed_point,
+)
 from zipllm.model.transformer import NORM_EPSILON, Block, Transformer
 
-TABLE_STEPS = 256
-"""Steps per factor of two in both exponential tables."""
 MAX_ATTENTION_WEIGHT = 16_383
 """Largest entry of the attention table: 14 bits, so it is two 7-bit limbs or one int16."""
 RESIDUAL_HEADROOM = 4.0
 """Room above the largest residual value met in calibration."""
 RAW_HEADROOM = 2.0
 """Room above the largest query or key met before normalisation."""
+MIN_CLIP = 1e-3
+"""Smallest clipping point: a layer that never fires in calibration must not get a huge scale."""
+MIN_UNIT_CLIP = 0.25
+"""Smallest clipping point after a norm."""
 LOG2_E = 1 / math.log(2)
-
-Scaled = tuple[Tensor, Tensor]
-"""int8 matrix ``[rows, inputs]`` and float64 scale per row ``[rows]``: ``matrix * scale`` is near the original."""
 
 
 def quantize(transformer: Transformer, calibration_tokens: Tensor, *, weight_bits: int = 8) -> IntegerModel:
@@ -50,9 +56,13 @@ def quantize(transformer: Transformer, calibration_tokens: Tensor, *, weight_bit
     config = transformer.config
     if config.position not in EXPORTABLE_POSITIONS:
         raise ModelInvalid(f"config.position: {config.position} has no integer form")
+    if not 2 <= weight_bits <= 8:
+        raise ValueError(f"weight_bits must be from 2 to 8, not {weight_bits}")
     if not all(bool(torch.isfinite(p).all()) for p in transformer.parameters()):
         raise ModelInvalid("a weight of the float model is not finite")
     seen = observe(transformer, calibration_tokens)
+    if not all(bool(torch.isfinite(largest).all()) for largest in seen.largest.values()):
+        raise ModelInvalid("an activation of the float model is not finite")
     residual = residual_limit(config.width) / (RESIDUAL_HEADROOM * _largest(seen, "residual"))
     exporter = _Exporter(transformer, seen, residual, (1 << (weight_bits - 1)) - 1)
     blocks = [exporter.block(layer) for layer in range(config.layers)]
@@ -88,15 +98,15 @@ class _Exporter:
         weight = self.transformer.embedding.weight.detach().double().cpu()
         length = (weight.square().mean(-1) + NORM_EPSILON).sqrt()
         power = self.seen.power["final", 0]
-        final = self.activation("final", 0)
+        final = self.unit_activation("final", 0)
         rows, scale = self.rows(weight, power if self.config.tied else torch.ones_like(power))
         tensors = {"embedding": rows, "final_norm": self.norm(final, self.config.width)}
-        tensors |= _fixed("embedding", scale / length * self.residual, one=True)
+        tensors |= fixed_point("embedding", scale / length * self.residual, one=True)
         if self.head_is_separate:
             rows, scale = self.rows(self.transformer.output_weight(), power)
             tensors["head"] = rows
         scale = scale[: self.config.vocabulary_size]
-        return tensors | _fixed("head", scale / final * LOG2_E * TABLE_STEPS, one=True)
+        return tensors | fixed_point("head", scale / final * LOG2_E * TABLE_STEPS, one=True)
 
     @property
     def head_is_separate(self) -> bool:
@@ -110,7 +120,7 @@ class _Exporter:
         """Input norm, queries, keys and scores."""
         attention = self._block(layer).attention
         power = self.seen.power["attention_input", layer]
-        entry = self.activation("attention_input", layer)
+        entry = self.unit_activation("attention_input", layer)
         sign = torch.where(attention.score_scale < 0, -1.0, 1.0).double().cpu()  # multipliers are not negative
         tensors = {"attention_norm": self.norm(entry, self.config.width)[0]}
         units: dict[str, Tensor] = {}
@@ -120,13 +130,13 @@ class _Exporter:
                 turned = turned * self.per_row(sign)[:, None]
             tensors[name], scale = self.rows(turned, power)
             raw = INT16_MAX / (RAW_HEADROOM * self.seen.largest[f"{name}_raw", layer]).clamp(min=1e-6)
-            tensors |= _fixed(name, scale / entry * self.per_row(raw))
-            units[name] = self.activation(name, layer)
+            tensors |= fixed_point(name, scale / entry * self.per_row(raw))
+            units[name] = self.unit_activation(name, layer)
             tensors[f"{name}_norm"] = self.norm(units[name], self.config.head_size)
         ratio = attention.score_scale.detach().double().cpu().abs() / self.config.head_size
         ratio = ratio * LOG2_E * TABLE_STEPS / (units["query"] * units["key"])
         pairs = [
-            _score_fixed(float(r), int(q), int(k), self.config.head_size)
+            score_fixed_point(float(r), int(q), int(k), self.config.head_size)
             for r, q, k in zip(ratio, tensors["query_norm"], tensors["key_norm"], strict=True)
         ]
         tensors["score_multiplier"] = torch.tensor([m for m, _ in pairs], dtype=torch.int32)
@@ -138,30 +148,34 @@ class _Exporter:
     def mixing(self, layer: int) -> dict[str, Tensor]:
         """Values, their weighted mean and the output matrix; every head has scales of its own."""
         attention = self._block(layer).attention
-        entry = self.activation("attention_input", layer)
+        entry = self.unit_activation("attention_input", layer)
         value, mixed = self.activation("value", layer), self.activation("mixed", layer)
         rows, scale = self.rows(attention.value.weight, self.seen.power["attention_input", layer])
-        tensors = {"value": rows} | _fixed("value", scale / entry * self.per_row(value))
+        tensors = {"value": rows} | fixed_point("value", scale / entry * self.per_row(value))
         tensors["mixing_scale"] = (mixed / value * 2.0**NORM_SHIFT).round().long()
         columns = self.per_row(mixed)
         folded = attention.output.weight.detach().double().cpu() / columns
         tensors["output"], scale = self.rows(folded, self.seen.power["mixed", layer] * columns.square())
-        return tensors | _fixed("output", scale * self.residual)
+        return tensors | fixed_point("output", scale * self.residual)
 
     def feedforward(self, layer: int) -> dict[str, Tensor]:
         """The two matrices around the squared ReLU."""
         feedforward = self._block(layer).feedforward
-        entry = self.activation("feedforward_input", layer)
+        entry = self.unit_activation("feedforward_input", layer)
         squared = self.activation("squared", layer)
         up, up_scale = self.rows(feedforward.up.weight, self.seen.power["feedforward_input", layer])
         down, down_scale = self.rows(feedforward.down.weight, self.seen.power["squared", layer])
         tensors = {"feedforward_norm": self.norm(entry, self.config.width)[0], "up": up, "down": down}
-        tensors |= _fixed("up", up_scale / entry * (squared * 2.0**SQUARE_SHIFT).sqrt())
-        return tensors | _fixed("down", down_scale / squared * self.residual)
+        tensors |= fixed_point("up", up_scale / entry * (squared * 2.0**SQUARE_SHIFT).sqrt())
+        return tensors | fixed_point("down", down_scale / squared * self.residual)
 
     def activation(self, name: str, layer: int) -> Tensor:
         """Integer units per float unit of an activation, float64 ``[groups]``."""
-        return INT8_MAX / best_clip(self.seen.samples[name, layer], INT8_MAX)
+        return INT8_MAX / best_clip(self.seen.samples[name, layer], INT8_MAX).clamp(min=MIN_CLIP)
+
+    def unit_activation(self, name: str, layer: int) -> Tensor:
+        """The same for the result of a norm, whose entries are near 1 unless there was nothing to normalise."""
+        return self.activation(name, layer).clamp(max=INT8_MAX / MIN_UNIT_CLIP)
 
     def norm(self, unit: Tensor, size: int) -> Tensor:
         """Constant of a norm over ``size`` entries whose result has ``unit`` integer units per float unit."""
@@ -179,73 +193,6 @@ class _Exporter:
         block = self.transformer.blocks[layer]
         assert isinstance(block, Block)
         return block
-
-
-def quantise_rows(weight: Tensor, power: Tensor, levels: int) -> Scaled:
-    """Round every row to integers within ``+-levels`` times a scale, clipping where that lowers the error.
-
-    Args:
-        weight: float64 ``[rows, inputs]``.
-        power: mean square of each input ``[inputs]``; weighs the error.
-        levels: largest integer.
-    """
-    largest = weight.abs().amax(-1, keepdim=True).clamp(min=1e-12)
-    best_error = torch.full_like(largest, math.inf)
-    best_scale = largest / levels
-    for shrink in torch.linspace(1.0, 0.5, 26, dtype=torch.float64).tolist():
-        scale = largest * shrink / levels
-        error = ((weight / scale).round().clamp(-levels, levels) * scale - weight).square() @ power[:, None]
-        better = error < best_error
-        best_error, best_scale = torch.where(better, error, best_error), torch.where(better, scale, best_scale)
-    return (weight / best_scale).round().clamp(-levels, levels).to(torch.int8), best_scale[:, 0]
-
-
-def best_clip(samples: Tensor, levels: int) -> Tensor:
-    """Return the clipping point of least squared rounding error, float64 ``[groups]``, for ``[groups, n]``."""
-    values = samples.double()
-    largest = values.abs().amax(-1, keepdim=True).clamp(min=1e-6)
-    best_error = torch.full_like(largest, math.inf)
-    best = largest
-    for step in range(33):
-        clip = largest * 2.0 ** (-step / 8)
-        scale = clip / levels
-        rounded = (values / scale).round().clamp(-levels, levels) * scale
-        error = (rounded - values).square().mean(-1, keepdim=True)
-        better = error < best_error
-        best_error, best = torch.where(better, error, best_error), torch.where(better, clip, best)
-    return best[:, 0]
-
-
-def exponential_table(first: int) -> Tensor:
-    """Return ``round(first * 2**(-i / TABLE_STEPS))`` for i = 0, 1, ... down to the first 0, int32."""
-    steps = torch.arange(TABLE_STEPS * (first.bit_length() + 2), dtype=torch.float64)
-    table = (first * torch.exp2(-steps / TABLE_STEPS)).round().to(torch.int32)
-    return table[: int((table > 0).sum()) + 1]
-
-
-def _fixed(name: str, ratios: Tensor, *, one: bool = False) -> dict[str, Tensor]:
-    """Write ratios as int32 multipliers over a common power of two, as fine as 31 bits allow."""
-    top = float(ratios.max())
-    shift = SHIFTS[1]
-    while shift >= SHIFTS[0] and round(top * 2.0**shift) >= MAX_ACCUMULATOR:
-        shift -= 1
-    if shift < SHIFTS[0]:
-        raise ModelInvalid(f"the scale of {name} is too large for the integer form")
-    multiplier = (ratios * 2.0**shift).round().to(torch.int32)
-    return {
-        f"{name}_multiplier": multiplier,
-        f"{name}_shift": torch.tensor([shift] if one else shift, dtype=torch.int32),
-    }
-
-
-def _score_fixed(ratio: float, query_norm: int, key_norm: int, head_size: int) -> tuple[int, int]:
-    """Write a ratio as multiplier and shift such that every score fits int32."""
-    limit = score_limit(query_norm, key_norm, head_size)
-    for shift in range(SCORE_SHIFTS[1], SCORE_SHIFTS[0] - 1, -1):
-        multiplier = round(ratio * 2.0**shift)
-        if limit * multiplier + (1 << (shift - 1)) < MAX_ACCUMULATOR:
-            return multiplier, shift
-    raise ModelInvalid("attention scores are too large for the integer form")
 
 
 def _largest(seen: Observations, name: str) -> float:

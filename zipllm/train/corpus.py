@@ -79,6 +79,11 @@ def prepare_corpus(run: Path, train: Sequence[Source], valid: Sequence[Source], 
     return Corpus(tokenizer, kept, [source for source in held if source is not None])
 
 
+def _documents(data: bytes) -> Iterator[bytes]:
+    """Cut a file into documents of 64 KiB, or smaller ones when it is so small that it would be only a few."""
+    return documents(data, max(1024, min(65_536, len(data) // 256)))
+
+
 def is_validation(document: bytes) -> bool:
     """Whether a document is held back when no validation data is given: a fixed property of its bytes."""
     return hashlib.sha256(document).digest()[0] * VALID_ONE_IN < 256
@@ -108,7 +113,7 @@ def _sample(sources: Sequence[Source], held_back: bool) -> Iterator[bytes]:
         data = b"".join(read_data(path) for path in find_files(source.paths))
         wanted = TOKENIZER_SAMPLE * size / max(1.0, sum(sizes))
         every = max(1, round(len(data) / max(1.0, wanted)))
-        for index, document in enumerate(documents(data)):
+        for index, document in enumerate(_documents(data)):
             if index % every == 0 and not (held_back and is_validation(document)):
                 yield document
 
@@ -120,7 +125,7 @@ def _tokens(run: Path, kind: str, source: Source, tokenizer: Tokenizer, held: bo
         part = path.with_suffix(".part")
         with part.open("wb") as out:
             for file in find_files(source.paths):
-                for document in documents(read_data(file)):
+                for document in _documents(read_data(file)):
                     if held is None or is_validation(document) == held:
                         out.write(tokenizer.encode(document).astype(TOKEN_DTYPE).tobytes())
         part.replace(path)

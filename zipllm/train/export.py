@@ -31,11 +31,11 @@ class Exported:
 
     Attributes:
         model: what was written.
-        bits: coding cost of the validation windows in both forms, over all sources.
+        gap: coding cost of the validation windows in both forms, over all sources; None without such data.
     """
 
     model: Model
-    bits: Gap
+    gap: Gap | None
 
 
 def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: TrainState, path: Path) -> Exported:
@@ -61,7 +61,7 @@ def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: Trai
         total = Gap(total.float_bits + gap.float_bits, total.integer_bits + gap.integer_bits)
     built = build_model(model.config, corpus.tokenizer, integer, _card(recipe, corpus, state, results))
     save_model(built, path)
-    return Exported(built, total)
+    return Exported(built, total if total.float_bits else None)
 
 
 def _windows(source: TokenSource, length: int) -> Tensor | None:

@@ -1,0 +1,87 @@
+"""What every predictor must do; each predictor's own test file runs these checks on it.
+
+The encoder predicts long runs for all lanes at once, the decoder single steps for those that still run: all
+ways of asking must give the same integers.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.predictor.base import Predictor
+
+Lanes = NDArray[np.int32]
+
+
+def random_tokens(predictor: Predictor, lanes: int, length: int, seed: int = 0) -> Lanes:
+    """int32 ``[lanes, length]``: the start token, then any tokens."""
+    tokens = np.random.default_rng(seed).integers(0, len(predictor.vocabulary), (lanes, length), dtype=np.int32)
+    tokens[:, 0] = predictor.start_token
+    return tokens
+
+
+def by_steps(predictor: Predictor, tokens: Lanes) -> NDArray[np.int32]:
+    """All lanes, one token at a time: int32 ``[lanes, length, V + 1]``."""
+    state = predictor.start(len(tokens))
+    every = np.arange(len(tokens), dtype=np.int32)
+    columns = [predictor.step(state, tokens[:, at].copy(), every).copy() for at in range(tokens.shape[1])]
+    return np.stack(columns, axis=1)
+
+
+def check_frequencies(predictor: Predictor, cumulative: NDArray[np.int32]) -> None:
+    """Every token has a frequency of at least 1 and all sum to ``2**precision``."""
+    assert cumulative.dtype == np.int32
+    assert cumulative.shape[-1] == len(predictor.vocabulary) + 1
+    assert (cumulative[..., 0] == 0).all()
+    assert (cumulative[..., -1] == 1 << predictor.precision).all()
+    assert (np.diff(cumulative, axis=-1) >= 1).all()
+
+
+def check_chunks(predictor: Predictor, tokens: Lanes, lengths: Sequence[int]) -> None:
+    """Passes of these lengths give what single steps give."""
+    expected = by_steps(predictor, tokens)
+    state, begin = predictor.start(len(tokens)), 0
+    for length in lengths:
+        part = predictor.prefill(state, tokens[:, begin : begin + length])
+        assert np.array_equal(part, expected[:, begin : begin + length])
+        begin += length
+    assert begin == tokens.shape[1]
+
+
+def check_subsets(predictor: Predictor, tokens: Lanes, seed: int = 0) -> None:
+    """Lanes fed in any company, by steps and by passes, predict what each predicts alone."""
+    draw = np.random.default_rng(seed)
+    lanes, length = tokens.shape
+    alone = np.concatenate([by_steps(predictor, tokens[lane : lane + 1]) for lane in range(lanes)])
+    state, fed = predictor.start(lanes), np.zeros(lanes, dtype=np.int64)
+    while (fed < length).any():
+        unfinished = np.flatnonzero(fed < length)
+        chosen = np.sort(draw.choice(unfinished, draw.integers(1, len(unfinished) + 1), replace=False)).astype(np.int32)
+        run = int(draw.integers(1, 1 + min(3, length - int(fed[chosen].max()))))
+        table = np.stack([tokens[lane, fed[lane] : fed[lane] + run] for lane in chosen])
+        if run == 1:
+            got = predictor.step(state, table[:, 0].copy(), chosen)[:, None]
+        else:
+            got = predictor.prefill(state, table, chosen)
+        for row, lane in enumerate(chosen):
+            assert np.array_equal(got[row], alone[lane, fed[lane] : fed[lane] + run])
+        fed[chosen] += run
+
+
+def check_causality(predictor: Predictor, tokens: Lanes) -> None:
+    """A later token changes no earlier prediction, but does change its own."""
+    changed = tokens.copy()
+    changed[:, -1] = (changed[:, -1] + 1) % len(predictor.vocabulary)
+    before, after = by_steps(predictor, tokens), by_steps(predictor, changed)
+    assert np.array_equal(before[:, :-1], after[:, :-1])
+
+
+def check_states_are_apart(predictor: Predictor, tokens: Lanes) -> None:
+    """Two states of one predictor, fed in turns, do not see each other."""
+    expected = by_steps(predictor, tokens[:1])
+    first, second = predictor.start(1), predictor.start(1)
+    lane = np.zeros(1, dtype=np.int32)
+    for at in range(tokens.shape[1]):
+        predictor.step(second, tokens[1:2, at].copy(), lane)
+        assert np.array_equal(predictor.step(first, tokens[:1, at].copy(), lane), expected[:, at])

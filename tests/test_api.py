@@ -1,0 +1,338 @@
+"""The Python API: functions and file objects that behave like those of ``gzip`` and ``lzma``."""
+
+import importlib
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zipllm
+from tests.codec.engines import TEXT, bpe_engine, byte_engine
+from zipllm.codec import engine as engine_module
+
+LINES = b"first line\nsecond line\r\nthird \xff\x00 line without an end"
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch):
+    """One model is installed, also the default: the counting one. Any other id is unknown."""
+
+    def find(model_id, device="cpu"):
+        if model_id != byte_engine().model_id:
+            raise zipllm.ModelNotFound(model_id.hex())
+        return byte_engine()
+
+    def load(query=None, device="cpu"):
+        names = {None: byte_engine(), "bpe": bpe_engine()}
+        if query not in names:
+            raise zipllm.ModelNotFound(str(query))
+        return names[query]
+
+    monkeypatch.setattr(engine_module, "find_engine", find)
+    monkeypatch.setattr(engine_module, "load_engine", load)
+
+
+def written(path: Path, data: bytes = LINES, mode: str = "wb", **options) -> Path:
+    with zipllm.open(path, mode, **options) as file:
+        file.write(data)
+    return path
+
+
+class TestFunctions:
+    @pytest.mark.parametrize("data", [b"", b"a", TEXT, bytearray(TEXT), memoryview(TEXT)[::1]])
+    def test_round_trip(self, data):
+        assert zipllm.decompress(zipllm.compress(data)) == bytes(data)
+
+    def test_wider_items_are_bytes(self):
+        numbers = memoryview(bytes(16)).cast("I")
+        assert zipllm.decompress(zipllm.compress(numbers)) == bytes(16)
+
+    @pytest.mark.parametrize("data", ["text", None, 5])
+    def test_only_bytes(self, data):
+        with pytest.raises(TypeError):
+            zipllm.compress(data)
+
+    def test_empty_is_small(self):
+        assert len(zipllm.compress(b"")) <= 64
+
+    def test_options(self):
+        data = TEXT * 2
+        archive = zipllm.compress(data, block_size=100, lanes=3, sample=False, verify=False)
+        assert zipllm.decompress(archive) == data
+        with pytest.raises(zipllm.UsageError):
+            zipllm.compress(data, lanes=0)
+
+    def test_limit(self):
+        archive = zipllm.compress(TEXT)
+        assert zipllm.decompress(archive, max_output=len(TEXT)) == TEXT
+        with pytest.raises(zipllm.LimitExceeded):
+            zipllm.decompress(archive, max_output=len(TEXT) - 1)
+
+    def test_concatenated(self):
+        assert zipllm.decompress(zipllm.compress(b"ab") + zipllm.compress(b"cd")) == b"abcd"
+
+    def test_damage(self):
+        archive = zipllm.compress(TEXT)
+        for damaged in (b"", b"junk", b"\x1f\x8b\x08\x00", archive[:-1], archive + b"\0", archive[1:]):
+            with pytest.raises(zipllm.CorruptData):
+                zipllm.decompress(damaged)
+
+
+class TestModels:
+    """``model`` is None, a name, a path, or a loaded model."""
+
+    def model_ids(self, archive):
+        from zipllm.container import ArchiveReader, Model
+
+        return [record.model_id for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Model)]
+
+    @pytest.fixture
+    def data(self):
+        from tests.codec.test_select import CHAIN
+
+        return CHAIN[:4000]
+
+    def test_default(self, data):
+        archive = zipllm.compress(data)
+        assert self.model_ids(archive) == [byte_engine().model_id]
+        assert zipllm.decompress(archive) == data
+
+    def test_loaded_and_by_name(self, data):
+        archive = zipllm.compress(data, model=bpe_engine())
+        assert self.model_ids(archive) == [bpe_engine().model_id]
+        with pytest.raises(zipllm.ModelNotFound):
+            zipllm.decompress(archive)
+        assert zipllm.decompress(archive, model="bpe") == data
+        with pytest.raises(zipllm.ModelMismatch):
+            zipllm.decompress(archive, model=byte_engine())
+
+    def test_load_model(self):
+        assert zipllm.load_model() is byte_engine()
+        assert zipllm.load_model("bpe") is bpe_engine()
+        with pytest.raises(zipllm.ModelNotFound, match="missing"):
+            zipllm.load_model(Path("missing"))
+
+    def test_unknown_name(self, data):
+        with pytest.raises(zipllm.ModelNotFound):
+            zipllm.compress(data, model="nobody")
+
+
+class TestReading:
+    @pytest.fixture
+    def path(self, tmp_path):
+        return written(tmp_path / "a.zllm")
+
+    def test_whole(self, path):
+        with zipllm.open(path) as file:
+            assert file.read() == LINES
+            assert file.read() == b""
+            assert file.readable()
+            assert not file.writable()
+
+    def test_parts(self, path):
+        with zipllm.open(str(path), "rb") as file:
+            assert file.read(5) == b"first"
+            assert file.peek(1)[:1] == b" "
+            assert file.tell() == 5
+            assert file.readline() == b" line\n"
+            target = bytearray(6)
+            assert file.readinto(target) == 6
+            assert target == b"second"
+            assert file.read1(3) == b" li"
+            assert file.read1() == LINES[20:]
+
+    def test_lines(self, path):
+        with zipllm.open(path) as file:
+            assert list(file) == LINES.splitlines(keepends=True)
+        with zipllm.open(path) as file:
+            assert file.readlines() == LINES.splitlines(keepends=True)
+
+    @pytest.mark.parametrize("block_size", [3, 1000])
+    def test_seek(self, tmp_path, block_size):
+        path = written(tmp_path / "b.zllm", block_size=block_size)
+        with zipllm.open(path) as file:
+            assert file.seekable()
+            for place in (20, 3, 3, 0, len(LINES), 11, 10_000):
+                assert file.seek(place) == min(place, len(LINES))
+                assert file.read(4) == LINES[place : place + 4]
+            assert file.seek(-4, io.SEEK_END) == len(LINES) - 4
+            assert file.read() == LINES[-4:]
+            file.seek(2)
+            assert file.seek(3, io.SEEK_CUR) == file.tell() == 5
+
+    def test_from_an_open_file(self, path):
+        """The archive may begin anywhere in it; the file stays open."""
+        with open(path, "rb") as plain:
+            outer = io.BytesIO(b"before" + plain.read())
+            outer.seek(6)
+            with zipllm.open(outer) as file:
+                assert file.read(3) == b"fir"
+                file.seek(0)
+                assert file.read() == LINES
+            assert not outer.closed
+            with pytest.raises(io.UnsupportedOperation):
+                zipllm.open(outer).fileno()
+            with zipllm.open(path) as file:
+                assert file.name == str(path) or file.name == path
+                assert file.fileno() > 2
+
+    def test_from_a_pipe(self, path):
+        class Pipe:
+            def __init__(self, data):
+                self.read = io.BytesIO(data).read
+
+        with zipllm.open(Pipe(path.read_bytes())) as file:
+            assert not file.seekable()
+            with pytest.raises(io.UnsupportedOperation):
+                file.seek(3)
+            assert file.read() == LINES
+
+    def test_not_writable(self, path):
+        with zipllm.open(path) as file, pytest.raises(io.UnsupportedOperation):
+            file.write(b"x")
+
+    def test_damage_is_told_again_and_again(self, path):
+        """A second read must not look like the end of the file."""
+        damaged = bytearray(path.read_bytes())
+        damaged[-20] ^= 1
+        with zipllm.open(io.BytesIO(bytes(damaged))) as file:
+            for _ in range(3):
+                with pytest.raises(zipllm.CorruptData):
+                    file.read()
+
+    def test_limit(self, path):
+        with zipllm.open(path, max_output=5) as file, pytest.raises(zipllm.LimitExceeded):
+            file.read()
+
+    def test_missing_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            zipllm.open(tmp_path / "missing.zllm")
+
+
+class TestWriting:
+    def test_pieces(self, tmp_path):
+        path = tmp_path / "a.zllm"
+        with zipllm.open(path, "wb", block_size=10) as file:
+            assert file.write(b"abc") == 3
+            assert file.write(memoryview(bytes(8)).cast("I")) == 8
+            file.writelines([b"d", bytearray(b"e")])
+            file.flush()
+            assert file.tell() == 13
+            assert file.writable()
+            assert not file.readable()
+            assert not file.seekable()
+        assert zipllm.decompress(path.read_bytes()) == b"abc" + bytes(8) + b"de"
+
+    def test_same_bytes_as_compress(self, tmp_path):
+        """But for the size in the header, which a stream does not know beforehand."""
+        path = written(tmp_path / "a.zllm", TEXT)
+        assert zipllm.decompress(path.read_bytes()) == TEXT
+        assert abs(path.stat().st_size - len(zipllm.compress(TEXT))) <= 2
+
+    def test_append(self, tmp_path):
+        path = written(tmp_path / "a.zllm")
+        written(path, b" and more", "ab")
+        assert zipllm.open(path).read() == LINES + b" and more"
+
+    def test_exclusive(self, tmp_path):
+        path = written(tmp_path / "a.zllm", mode="xb")
+        with pytest.raises(FileExistsError):
+            zipllm.open(path, "x")
+        assert zipllm.open(path).read() == LINES
+
+    def test_nothing(self, tmp_path):
+        path = written(tmp_path / "a.zllm", b"")
+        assert zipllm.open(path).read() == b""
+
+    def test_not_readable(self, tmp_path):
+        with zipllm.open(tmp_path / "a.zllm", "w") as file:
+            for method in (file.read, file.read1, file.peek, file.readline, lambda: file.seek(0)):
+                with pytest.raises(io.UnsupportedOperation):
+                    method()
+
+    def test_only_bytes(self, tmp_path):
+        with zipllm.open(tmp_path / "a.zllm", "w") as file:
+            with pytest.raises(TypeError):
+                file.write("text")
+            file.write(b"bytes")
+        assert zipllm.open(tmp_path / "a.zllm").read() == b"bytes"
+
+    def test_a_block_that_fails_leaves_no_whole_archive(self, monkeypatch):
+        """Not even when the file is closed afterwards, as ``with`` does."""
+        from zipllm.codec import encoder
+
+        def fail(*arguments):
+            raise zipllm.VerificationFailed("injected")
+
+        sink = io.BytesIO()
+        monkeypatch.setattr(encoder, "verify_block", fail)
+        with pytest.raises(zipllm.VerificationFailed):  # noqa: SIM117
+            with zipllm.open(sink, "wb", block_size=4) as file:
+                file.write(b"12345")
+        with pytest.raises(zipllm.CorruptData):
+            zipllm.decompress(sink.getvalue())
+
+
+class TestBothWays:
+    @pytest.mark.parametrize("mode", ["rb", "wb"])
+    def test_closed(self, tmp_path, mode):
+        file = zipllm.open(written(tmp_path / "a.zllm"), mode)
+        file.close()
+        file.close()
+        assert file.closed
+        for method in (file.read, lambda: file.write(b""), file.tell, file.readable, file.fileno, file.flush):
+            with pytest.raises(ValueError, match="closed"):
+                method()
+
+    @pytest.mark.parametrize("mode", ["", "q", "rw", "rbt", "r+", "U", "wbb", "rtt"])
+    def test_unknown_modes(self, tmp_path, mode):
+        with pytest.raises(zipllm.UsageError, match="mode"):
+            zipllm.open(tmp_path / "a.zllm", mode)
+        assert not (tmp_path / "a.zllm").exists()
+
+    def test_text(self, tmp_path):
+        path = tmp_path / "a.zllm"
+        with zipllm.open(path, "wt", encoding="utf-16", newline="\r\n") as file:
+            file.write("größer\n天下\n")
+        assert zipllm.decompress(path.read_bytes()) == "größer\r\n天下\r\n".encode("utf-16")
+        with zipllm.open(path, "rt", encoding="utf-16") as file:
+            assert file.readlines() == ["größer\n", "天下\n"]
+
+    def test_text_options_are_for_text(self, tmp_path):
+        with pytest.raises(zipllm.UsageError, match="for text"):
+            zipllm.open(tmp_path / "a.zllm", "wb", encoding="utf-8")
+
+    def test_options_out_of_range_open_nothing(self, tmp_path):
+        with pytest.raises(zipllm.UsageError):
+            zipllm.open(tmp_path / "a.zllm", "wb", lanes=0)
+        assert not (tmp_path / "a.zllm").exists()
+
+    def test_is_a_file_object(self, tmp_path):
+        file = zipllm.open(tmp_path / "a.zllm", "wb")
+        assert isinstance(file, io.BufferedIOBase)
+        assert isinstance(file, zipllm.ZipllmFile)
+        assert file.mode == "wb"
+        file.close()
+
+
+class TestPackage:
+    def test_import_is_light(self):
+        program = "import sys, zipllm; print([m for m in ('torch', 'numpy', 'constriction') if m in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
+
+    def test_public_names(self):
+        assert all(hasattr(zipllm, name) for name in zipllm.__all__)
+        assert zipllm.__version__
+
+    def test_unknown_names(self):
+        with pytest.raises(AttributeError, match="zipllm"):
+            _ = zipllm.nothing
+
+    def test_errors_are_one_tree(self):
+        errors = importlib.import_module("zipllm.errors")
+        public = [getattr(errors, name) for name in dir(errors) if isinstance(getattr(errors, name), type)]
+        assert {error.__name__ for error in public} <= {*zipllm.__all__}
+        assert all(issubclass(error, zipllm.ZipllmError) for error in public)

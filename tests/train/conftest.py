@@ -1,0 +1,42 @@
+"""A toy corpus and a toy run, small enough to train in about a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zipllm.data.windows import TokenSource
+from zipllm.model.config import ModelConfig
+from zipllm.train.config import TrainConfig
+from zipllm.train.trainer import Trainer
+
+TEXT = b"the cat sat on the mat. the dog sat on the log. " * 60
+MakeTrainer = Callable[..., Trainer]
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Path) -> MakeTrainer:
+    def make(run: str = "run", *, resume: bool = False, **settings: object) -> Trainer:
+        tokens = np.frombuffer(TEXT, dtype=np.uint8).astype("<u2")
+        defaults: dict[str, object] = {
+            "steps": 12,
+            "sequence": 32,
+            "batch": 4,
+            "compile": "off",
+            "precision": "float32",
+        }
+        config = TrainConfig(**{**defaults, **settings})  # type: ignore[arg-type]
+        folder = tmp_path / run
+        folder.mkdir(exist_ok=True)
+        return Trainer(
+            folder,
+            ModelConfig(256, width=16, layers=1, heads=2, feedforward=32, window=16),
+            config,
+            [TokenSource("toy", tokens[:2000], 1.0)],
+            [TokenSource("held", tokens[2000:], 1.0)],
+            np.ones(256, dtype=np.int64),
+            resume=resume,
+        )
+
+    return make

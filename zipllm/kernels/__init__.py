@@ -1,0 +1,16 @@
+"""Faster forms of ``zipllm.model.integer``, equal to it bit for bit.
+
+On the CPU (``cpu.py``) a whole pass over the network is one compiled call that holds no lock of Python's, in
+loops small enough to read one by one:
+
+    layout.py       shapes: how weights, keys and values lie in memory
+    pack.py         a model's tensors in that layout
+    tile.py         the innermost product, 4 rows by 64 columns in registers, on the processor's int8 instructions
+    product.py      whole matrix products out of tiles, requantised
+    elementwise.py  embedding, norms, residual stream, activation
+    attention.py    keys and values remembered, attention over the window
+    frequencies.py  logits to cumulative frequencies
+    forward.py      all of it in order
+    cache.py        what lanes remember
+    cpu.py          threads, and the interface of the reference
+"""
