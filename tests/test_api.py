@@ -294,10 +294,10 @@ class TestBothWays:
 
     def test_text(self, tmp_path):
         path = tmp_path / "a.zllm"
-        with zipllm.open(path, "wt", encoding="utf-16", newline="\r\n") as file:
+        with zipllm.open(path, "wt", encoding="utf-16-le", newline="\r\n") as file:
             file.write("größer\n天下\n")
-        assert zipllm.decompress(path.read_bytes()) == "größer\r\n天下\r\n".encode("utf-16")
-        with zipllm.open(path, "rt", encoding="utf-16") as file:
+        assert zipllm.decompress(path.read_bytes()) == "größer\r\n天下\r\n".encode("utf-16-le")
+        with zipllm.open(path, "rt", encoding="utf-16-le") as file:
             assert file.readlines() == ["größer\n", "天下\n"]
 
     def test_text_options_are_for_text(self, tmp_path):
@@ -308,6 +308,13 @@ class TestBothWays:
         with pytest.raises(zipllm.UsageError):
             zipllm.open(tmp_path / "a.zllm", "wb", lanes=0)
         assert not (tmp_path / "a.zllm").exists()
+
+    def test_without_further_arguments(self, tmp_path):
+        """The class itself uses the default model and finds models by their ids."""
+        file = zipllm.ZipllmFile(tmp_path / "a.zllm", "w")
+        file.write(b"x" * 40)
+        file.close()
+        assert zipllm.ZipllmFile(tmp_path / "a.zllm").read() == b"x" * 40
 
     def test_is_a_file_object(self, tmp_path):
         file = zipllm.open(tmp_path / "a.zllm", "wb")

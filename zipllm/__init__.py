@@ -16,7 +16,9 @@ import io as _io
 import os as _os
 from collections.abc import Callable as _Callable
 from typing import IO as _IO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
+from typing import Literal as _Literal
+from typing import TypedDict as _TypedDict
 from typing import Union as _Union
 
 from zipllm.errors import (
@@ -34,6 +36,8 @@ from zipllm.errors import (
 )
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from zipllm.codec.archive_file import ZipllmFile
     from zipllm.codec.engine import Engine
 
@@ -61,6 +65,22 @@ __all__ = [
 
 ModelChoice = _Union["Engine", str, _os.PathLike[str], None]
 """A loaded model, or its name, path or id, or None for the default model."""
+
+_File = str | _os.PathLike[str] | _IO[bytes]
+_BinaryMode = _Literal["r", "rb", "w", "wb", "x", "xb", "a", "ab"]
+_TextMode = _Literal["rt", "wt", "xt", "at"]
+
+
+class _OpenOptions(_TypedDict, total=False):
+    """The options of ``open`` that do not change what it returns."""
+
+    model: ModelChoice
+    block_size: int | None
+    lanes: int | None
+    sample: bool
+    verify: bool
+    embed_model: bool
+    max_output: int | None
 
 
 def compress(
@@ -122,8 +142,30 @@ def decompress(
     return sink.getvalue()
 
 
+@overload
+def open(file: _File, mode: _BinaryMode = "rb", **options: "Unpack[_OpenOptions]") -> "ZipllmFile": ...
+@overload
 def open(
-    file: str | _os.PathLike[str] | _IO[bytes],
+    file: _File,
+    mode: _TextMode,
+    *,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    **options: "Unpack[_OpenOptions]",
+) -> _io.TextIOWrapper: ...
+@overload
+def open(
+    file: _File,
+    mode: str,
+    *,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    **options: "Unpack[_OpenOptions]",
+) -> "ZipllmFile | _io.TextIOWrapper": ...
+def open(
+    file: _File,
     mode: str = "rb",
     *,
     model: ModelChoice = None,

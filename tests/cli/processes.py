@@ -111,7 +111,7 @@ class CommandLine:
                 given.write(stdin)
                 given.seek(0)
                 stdin = given.fileno()
-            out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+            out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115  # closed by wait()
             descriptors = (
                 stdin,
                 out.fileno() if stdout is None else stdout,

@@ -61,7 +61,7 @@ def whole_blocks(monkeypatch):
 
 
 def choose(raw, engine, **options):
-    coding, payload = select.choose(raw, engine, EncodeOptions(**options), 54, lambda fraction: None)
+    coding, payload = select.choose(raw, engine, EncodeOptions(**options), 54, None)
     return coding, len(payload)
 
 

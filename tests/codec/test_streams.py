@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from tests.codec.engines import TEXT, byte_engine, codings, compress, decode, decompress
+from zipllm.codec import model_block
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import ArchiveEncoder, compress_stream
 from zipllm.codec.options import EncodeOptions, Progress
@@ -162,11 +163,18 @@ def _check_progress(told: list[Progress], raw_size: int, coded_size: int) -> Non
     assert Progress("encode", 3.0, 0, 21).bits_per_byte is None
 
 
-def test_progress_inside_a_long_block():
+def test_progress_inside_a_long_block(monkeypatch):
+    """With bits per byte that come near the final ones long before the block is done."""
+    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 50)
     told: list[Progress] = []
-    archive = compress(TEXT)
-    decode(archive, None, progress=told.append)
-    assert len({one.done for one in told}) > 4
+    sink, options = io.BytesIO(), EncodeOptions(fallback=False)
+    compress_stream(io.BytesIO(TEXT), sink, engine=byte_engine(), options=options, progress=told.append)
+    decode(sink.getvalue(), None, progress=told.append)
+    for stage in ("encode", "verify", "decode"):
+        steps = [one for one in told if one.stage == stage]
+        assert len({one.done for one in steps}) > 4
+        half = steps[len(steps) // 2]
+        assert half.bits_per_byte == pytest.approx(8 * len(sink.getvalue()) / len(TEXT), rel=0.4)
 
 
 def test_summary():

@@ -51,7 +51,7 @@ def trained() -> Transformer:
         start = torch.full((len(batch), 1), CONFIG.start_token)
         logits = transformer(torch.cat((start, batch[:, :-1]), dim=1))
         optimiser.zero_grad()
-        functional.cross_entropy(logits.flatten(0, 1), batch.flatten()).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(logits.flatten(0, 1), batch.flatten()).backward()
         optimiser.step()
     return transformer.eval()
 

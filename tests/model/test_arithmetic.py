@@ -79,7 +79,7 @@ def test_every_route_of_a_product_gives_the_same_integers(rows: int, inputs: int
     expected = integer_matmul(left, right, "int64")
     assert expected[0, 0] == inputs * 127 * 127
     for route in ("float32", "float64", None):
-        assert torch.equal(integer_matmul(left, right, route), expected)  # type: ignore[arg-type]
+        assert torch.equal(integer_matmul(left, right, route), expected)
 
 
 def test_an_inexact_int8_product_is_noticed_and_avoided(monkeypatch: pytest.MonkeyPatch) -> None:

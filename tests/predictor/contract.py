@@ -1,4 +1,4 @@
-"""What every predictor must do; each predictor's own test file runs these checks on it.
+"""What every predictor must do, as checks that take one.
 
 The encoder predicts long runs for all lanes at once, the decoder single steps for those that still run: all
 ways of asking must give the same integers.
@@ -70,7 +70,7 @@ def check_subsets(predictor: Predictor, tokens: Lanes, seed: int = 0) -> None:
 
 
 def check_causality(predictor: Predictor, tokens: Lanes) -> None:
-    """A later token changes no earlier prediction, but does change its own."""
+    """A later token changes no earlier prediction."""
     changed = tokens.copy()
     changed[:, -1] = (changed[:, -1] + 1) % len(predictor.vocabulary)
     before, after = by_steps(predictor, tokens), by_steps(predictor, changed)

@@ -6,33 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tests.predictor import contract
 from zipllm.predictor.ngram import NgramPredictor, cumulative_frequencies
-from zipllm.tokenizer.byte import ByteTokenizer
 
 SMALL = NgramPredictor([b"a", b"ab", b"b", b"c", b"d"])
-BYTES = NgramPredictor(ByteTokenizer.vocabulary)
-
-
-@pytest.mark.parametrize("predictor", [SMALL, BYTES], ids=["small", "bytes"])
-class TestContract:
-    def test_frequencies(self, predictor):
-        tokens = contract.random_tokens(predictor, 2, 30)
-        contract.check_frequencies(predictor, contract.by_steps(predictor, tokens))
-
-    @pytest.mark.parametrize("lengths", [[30], [1, 29], [7, 7, 7, 7, 2]])
-    def test_chunks(self, predictor, lengths):
-        contract.check_chunks(predictor, contract.random_tokens(predictor, 3, 30), lengths)
-
-    @pytest.mark.parametrize("seed", range(3))
-    def test_subsets(self, predictor, seed):
-        contract.check_subsets(predictor, contract.random_tokens(predictor, 4, 12, seed), seed)
-
-    def test_causality(self, predictor):
-        contract.check_causality(predictor, contract.random_tokens(predictor, 2, 20))
-
-    def test_states_are_apart(self, predictor):
-        contract.check_states_are_apart(predictor, contract.random_tokens(predictor, 2, 20))
 
 
 def test_it_learns_each_order():

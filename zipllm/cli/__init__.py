@@ -47,11 +47,10 @@ def _finish(code: int) -> int:
     """Write what is still buffered for standard output, and return the final exit code."""
     from zipllm.cli.exit_codes import BROKEN_PIPE
     from zipllm.cli.messages import complain
-    from zipllm.cli.results import StandardOutputError, write_stdout
+    from zipllm.cli.results import StandardOutputError, flush_stdout
 
     try:
-        if sys.stdout is not None:
-            write_stdout("")
+        flush_stdout()
     except BrokenPipeError:
         return BROKEN_PIPE
     except StandardOutputError as error:

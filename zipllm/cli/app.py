@@ -14,9 +14,10 @@ from typer.exceptions import TyperException
 from zipllm import __version__
 from zipllm.cli.compress import compress
 from zipllm.cli.decompress import decompress
-from zipllm.cli.exit_codes import BROKEN_PIPE
+from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
 from zipllm.cli.list import list_archives
-from zipllm.cli.messages import complain
+from zipllm.cli.messages import complain, explain
+from zipllm.cli.results import StandardOutputError, write_stdout
 from zipllm.cli.test import check_archives
 from zipllm.cli.train import train
 from zipllm.container.header import MAJOR, MINOR
@@ -47,10 +48,10 @@ def _root(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="With -V: the number only.")] = False,
 ) -> None:
     if version:
-        typer.echo(__version__ if quiet else _versions())
+        write_stdout(f"{__version__ if quiet else _versions()}\n")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        write_stdout(f"{context.get_help()}\n")
         raise typer.Exit(2)
 
 
@@ -61,6 +62,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         complain(_usage_message(error))
         return error.exit_code
+    except (OSError, StandardOutputError) as error:  # of the help or versions; commands deal with their own
+        complain(explain("stdout", error))
+        return exit_code(error)
     except SystemExit as error:  # typer ends so when whoever read its help went away
         return BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     return code if isinstance(code, int) else 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from zipllm.cli.messages import format_bpb, format_size, format_speed
@@ -53,7 +54,12 @@ def progress_bar(name: str, total: int | None, console: Console | None = None) -
         total: raw bytes of the file, or None if unknown, which shows a bar without an end.
         console: where to draw; stderr by default.
     """
-    columns = (_Name(), BarColumn(bar_width=None), _Numbers(), TimeRemainingColumn())
+    columns = (
+        _Name(table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
+        _Numbers(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+    )
     console = console or Console(stderr=True)
     bar = Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)
     task = bar.add_task(escape_name(name), total=total, bits_per_byte=None)

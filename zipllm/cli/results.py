@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -121,20 +121,29 @@ def write_stdout(text: str) -> None:
     """
     if sys.stdout is None:
         raise StandardOutputError("stdout", "is closed")
-    try:
+    with _standard_output():
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def flush_stdout() -> None:
+    """Write what is still buffered for standard output, if it is open; errors as in ``write_stdout``."""
+    if sys.stdout is not None:
+        with _standard_output():
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _standard_output() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        abandon_stdout()
+        # What is still buffered is lost; the interpreter tries once more at its end, and must not complain then.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if isinstance(error, BrokenPipeError):
             raise
         raise StandardOutputError.from_os("stdout", error) from error
-
-
-def abandon_stdout() -> None:
-    """Point standard output at nothing: what is still buffered is lost, and must not raise again at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _sizes(raw: int, coded: int, target: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from zipllm.codec.decoded_bytes import DecodedBytes
 from zipllm.codec.encoder import ArchiveEncoder
-from zipllm.codec.engine import EngineFinder, EngineSource, find_engine
+from zipllm.codec.engine import EngineFinder, EngineSource, find_engine, load_engine
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Limits
 from zipllm.errors import UsageError
@@ -46,7 +46,7 @@ class ZipllmFile(io.BufferedIOBase):
         file: str | os.PathLike[str] | IO[bytes],
         mode: str = "r",
         *,
-        engine: EngineSource = None,
+        engine: EngineSource = load_engine,
         options: EncodeOptions | None = None,
         engines: EngineFinder = find_engine,
         limits: Limits | None = None,

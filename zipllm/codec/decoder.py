@@ -122,15 +122,19 @@ class ArchiveDecoder:
 
     def _block(self, block: Block, engine: LazyEngine | None) -> bytes:
         begin = self._total.size
+        size, rest = block.header.raw_size, len(block.payload)
+
+        def advance(fraction: float, coded: int) -> None:
+            self._report(int(fraction * size), coded - rest)
+
         try:
-            raw = decode_block(block, engine, lambda fraction: self._report(fraction * block.header.raw_size))
+            raw = decode_block(block, engine, advance if self._progress else None)
         except ZipllmError as error:
-            end = begin + block.header.raw_size
-            where = f"block {self._codings.total() + 1}, bytes {begin} to {end} of the original"
+            where = f"block {self._codings.total() + 1}, bytes {begin} to {begin + size} of the original"
             raise type(error)(f"{error} ({where})") from error
         self._total.update(raw)
         self._codings[block.header.coding.name.lower()] += 1
-        self._report(0)
+        self._report(0, 0)
         return raw
 
     def _engine_of(self, record: Model) -> Callable[[], Engine]:
@@ -144,19 +148,20 @@ class ArchiveDecoder:
 
         return find
 
-    def _report(self, within_block: float) -> None:
+    def _report(self, raw: int, coded: int) -> None:
+        """Tell about finished blocks, and so much more of the block in work."""
         if self._progress is not None:
-            finished = self._total.size
-            self._progress(Progress("decode", finished + within_block, finished, self._source.count))
+            done = self._total.size + raw
+            self._progress(Progress("decode", done, done, self._source.count + coded))
 
 
-def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance) -> bytes:
+def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:
     """Decode one block by itself and check its size and CRC-32.
 
     Args:
         block: as read from an archive.
         engine: the archive's model; called for a model-coded block only.
-        advance: told the fraction done.
+        advance: told about progress, if given.
 
     Raises:
         CorruptData: the payload does not decode to what the header says.

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from zipllm.codec.engine import Engine, EngineSource, lazy_engine
-from zipllm.codec.model_block import lanes_for
+from zipllm.codec.model_block import Advance, lanes_for
 from zipllm.codec.options import EncodeOptions, Progress, ProgressCallback, Stage, Summary
 from zipllm.codec.select import choose
 from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
@@ -118,20 +118,18 @@ class ArchiveEncoder:
         self._pending.clear()
         block = self._encode(raw)
         if self._options.verify:
-            verify_block(block, raw, self._engine, lambda fraction: self._report("verify", raw, (1 + fraction) / 2))
+            verify_block(block, raw, self._engine, self._advance("verify", len(raw), len(block.payload)))
         if block.header.coding is Coding.MODEL:
             self._name_model()
         self._writer.block(block.header, block.payload)
         self._content.update(raw)
         self._codings[block.header.coding.name.lower()] += 1
-        self._report("verify" if self._options.verify else "encode", b"", 0)
+        self._report("verify" if self._options.verify else "encode")
 
     def _encode(self, raw: bytes) -> Block:
-        share = 2 if self._options.verify else 1
         model_cost = _MODEL_FIELDS + (_MODEL_RECORD if self._model_id is None else 0)
-        coding, payload = choose(
-            raw, self._engine, self._options, model_cost, lambda fraction: self._report("encode", raw, fraction / share)
-        )
+        advance = self._advance("encode", len(raw))
+        coding, payload = choose(raw, self._engine, self._options, model_cost, advance)
         parameters = self._parameters(len(raw)) if coding is Coding.MODEL else None
         return Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)
 
@@ -158,7 +156,23 @@ class ArchiveEncoder:
         assert self._engine is not None, "only a model-coded block asks for the engine"
         return self._engine()
 
-    def _report(self, stage: Stage, raw: bytes, share: float) -> None:
+    def _advance(self, stage: Stage, raw_size: int, payload_size: int = 0) -> Advance | None:
+        """Return what reports on the block in work; encoding is half of the work where verification follows."""
+        verified = self._options.verify
+
+        def encoding(fraction: float, coded: int) -> None:
+            raw = fraction * raw_size
+            self._report(stage, raw / 2 if verified else raw, int(raw), coded)
+
+        def verifying(fraction: float, coded: int) -> None:
+            self._report(stage, (1 + fraction) / 2 * raw_size, raw_size, payload_size)
+
+        if self._progress is None:
+            return None
+        return encoding if stage == "encode" else verifying
+
+    def _report(self, stage: Stage, done: float = 0, raw: int = 0, coded: int = 0) -> None:
+        """Tell about finished blocks, and so much more of the block in work."""
         if self._progress is not None:
             finished = self._content.size
-            self._progress(Progress(stage, finished + share * len(raw), finished, self._writer.size))
+            self._progress(Progress(stage, finished + done, finished + raw, self._writer.size + coded))

@@ -28,20 +28,20 @@ MAX_CHUNK_STEPS = 1024
 _REPORT_STEPS = 64
 """A decoder reports its progress once in so many steps."""
 
-Advance = Callable[[float], None]
-"""Told the fraction of the block that is done, from 0 to 1."""
+Advance = Callable[[float, int], None]
+"""Told the fraction of the block that is done, from 0 to 1, and about how many payload bytes that took."""
 
 Tokens = NDArray[np.int32]
 
 
-def encode_model_block(engine: Engine, raw: bytes, lanes: int, advance: Advance) -> bytes:
+def encode_model_block(engine: Engine, raw: bytes, lanes: int, advance: Advance | None) -> bytes:
     """Code one block.
 
     Args:
         engine: the model.
         raw: the block, at least one byte a lane.
         lanes: number of lanes.
-        advance: told about progress.
+        advance: told about progress, if given.
 
     Returns:
         The payload: the range coder's words, little-endian.
@@ -57,7 +57,12 @@ def encode_model_block(engine: Engine, raw: bytes, lanes: int, advance: Advance)
 
 
 def code_tokens(
-    engine: Engine, tokens: Sequence[Tokens], encoder: BitEncoder, steps: int, advance: Advance, skip: int = 0
+    engine: Engine,
+    tokens: Sequence[Tokens],
+    encoder: BitEncoder,
+    steps: int,
+    advance: Advance | None = None,
+    skip: int = 0,
 ) -> None:
     """Give the encoder the decisions of all lanes, in lock-step.
 
@@ -66,7 +71,7 @@ def code_tokens(
         tokens: ids of each lane, int32 ``[n_lane]``.
         encoder: takes the decisions.
         steps: how many steps to predict at once; changes nothing but speed and memory.
-        advance: told about progress.
+        advance: told about progress, if given.
         skip: this many chunks at the beginning are predicted but not coded.
     """
     counts = np.array([len(lane) for lane in tokens], dtype=np.int64)
@@ -78,14 +83,18 @@ def code_tokens(
     for row, lane in zip(table, tokens, strict=True):
         row[1 : len(lane) + 1] = lane
     state = engine.predictor.start(len(tokens))
+    cost = 0.0
     for chunk, begin in enumerate(range(0, longest, steps)):
         end = min(begin + steps, longest)
         running = np.flatnonzero(counts > begin).astype(np.int32)
         cumulative = engine.predictor.prefill(state, table[running, begin:end], running)
         if chunk >= skip:
             left = np.minimum(counts[running] - begin, end - begin)
-            encoder.encode(*chunk_decisions(engine.tree, cumulative, table[running, begin + 1 : end + 1], left))
-        advance(end / longest)
+            bits, chances = chunk_decisions(engine.tree, cumulative, table[running, begin + 1 : end + 1], left)
+            encoder.encode(bits, chances)
+            if advance is not None:
+                cost += _bytes_of(bits, chances)
+                advance(end / longest, int(cost))
 
 
 def chunk_steps(engine: Engine, lanes: int) -> int:
@@ -95,7 +104,7 @@ def chunk_steps(engine: Engine, lanes: int) -> int:
 
 
 def decode_model_block(
-    engine: Engine, payload: bytes, raw_size: int, parameters: CodingParameters, advance: Advance
+    engine: Engine, payload: bytes, raw_size: int, parameters: CodingParameters, advance: Advance | None
 ) -> bytes:
     """Undo ``encode_model_block``.
 
@@ -104,7 +113,7 @@ def decode_model_block(
         payload: may be damaged in any way.
         raw_size: bytes of the block, at least one a lane.
         parameters: from the block's header.
-        advance: told about progress.
+        advance: told about progress, if given.
 
     Returns:
         ``raw_size`` bytes, the original ones if their checksum agrees.
@@ -126,7 +135,7 @@ def decode_model_block(
 
 
 def _decode_lanes(
-    engine: Engine, payload: bytes, sizes: NDArray[np.int64], advance: Advance
+    engine: Engine, payload: bytes, sizes: NDArray[np.int64], advance: Advance | None
 ) -> tuple[Tokens, NDArray[np.int64]]:
     """Decode all lanes in lock-step until the bytes of each are complete.
 
@@ -134,7 +143,7 @@ def _decode_lanes(
         engine: the model.
         payload: the range coder's words.
         sizes: int64 ``[lanes]``, bytes of each lane.
-        advance: told about progress.
+        advance: told about progress, if given.
 
     Returns:
         Ids int32 ``[raw_size]`` in which each lane's begin where its bytes would, and how many each lane has.
@@ -165,11 +174,11 @@ def _decode_lanes(
                 raise CorruptData("the payload of a model-coded block decodes to a token that overruns its lane")
             counts[ended] = step
             running, tokens = running[unfinished], tokens[unfinished]
-        if step % _REPORT_STEPS == 0:
-            advance(1 - int(left.sum()) / total)
+        if advance is not None and step % _REPORT_STEPS == 0:
+            fraction = 1 - int(left.sum()) / total
+            advance(fraction, int(fraction * len(payload)))
     if not decoder.at_end():
         raise CorruptData("the payload of a model-coded block has other words than its content")
-    advance(1.0)
     return ids, counts
 
 
@@ -191,6 +200,12 @@ def check_memory(engine: Engine, lanes: int) -> None:
             f"{lanes} lanes of this model take {needed >> 20} MiB of memory, over the limit of "
             f"{MAX_STATE_BYTES >> 20} MiB"
         )
+
+
+def _bytes_of(bits: NDArray[np.uint8], probabilities: NDArray[np.uint32]) -> float:
+    """Return the ideal cost of decisions, for display: floating point, so nothing coded may depend on it."""
+    chosen = np.where(bits, probabilities, (1 << PROBABILITY_BITS) - probabilities.astype(np.int64))
+    return (PROBABILITY_BITS * len(bits) - float(np.log2(chosen).sum())) / 8
 
 
 def _lane_memory(engine: Engine) -> int:

@@ -58,8 +58,8 @@ class Progress:
         stage: what is being done.
         done: raw bytes' worth of finished work. Never falls; the raw size at the end. While compressing with
             verification, a byte counts half when it is encoded and half when it is verified.
-        raw_bytes: raw bytes of the finished blocks.
-        coded_bytes: archive bytes of the finished blocks, headers included.
+        raw_bytes: raw bytes coded or decoded so far.
+        coded_bytes: archive bytes that they take, headers included; an estimate inside a block.
     """
 
     stage: Stage
@@ -69,7 +69,7 @@ class Progress:
 
     @property
     def bits_per_byte(self) -> float | None:
-        """Archive bits per raw byte so far; None before the first block is finished."""
+        """Archive bits per raw byte so far; None at the beginning."""
         return 8 * self.coded_bytes / self.raw_bytes if self.raw_bytes else None
 
 

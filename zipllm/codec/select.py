@@ -46,7 +46,7 @@ _CLEARLY_LOST = 1050
 
 
 def choose(
-    raw: bytes, engine: LazyEngine | None, options: EncodeOptions, model_cost: int, advance: Advance
+    raw: bytes, engine: LazyEngine | None, options: EncodeOptions, model_cost: int, advance: Advance | None
 ) -> Candidate:
     """Code a block in the smallest way.
 
@@ -55,7 +55,7 @@ def choose(
         engine: the model, loaded only if it is needed; None for conventional codings only.
         options: ``sample``, ``fallback`` and ``lanes`` are looked at.
         model_cost: bytes that model coding needs besides its payload.
-        advance: told how far the model is with the block.
+        advance: told how far the model is with the block, if given.
     """
     if engine is None:
         return _conventional(raw)
@@ -99,7 +99,7 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
     shortest = min(len(lane) for lane in tokens)
     steps = max(1, min(shortest // 4, chunk_steps(engine, len(tokens))))
     encoder = open_encoder()
-    code_tokens(engine, tokens, encoder, steps, _ignore, skip=1)
+    code_tokens(engine, tokens, encoder, steps, skip=1)
     vocabulary = engine.predictor.vocabulary
     counted = sum(len(vocabulary[token]) for lane in tokens for token in lane[steps:].tolist())
     return 4 * len(encoder.finish()) * len(raw) // max(1, counted)
@@ -113,7 +113,7 @@ def _pieces(raw: bytes, count: int, size: int) -> list[bytes]:
     return [raw[begin : begin + size] for begin in (room * index // (count - 1) for index in range(count))]
 
 
-def _model(raw: bytes, engine: Engine, options: EncodeOptions, advance: Advance) -> Candidate:
+def _model(raw: bytes, engine: Engine, options: EncodeOptions, advance: Advance | None) -> Candidate:
     lanes = lanes_for(engine, len(raw), options.lanes)
     return Coding.MODEL, encode_model_block(engine, raw, lanes, advance)
 
@@ -130,7 +130,3 @@ def _conventional(raw: bytes) -> Candidate:
     if incompressible(raw):
         return smallest([stored(raw), zstd_quick(raw)])
     return _thorough(raw, _quick(raw))
-
-
-def _ignore(fraction: float) -> None:
-    """Progress of a sample is not worth a word."""

@@ -9,14 +9,14 @@ from zipllm.container import Block
 from zipllm.errors import VerificationFailed, ZipllmError
 
 
-def verify_block(block: Block, raw: bytes, engine: Callable[[], Engine] | None, advance: Advance) -> None:
+def verify_block(block: Block, raw: bytes, engine: Callable[[], Engine] | None, advance: Advance | None) -> None:
     """Require that a coded block gives the original bytes back.
 
     Args:
         block: as it is about to be written.
         raw: the original bytes.
         engine: the model it was coded with, if any.
-        advance: told about progress.
+        advance: told about progress, if given.
 
     Raises:
         VerificationFailed: it does not decode, or to something else.

@@ -37,6 +37,8 @@ RAW_HEADROOM = 2.0
 """Room above the largest query or key met before normalisation."""
 MIN_CLIP = 1e-3
 """Smallest clipping point: a layer that never fires in calibration must not get a huge scale."""
+MIN_RAW = 0.1
+"""Queries and keys that stay far below this become 0, as the epsilon of the float norm makes them nearly."""
 MIN_UNIT_CLIP = 0.25
 """Smallest clipping point after a norm."""
 LOG2_E = 1 / math.log(2)
@@ -129,7 +131,7 @@ class _Exporter:
             if name == "query":
                 turned = turned * self.per_row(sign)[:, None]
             tensors[name], scale = self.rows(turned, power)
-            raw = INT16_MAX / (RAW_HEADROOM * self.seen.largest[f"{name}_raw", layer]).clamp(min=1e-6)
+            raw = INT16_MAX / (RAW_HEADROOM * self.seen.largest[f"{name}_raw", layer]).clamp(min=MIN_RAW)
             tensors |= fixed_point(name, scale / entry * self.per_row(raw))
             units[name] = self.unit_activation(name, layer)
             tensors[f"{name}_norm"] = self.norm(units[name], self.config.head_size)

@@ -1,0 +1,123 @@
+"""The door to the codec: what the flags become."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import ARCHIVE, CONTENT, archive
+from zipllm.cli import backend
+from zipllm.cli.backend import CompressSettings, Machine, compressor, content_size, decompressor, limits
+from zipllm.codec import engine as engine_module
+from zipllm.codec.options import EncodeOptions
+from zipllm.container import Limits
+from zipllm.errors import ModelNotFound, UsageError
+from zipllm.files.source import open_source
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Which engines were asked for."""
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(engine_module, "load_engine", lambda *arguments: calls.append(("load", *arguments)))
+    monkeypatch.setattr(engine_module, "find_engine", lambda *arguments: calls.append(("find", *arguments)))
+    return calls
+
+
+def test_settings_reach_the_codec(monkeypatch: pytest.MonkeyPatch):
+    seen: dict[str, object] = {}
+    monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
+    settings = CompressSettings(block_size=1000, lanes=3, verify=False, sample=False, embed_model=True)
+    compressor(Machine(), settings)(io.BytesIO(), io.BytesIO(), None)
+    assert seen["options"] == EncodeOptions(block_size=1000, lanes=3, verify=False, sample=False, embed_model=True)
+
+
+def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch):
+    seen: dict[str, object] = {}
+    monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
+    compressor(Machine(), CompressSettings())(io.BytesIO(), io.BytesIO(), None)
+    assert seen["options"] == EncodeOptions()
+
+
+def test_round_trip():
+    packed, unpacked = io.BytesIO(), io.BytesIO()
+    compressor(Machine(), CompressSettings())(io.BytesIO(CONTENT), packed, None)
+    decompressor(Machine(), Limits())(io.BytesIO(packed.getvalue()), unpacked, None)
+    assert unpacked.getvalue() == CONTENT
+    assert decompressor(Machine(), Limits())(io.BytesIO(packed.getvalue()), None, None).raw_bytes == 5000
+
+
+@pytest.mark.parametrize(
+    ("machine", "model_id", "expected"),
+    [
+        (Machine(device="cpu"), None, ("load", None, "cpu")),
+        (Machine(device="cpu"), b"id", ("find", b"id", "cpu")),
+        (Machine("mine", "cpu"), None, ("load", "mine", "cpu")),
+        (Machine("mine", "cpu"), b"id", ("load", "mine", "cpu")),
+    ],
+)
+def test_which_model_is_loaded(
+    asked: list[tuple[object, ...]], machine: Machine, model_id: bytes | None, expected: tuple[object, ...]
+):
+    machine.engine(model_id)
+    assert asked == [expected]
+
+
+@pytest.mark.parametrize(("available", "device"), [(False, "cpu"), (True, "cuda")])
+def test_automatic_device(
+    asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, available: bool, device: str
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+    Machine().engine()
+    assert asked == [("load", None, device)]
+
+
+def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UsageError, match="no CUDA device"):
+        Machine(device="cuda").engine()
+    assert asked == []
+
+
+def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
+    counts: list[tuple[str, int]] = []
+    monkeypatch.setattr("torch.set_num_threads", lambda count: counts.append(("torch", count)))
+    monkeypatch.setattr("numba.set_num_threads", lambda count: counts.append(("numba", count)))
+    Machine(device="cpu").engine()
+    assert counts == []
+    machine = Machine(device="cpu", threads=1)
+    machine.engine()
+    machine.engine()
+    assert counts == [("torch", 1), ("numba", 1)], "once, not for every model"
+
+
+def test_a_wrong_model_name_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for start in (lambda machine: compressor(machine, CompressSettings()), lambda m: decompressor(m, Limits())):
+        with pytest.raises(ModelNotFound, match="no-such-model"):
+            start(Machine("no-such-model"))
+
+
+def test_limits():
+    assert limits(None, None) == Limits()
+    assert limits(5, None) == Limits(output=5)
+    assert limits(5, 7) == Limits(output=5, block_raw=7, block_payload=7, model_file=7)
+
+
+def test_content_size(tmp_path: Path):
+    path = tmp_path / "x.zllm"
+    for data, size in ((ARCHIVE, 5000), (archive(CONTENT, 999) * 2, 10_000), (ARCHIVE[:-1], 5000), (b"junk", None)):
+        path.write_bytes(data)
+        with open_source(str(path), follow=False, special=False) as source:
+            found = content_size(source)
+            assert source.stream.tell() == 0
+            assert source.stream.read() == data
+        if data[-1:] == ARCHIVE[-1:] or size is None:
+            assert found == size
+    with open_source("/dev/null", follow=False, special=True) as source:
+        assert content_size(source) is None
+
+
+def test_model_names_come_from_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert all(len(model_id) == 32 for model_id in backend.model_names())

@@ -1,0 +1,74 @@
+"""What the command costs before it works: which modules are imported, and that nothing is said."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SCRIPT = """
+import sys
+from zipllm.cli.app import run
+code = run(sys.argv[1:])
+heavy = {"torch", "numpy", "numba", "zipllm.codec", "tokenizers", "safetensors"} & set(sys.modules)
+print(code, *sorted(heavy), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("compress", "--help"), ("train", "--help"), ("list", "b.zllm")], ids=str
+)
+def test_nothing_heavy_is_imported(folder: Path, arguments: tuple[str, ...]):
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120, check=True
+    )
+    assert done.stderr == b"0\n"
+
+
+def test_importing_the_package_is_cheap():
+    script = "import sys, zipllm; print({'torch', 'numpy', 'typer', 'rich'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120, check=True
+    )
+    assert done.stdout == b"set()\n"
+
+
+def test_version(inside):
+    number = inside("-qV").out.decode().strip()
+    lines = inside("--version").out.decode().splitlines()
+    assert lines[0] == f"zipllm {number}"
+    assert lines[1].startswith("format ")
+    assert [line.split()[0] for line in lines[2:]] == ["constriction", "torch", "numpy", "numba"]
+
+
+def test_version_without_an_installed_package(inside, monkeypatch: pytest.MonkeyPatch):
+    from importlib import metadata
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert "torch is not installed" in inside("-V").out.decode()
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress", "test", "list", "train"])
+def test_every_command_explains_itself(inside, command: str):
+    done = inside(command, "-h")
+    assert (done.code, done.err) == (0, "")
+    assert b"Usage: zipllm " + command.encode() in done.out
+
+
+def test_flags_agree_across_commands(inside):
+    flags = {
+        "compress": "-o -c -k -f -r -S -d -T -q -v --rm --model --device --threads --lanes --block-size --embed-model "
+        "--no-verify --no-sample --max-output --max-memory --no-progress --json",
+        "decompress": "-o -c -k -f -r -S -T -q -v --rm --model --device --threads --max-output --max-memory --json",
+        "test": "-f -r -S -T -q -v --model --device --threads --max-output --max-memory --no-progress --json",
+        "list": "-f -r -S -q -v --max-output --max-memory --json",
+    }
+    for command, names in flags.items():
+        words = set(inside(command, "--help").out.decode().split())
+        assert set(names.split()) <= words, command

@@ -1,0 +1,56 @@
+"""Every predictor keeps the promises that lossless coding stands on."""
+
+import pytest
+
+from tests.model_file.conftest import CARD, CONFIG, random_integer_model
+from tests.predictor import contract
+from zipllm.model.build import build_model
+from zipllm.predictor.base import Predictor
+from zipllm.predictor.ngram import NgramPredictor
+from zipllm.predictor.transformer import TransformerPredictor
+from zipllm.tokenizer.byte import ByteTokenizer
+
+
+def transformer() -> Predictor:
+    return TransformerPredictor(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD))
+
+
+MAKERS = {
+    "counts, 5 tokens": lambda: NgramPredictor([b"a", b"ab", b"b", b"c", b"d"]),
+    "counts, bytes": lambda: NgramPredictor(ByteTokenizer.vocabulary),
+    "transformer": transformer,
+}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def predictor(request) -> Predictor:
+    return MAKERS[request.param]()
+
+
+def test_vocabulary(predictor):
+    assert list(predictor.vocabulary) == sorted(set(predictor.vocabulary))
+    assert predictor.start_token == len(predictor.vocabulary)
+    assert predictor.lane_bytes > 0
+
+
+def test_frequencies(predictor):
+    tokens = contract.random_tokens(predictor, 2, 30)
+    contract.check_frequencies(predictor, contract.by_steps(predictor, tokens))
+
+
+@pytest.mark.parametrize("lengths", [[30], [1, 29], [7, 7, 7, 7, 2]])
+def test_chunks(predictor, lengths):
+    contract.check_chunks(predictor, contract.random_tokens(predictor, 3, 30), lengths)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_subsets(predictor, seed):
+    contract.check_subsets(predictor, contract.random_tokens(predictor, 4, 12, seed), seed)
+
+
+def test_causality(predictor):
+    contract.check_causality(predictor, contract.random_tokens(predictor, 2, 20))
+
+
+def test_states_are_apart(predictor):
+    contract.check_states_are_apart(predictor, contract.random_tokens(predictor, 2, 20))
