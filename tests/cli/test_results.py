@@ -146,7 +146,7 @@ def test_explanations():
     assert explain(None, CorruptData("torn")) == "torn"
     assert explain("other", PathError("a", "is odd", "try -x")) == "a: is odd (try -x)"
     assert explain("a", OSError(5, "Input/output error")) == "a: Input/output error"
-    assert explain("a", LimitExceeded("too large")) == "a: too large (--max-output and --max-memory raise the limits)"
+    assert explain("a", LimitExceeded("too many lanes")) == "a: too many lanes"
     assert explain("a", CorruptData()) == "a: CorruptData"
 
 

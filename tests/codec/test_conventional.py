@@ -13,6 +13,7 @@ CODECS = [
     conventional.stored,
     conventional.zstd_quick,
     conventional.zstd_strong,
+    conventional.lzma_quick,
     conventional.lzma_strong,
     conventional.bz2_strong,
 ]

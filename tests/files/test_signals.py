@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from zipllm.files.signals import before_signal_exit, exit_on_signals
+from zipllm.files.temporary import create_temporary
+
 SCRIPT = """
 import os, signal, sys
 from zipllm.files.signals import before_signal_exit, exit_on_signals
@@ -31,6 +34,33 @@ with before_signal_exit(lambda: print("cleaned", flush=True)), before_signal_exi
     finally:
         print("not reached by a signal")
 """
+
+
+class Ended(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_handler_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_DFL)
+    handlers[signal.SIGHUP] = signal.SIG_IGN
+
+    def end(code: int) -> None:
+        raise Ended(code)
+
+    monkeypatch.setattr(signal, "getsignal", handlers.get)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(os, "_exit", end)
+    exit_on_signals()
+    assert handlers[signal.SIGHUP] is signal.SIG_IGN
+    descriptor, path = create_temporary(str(tmp_path))
+    os.close(descriptor)
+    done: list[str] = []
+    with pytest.raises(Ended, match="^143$"), before_signal_exit(lambda: done.append("cleaned")):
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
+    assert done == ["cleaned"]
+    assert not os.path.exists(path)
+    assert handlers[signal.SIGINT] is signal.SIG_IGN, "another signal does not disturb the end"
+    assert handlers[signal.SIGTERM] is signal.SIG_DFL, "the same once more ends at once"
 
 
 def run(folder: Path, how: str, number: int) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.files.conftest import CONTENT
 from zipllm.files.names import PathError
-from zipllm.files.source import open_source
+from zipllm.files.source import open_source, standard_input
 
 
 def refusal(path: Path | str, *, follow: bool = False, special: bool = False) -> str:
@@ -87,6 +87,17 @@ def test_file_of_unknown_size():
     with open_source("/proc/self/status", follow=False, special=False) as source:
         assert source.size is None
         assert b"Pid:" in source.stream.read()
+
+
+def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch):
+    def closed(_descriptor: int) -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", closed)
+        with pytest.raises(PathError) as caught:
+            standard_input()
+    assert str(caught.value) == "stdin: Bad file descriptor"
 
 
 def test_read_error_names_the_file():

@@ -3,8 +3,8 @@
 import errno
 import io
 import os
-import threading
-import time
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -23,39 +23,41 @@ def test_reads_of_any_size():
         assert raw.read(None) == b""
 
 
-def test_reading_waits_on_a_non_blocking_pipe():
+def before_waiting(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> None:
+    """Have one more action done whenever a stream is about to wait, then let it wait."""
+    left, wait = list(actions), NamedFile._wait
+
+    def act(self: NamedFile, event: int) -> None:
+        left.pop(0)()
+        wait(self, event)
+
+    monkeypatch.setattr(NamedFile, "_wait", act)
+
+
+def test_reading_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch):
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
-
-    def feed() -> None:
-        for part in (b"first", b"second"):
-            time.sleep(0.05)
-            os.write(writer, part)
-        os.close(writer)
-
-    thread = threading.Thread(target=feed)
-    thread.start()
+    parts = (b"first", b"second")
+    before_waiting(monkeypatch, *(partial(os.write, writer, part) for part in parts), partial(os.close, writer))
     with io.BufferedReader(NamedFile(reader, "r", "pipe")) as stream:
         assert stream.read(100) == b"firstsecond"
-    thread.join()
 
 
-def test_writing_waits_on_a_non_blocking_pipe():
+def test_writing_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch):
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     received: list[bytes] = []
 
     def drain() -> None:
-        time.sleep(0.05)
-        while part := os.read(reader, 1 << 16):
-            received.append(part)
+        received.append(os.read(reader, 1 << 20))
 
-    thread = threading.Thread(target=drain)
-    thread.start()
+    before_waiting(monkeypatch, *[drain] * 1000)
     data = bytes(1 << 20)  # more than a pipe holds
     with io.BufferedWriter(NamedFile(writer, "w", "pipe")) as stream:
         stream.write(data)
-    thread.join()
+    assert received, "it waited"
+    while part := os.read(reader, 1 << 20):
+        received.append(part)
     os.close(reader)
     assert b"".join(received) == data
 

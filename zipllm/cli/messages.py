@@ -6,6 +6,13 @@ import sys
 from zipllm.errors import LimitExceeded
 from zipllm.files.names import PathError, escape_name
 
+# How the messages of zipllm.container.limits name a limit -> the flag that raises it.
+_LIMIT_FLAGS = {
+    "output limit": "--max-output",
+    "limit block_raw": "--max-memory",
+    "limit block_payload": "--max-memory",
+    "limit model_file": "--max-memory",
+}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -31,10 +38,18 @@ def explain(name: str | None, error: Exception) -> str:
     elif isinstance(error, OSError):
         text = error.strerror or str(error)
     elif isinstance(error, LimitExceeded):
-        text = f"{error} (--max-output and --max-memory raise the limits)"
+        text = str(error) + _limit_hint(str(error))
     else:
         text = str(error) or type(error).__name__
     return text if name is None else f"{escape_name(name)}: {text}"
+
+
+def _limit_hint(message: str) -> str:
+    """Return the flag that raises the limit a message names; some have none."""
+    for words, flag in _LIMIT_FLAGS.items():
+        if words in message:
+            return f" ({flag} raises it)"
+    return ""
 
 
 def format_size(size: int) -> str:

@@ -26,6 +26,7 @@ _RAW_SIZE_FIELD = 4
 
 _STRONG_ZSTD_LEVEL = 19
 _QUICK_ZSTD_LEVEL = 3
+_QUICK_LZMA_PRESET = 1
 
 _LIBRARY_ERRORS = (lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
 """What bz2, lzma and zstandard raise on damaged data (bz2: OSError and ValueError)."""
@@ -49,12 +50,14 @@ def zstd_strong(raw: bytes) -> Candidate:
     return Coding.ZSTD, _zstd(raw, _STRONG_ZSTD_LEVEL, long_matches=False)
 
 
+def lzma_quick(raw: bytes) -> Candidate:
+    """8 MB/s; where LZMA's strength is in its modelling (executables, tables) this shows most of it."""
+    return Coding.LZMA, _lzma(raw, _QUICK_LZMA_PRESET)
+
+
 def lzma_strong(raw: bytes) -> Candidate:
-    """Raw LZMA2: the .xz container's checks and sizes are in zipllm's own already."""
-    dictionary = min(_DICTIONARY_BYTES, max(4096, 1 << len(raw).bit_length()))
-    preset = lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}]
-    return Coding.LZMA, lzma.compress(raw, format=lzma.FORMAT_RAW, filters=filters)
+    """As ``xz -9e``."""
+    return Coding.LZMA, _lzma(raw, lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME)
 
 
 def bz2_strong(raw: bytes) -> Candidate:
@@ -104,6 +107,13 @@ def _zstd(raw: bytes, level: int, long_matches: bool) -> bytes:
         write_checksum=False,
     )
     return zstandard.ZstdCompressor(compression_params=parameters).compress(raw)
+
+
+def _lzma(raw: bytes, preset: int) -> bytes:
+    """Raw LZMA2: the .xz container's checks and sizes are in zipllm's own already. The dictionary is the block."""
+    dictionary = min(_DICTIONARY_BYTES, max(4096, 1 << len(raw).bit_length()))
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}]
+    return lzma.compress(raw, format=lzma.FORMAT_RAW, filters=filters)
 
 
 def _decode_zstd(payload: bytes, raw_size: int) -> tuple[bytes, bool]:
