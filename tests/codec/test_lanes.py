@@ -11,7 +11,7 @@ KIB = 1024
 
 @pytest.mark.parametrize(
     ("raw_size", "lanes"),
-    [(0, 1), (1, 1), (64 * KIB - 1, 1), (64 * KIB, 2), (1 << 20, 32), (2 << 20, 64), (4 << 20, 64), (16 << 20, 64)],
+    [(0, 1), (1, 1), (32 * KIB - 1, 1), (32 * KIB, 2), (512 * KIB, 32), (1 << 20, 64), (4 << 20, 64), (16 << 20, 64)],
 )
 def test_default(raw_size, lanes):
     assert default_lanes(raw_size) == lane_count(raw_size, None) == lanes

@@ -124,6 +124,7 @@ class _Machine:
 def _train(recipe: "Recipe", folder: Path, out: Path, machine: _Machine, *, resume: bool, voice: Voice) -> int:
     import numpy as np
 
+    from zipllm.model.card_markdown import render_card
     from zipllm.model.presets import preset
     from zipllm.train.checkpoint import checkpoints
     from zipllm.train.corpus import prepare_corpus
@@ -149,6 +150,8 @@ def _train(recipe: "Recipe", folder: Path, out: Path, machine: _Machine, *, resu
         say(f"zipllm: interrupted; saved in {folder}, go on with the same command and --resume")
         return 128 + interrupt.number
     exported = export_model(trainer.model, corpus, recipe, state, out)
+    card = render_card(exported.model.card, shape, exported.model.model_id, out.stat().st_size)
+    out.with_suffix(".md").write_text(card, encoding="utf-8")
     if voice.level >= 1:
         body, embedding = shape.parameter_counts()
         size = f"{out.stat().st_size:,} bytes, {body + embedding:,} parameters"

@@ -4,15 +4,15 @@ The cut depends on the block's size and the number of lanes only, so an archive 
 nothing else. A lane ends when its bytes are complete: no token counts are stored either.
 """
 
-LANE_BYTES = 32 * 1024
-"""A lane cannot see its neighbours' bytes, which costs it about 75 bytes: 1 % at this length."""
+LANE_BYTES = 16 * 1024
+"""A lane begins without context, which costs it 4 to 8 bytes with the default model: 0.15 % at this length."""
 
 DEFAULT_MAX_LANES = 64
 """Wide enough to keep the matrix products busy, narrow enough for a decoder's cache of keys and values."""
 
 
 def default_lanes(raw_size: int) -> int:
-    """Return the number of lanes for a block: one below 64 KiB, then one per 32 KiB, at most 64."""
+    """Return the number of lanes for a block: one below 32 KiB, then one per 16 KiB, at most 64."""
     return max(1, min(DEFAULT_MAX_LANES, raw_size // LANE_BYTES))
 
 

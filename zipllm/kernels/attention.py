@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from zipllm.coder.compiled import compiled
 from zipllm.kernels.cache import Cache, Scratch
-from zipllm.kernels.elementwise import head_factor, unit8
+from zipllm.kernels.elementwise import head_factor, look_up, unit8
 from zipllm.kernels.pack import OFFSET, Attention, Shape
 from zipllm.kernels.product import address, multiply
 from zipllm.model.arithmetic import INT8_MAX
@@ -73,10 +73,10 @@ def _soften(
         score = np.int32(np.int32(product >> (shift & 31)) + bias[index])
         scores[index] = score
         largest = max(largest, score)
-    last = np.int32(table.size - 1)
+    look_up(scores, largest, table)
     total = np.int32(0)
     for index in range(scores.size):
-        weight = table[min(np.int32(largest - scores[index]), last)]
+        weight = scores[index]
         low[index] = np.uint8(weight & 255)
         high[index] = np.uint8(weight >> 8)
         total = np.int32(total + weight)

@@ -77,3 +77,13 @@ def squared_relu(x: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
         value = min(max(x[index], np.int32(0)), np.int32(FEEDFORWARD_MAX))
         square = np.int32(np.int32(value * value + _SQUARE_HALF) >> SQUARE_SHIFT)
         out[index] = np.uint8(min(square, np.int32(INT8_MAX)))
+
+
+@compiled
+def look_up(row: NDArray[np.int32], largest: np.int32, table: NDArray[np.int32]) -> None:
+    """Replace numbers by the table's entry for their distance from the largest; beyond the table, its last."""
+    last = np.int32(table.size - 1)
+    for index in range(row.size):
+        row[index] = min(np.int32(largest - row[index]), last)
+    for index in range(row.size):
+        row[index] = table[np.uint64(row[index])]

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import compiled
+from zipllm.kernels.elementwise import look_up
 from zipllm.model.frequencies import RATIO_SHIFT, TOTAL
 
 
@@ -22,26 +23,19 @@ def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: N
     first = 0
     while logits[first] != largest:
         first += 1
-    total = _weigh(logits, largest, exponential)
+    look_up(logits, largest, exponential)
+    total = np.int64(0)
+    for index in range(logits.size):
+        total += np.int64(logits[index])
     ratio = np.int64((np.int64(TOTAL - logits.size) << RATIO_SHIFT) // total)
+    for index in range(logits.size):
+        logits[index] = 1 + np.int32((np.int64(logits[index]) * ratio) >> RATIO_SHIFT)
     below = np.int32(0)
     for index in range(logits.size):
         out[index] = below
-        frequency = np.int32((np.int64(logits[index]) * ratio) >> RATIO_SHIFT)
-        below = np.int32(below + frequency + 1)
+        below = np.int32(below + logits[index])
     out[logits.size] = below
     rest = np.int32(TOTAL - below)  # what rounding left over goes to the first of the largest
     for index in range(first + 1, out.size):
         out[index] += rest
 
-
-@compiled
-def _weigh(logits: NDArray[np.int32], largest: np.int32, exponential: NDArray[np.int32]) -> np.int64:
-    """Replace logits by weights and return their sum."""
-    last = np.int32(exponential.size - 1)
-    total = np.int64(0)
-    for index in range(logits.size):
-        weight = exponential[min(np.int32(largest - logits[index]), last)]
-        logits[index] = weight
-        total += np.int64(weight)
-    return total

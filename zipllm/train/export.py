@@ -1,7 +1,7 @@
 """From the float model of a run to a model file: quantise, measure both forms, write the card."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zipllm.data.windows import TokenSource, WindowSampler
 from zipllm.model.build import build_model
-from zipllm.model.card import Card, DataSource, DomainResult
+from zipllm.model.card import Card, DomainResult
 from zipllm.model.evaluate import Gap, measure_gap
 from zipllm.model.file import Model, save_model
 from zipllm.model.integer import IntegerTransformer
@@ -76,11 +76,10 @@ def _windows(source: TokenSource, length: int) -> Tensor | None:
 def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[DomainResult]) -> Card:
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     sizes = {source.name: int(lengths[source.tokens].sum()) for source in corpus.train}
-    return Card(
-        name=recipe.name,
-        summary=recipe.summary,
-        licence=recipe.licence,
-        sources=tuple(DataSource(source.name, source.licence, sizes.get(source.name, 0)) for source in recipe.sources),
+    card = recipe.card()
+    return replace(
+        card,
+        sources=tuple(replace(source, bytes=sizes.get(source.name, 0)) for source in card.sources),
         steps=state.step,
         tokens=state.tokens,
         seconds=round(state.seconds, 1),

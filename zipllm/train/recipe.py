@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from zipllm.errors import FileError, UsageError
+from zipllm.model.card import Card, DataSource
 from zipllm.model.presets import PRESETS
 from zipllm.tokenizer.bpe import DEFAULT_VOCABULARY_SIZE
 from zipllm.train.config import TrainConfig
@@ -47,6 +48,11 @@ class Recipe:
         name: of the model, in its card.
         summary: one sentence for the card.
         licence: of the weights, for the card.
+        limits: known limits, one sentence each, for the card.
+        origin: the file or command the run can be repeated with, for the card.
+
+    Raises:
+        UsageError: the preset is unknown, or the card would be refused when the model is done.
     """
 
     train: TrainConfig
@@ -57,10 +63,21 @@ class Recipe:
     name: str = "model"
     summary: str = ""
     licence: str = ""
+    limits: tuple[str, ...] = ()
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise UsageError(f"unknown preset {self.preset!r}{_nearest(self.preset, PRESETS)}")
+        try:
+            self.card()
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    def card(self) -> Card:
+        """What the card of the model will say of the recipe; measurements are put in after training."""
+        sources = tuple(DataSource(source.name, source.licence) for source in self.sources)
+        return Card(self.name, self.summary, self.licence, sources, recipe=self.origin, limits=self.limits)
 
 
 def read_recipe(path: Path, data_dir: Path) -> Recipe:
@@ -80,13 +97,14 @@ def read_recipe(path: Path, data_dir: Path) -> Recipe:
         raise FileError(f"{path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
-    allowed = [field.name for field in fields(Recipe) if field.name != "sources"]
+    allowed = [field.name for field in fields(Recipe) if field.name not in ("sources", "origin")]
     _check_keys(content, [*allowed, "source"], str(path))
     try:
         train = _section(TrainConfig, content.pop("train", {}), f"{path} [train]")
         sources = _sources(content.pop("source", []), data_dir, f"{path} [[source]]")
         valid = _sources(content.pop("valid", []), data_dir, f"{path} [[valid]]")
-        return Recipe(train=train, sources=sources, valid=valid, **content)
+        content["limits"] = tuple(content.get("limits", ()))
+        return Recipe(train=train, sources=sources, valid=valid, origin=path.name, **content)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{path}: {error}") from error
 
