@@ -11,14 +11,24 @@ import json
 import lzma
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 
 import zstandard
+
+from zipllm.model.store import ModelStore
+
+DEFAULT_MODEL = ModelStore.default().find().path
+HEADING = (
+    f"{'file':22} {'bytes':>9} {'archive':>9} {'zipllm':>6} {'xz -9e':>6} {'zstd22':>6} {'ppmd':>6} "
+    f"{'KB/s in':>7} {'KB/s out':>7} {'MB RAM':>6}"
+)
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,6 @@ class Row:
     decompress_kb_s: float
     peak_mb: float
 
-    @property
-    def bpb(self) -> float:
-        return 8 * self.zipllm / max(1, self.raw)
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -48,20 +54,15 @@ def main() -> None:
     parser.add_argument("--options", default="", help="further options of zipllm compress, in one string")
     arguments = parser.parse_args()
     rows = []
-    print(
-        f"{'file':24} {'raw':>10} {'zipllm':>10} {'bpb':>6} {'xz':>6} {'zstd':>6} {'ppmd':>6} {'KB/s':>6} {'d KB/s':>7} {'MB':>6}"
-    )
+    print(HEADING)
     for path in arguments.files:
         data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
         data = data[: arguments.first] if arguments.first else data[-arguments.last :] if arguments.last else data
-        row = round_trip(path.name.removesuffix(".xz"), data, arguments.options.split())
-        rows.append(row)
-        print_row(row)
+        rows.append(round_trip(path.name.removesuffix(".xz"), data, arguments.options.split()))
+        print(line(rows[-1]), flush=True)
         if arguments.json:
-            note = {"command": " ".join(sys.argv), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
-            lines = [note, *({**asdict(each), "bpb": round(each.bpb, 4)} for each in rows)]
-            arguments.json.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    print(f"{len(rows)} files came back bit for bit")
+            write_json(arguments.json, rows)
+    print_totals(rows)
 
 
 def round_trip(name: str, data: bytes, options: list[str]) -> Row:
@@ -106,15 +107,51 @@ def ppmd_size(data: bytes) -> int | None:
     return len(pyppmd.compress(data, max_order=16, mem_size=256 << 20, variant="H"))
 
 
-def print_row(row: Row) -> None:
-    def bpb(size: int | None) -> str:
-        return "-" if size is None else f"{8 * size / max(1, row.raw):.3f}"
+def line(row: Row) -> str:
+    sizes = " ".join(f"{bpb(size, row.raw):>6}" for size in (row.zipllm, row.xz, row.zstd, row.ppmd))
+    speeds = f"{row.compress_kb_s:>7} {row.decompress_kb_s:>7} {row.peak_mb:>6}"
+    return f"{row.file:22} {row.raw:>9} {row.zipllm:>9} {sizes} {speeds}  {'+'.join(row.codings)}"
 
-    print(
-        f"{row.file:24} {row.raw:>10} {row.zipllm:>10} {row.bpb:>6.3f} {bpb(row.xz):>6} {bpb(row.zstd):>6} "
-        f"{bpb(row.ppmd):>6} {row.compress_kb_s:>6} {row.decompress_kb_s:>7} {row.peak_mb:>6}",
-        flush=True,
-    )
+
+def bpb(size: int | None, raw: int) -> str:
+    return "-" if size is None else f"{8 * size / max(1, raw):.3f}"
+
+
+def print_totals(rows: list[Row]) -> None:
+    """The sum of the files, and what it means with the weights counted."""
+    raw, coded, xz = (sum(getattr(row, name) for row in rows) for name in ("raw", "zipllm", "xz"))
+    weights = DEFAULT_MODEL.stat().st_size
+    print(f"{len(rows)} files came back bit for bit: {raw:,} bytes, {coded:,} as archives ({bpb(coded, raw)} bpb)")
+    print(f"with the weights ({weights:,} bytes): {coded + weights:,} bytes ({bpb(coded + weights, raw)} bpb)")
+    print(f"with the program too ({program_bytes():,} bytes of Python): {coded + weights + program_bytes():,} bytes")
+    if xz > coded:
+        even = weights * raw / (xz - coded) / 1e6
+        print(f"the weights have paid for themselves against xz after {even:,.0f} MB like these")
+
+
+def program_bytes() -> int:
+    """Source of zipllm itself; torch, numba and the others come on top, as Python does."""
+    return sum(path.stat().st_size for path in DEFAULT_MODEL.parents[1].rglob("*.py"))
+
+
+def write_json(path: Path, rows: list[Row]) -> None:
+    versions = {name: metadata.version(name) for name in ("torch", "numpy", "numba", "constriction", "zstandard")}
+    note = {
+        "command": " ".join(sys.argv),
+        "date": time.strftime("%Y-%m-%d"),
+        "cores": os.cpu_count(),
+        "processor": processor(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+    lines = [note, *({**asdict(row), "bits_per_byte": round(8 * row.zipllm / max(1, row.raw), 4)} for row in rows)]
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+
+
+def processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return found[1] if found else platform.processor()
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def test_details(inside: Inside, folder: Path):
     assert text.startswith("m.zllm\n  Format version:  0.0\n  Archives:        1\n")
     assert "Blocks:          2 (1 model, 1 stored)" in text
     assert f"Model:           {MODEL_ID.hex()} (embedded, 100 bytes)" in text
-    assert f"Compressed:      4.14 KiB ({(folder / 'm.zllm').stat().st_size} bytes)" in text
+    assert f"Compressed:      {(folder / 'm.zllm').stat().st_size} bytes (4.14 KiB)\n" in text
+    assert "Uncompressed:    5000 bytes (4.88 KiB)\n" in text
     rows = [line.split() for line in text.splitlines()[-3:]]
     assert rows[0] == ["Block", "Coding", "Lanes", "Offset", "Compressed", "Uncompressed", "bpb", "Ratio", "CRC32"]
     stored, model = read((folder / "m.zllm").read_bytes(), rows=True).rows

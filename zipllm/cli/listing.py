@@ -101,14 +101,14 @@ def table(listings: Sequence[Listing], names: Mapping[bytes, str]) -> str:
 def details(listing: Listing, names: Mapping[bytes, str]) -> str:
     """Return all header fields of one file, and its blocks if they were kept; ``names`` of models by id."""
     kinds = ", ".join(f"{count} {coding}" for coding, count in sorted(listing.codings.items()))
-    compressed, uncompressed, bpb, ratio = _size_cells(listing.raw_bytes, listing.coded_bytes)
+    _, _, bpb, ratio = _size_cells(listing.raw_bytes, listing.coded_bytes)
     fields = [
         ("Format version", ", ".join(listing.versions)),
         ("Archives", str(listing.archives)),
         ("Blocks", f"{listing.blocks}" + (f" ({kinds})" if kinds else "")),
         ("Block size", f"at most {listing.block_size} bytes"),
-        ("Compressed", f"{compressed} ({listing.coded_bytes} bytes)"),
-        ("Uncompressed", f"{uncompressed} ({listing.raw_bytes} bytes)"),
+        ("Compressed", _long_size(listing.coded_bytes)),
+        ("Uncompressed", _long_size(listing.raw_bytes)),
         ("bpb", bpb),
         ("Ratio", ratio),
         *((f"Check {CHECK}", digest.hex()) for digest in listing.sha256),
@@ -159,6 +159,10 @@ def _row(listing: Listing, names: Mapping[bytes, str]) -> tuple[str, ...]:
 def _size_cells(raw: int, coded: int) -> tuple[str, str, str, str]:
     bpb, ratio = (format_bpb(8 * coded / raw), f"{raw / coded:.3f}") if raw else ("-", "-")
     return format_size(coded), format_size(raw), bpb, ratio
+
+
+def _long_size(size: int) -> str:
+    return f"{size} bytes" + (f" ({format_size(size)})" if size >= 1000 else "")
 
 
 def _model_text(model_id: bytes, embedded: int, names: Mapping[bytes, str]) -> str:

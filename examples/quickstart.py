@@ -1,0 +1,46 @@
+"""Compress a file from Python, and look at what its bytes cost: python examples/quickstart.py [FILE].
+
+Prints the size beside xz and the archive, then the ten tokens of the first 2 KB that surprised the model
+most. Their bits are what the archive is made of.
+"""
+
+import lzma
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import zipllm
+
+
+def main() -> None:
+    """Show one file."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__)
+    data = path.read_bytes()
+    model = zipllm.load_model()
+    archive = zipllm.compress(data, model=model)
+    assert zipllm.decompress(archive, model=model) == data
+    print(f"{path.name}: {len(data):,} bytes, xz {len(lzma.compress(data)):,}, zipllm {len(archive):,}")
+
+    tokens = model.tokenizer.encode(data[:2048])
+    bits = surprise(model, tokens)
+    print(
+        f"the first {min(2048, len(data)):,} bytes are {len(tokens)} tokens and cost {bits.sum():.0f} bits; most of all"
+    )
+    for index in np.argsort(-bits)[:10]:
+        context = model.tokenizer.decode(tokens[max(0, index - 8) : index].tolist())
+        token = model.tokenizer.decode(tokens[index : index + 1].tolist())
+        print(f"  {bits[index]:5.1f} bits  {context.decode(errors='replace')!r} -> {token.decode(errors='replace')!r}")
+
+
+def surprise(model: "zipllm.codec.engine.Engine", tokens: np.ndarray) -> np.ndarray:
+    """Bits that each token costs, given those before it."""
+    predictor = model.predictor
+    inputs = np.concatenate(([predictor.start_token], tokens[:-1])).astype(np.int32)
+    cumulative = predictor.prefill(predictor.start(1), inputs[None, :])[0]
+    frequencies = np.diff(cumulative, axis=1)[np.arange(len(tokens)), tokens]
+    return predictor.precision - np.log2(frequencies)
+
+
+if __name__ == "__main__":
+    main()
