@@ -100,7 +100,7 @@ def test_not_found_lists_places_and_the_nearest_name(store, model):
     with pytest.raises(ModelNotFound) as caught:
         store.find("smal")
     message = str(caught.value)
-    assert "no model called 'smal'; did you mean 'small'? Looked at: " in message
+    assert "no model called 'smal'; did you mean 'small'? (looked at " in message
     for folder in (store.shipped, *store.search, store.user):
         assert repr(str(folder)) in message
     assert "('small')" in message

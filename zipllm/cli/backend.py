@@ -61,6 +61,17 @@ class Machine:
             return find_engine(model_id, device)
         return load_engine(self.model, device)
 
+    def embedded_engine(self, model_file: bytes) -> "Engine":
+        """Make the model file that an archive carries ready to code.
+
+        Raises:
+            ModelInvalid: it is damaged, hostile, or fails its self-test here.
+            UsageError: the device is not there.
+        """
+        from zipllm.codec.engine import engine_from_model_file
+
+        return engine_from_model_file(model_file, self._ready_device)
+
     @cached_property
     def _ready_device(self) -> str:
         import torch
@@ -123,7 +134,9 @@ def decompressor(machine: Machine, bounds: Limits) -> Work:
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.decoder import decompress_stream
 
-        return decompress_stream(source, sink, engines=machine.engine, limits=bounds, progress=progress)
+        return decompress_stream(
+            source, sink, engines=machine.engine, embedded=machine.embedded_engine, limits=bounds, progress=progress
+        )
 
     return work
 

@@ -114,8 +114,8 @@ def engine_from_model(model: "Model", device: str = "cpu") -> Engine:
     return Engine.create(model.model_id, model.tokenizer, predictor, lambda: model_to_bytes(model))
 
 
-def engine_from_model_file(data: bytes) -> Engine:
-    """Make an embedded model file ready to code.
+def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
+    """Make an embedded model file ready to code, on a device.
 
     Raises:
         ModelInvalid: damaged, hostile, or failing its self-test.
@@ -123,7 +123,7 @@ def engine_from_model_file(data: bytes) -> Engine:
     """
     from zipllm.model.file import model_from_bytes
 
-    return engine_from_model(model_from_bytes(data))
+    return engine_from_model(model_from_bytes(data), device)
 
 
 @lru_cache(maxsize=2)

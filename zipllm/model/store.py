@@ -217,12 +217,12 @@ class ModelStore:
                 raise ModelNotFound(f"{query!r} begins the ids of several models: {ids}")
         near = difflib.get_close_matches(query, [model.name for model in models], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ModelNotFound(f"no model called {query[:80]!r}{hint} {self._looked_at()}")
+        raise ModelNotFound(f"no model called {query[:80]!r}{hint} ({self._looked_at()})")
 
     def _looked_at(self) -> str:
         found = {path: [p.name.removesuffix(SUFFIX) for p in _model_files(path)] for _, path in self._folders()}
         places = (f"{os.fspath(path)!r} ({', '.join(map(repr, names)) or 'none'})" for path, names in found.items())
-        return "Looked at: " + ", ".join(places)
+        return "looked at " + ", ".join(places)
 
 
 def _model_files(folder: Path) -> list[Path]:
