@@ -1,7 +1,7 @@
 """What lanes remember between calls, in the kernels' layout, and the room their computation needs."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,8 @@ class CpuState:
         for lane in lanes[self.filled[lanes] + tokens > slots].tolist():
             filled = int(self.filled[lane])
             drop = (filled - (window - 1)) // PANEL * PANEL
-            for array, unit in zip(self.cache, (PANEL, 1, GROUP), strict=True):
+            arrays: tuple[NDArray[Any], ...] = self.cache
+            for array, unit in zip(arrays, (PANEL, 1, GROUP), strict=True):
                 kept = array[:, lane, :, drop // unit : -(-filled // unit)].copy()
                 array[:, lane, :, : kept.shape[2]] = kept
             self.filled[lane] = filled - drop

@@ -110,14 +110,16 @@ class CpuTransformer:
     def _parallel(
         self, state: CpuState, rows: Rows, cuts: list[int], stages: tuple[int, int], cumulative: NDArray[np.int32]
     ) -> None:
-        """Run some stages on every share, this thread on the first; compiled code leaves Python's lock to the others."""
+        """Run some stages on every share, this thread on the first; compiled code holds no lock of Python's."""
+        assert state.stream is not None, "made with the room for the result"
+        stream = state.stream
         while len(state.scratch) < len(cuts) - 1:
             state.scratch.append(new_scratch(self.config))
 
         def work(share: int) -> None:
             begin, end = cuts[share], cuts[share + 1]
             scratch = state.scratch[share]
-            forward(self._network, state.cache, rows, begin, end, *stages, state.stream, scratch, cumulative)
+            forward(self._network, state.cache, rows, begin, end, *stages, stream, scratch, cumulative)
 
         others = [self._workers(len(cuts) - 2).submit(work, share) for share in range(1, len(cuts) - 1)]
         work(0)

@@ -16,14 +16,12 @@ _SQUARE_HALF = 1 << (SQUARE_SHIFT - 1)
 
 
 @compiled
-def embed(
-    row: NDArray[np.int8], multiplier: np.int32, shift: np.int64, limit: int, x: NDArray[np.int32]
-) -> None:
+def embed(row: NDArray[np.int8], multiplier: np.int32, shift: np.int64, limit: int, x: NDArray[np.int32]) -> None:
     """Begin the residual stream ``x`` int32 ``[width]`` with a token's embedding."""
     half = np.int64(1) << (shift - 1)
     for index in range(x.size):
         value = (np.int64(row[index]) * np.int64(multiplier) + half) >> shift
-        x[index] = np.int32(min(max(value, -limit), limit))
+        x[index] = np.int32(min(max(value, np.int64(-limit)), np.int64(limit)))
 
 
 @compiled
@@ -38,7 +36,7 @@ def add(x: NDArray[np.int32], change: NDArray[np.int32], limit: int) -> None:
 def unit8(value: np.int32, factor: np.int64) -> np.int32:
     """Scale one number to int8: ``round_shift(value * factor, NORM_SHIFT)``, saturated."""
     scaled = (np.int64(value) * factor + _NORM_HALF) >> NORM_SHIFT
-    return np.int32(min(max(scaled, -INT8_MAX), INT8_MAX))
+    return np.int32(min(max(scaled, np.int64(-INT8_MAX)), np.int64(INT8_MAX)))
 
 
 @compiled

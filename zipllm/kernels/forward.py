@@ -142,9 +142,7 @@ def _mix(
 
 
 @compiled
-def _feed(
-    network: Network, first: int, count: int, layer: int, stream: Stream, scratch: Scratch
-) -> None:
+def _feed(network: Network, first: int, count: int, layer: int, stream: Stream, scratch: Scratch) -> None:
     """Run the feed-forward and add the result to the stream."""
     _norm(network.feedforward_norm[layer], first, count, stream, scratch.hidden)
     linear(scratch.hidden, count, network.up, layer, scratch.sums)

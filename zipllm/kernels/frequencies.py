@@ -38,4 +38,3 @@ def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: N
     rest = np.int32(TOTAL - below)  # what rounding left over goes to the first of the largest
     for index in range(first + 1, out.size):
         out[index] += rest
-

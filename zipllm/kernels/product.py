@@ -28,47 +28,47 @@ def address(array: NDArray[Any]) -> int:
 
 @compiled
 def _columns_4(
-    left: int, stride: int, rows: int, right: int, vector: int, step: int, initial: int, out: int, pitch: int, steps: int
+    left: int, stride: int, rows: int, right: int, vector: int, step: int, first: int, out: int, pitch: int, steps: int
 ) -> None:
     row = 0
     while row + 4 <= rows:
-        _tile_4x4(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_4x4(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
         row += 4
     if row + 2 <= rows:
-        _tile_2x4(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_2x4(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
         row += 2
     if row < rows:
-        _tile_1x4(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_1x4(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
 
 
 @compiled
 def _columns_2(
-    left: int, stride: int, rows: int, right: int, vector: int, step: int, initial: int, out: int, pitch: int, steps: int
+    left: int, stride: int, rows: int, right: int, vector: int, step: int, first: int, out: int, pitch: int, steps: int
 ) -> None:
     row = 0
     while row + 4 <= rows:
-        _tile_4x2(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_4x2(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
         row += 4
     if row + 2 <= rows:
-        _tile_2x2(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_2x2(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
         row += 2
     if row < rows:
-        _tile_1x2(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_1x2(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
 
 
 @compiled
 def _columns_1(
-    left: int, stride: int, rows: int, right: int, vector: int, step: int, initial: int, out: int, pitch: int, steps: int
+    left: int, stride: int, rows: int, right: int, vector: int, step: int, first: int, out: int, pitch: int, steps: int
 ) -> None:
     row = 0
     while row + 4 <= rows:
-        _tile_4x1(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_4x1(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
         row += 4
     if row + 2 <= rows:
-        _tile_2x1(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_2x1(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
         row += 2
     if row < rows:
-        _tile_1x1(left + row * stride, stride, right, vector, step, initial, out + row * pitch, pitch, steps)
+        _tile_1x1(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
 
 
 @compiled

@@ -28,7 +28,8 @@ _GROUP = 4  # inputs multiplied and added at once
 
 def best_instructions() -> Instructions:
     """Return the best way of this processor. numba's cache distinguishes processors, so the choice is safe to cache."""
-    if numba.config.CPU_NAME or numba.config.CPU_FEATURES:  # compiling for another processor than this one
+    settings: Any = numba.config
+    if settings.CPU_NAME or settings.CPU_FEATURES:  # compiling for another processor than this one
         return "generic"
     features = llvm.get_host_cpu_features()
     if features.get("avx512vnni"):
@@ -190,7 +191,7 @@ class _Emitter:
 
     def _call(self, name: str, result: Any, operands: list[Any]) -> Any:
         kind = ir.FunctionType(result, [operand.type for operand in operands])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)  # type: ignore[no-untyped-call]
         return self.builder.call(function, operands)
 
 
