@@ -54,12 +54,12 @@ def test_interrupt_saves_and_says_how_to_go_on(tmp_path: Path, log_file: Path) -
         "30",
         *QUICK,
     ]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    assert process.stderr.readline().startswith("step ")
-    process.send_signal(signal.SIGINT)
-    rest = process.stderr.read()
-    assert process.wait(60) == 130
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("step ")
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
     assert "--resume" in rest
     assert "Traceback" not in rest
     assert list((tmp_path / "runs/log").glob("step-*/state.json"))
