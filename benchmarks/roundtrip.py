@@ -137,7 +137,7 @@ def program_bytes() -> int:
 def write_json(path: Path, rows: list[Row]) -> None:
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "numba", "constriction", "zstandard")}
     note = {
-        "command": " ".join(sys.argv),
+        "command": " ".join(["benchmarks/roundtrip.py", *map(without_folder, sys.argv[1:])]),
         "date": time.strftime("%Y-%m-%d"),
         "cores": os.cpu_count(),
         "processor": processor(),
@@ -146,6 +146,11 @@ def write_json(path: Path, rows: list[Row]) -> None:
     }
     lines = [note, *({**asdict(row), "bits_per_byte": round(8 * row.zipllm / max(1, row.raw), 4)} for row in rows)]
     path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+
+
+def without_folder(argument: str) -> str:
+    """Where the files lie on this machine is nobody's business."""
+    return argument if argument.startswith("-") else Path(argument).name
 
 
 def processor() -> str:
