@@ -7,33 +7,43 @@ The second product multiplies values by attention weights of up to 15 bits, whic
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import compiled
 from zipllm.kernels.cache import Cache, Scratch
 from zipllm.kernels.elementwise import head_factor, look_up, unit8
+from zipllm.kernels.jit import part
 from zipllm.kernels.pack import OFFSET, Attention, Shape
-from zipllm.kernels.product import address, multiply
+from zipllm.kernels.product import address, multiply, prefetch
 from zipllm.model.arithmetic import INT8_MAX
 
 
-@compiled
-def remember_key(
-    shape: Shape, norms: NDArray[np.int64], cache: Cache, layer: int, lane: int, slot: int, row: NDArray[np.int32]
+@part
+def unit_heads(
+    shape: Shape, norms: NDArray[np.int64], row: NDArray[np.int32], offset: int, out: NDArray[np.uint8]
 ) -> None:
-    """Normalise the heads of a key, int32 ``[width]``, and store them as the token in ``slot``."""
+    """Normalise the heads of a query or key, int32 ``[width]``: bytes plus ``offset``, ``key_size`` for each head."""
     for head in range(shape.heads):
         part = row[head * shape.head_size : (head + 1) * shape.head_size]
         factor = head_factor(part, norms[head])
-        panel = cache.keys[layer, lane, head, slot >> 4]
-        column = slot & 15
+        target = out[head * shape.key_size : head * shape.key_size + shape.head_size]
+        for index in range(part.size):
+            target[index] = np.uint8(unit8(part[index], factor) + offset)
+
+
+@part
+def remember_key(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, key: NDArray[np.uint8]) -> None:
+    """Store a key, signed bytes ``[heads * key_size]`` with zeros behind each head, as the token in ``slot``."""
+    for head in range(shape.heads):
+        part = key[head * shape.key_size : (head + 1) * shape.key_size]
         total = np.int32(0)
         for index in range(part.size):
-            value = unit8(part[index], factor)
-            panel[index >> 2, column, index & 3] = np.int8(value)
-            total += value
+            total = np.int32(total + np.int8(part[index]))
         cache.corrections[layer, lane, head, slot] = np.int32(-OFFSET * total)
+        groups = part.view(np.int32)
+        panel = cache.keys[layer, lane, head, slot >> 4]
+        for index in range(groups.size):
+            panel[index, slot & 15] = groups[index]
 
 
-@compiled
+@part
 def remember_value(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, row: NDArray[np.int32]) -> None:
     """Store a value, int32 ``[width]``, saturated to int8, as the token in ``slot``."""
     for head in range(shape.heads):
@@ -44,18 +54,21 @@ def remember_value(shape: Shape, cache: Cache, layer: int, lane: int, slot: int,
             group[index, column] = np.int8(min(max(part[index], np.int32(-INT8_MAX)), np.int32(INT8_MAX)))
 
 
-@compiled
-def unit_queries(shape: Shape, norms: NDArray[np.int64], row: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
-    """Normalise the heads of a query, int32 ``[width]``: unsigned bytes, ``key_size`` for each head."""
-    for head in range(shape.heads):
-        part = row[head * shape.head_size : (head + 1) * shape.head_size]
-        factor = head_factor(part, norms[head])
-        target = out[head * shape.key_size : (head + 1) * shape.key_size]
-        for index in range(part.size):
-            target[index] = np.uint8(unit8(part[index], factor) + OFFSET)
+@part
+def fetch_keys(shape: Shape, cache: Cache, layer: int, lane: int, head: int, slot: int) -> None:
+    """Ask for the keys that the token in ``slot`` sees; the processor does not guess their place by itself."""
+    begin, end = _visible(shape, slot, 1)
+    prefetch(address(cache.keys[layer, lane, head, begin >> 4]), (end - begin) * shape.key_size)
+    prefetch(address(cache.corrections[layer, lane, head, begin:]), 4 * (end - begin))
 
 
-@compiled
+@part
+def _visible(shape: Shape, slot: int, count: int) -> tuple[int, int]:
+    """Return the slots that ``count`` tokens from ``slot`` on see, in whole panels: first, and behind the last."""
+    return max(0, slot - shape.window + 1) & ~15, (slot + count + 15) & ~15
+
+
+@part
 def _soften(
     scores: NDArray[np.int32],
     bias: NDArray[np.int32],
@@ -83,7 +96,40 @@ def _soften(
     return np.int64(total)
 
 
-@compiled
+@part
+def _weigh(shape: Shape, attention: Attention, layer: int, head: int, slot: int, count: int, scratch: Scratch) -> None:
+    """Turn the scores of ``count`` tokens of one head into attention weights and their totals."""
+    begin, end = _visible(shape, slot, count)
+    for row in range(count):
+        low, high = scratch.limbs[2 * row], scratch.limbs[2 * row + 1]
+        left = max(0, slot + row - shape.window + 1) - begin
+        right = slot + row + 1 - begin
+        for index in range(left):
+            low[index] = 0
+            high[index] = 0
+        for index in range(right, end - begin):
+            low[index] = 0
+            high[index] = 0
+        scratch.totals[row] = _soften(
+            scratch.scores[row, left:right],
+            attention.position_bias[layer, head, shape.window - (right - left) :],
+            attention.score_multiplier[layer, head],
+            attention.score_shift[layer, head],
+            attention.exponential,
+            low[left:right],
+            high[left:right],
+        )
+
+
+@part
+def _finish(factor: np.int64, low: NDArray[np.int32], high: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
+    """Put a sum of values together and scale it to int8: unsigned bytes, ``OFFSET`` added."""
+    for index in range(out.size):
+        value = np.int32(low[index] + (high[index] << 8))
+        out[index] = np.uint8(unit8(value, factor) + OFFSET)
+
+
+@part
 def attend(
     shape: Shape,
     attention: Attention,
@@ -110,10 +156,11 @@ def attend(
         scratch: this thread's.
         out: uint8 ``[at least count, at least width]``.
     """
-    begin = max(0, slot - shape.window + 1) & ~15
-    panels = (slot + count - begin + 15) >> 4
-    span = scratch.scores.shape[1]
+    begin, end = _visible(shape, slot, count)
+    pitch = 4 * scratch.scores.shape[1]
     for head in range(shape.heads):
+        values = address(cache.values[layer, lane, head, begin >> 2])
+        prefetch(values, (end - begin) * shape.value_size)
         multiply(
             address(queries) + head * shape.key_size,
             queries.shape[1],
@@ -123,44 +170,27 @@ def attend(
             64,
             address(cache.corrections[layer, lane, head, begin:]),
             address(scratch.scores),
-            4 * span,
+            pitch,
             shape.key_size >> 2,
-            panels,
+            (end - begin) >> 4,
         )
-        for row in range(count):
-            low, high = scratch.limbs[2 * row, : 16 * panels], scratch.limbs[2 * row + 1, : 16 * panels]
-            left = max(0, slot + row - shape.window + 1) - begin
-            right = slot + row + 1 - begin
-            low[:left] = 0
-            high[:left] = 0
-            low[right:] = 0
-            high[right:] = 0
-            scratch.totals[row] = _soften(
-                scratch.scores[row, left:right],
-                attention.position_bias[layer, head, shape.window - (right - left) :],
-                attention.score_multiplier[layer, head],
-                attention.score_shift[layer, head],
-                attention.exponential,
-                low[left:right],
-                high[left:right],
-            )
+        if head + 1 < shape.heads:
+            fetch_keys(shape, cache, layer, lane, head + 1, slot)
+        _weigh(shape, attention, layer, head, slot, count, scratch)
         multiply(
             address(scratch.limbs),
-            span,
+            scratch.limbs.shape[1],
             2 * count,
-            address(cache.values[layer, lane, head, begin >> 2]),
+            values,
             64,
             4 * shape.value_size,
             address(scratch.zeros),
             address(scratch.weighted),
             4 * shape.value_size,
-            4 * panels,
+            (end - begin) >> 2,
             shape.value_size >> 4,
         )
         for row in range(count):
-            target = out[row, head * shape.head_size : (head + 1) * shape.head_size]
             factor = np.int64(attention.mixing_scale[layer, head] // scratch.totals[row])
-            low_sums, high_sums = scratch.weighted[2 * row], scratch.weighted[2 * row + 1]
-            for index in range(target.size):
-                value = np.int32(low_sums[index] + (high_sums[index] << 8))
-                target[index] = np.uint8(unit8(value, factor) + OFFSET)
+            target = out[row, head * shape.head_size : (head + 1) * shape.head_size]
+            _finish(factor, scratch.weighted[2 * row], scratch.weighted[2 * row + 1], target)

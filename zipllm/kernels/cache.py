@@ -23,12 +23,13 @@ class Cache(NamedTuple):
     """Keys and values of all lanes.
 
     Attributes:
-        keys: int8 ``[layers, lanes, heads, slots / 16, key_size / 4, 16, 4]``: panels whose columns are slots.
+        keys: int32 ``[layers, lanes, heads, slots / 16, key_size / 4, 16]``: panels whose columns are slots, four
+            signed bytes in each number.
         corrections: int32 ``[layers, lanes, heads, slots]``, ``-128 * sum(key)``: see ``pack.py``.
         values: int8 ``[layers, lanes, heads, slots / 4, value_size, 4]``: slots are the inputs here.
     """
 
-    keys: NDArray[np.int8]
+    keys: NDArray[np.int32]
     corrections: NDArray[np.int32]
     values: NDArray[np.int8]
 
@@ -51,6 +52,7 @@ class Scratch(NamedTuple):
     Attributes:
         hidden: uint8, normalised activations.
         sums: int32, results of products.
+        key: uint8 ``[heads * key_size]``, the heads of one key.
         mixed: uint8, results of attention.
         active: uint8, activations of the feed-forward.
         logits: int32, for ``HEAD_ROWS`` rows.
@@ -63,6 +65,7 @@ class Scratch(NamedTuple):
 
     hidden: NDArray[np.uint8]
     sums: NDArray[np.int32]
+    key: NDArray[np.uint8]
     mixed: NDArray[np.uint8]
     active: NDArray[np.uint8]
     logits: NDArray[np.int32]
@@ -109,7 +112,7 @@ def new_state(config: ModelConfig, lanes: int) -> CpuState:
     shape = CacheShape.of(config)
     heads = (config.layers, lanes, config.heads)
     cache = Cache(
-        np.zeros((*heads, shape.slots // PANEL, shape.key_size // GROUP, PANEL, GROUP), dtype=np.int8),
+        np.zeros((*heads, shape.slots // PANEL, shape.key_size // GROUP, PANEL), dtype=np.int32),
         np.zeros((*heads, shape.slots), dtype=np.int32),
         np.zeros((*heads, shape.slots // GROUP, shape.value_size, GROUP), dtype=np.int8),
     )
@@ -124,6 +127,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
     return Scratch(
         hidden=np.zeros((BLOCK_ROWS, width), dtype=np.uint8),
         sums=np.zeros((BLOCK_ROWS, round_up(max(config.width, config.feedforward), PANEL)), dtype=np.int32),
+        key=np.zeros(config.heads * shape.key_size, dtype=np.uint8),
         mixed=np.zeros((BLOCK_ROWS, width), dtype=np.uint8),
         active=np.zeros((BLOCK_ROWS, feedforward), dtype=np.uint8),
         logits=np.zeros((HEAD_ROWS, round_up(config.vocabulary_size, PANEL)), dtype=np.int32),
@@ -146,8 +150,8 @@ def from_reference(config: ModelConfig, state: State) -> CpuState:
         keys, values = (ring[:, lane].numpy()[:, slots].reshape(parts) for ring in (state.keys, state.values))
         padded = np.zeros((config.layers, config.heads, shape.slots, shape.key_size), dtype=np.int8)
         padded[:, :, :count, : config.head_size] = keys.transpose(0, 2, 1, 3)
-        panels = padded.reshape(*padded.shape[:2], -1, PANEL, shape.key_size // GROUP, GROUP)
-        result.cache.keys[:, lane] = panels.swapaxes(3, 4)
+        groups = padded.view(np.int32).reshape(*padded.shape[:2], -1, PANEL, shape.key_size // GROUP)
+        result.cache.keys[:, lane] = groups.swapaxes(3, 4)
         result.cache.corrections[:, lane] = -OFFSET * padded.sum(-1, dtype=np.int32)
         padded = np.zeros((config.layers, config.heads, shape.slots, shape.value_size), dtype=np.int8)
         padded[:, :, :count, : config.head_size] = values.transpose(0, 2, 1, 3)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from zipllm.kernels.cache import CpuState, Stream, new_scratch, new_state
 from zipllm.kernels.forward import Rows, forward
+from zipllm.kernels.jit import is_cached
 from zipllm.kernels.layout import CacheShape
 from zipllm.kernels.pack import pack_network
 from zipllm.model.parameters import IntegerModel
@@ -18,6 +19,11 @@ MIN_ROWS = 8
 """Rows that are worth waking another thread for."""
 MAX_IMBALANCE = 1.1
 """Where whole lanes would load some thread more than this times the average, lanes are shared out too."""
+
+
+def kernels_are_cached() -> bool:
+    """Whether the kernels load from disk in a moment; otherwise their first call compiles for some seconds."""
+    return is_cached(forward)
 
 
 class CpuTransformer:

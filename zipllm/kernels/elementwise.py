@@ -6,7 +6,7 @@ Formulas and bounds are those of ``zipllm.model.integer``; the loops are plain s
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import compiled
+from zipllm.kernels.jit import part
 from zipllm.kernels.pack import OFFSET
 from zipllm.model.arithmetic import INT8_MAX, NORM_SHIFT
 from zipllm.model.integer import FEEDFORWARD_MAX, INT16_MAX, SQUARE_SHIFT
@@ -15,7 +15,7 @@ _NORM_HALF = np.int64(1 << (NORM_SHIFT - 1))
 _SQUARE_HALF = 1 << (SQUARE_SHIFT - 1)
 
 
-@compiled
+@part
 def embed(row: NDArray[np.int8], multiplier: np.int32, shift: np.int64, limit: int, x: NDArray[np.int32]) -> None:
     """Begin the residual stream ``x`` int32 ``[width]`` with a token's embedding."""
     half = np.int64(1) << (shift - 1)
@@ -24,7 +24,7 @@ def embed(row: NDArray[np.int8], multiplier: np.int32, shift: np.int64, limit: i
         x[index] = np.int32(min(max(value, np.int64(-limit)), np.int64(limit)))
 
 
-@compiled
+@part
 def add(x: NDArray[np.int32], change: NDArray[np.int32], limit: int) -> None:
     """Add to the residual stream, saturating."""
     bound = np.int32(limit)
@@ -32,21 +32,21 @@ def add(x: NDArray[np.int32], change: NDArray[np.int32], limit: int) -> None:
         x[index] = min(max(np.int32(x[index] + change[index]), np.int32(-bound)), bound)
 
 
-@compiled
+@part
 def unit8(value: np.int32, factor: np.int64) -> np.int32:
     """Scale one number to int8: ``round_shift(value * factor, NORM_SHIFT)``, saturated."""
     scaled = (np.int64(value) * factor + _NORM_HALF) >> NORM_SHIFT
     return np.int32(min(max(scaled, np.int64(-INT8_MAX)), np.int64(INT8_MAX)))
 
 
-@compiled
+@part
 def length_factor(squares: np.int64, constant: np.int64) -> np.int64:
     """Return ``constant // length`` of a vector from its sum of squares, below ``2**53``."""
     length = max(np.int64(np.ceil(np.sqrt(np.float64(squares)))), np.int64(1))
     return np.int64(constant // length)
 
 
-@compiled
+@part
 def normalise(x: NDArray[np.int32], constant: np.int64, out: NDArray[np.uint8]) -> None:
     """Norm and quantisation of a row: unsigned bytes ``[width]``, ``OFFSET`` added."""
     squares = np.int64(0)
@@ -57,7 +57,7 @@ def normalise(x: NDArray[np.int32], constant: np.int64, out: NDArray[np.uint8]) 
         out[index] = np.uint8(unit8(x[index], factor) + OFFSET)
 
 
-@compiled
+@part
 def head_factor(x: NDArray[np.int32], constant: np.int64) -> np.int64:
     """Saturate a head of queries or keys in place, to 16 bits, and return the factor of its norm."""
     squares = np.int64(0)
@@ -68,7 +68,7 @@ def head_factor(x: NDArray[np.int32], constant: np.int64) -> np.int64:
     return length_factor(squares, constant)
 
 
-@compiled
+@part
 def squared_relu(x: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
     """Activation of the feed-forward: 0 to 127."""
     for index in range(out.size):
@@ -77,7 +77,7 @@ def squared_relu(x: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
         out[index] = np.uint8(min(square, np.int32(INT8_MAX)))
 
 
-@compiled
+@part
 def look_up(row: NDArray[np.int32], largest: np.int32, table: NDArray[np.int32]) -> None:
     """Replace numbers by the table's entry for their distance from the largest; beyond the table, its last."""
     last = np.int32(table.size - 1)

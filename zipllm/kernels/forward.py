@@ -1,16 +1,16 @@
 """The whole network in one compiled call, for any rows: tokens of any lanes, each with its slot in the cache."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import compiled
-from zipllm.kernels.attention import attend, remember_key, remember_value, unit_queries
+from zipllm.kernels.attention import attend, fetch_keys, remember_key, remember_value, unit_heads
 from zipllm.kernels.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
 from zipllm.kernels.elementwise import add, embed, normalise, squared_relu
 from zipllm.kernels.frequencies import accumulate
-from zipllm.kernels.pack import Network
+from zipllm.kernels.jit import entry, inlined, source_digest
+from zipllm.kernels.pack import OFFSET, Network
 from zipllm.kernels.product import linear
 
 
@@ -30,52 +30,7 @@ class Rows(NamedTuple):
     out: NDArray[np.int64]
 
 
-@compiled
-def forward(
-    network: Network,
-    cache: Cache,
-    rows: Rows,
-    begin: int,
-    end: int,
-    first_stage: int,
-    last_stage: int,
-    stream: Stream,
-    scratch: Scratch,
-    cumulative: NDArray[np.int32],
-) -> None:
-    """Run some stages of the network on rows ``begin`` to ``end``.
-
-    Stage 0 embeds and computes the first layer's keys; stage ``s`` finishes layer ``s - 1`` and begins layer ``s``,
-    or predicts. A row needs the keys of earlier rows of its lane, so all stages can run at once on rows that
-    are in order; where the rows of a lane are shared out, every stage waits for the one before.
-
-    Args:
-        network: packed model.
-        cache: of all lanes; receives the rows' keys and values.
-        rows: what to feed.
-        begin: first row.
-        end: behind the last row.
-        first_stage: 0 to ``layers``.
-        last_stage: the last one to run.
-        stream: between stages, ``[at least end]`` rows.
-        scratch: this thread's.
-        cumulative: int32 ``[..., vocabulary + 1]``, receives the predictions.
-    """
-    for first in range(begin, end, BLOCK_ROWS):
-        count = min(BLOCK_ROWS, end - first)
-        for stage in range(first_stage, last_stage + 1):
-            if stage == 0:
-                _embed(network, rows, first, count, stream)
-            else:
-                _mix(network, cache, rows, first, count, stage - 1, stream, scratch)
-                _feed(network, first, count, stage - 1, stream, scratch)
-            if stage < network.shape.layers:
-                _project(network, cache, rows, first, count, stage, stream, scratch)
-            else:
-                _predict(network, rows, first, count, stream, scratch, cumulative)
-
-
-@compiled
+@inlined
 def _embed(network: Network, rows: Rows, first: int, count: int, stream: Stream) -> None:
     for row in range(first, first + count):
         token = rows.token[row]
@@ -83,13 +38,13 @@ def _embed(network: Network, rows: Rows, first: int, count: int, stream: Stream)
         embed(network.embedding[token], multiplier, shift, network.shape.limit, stream.residual[row])
 
 
-@compiled
+@inlined
 def _norm(constant: np.int64, first: int, count: int, stream: Stream, out: NDArray[np.uint8]) -> None:
     for row in range(count):
         normalise(stream.residual[first + row], constant, out[row])
 
 
-@compiled
+@inlined
 def _project(
     network: Network,
     cache: Cache,
@@ -106,17 +61,19 @@ def _project(
     linear(scratch.hidden, count, network.key, layer, sums)
     for row in range(count):
         lane, slot, key = rows.lane[first + row], rows.slot[first + row], sums[row, : shape.width]
-        remember_key(shape, network.attention.key_norm[layer], cache, layer, lane, slot, key)
+        unit_heads(shape, network.attention.key_norm[layer], key, 0, scratch.key)
+        remember_key(shape, cache, layer, lane, slot, scratch.key)
     linear(scratch.hidden, count, network.value, layer, sums)
     for row in range(count):
         lane, slot = rows.lane[first + row], rows.slot[first + row]
         remember_value(shape, cache, layer, lane, slot, sums[row, : shape.width])
     linear(scratch.hidden, count, network.query, layer, sums)
     for row in range(count):
-        unit_queries(shape, network.attention.query_norm[layer], sums[row, : shape.width], stream.queries[first + row])
+        query = sums[row, : shape.width]
+        unit_heads(shape, network.attention.query_norm[layer], query, OFFSET, stream.queries[first + row])
 
 
-@compiled
+@inlined
 def _mix(
     network: Network,
     cache: Cache,
@@ -134,6 +91,9 @@ def _mix(
         together = 1
         while together < min(TILE_ROWS, count - row) and rows.lane[first + row + together] == lane:
             together += 1
+        if row + together < count:
+            following = first + row + together
+            fetch_keys(network.shape, cache, layer, rows.lane[following], 0, rows.slot[following])
         queries, out = stream.queries[first + row :], scratch.mixed[row:]
         attend(network.shape, network.attention, cache, layer, lane, slot, together, queries, scratch, out)
         row += together
@@ -141,7 +101,7 @@ def _mix(
     _add(network, first, count, stream, scratch)
 
 
-@compiled
+@inlined
 def _feed(network: Network, first: int, count: int, layer: int, stream: Stream, scratch: Scratch) -> None:
     """Run the feed-forward and add the result to the stream."""
     _norm(network.feedforward_norm[layer], first, count, stream, scratch.hidden)
@@ -152,13 +112,13 @@ def _feed(network: Network, first: int, count: int, layer: int, stream: Stream, 
     _add(network, first, count, stream, scratch)
 
 
-@compiled
+@inlined
 def _add(network: Network, first: int, count: int, stream: Stream, scratch: Scratch) -> None:
     for row in range(count):
         add(stream.residual[first + row], scratch.sums[row, : network.shape.width], network.shape.limit)
 
 
-@compiled
+@inlined
 def _predict(
     network: Network,
     rows: Rows,
@@ -175,3 +135,56 @@ def _predict(
         for row in range(together):
             out = cumulative[rows.out[first + start + row]]
             accumulate(scratch.logits[row, : network.shape.vocabulary], network.exponential, out)
+
+
+def _build(version: int) -> Any:
+    """Return the entry point. numba keeps cached code apart by what the closure holds, here the version."""
+
+    def forward(
+        network: Network,
+        cache: Cache,
+        rows: Rows,
+        begin: int,
+        end: int,
+        first_stage: int,
+        last_stage: int,
+        stream: Stream,
+        scratch: Scratch,
+        cumulative: NDArray[np.int32],
+    ) -> int:
+        """Run some stages of the network on rows ``begin`` to ``end``.
+
+        Stage 0 embeds and computes the first layer's keys; stage ``s`` finishes layer ``s - 1`` and begins layer ``s``,
+        or predicts. A row needs the keys of earlier rows of its lane, so all stages can run at once on rows that
+        are in order; where the rows of a lane are shared out, every stage waits for the one before.
+
+        Args:
+            network: packed model.
+            cache: of all lanes; receives the rows' keys and values.
+            rows: what to feed.
+            begin: first row.
+            end: behind the last row.
+            first_stage: 0 to ``layers``.
+            last_stage: the last one to run.
+            stream: between stages, ``[at least end]`` rows.
+            scratch: this thread's.
+            cumulative: int32 ``[..., vocabulary + 1]``, receives the predictions.
+        """
+        for first in range(begin, end, BLOCK_ROWS):
+            count = min(BLOCK_ROWS, end - first)
+            for stage in range(first_stage, last_stage + 1):
+                if stage == 0:
+                    _embed(network, rows, first, count, stream)
+                else:
+                    _mix(network, cache, rows, first, count, stage - 1, stream, scratch)
+                    _feed(network, first, count, stage - 1, stream, scratch)
+                if stage < network.shape.layers:
+                    _project(network, cache, rows, first, count, stage, stream, scratch)
+                else:
+                    _predict(network, rows, first, count, stream, scratch, cumulative)
+        return version
+
+    return entry(forward)
+
+
+forward = _build(source_digest())

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import compiled
 from zipllm.kernels.elementwise import look_up
+from zipllm.kernels.jit import part
 from zipllm.model.frequencies import RATIO_SHIFT, TOTAL
 
 
-@compiled
+@part
 def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: NDArray[np.int32]) -> None:
     """Turn a row of logits into cumulative frequencies.
 
@@ -28,13 +28,38 @@ def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: N
     for index in range(logits.size):
         total += np.int64(logits[index])
     ratio = np.int64((np.int64(TOTAL - logits.size) << RATIO_SHIFT) // total)
+    given = np.int64(0)
     for index in range(logits.size):
         logits[index] = 1 + np.int32((np.int64(logits[index]) * ratio) >> RATIO_SHIFT)
-    below = np.int32(0)
-    for index in range(logits.size):
-        out[index] = below
-        below = np.int32(below + logits[index])
-    out[logits.size] = below
-    rest = np.int32(TOTAL - below)  # what rounding left over goes to the first of the largest
-    for index in range(first + 1, out.size):
-        out[index] += rest
+        given += np.int64(logits[index])
+    logits[first] += np.int32(TOTAL - given)  # what rounding left over goes to the first of the largest
+    _cumulate(logits, out)
+
+
+@part
+def _cumulate(counts: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    """Write the sums of all counts before each, and of all, int32 ``[counts + 1]``.
+
+    Four quarters side by side: each addition waits for the one before, but the quarters do not.
+    """
+    quarter = counts.size // 4
+    first, second, third, fourth = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+    for index in range(quarter):
+        second = np.int32(second + counts[index])
+        third = np.int32(third + counts[quarter + index])
+        fourth = np.int32(fourth + counts[2 * quarter + index])
+    third = np.int32(third + second)
+    fourth = np.int32(fourth + third)
+    for index in range(quarter):
+        out[index] = first
+        out[quarter + index] = second
+        out[2 * quarter + index] = third
+        out[3 * quarter + index] = fourth
+        first = np.int32(first + counts[index])
+        second = np.int32(second + counts[quarter + index])
+        third = np.int32(third + counts[2 * quarter + index])
+        fourth = np.int32(fourth + counts[3 * quarter + index])
+    for index in range(4 * quarter, counts.size):
+        out[index] = fourth
+        fourth = np.int32(fourth + counts[index])
+    out[counts.size] = fourth

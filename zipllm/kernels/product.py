@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import compiled
+from zipllm.kernels.jit import part
 from zipllm.kernels.pack import Matrix
-from zipllm.kernels.tile import best_instructions, make_tile
+from zipllm.kernels.tile import best_instructions, make_prefetch, make_tile
 
 _INSTRUCTIONS = best_instructions()
 WIDE = _INSTRUCTIONS == "vnni512"
@@ -16,93 +16,30 @@ BLOCK = 4 if WIDE else 1
 """Panels in the widest tile."""
 
 _tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS) for rows in (4, 2, 1))
-_tile_4x2, _tile_2x2, _tile_1x2 = (make_tile(rows, min(2, BLOCK), _INSTRUCTIONS) for rows in (4, 2, 1))
 _tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS) for rows in (4, 2, 1))
+_prefetch_line = make_prefetch()
 
 
-@compiled
+@part
 def address(array: NDArray[Any]) -> int:
     """Return where the first element lies; signed, since numba turns a mix of signed and unsigned into floats."""
     return np.int64(array.ctypes.data)  # type: ignore[return-value]
 
 
-@compiled
-def _columns_4(
-    left: int, stride: int, rows: int, right: int, vector: int, step: int, first: int, out: int, pitch: int, steps: int
-) -> None:
-    row = 0
-    while row + 4 <= rows:
-        _tile_4x4(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-        row += 4
-    if row + 2 <= rows:
-        _tile_2x4(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-        row += 2
-    if row < rows:
-        _tile_1x4(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
+@part
+def prefetch(start: int, size: int) -> None:
+    """Ask for ``size`` bytes that will be needed soon, while something else is computed."""
+    for line in range(start, start + size, 64):
+        _prefetch_line(line)
 
 
-@compiled
-def _columns_2(
-    left: int, stride: int, rows: int, right: int, vector: int, step: int, first: int, out: int, pitch: int, steps: int
-) -> None:
-    row = 0
-    while row + 4 <= rows:
-        _tile_4x2(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-        row += 4
-    if row + 2 <= rows:
-        _tile_2x2(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-        row += 2
-    if row < rows:
-        _tile_1x2(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-
-
-@compiled
-def _columns_1(
-    left: int, stride: int, rows: int, right: int, vector: int, step: int, first: int, out: int, pitch: int, steps: int
-) -> None:
-    row = 0
-    while row + 4 <= rows:
-        _tile_4x1(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-        row += 4
-    if row + 2 <= rows:
-        _tile_2x1(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-        row += 2
-    if row < rows:
-        _tile_1x1(left + row * stride, stride, right, vector, step, first, out + row * pitch, pitch, steps)
-
-
-@compiled
+@part
 def block_width(panels: int) -> int:
     """Return how many panels to compute at once when so many are left."""
-    if BLOCK == 4 and panels >= 4:
-        return 4
-    return 2 if BLOCK == 4 and panels >= 2 else 1
+    return BLOCK if panels >= BLOCK else 1
 
 
-@compiled
-def multiply_block(
-    width: int,
-    left: int,
-    stride: int,
-    rows: int,
-    right: int,
-    vector: int,
-    step: int,
-    initial: int,
-    out: int,
-    pitch: int,
-    steps: int,
-) -> None:
-    """Multiply ``rows`` rows by ``width`` panels (1, 2 or 4): int32 sums, ``pitch`` bytes from row to row."""
-    if width == 4:
-        _columns_4(left, stride, rows, right, vector, step, initial, out, pitch, steps)
-    elif width == 2:
-        _columns_2(left, stride, rows, right, vector, step, initial, out, pitch, steps)
-    else:
-        _columns_1(left, stride, rows, right, vector, step, initial, out, pitch, steps)
-
-
-@compiled
+@part
 def multiply(
     left: int,
     stride: int,
@@ -116,18 +53,33 @@ def multiply(
     steps: int,
     panels: int,
 ) -> None:
-    """Multiply ``rows`` rows by any number of panels; ``initial`` has an int32 for every column."""
+    """Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row."""
     panel = 0
     while panel < panels:
         width = block_width(panels - panel)
-        at = 64 * panel
-        multiply_block(
-            width, left, stride, rows, right + vector * panel, vector, step, initial + at, out + at, pitch, steps
-        )
+        packed, start = right + vector * panel, initial + 64 * panel
+        row = 0
+        while row < rows:
+            height = 4 if rows - row >= 4 else 2 if rows - row >= 2 else 1
+            source, target = left + row * stride, out + row * pitch + 64 * panel
+            if width == 1:
+                if height == 4:
+                    _tile_4x1(source, stride, packed, vector, step, start, target, pitch, steps)
+                elif height == 2:
+                    _tile_2x1(source, stride, packed, vector, step, start, target, pitch, steps)
+                else:
+                    _tile_1x1(source, stride, packed, vector, step, start, target, pitch, steps)
+            elif height == 4:
+                _tile_4x4(source, stride, packed, vector, step, start, target, pitch, steps)
+            elif height == 2:
+                _tile_2x4(source, stride, packed, vector, step, start, target, pitch, steps)
+            else:
+                _tile_1x4(source, stride, packed, vector, step, start, target, pitch, steps)
+            row += height
         panel += width
 
 
-@compiled
+@part
 def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: int, out: NDArray[np.int32]) -> None:
     """Multiply by a matrix and requantise: ``round_shift(sum * multiplier, shift)``.
 
@@ -148,8 +100,7 @@ def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: int, out: 
     while panel < panels.shape[0]:
         width = block_width(panels.shape[0] - panel)
         column = 16 * panel
-        multiply_block(
-            width,
+        multiply(
             address(left),
             stride,
             rows,
@@ -160,6 +111,7 @@ def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: int, out: 
             target + 4 * column,
             pitch,
             steps,
+            width,
         )
         factors = multiplier[column : column + 16 * width]
         for row in range(rows):

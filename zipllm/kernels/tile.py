@@ -77,6 +77,22 @@ def make_tile(rows: int, vectors: int, instructions: Instructions) -> Any:
     return tile
 
 
+def make_prefetch() -> Any:
+    """Return a function for compiled kernels that asks for the cache line at an address, int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = builder.inttoptr(arguments[0], _BYTE.as_pointer())
+        read_to_stay_data = [ir.Constant(_INT, value) for value in (0, 3, 1)]
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [address, *read_to_stay_data])
+        return context.get_dummy_value()
+
+    @intrinsic
+    def prefetch_line(typing_context: Any, address: Any) -> Any:
+        return types.void(types.int64), codegen
+
+    return prefetch_line
+
+
 def _emit(
     emit: "_Emitter",
     rows: int,
@@ -153,7 +169,7 @@ class _Emitter:
     def dot(self, total: Any, left: Any, right: Any) -> Any:
         """Add to each lane of ``total`` the products of its four unsigned bytes with its four signed ones."""
         if self.instructions == "vnni512":
-            return self._call("llvm.x86.avx512.vpdpbusd.512", _VECTOR, [total, left, right])
+            return _call(self.builder, "llvm.x86.avx512.vpdpbusd.512", _VECTOR, [total, left, right])
         if self.instructions == "vnni256":
             return self._halves("llvm.x86.avx512.vpdpbusd.256", [total, left, right])
         if self.instructions == "avx2":
@@ -180,7 +196,7 @@ class _Emitter:
         results = []
         for half in range(2):
             parts = [self._half(operand, half) for operand in operands]
-            results.append(self._call(name, ir.VectorType(_INT, _LANES // 2), parts))
+            results.append(_call(self.builder, name, ir.VectorType(_INT, _LANES // 2), parts))
         both = ir.Constant(_VECTOR, list(range(_LANES)))
         return self.builder.shuffle_vector(*results, both)
 
@@ -189,10 +205,12 @@ class _Emitter:
         indices = ir.Constant(ir.VectorType(_INT, count), [half * count + lane for lane in range(count)])
         return self.builder.shuffle_vector(operand, ir.Constant(operand.type, ir.Undefined), indices)
 
-    def _call(self, name: str, result: Any, operands: list[Any]) -> Any:
-        kind = ir.FunctionType(result, [operand.type for operand in operands])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)  # type: ignore[no-untyped-call]
-        return self.builder.call(function, operands)
+
+def _call(builder: Any, name: str, result: Any, operands: list[Any]) -> Any:
+    """Call one of LLVM's own functions."""
+    kind = ir.FunctionType(result, [operand.type for operand in operands])
+    declare: Any = cgutils.get_or_insert_function
+    return builder.call(declare(builder.module, kind, name), operands)
 
 
 def _splat(value: int) -> Any:

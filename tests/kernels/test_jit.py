@@ -1,0 +1,64 @@
+"""Compiled code is kept on disk, and told from that of other sources."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zipllm.coder.compiled import COMPILES
+
+if not COMPILES:
+    pytest.skip("numba is missing or told not to compile", allow_module_level=True)
+
+from zipllm.kernels import jit
+
+SCRIPT = """
+import sys
+from zipllm.kernels import jit
+
+def build(version):
+    def kernel(number):
+        return number + version
+    return jit.entry(kernel)
+
+kernel = build(int(sys.argv[1]))
+print(jit.is_cached(kernel), kernel(1), jit.is_cached(kernel))
+"""
+
+
+def run(folder: Path, version: int) -> str:
+    script = folder / "script.py"
+    if not script.exists():
+        script.write_text(SCRIPT)
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(Path(jit.__file__).parents[2])}
+    command = [sys.executable, str(script), str(version)]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_later_process_finds_the_compiled_code_of_its_own_version_only(tmp_path: Path) -> None:
+    assert run(tmp_path, 10) == "False 11 True"
+    assert run(tmp_path, 10) == "True 11 True"
+    assert run(tmp_path, 20) == "False 21 True"
+    assert run(tmp_path, 10) == "True 11 True"
+
+
+def test_a_numba_that_looks_different_inside_means_not_cached() -> None:
+    assert not jit.is_cached(object())
+
+
+def test_without_a_cache_folder_the_entry_compiles_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def njit(**options: Any) -> Any:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(jit, "_njit", njit)
+    assert jit.entry(abs) is abs
+
+
+def test_the_digest_is_that_of_the_sources() -> None:
+    assert jit.source_digest() == jit.source_digest()
+    assert 0 <= jit.source_digest() < 1 << 60

@@ -1,0 +1,105 @@
+"""Which engine computes, and that changing it in the middle changes nothing."""
+
+import itertools
+import logging
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.kernels.test_equality import random_model
+from tests.model.conftest import shaped
+from zipllm.coder.compiled import COMPILES
+from zipllm.errors import ModelInvalid, UsageError
+from zipllm.model.build import build_model
+from zipllm.model.card import Card
+from zipllm.model.file import Model
+from zipllm.predictor import networks
+from zipllm.predictor.networks import Kernels, LateKernels, Reference, choose_network
+from zipllm.tokenizer.byte import ByteTokenizer
+
+CPU = torch.device("cpu")
+needs_numba = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    config = shaped(vocabulary_size=256)
+    return build_model(config, ByteTokenizer(), random_model(config, 5), Card("tiny"))
+
+
+@pytest.fixture(scope="module")
+def tokens() -> NDArray[np.int32]:
+    table = np.random.default_rng(0).integers(0, 256, (3, 60), dtype=np.int32)
+    table[:, 0] = 256
+    return table
+
+
+@pytest.mark.parametrize("name", ["reference", "cpu"])
+def test_the_user_chooses(name: str, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "cpu" and not COMPILES:
+        pytest.skip("numba is missing or told not to compile")
+    monkeypatch.setenv(networks.KERNELS, name)
+    assert isinstance(choose_network(model, CPU), {"reference": Reference, "cpu": Kernels}[name])
+
+
+def test_an_engine_that_does_not_exist(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(networks.KERNELS, "abacus")
+    with pytest.raises(UsageError, match="abacus"):
+        choose_network(model, CPU)
+
+
+def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "COMPILES", False)
+    assert isinstance(choose_network(model, CPU), Reference)
+    monkeypatch.setenv(networks.KERNELS, "cpu")
+    with pytest.raises(UsageError, match="numba"):
+        choose_network(model, CPU)
+
+
+@needs_numba
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_reference_goes_first_where_kernels_were_never_compiled(
+    cached: bool, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(networks.KERNELS, raising=False)
+    monkeypatch.setattr("zipllm.kernels.cpu.kernels_are_cached", lambda: cached)
+    assert isinstance(choose_network(model, CPU), Kernels if cached else LateKernels)
+
+
+@needs_numba
+def test_the_change_to_kernels_in_the_middle_of_streams(
+    model: Model, tokens: NDArray[np.int32], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ticks = itertools.count()  # the clock is read twice a call: ten calls by the reference, then the kernels
+    monkeypatch.setattr(networks.time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(networks, "PATIENCE", 9.5)
+    reference = Reference(model, CPU)
+    wanted = reference.predict(reference.start(3), tokens).copy()
+    late = LateKernels(model)
+    state, other = late.start(3), late.start(3)
+    late.predict(other, tokens[:, :1])
+    names = []
+    for at in range(0, 60, 4):
+        assert np.array_equal(late.predict(state, tokens[:, at : at + 4]), wanted[:, at : at + 4])
+        names.append(late.name)
+    assert names[0] == "reference on cpu"
+    assert names[-1] == "cpu kernels"
+    assert [record.message.split(" ")[0] for record in caplog.records] == ["compiling", "kernels"]
+    assert np.array_equal(late.predict(other, tokens[:, 1:]), wanted[:, 1:])  # a state from before the change
+    assert np.array_equal(late.predict(late.start(3), tokens), wanted)
+
+
+@needs_numba
+def test_kernels_that_compute_something_else_are_refused(
+    model: Model, tokens: NDArray[np.int32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = Model(model.config, model.tokenizer, model.integer, model.card, model.self_test, b"x" * 32)
+    predict = Kernels.predict
+    monkeypatch.setattr(Kernels, "predict", lambda *arguments: predict(*arguments) + 1)
+    late = LateKernels(wrong)
+    monkeypatch.setattr(networks, "PATIENCE", -1.0)
+    with pytest.raises(ModelInvalid, match="cpu kernels"):
+        late.predict(late.start(3), tokens)

@@ -1,0 +1,172 @@
+"""What computes an integer Transformer on this machine: the reference, compiled kernels, or first one, then the other.
+
+Each is checked by the model's self-test before its first use. The choice never changes a byte.
+"""
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zipllm.coder.compiled import COMPILES
+from zipllm.errors import UsageError
+from zipllm.model.file import Model
+from zipllm.model.integer import IntegerTransformer, State
+from zipllm.model.self_test import run_self_test
+
+KERNELS = "ZIPLLM_KERNELS"
+"""Environment variable: ``reference`` or ``cpu`` instead of the automatic choice."""
+
+PATIENCE = 4.0
+"""Seconds that the reference may compute before kernels are compiled: less than that takes, so a small input never
+waits for it, and on a processor where the reference is slow every later run gains."""
+
+_SINGLE_STEPS = 4
+"""Tokens of the self-test that are fed one by one, the rest as one pass."""
+
+Lanes = NDArray[np.int32] | None
+
+_log = logging.getLogger(__name__)
+
+
+class Network(Protocol):
+    """Token ids to cumulative frequencies; see ``zipllm.predictor.base`` for the promises."""
+
+    @property
+    def name(self) -> str:
+        """What computes, for messages."""
+
+    def start(self, lanes: int) -> Any:
+        """Return the state of ``lanes`` streams that have been fed nothing."""
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        """Feed int32 ``[n, time]`` to lanes ``[n]``, or to all; int32 ``[n, time, vocabulary + 1]``."""
+
+
+def choose_network(model: Model, device: torch.device) -> Network:
+    """Return what computes a model on a device.
+
+    On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work; where
+    they have never been compiled, the reference goes first, since a small input is done before they are.
+
+    Raises:
+        ModelInvalid: the model's self-test fails.
+        UsageError: ``ZIPLLM_KERNELS`` asks for what does not exist here.
+    """
+    wanted = os.environ.get(KERNELS, "") or "auto"
+    if wanted not in ("auto", "reference", "cpu"):
+        raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu or not set")
+    possible = device.type == "cpu" and COMPILES
+    if wanted == "cpu" and not possible:
+        raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
+    if wanted == "reference" or not possible:
+        return _tested(model, Reference(model, device))
+    from zipllm.kernels.cpu import kernels_are_cached
+
+    late = wanted == "auto" and not kernels_are_cached()
+    return _tested(model, LateKernels(model) if late else Kernels(model))
+
+
+class Reference:
+    """The plain torch engine, on any device."""
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        self.name = f"reference on {device}"
+        self._network = IntegerTransformer(model.integer, device)
+
+    def start(self, lanes: int) -> State:
+        return self._network.start(lanes)
+
+    def predict(self, state: State, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        chosen = None if lanes is None else torch.from_numpy(lanes)
+        hidden = self._network.forward(state, torch.from_numpy(np.ascontiguousarray(tokens)), chosen)
+        cumulative: NDArray[np.int32] = self._network.cumulative(hidden).cpu().numpy()
+        return cumulative
+
+
+class Kernels:
+    """The compiled engine, on the CPU."""
+
+    name = "cpu kernels"
+
+    def __init__(self, model: Model) -> None:
+        from zipllm.kernels.cpu import CpuTransformer
+
+        self._network = CpuTransformer(model.integer)
+
+    def start(self, lanes: int) -> Any:
+        return self._network.start(lanes)
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        return self._network.predict(state, tokens, lanes)
+
+    def take_over(self, state: State) -> Any:
+        """Return the reference's state in the kernels' form."""
+        from zipllm.kernels.cache import from_reference
+
+        return from_reference(self._network.config, state)
+
+
+@dataclass
+class _LateState:
+    inner: Any
+
+
+class LateKernels:
+    """The reference, until so much has been asked for that compiling kernels pays; then those."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._reference = Reference(model, torch.device("cpu"))
+        self._kernels: Kernels | None = None
+        self._spent = 0.0
+        self._lock = Lock()
+
+    @property
+    def name(self) -> str:
+        return (self._kernels or self._reference).name
+
+    def start(self, lanes: int) -> _LateState:
+        return _LateState((self._kernels or self._reference).start(lanes))
+
+    def predict(self, state: _LateState, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        kernels = self._compile() if self._spent > PATIENCE else self._kernels
+        if kernels is None:
+            begin = time.perf_counter()
+            prediction = self._reference.predict(state.inner, tokens, lanes)
+            self._spent += time.perf_counter() - begin
+            return prediction
+        if isinstance(state.inner, State):
+            state.inner = kernels.take_over(state.inner)
+        return kernels.predict(state.inner, tokens, lanes)
+
+    def _compile(self) -> Kernels:
+        """Return the kernels, compiled by their self-test."""
+        with self._lock:
+            if self._kernels is None:
+                begin = time.perf_counter()
+                _log.info("compiling kernels for this processor; this happens once")
+                kernels = Kernels(self._model)
+                _tested(self._model, kernels)
+                self._kernels = kernels
+                _log.info("kernels compiled in %.1f s", time.perf_counter() - begin)
+            return self._kernels
+
+
+def _tested(model: Model, network: Network) -> Network:
+    """Return ``network`` if it passes the model's self-test, as one pass and as single steps."""
+
+    def run(tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        state = network.start(1)
+        together = max(1, len(tokens) - _SINGLE_STEPS)
+        pieces = [tokens[None, :together], *(tokens[None, at : at + 1] for at in range(together, len(tokens)))]
+        return np.concatenate([network.predict(state, piece)[0].copy() for piece in pieces])
+
+    run_self_test(model.model_id, model.self_test, model.config, network.name, run)
+    return network
