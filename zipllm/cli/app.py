@@ -4,6 +4,7 @@ A new command is a module with one function and one line in ``_COMMANDS``. The f
 its module is imported for ``--help`` too and must not import anything heavy.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Annotated
@@ -57,6 +58,7 @@ def _root(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments (None: those of the process) name, and return its exit code."""
+    arguments = _spell_levels(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=arguments, prog_name="zipllm", standalone_mode=False)
     except TyperException as error:
@@ -68,6 +70,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as error:  # typer ends so when whoever read its help went away
         return BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     return code if isinstance(code, int) else 0
+
+
+def _spell_levels(arguments: Sequence[str]) -> list[str]:
+    """Write ``-1`` to ``-9``, ``--fast`` and ``--best`` of ``compress`` as ``--level``, up to a ``--``."""
+    if not arguments or arguments[0] != "compress":
+        return list(arguments)
+    spelled = {f"-{level}": f"--level={level}" for level in range(1, 10)}
+    spelled |= {"--fast": "--level=1", "--best": "--level=9"}
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [spelled.get(argument, argument) for argument in arguments[:end]] + list(arguments[end:])
 
 
 def _usage_message(error: TyperException) -> str:

@@ -87,8 +87,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class CompressSettings:
-    """The coding flags of ``compress``; None and 0 mean the codec's own choice."""
+    """The coding flags of ``compress``; None and 0 mean the level's own choice."""
 
+    level: int = 6
+    history: bool = True
     block_size: int | None = None
     lanes: int = 0
     verify: bool = True
@@ -103,22 +105,25 @@ def compressor(machine: Machine, settings: CompressSettings) -> Work:
         UsageError: a setting is out of range.
         ModelError: the model named by the user cannot be found.
     """
-    from zipllm.codec.options import DEFAULT_BLOCK_SIZE, EncodeOptions
+    from zipllm.codec.levels import encode_options, level_of
 
     machine.check()
-    options = EncodeOptions(
-        block_size=DEFAULT_BLOCK_SIZE if settings.block_size is None else settings.block_size,
+    options = encode_options(
+        settings.level,
+        history=settings.history,
+        block_size=settings.block_size,
         lanes=settings.lanes or None,
         verify=settings.verify,
         sample=settings.sample,
         embed_model=settings.embed_model,
     )
+    engine = machine.engine if machine.model is not None or level_of(settings.level).model else None
 
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.encoder import compress_stream
 
         assert sink is not None, "compressing writes somewhere"
-        return compress_stream(source, sink, engine=machine.engine, options=options, progress=progress)
+        return compress_stream(source, sink, engine=engine, options=options, progress=progress)
 
     return work
 

@@ -29,6 +29,21 @@ def compress(
     model: options.ModelName = None,
     device: options.DeviceName = "auto",
     threads: options.Threads = 0,
+    level: Annotated[
+        int,
+        typer.Option(
+            "--level",
+            min=1,
+            max=9,
+            metavar="1-9",
+            help="Also -1 to -9. 1 to 3: history alone, fast; 4 to 9: with the model, ever more memory and time.",
+            rich_help_panel=_CODING,
+        ),
+    ] = 6,
+    no_history: Annotated[
+        bool,
+        typer.Option("--no-history", help="The model alone, without learning from the file.", rich_help_panel=_CODING),
+    ] = False,
     lanes: Annotated[
         int,
         typer.Option(
@@ -45,7 +60,7 @@ def compress(
             "--block-size",
             metavar="SIZE",
             parser=options.parse_size,
-            help="Bytes coded together, 1 to 16M; bounds memory. 4M by default.",
+            help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, mostly 16M.",
             rich_help_panel=_CODING,
             show_default=False,
         ),
@@ -98,7 +113,13 @@ def compress(
             json=json,
         )
         settings = backend.CompressSettings(
-            block_size=block_size, lanes=lanes, verify=not no_verify, sample=not no_sample, embed_model=embed_model
+            level=level,
+            history=not no_history,
+            block_size=block_size,
+            lanes=lanes,
+            verify=not no_verify,
+            sample=not no_sample,
+            embed_model=embed_model,
         )
         work = backend.compressor(backend.Machine(model, device, threads), settings)
         return run_job(Job(work, lambda source: source.size, policy, voice), names)

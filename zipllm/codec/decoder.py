@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from zipllm.codec import conventional
 from zipllm.codec.engine import Engine, EngineFinder, LazyEngine, check_model_id, engine_from_model_file
+from zipllm.codec.history_block import decode_history_block
 from zipllm.codec.model_block import Advance, decode_model_block
 from zipllm.codec.options import Progress, ProgressCallback, Summary
 from zipllm.codec.streams import CountingSource, Readable, Writable, write_all
@@ -170,9 +171,11 @@ def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Adv
         ModelError: the model cannot be had.
     """
     header = block.header
-    if header.coding is not Coding.MODEL:
+    if header.parameters is None:
         raw = conventional.decode(header.coding, block.payload, header.raw_size)
-    elif engine is None or header.parameters is None:
+    elif header.coding is Coding.HISTORY:
+        raw = decode_history_block(block.payload, header.raw_size, header.parameters, advance)
+    elif engine is None:
         raise CorruptData("a model-coded block stands before the record that names its model")
     else:
         raw = decode_model_block(engine(), block.payload, header.raw_size, header.parameters, advance)

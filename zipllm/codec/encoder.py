@@ -3,27 +3,22 @@
 from collections import Counter
 
 from zipllm.codec.engine import Engine, EngineSource, lazy_engine
-from zipllm.codec.model_block import Advance, lanes_for
+from zipllm.codec.model_block import Advance
 from zipllm.codec.options import EncodeOptions, Progress, ProgressCallback, Stage, Summary
 from zipllm.codec.select import choose
 from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
 from zipllm.codec.verify import verify_block
-from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import (
     ArchiveHeader,
     ArchiveWriter,
     Block,
     BlockHeader,
     Coding,
-    CodingParameters,
     ContentHash,
     crc32,
 )
 from zipllm.container.model import MODEL_ID_BYTES
 from zipllm.errors import UsageError
-
-_MODEL_FIELDS = 10
-"""Bytes by which a model-coded block's header is longer than a stored block's."""
 
 _MODEL_RECORD = MODEL_ID_BYTES + 12
 """Bytes of the record that names the model, once in an archive."""
@@ -127,16 +122,10 @@ class ArchiveEncoder:
         self._report("verify" if self._options.verify else "encode")
 
     def _encode(self, raw: bytes) -> Block:
-        model_cost = _MODEL_FIELDS + (_MODEL_RECORD if self._model_id is None else 0)
+        model_cost = _MODEL_RECORD if self._model_id is None else 0
         advance = self._advance("encode", len(raw))
-        coding, payload = choose(raw, self._engine, self._options, model_cost, advance)
-        parameters = self._parameters(len(raw)) if coding is Coding.MODEL else None
+        coding, payload, parameters = choose(raw, self._engine, self._options, model_cost, advance)
         return Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)
-
-    def _parameters(self, raw_size: int) -> CodingParameters:
-        engine = self._loaded()
-        lanes = lanes_for(engine, raw_size, self._options.lanes)
-        return CodingParameters(lanes, PROBABILITY_BITS, precision=engine.predictor.precision)
 
     def _name_model(self) -> None:
         """Write the model's record before the first block that needs it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from zipllm.errors import ModelInvalid, ModelMismatch
+from zipllm.mixing.adaptive import Vocabulary
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.predictor.base import Predictor
 from zipllm.tokenizer.base import Tokenizer
@@ -27,6 +28,7 @@ class Engine:
         tokenizer: bytes <-> token ids.
         predictor: token ids -> frequencies; same vocabulary as the tokenizer.
         tree: the decisions of that vocabulary.
+        vocabulary: the same, for coding with history.
         model_file: for embedding; None when the model has no file.
     """
 
@@ -34,6 +36,7 @@ class Engine:
     tokenizer: Tokenizer
     predictor: Predictor
     tree: DecisionTree
+    vocabulary: Vocabulary
     model_file: ModelFile | None = None
 
     @classmethod
@@ -50,7 +53,8 @@ class Engine:
                 f"the tokenizer has {len(tokenizer.vocabulary)} tokens, the predictor "
                 f"{len(predictor.vocabulary)}, or their order differs"
             )
-        return cls(model_id, tokenizer, predictor, DecisionTree.from_vocabulary(predictor.vocabulary), model_file)
+        tree = DecisionTree.from_vocabulary(predictor.vocabulary)
+        return cls(model_id, tokenizer, predictor, tree, Vocabulary.of(tree, predictor.vocabulary), model_file)
 
 
 EngineSource = Union[Engine, Callable[[], Engine], None]  # noqa: UP007  # evaluated at run time, | needs types

@@ -11,14 +11,14 @@ DEFAULT_MAX_LANES = 64
 """Wide enough to keep the matrix products busy, narrow enough for a decoder's cache of keys and values."""
 
 
-def default_lanes(raw_size: int) -> int:
-    """Return the number of lanes for a block: one below 32 KiB, then one per 16 KiB, at most 64."""
-    return max(1, min(DEFAULT_MAX_LANES, raw_size // LANE_BYTES))
+def default_lanes(raw_size: int, most: int = DEFAULT_MAX_LANES) -> int:
+    """Return the number of lanes for a block: one below 32 KiB, then one per 16 KiB, at most ``most``."""
+    return max(1, min(most, raw_size // LANE_BYTES))
 
 
-def lane_count(raw_size: int, wanted: int | None) -> int:
+def lane_count(raw_size: int, wanted: int | None, most: int = DEFAULT_MAX_LANES) -> int:
     """Return ``wanted`` or the default, but never more lanes than the block has bytes."""
-    return min(wanted or default_lanes(raw_size), max(1, raw_size))
+    return min(wanted or default_lanes(raw_size, most), max(1, raw_size))
 
 
 def lane_sizes(raw_size: int, lanes: int) -> list[int]:

@@ -1,21 +1,24 @@
-"""One block by the model: lanes -> tokens -> frequencies -> decisions -> words, and back.
+"""One block by prediction: lanes -> tokens -> frequencies -> decisions -> words, and back.
 
 The encoder knows all tokens, so it asks the predictor about many steps at once; the decoder must go step by
 step. Both ask the same questions of the same exact predictor, so both code with the same probabilities.
+
+What becomes of the model's frequencies is a ``Coder``'s business: ``StaticCoder`` codes with them as they are,
+``AdaptiveCoder`` mixes them with what the block itself has taught so far, and works without a model, too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zipllm.codec.coders import Coder, open_block_decoder, open_block_encoder
 from zipllm.codec.engine import Engine
 from zipllm.codec.lanes import lane_count, lane_sizes, split
-from zipllm.coder.fused import open_decoder, open_encoder
-from zipllm.coder.range_coder import PROBABILITY_BITS, BitEncoder, words_from_bytes, words_to_bytes
+from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
 from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
-from zipllm.mixing.decisions import chunk_decisions, decode_tokens
 
 MAX_STATE_BYTES = 2 << 30
 """Memory for the predictor's state and frequencies of all lanes; encoder and decoder refuse more."""
@@ -34,13 +37,31 @@ Advance = Callable[[float, int], None]
 Tokens = NDArray[np.int32]
 
 
-def encode_model_block(engine: Engine, raw: bytes, lanes: int, advance: Advance | None) -> bytes:
+class Predicted(NamedTuple):
+    """A chunk of steps with the frequencies that the model gives.
+
+    Attributes:
+        lanes: int32 ``[n]``, those that have tokens here, ascending.
+        counts: int64 ``[n]``, how many.
+        tokens: int32 ``[n, steps]``, what is to be coded.
+        cumulative: int32 ``[n, steps, V + 1]``.
+        done: fraction of the block behind this chunk's end.
+    """
+
+    lanes: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    tokens: Tokens
+    cumulative: NDArray[np.int32]
+    done: float
+
+
+def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters, advance: Advance | None) -> bytes:
     """Code one block.
 
     Args:
         engine: the model.
         raw: the block, at least one byte a lane.
-        lanes: number of lanes.
+        parameters: how; they go into the block's header.
         advance: told about progress, if given.
 
     Returns:
@@ -49,30 +70,24 @@ def encode_model_block(engine: Engine, raw: bytes, lanes: int, advance: Advance 
     Raises:
         LimitExceeded: so many lanes of this model need too much memory.
     """
-    check_memory(engine, lanes)
-    tokens = [engine.tokenizer.encode(piece) for piece in split(raw, lanes)]
-    encoder = open_encoder()
-    code_tokens(engine, tokens, encoder, chunk_steps(engine, lanes), advance)
-    return words_to_bytes(encoder.finish())
+    check_memory(engine, parameters.lanes)
+    tokens = [engine.tokenizer.encode(piece) for piece in split(raw, parameters.lanes)]
+    sizes = np.array(lane_sizes(len(raw), parameters.lanes), dtype=np.int64)
+    coder = open_block_encoder(engine, sizes, parameters)
+    for chunk in predicted_chunks(engine, tokens, chunk_steps(engine, parameters.lanes)):
+        coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+        if advance is not None:
+            advance(chunk.done, coder.written_bytes())
+    return words_to_bytes(coder.finish())
 
 
-def code_tokens(
-    engine: Engine,
-    tokens: Sequence[Tokens],
-    encoder: BitEncoder,
-    steps: int,
-    advance: Advance | None = None,
-    skip: int = 0,
-) -> None:
-    """Give the encoder the decisions of all lanes, in lock-step.
+def predicted_chunks(engine: Engine, tokens: Sequence[Tokens], steps: int) -> Iterator[Predicted]:
+    """Predict the tokens of all lanes, ``steps`` steps at a time, which changes nothing but speed and memory.
 
     Args:
         engine: the model.
         tokens: ids of each lane, int32 ``[n_lane]``.
-        encoder: takes the decisions.
-        steps: how many steps to predict at once; changes nothing but speed and memory.
-        advance: told about progress, if given.
-        skip: this many chunks at the beginning are predicted but not coded.
+        steps: how many to predict at once.
     """
     counts = np.array([len(lane) for lane in tokens], dtype=np.int64)
     longest = int(counts.max())
@@ -83,18 +98,12 @@ def code_tokens(
     for row, lane in zip(table, tokens, strict=True):
         row[1 : len(lane) + 1] = lane
     state = engine.predictor.start(len(tokens))
-    cost = 0.0
-    for chunk, begin in enumerate(range(0, longest, steps)):
+    for begin in range(0, longest, steps):
         end = min(begin + steps, longest)
         running = np.flatnonzero(counts > begin).astype(np.int32)
         cumulative = engine.predictor.prefill(state, table[running, begin:end], running)
-        if chunk >= skip:
-            left = np.minimum(counts[running] - begin, end - begin)
-            bits, chances = chunk_decisions(engine.tree, cumulative, table[running, begin + 1 : end + 1], left)
-            encoder.encode(bits, chances)
-            if advance is not None:
-                cost += _bytes_of(bits, chances)
-                advance(end / longest, int(cost))
+        left = np.minimum(counts[running] - begin, end - begin)
+        yield Predicted(running, left, table[running, begin + 1 : end + 1], cumulative, end / longest)
 
 
 def chunk_steps(engine: Engine, lanes: int) -> int:
@@ -126,7 +135,8 @@ def decode_model_block(
     _check_precision(engine, parameters)
     check_memory(engine, parameters.lanes)
     sizes = np.array(lane_sizes(raw_size, parameters.lanes), dtype=np.int64)
-    ids, counts = _decode_lanes(engine, payload, sizes, advance)
+    coder = open_block_decoder(engine, sizes, parameters, words_from_bytes(payload))
+    ids, counts = _decode_lanes(engine, coder, sizes, advance)
     starts = np.cumsum(sizes) - sizes
     decode = engine.tokenizer.decode
     return b"".join(
@@ -135,13 +145,13 @@ def decode_model_block(
 
 
 def _decode_lanes(
-    engine: Engine, payload: bytes, sizes: NDArray[np.int64], advance: Advance | None
+    engine: Engine, coder: Coder, sizes: NDArray[np.int64], advance: Advance | None
 ) -> tuple[Tokens, NDArray[np.int64]]:
     """Decode all lanes in lock-step until the bytes of each are complete.
 
     Args:
         engine: the model.
-        payload: the range coder's words.
+        coder: decodes the tokens.
         sizes: int64 ``[lanes]``, bytes of each lane.
         advance: told about progress, if given.
 
@@ -151,7 +161,6 @@ def _decode_lanes(
     Raises:
         CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.
     """
-    decoder = open_decoder(words_from_bytes(payload))
     lengths = np.array([len(token) for token in engine.predictor.vocabulary], dtype=np.int64)
     total = int(sizes.sum())
     ids = np.zeros(total, dtype=np.int32)  # a token has a byte at least, so this is room enough
@@ -163,7 +172,7 @@ def _decode_lanes(
     tokens = np.full(len(sizes), engine.predictor.start_token, dtype=np.int32)
     step = 0
     while running.size:
-        tokens = decode_tokens(engine.tree, engine.predictor.step(state, tokens, running), decoder)
+        tokens = coder.decode(engine.predictor.step(state, tokens, running), running)
         ids[starts[running] + step] = tokens
         left[running] -= lengths[tokens]
         unfinished = left[running] > 0
@@ -176,15 +185,15 @@ def _decode_lanes(
             running, tokens = running[unfinished], tokens[unfinished]
         if advance is not None and step % _REPORT_STEPS == 0:
             fraction = 1 - int(left.sum()) / total
-            advance(fraction, int(fraction * len(payload)))
-    if not decoder.at_end():
+            advance(fraction, coder.read_bytes())
+    if not coder.at_end():
         raise CorruptData("the payload of a model-coded block has other words than its content")
     return ids, counts
 
 
-def lanes_for(engine: Engine, raw_size: int, wanted: int | None) -> int:
+def lanes_for(engine: Engine, raw_size: int, wanted: int | None, most: int) -> int:
     """Return the lanes of a block: as wanted, or by its size and, for a large model, what memory allows."""
-    lanes = lane_count(raw_size, wanted)
+    lanes = lane_count(raw_size, wanted, most)
     return lanes if wanted else max(1, min(lanes, MAX_STATE_BYTES // _lane_memory(engine)))
 
 
@@ -200,12 +209,6 @@ def check_memory(engine: Engine, lanes: int) -> None:
             f"{lanes} lanes of this model take {needed >> 20} MiB of memory, over the limit of "
             f"{MAX_STATE_BYTES >> 20} MiB"
         )
-
-
-def _bytes_of(bits: NDArray[np.uint8], probabilities: NDArray[np.uint32]) -> float:
-    """Return the ideal cost of decisions, for display: floating point, so nothing coded may depend on it."""
-    chosen = np.where(bits, probabilities, (1 << PROBABILITY_BITS) - probabilities.astype(np.int64))
-    return (PROBABILITY_BITS * len(bits) - float(np.log2(chosen).sum())) / 8
 
 
 def _lane_memory(engine: Engine) -> int:

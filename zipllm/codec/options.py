@@ -4,10 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from zipllm.codec.lanes import DEFAULT_MAX_LANES
 from zipllm.errors import UsageError
 
-DEFAULT_BLOCK_SIZE = 4 << 20
-"""4 MiB: 64 lanes of 64 KiB lose little context, memory stays small, and a large file still has blocks to spread."""
+DEFAULT_BLOCK_SIZE = 16 << 20
+"""16 MiB: a block learns its own history, so that a larger one is predicted better."""
+
+DEFAULT_HISTORY_BITS = 22
+"""128 MiB of bit histories for a block of 256 KiB and more, less for smaller ones."""
+
+HISTORY_BITS = range(12, 25)
 
 MAX_BLOCK_SIZE = 16 << 20
 """What a reader accepts by default; a larger block would need its limits raised."""
@@ -28,6 +34,9 @@ class EncodeOptions:
             which is for measuring a model.
         verify: decode every block and compare it before it is written.
         embed_model: the archive carries the model file and decodes with nothing else.
+        history_bits: predictions learn from the block, with up to ``2**history_bits`` slots of 32 bytes, 12 to 24;
+            None codes with the model's own predictions.
+        max_lanes: where ``lanes`` is None, a block's size gives no more than these.
 
     Raises:
         UsageError: a value is out of range, or two contradict each other.
@@ -39,12 +48,18 @@ class EncodeOptions:
     fallback: bool = True
     verify: bool = True
     embed_model: bool = False
+    history_bits: int | None = DEFAULT_HISTORY_BITS
+    max_lanes: int = DEFAULT_MAX_LANES
 
     def __post_init__(self) -> None:
         if not 1 <= self.block_size <= MAX_BLOCK_SIZE:
             raise UsageError(f"block_size must be 1 to {MAX_BLOCK_SIZE} bytes, not {self.block_size}")
         if self.lanes is not None and not 1 <= self.lanes <= MAX_LANES:
             raise UsageError(f"lanes must be 1 to {MAX_LANES}, not {self.lanes}")
+        if not 1 <= self.max_lanes <= MAX_LANES:
+            raise UsageError(f"max_lanes must be 1 to {MAX_LANES}, not {self.max_lanes}")
+        if self.history_bits is not None and self.history_bits not in HISTORY_BITS:
+            raise UsageError(f"history_bits must be {HISTORY_BITS[0]} to {HISTORY_BITS[-1]}, not {self.history_bits}")
 
 
 Stage = Literal["encode", "verify", "decode"]
@@ -84,7 +99,7 @@ class Summary:
         raw_bytes: size of the original data.
         coded_bytes: size of the archive, headers and embedded models included.
         archives: how many archives followed each other (always 1 when compressing).
-        codings: blocks by the name of their coding ("stored", "zstd", "lzma", "bz2", "model").
+        codings: blocks by the name of their coding ("stored", "zstd", "lzma", "bz2", "model", "history").
         model_ids: the 32-byte ids of the models used, in order of first use.
         sha256: digest of all original bytes.
     """

@@ -1,13 +1,20 @@
-"""Compile a kernel with numba where that works, and say where it does not.
+"""How loops are compiled with numba, and what happens where that does not work.
 
-numba is a speed-up, never a requirement: every caller has a plain form with the same results. A kernel is
-compiled at its first call and cached beside its source (or in the user's cache folder), so only the first
-process on a machine pays. numba's cache is keyed by the source file of the kernel alone: after editing a
-kernel that another *file* inlines, delete ``__pycache__``.
+numba is a speed-up, never a requirement: every caller has a plain form with the same results. Code is compiled
+at its first call and cached beside its source (or in the user's cache folder), so only the first process on a
+machine pays. There are two ways:
+
+- ``compiled``: a function that Python calls, cached by its own file.
+- ``part``, ``inlined`` and ``entry``: many readable functions, one entry point that is cached. Only the entry point
+  is called from Python, so only it gets a wrapper and a place in the cache. Parts allocate nothing, so numba's count of
+  references is switched off (``_nrt``): it would cost as much as the work on a row. numba looks at the entry
+  point's own file when it decides whether cached code is stale; ``source_digest`` makes other files count.
 """
 
+import hashlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -32,10 +39,56 @@ def compiled(function: Kernel) -> Kernel:
     Uncompiled kernels are not meant to be called (wrapping uint64 arithmetic warns in numpy, and loops are
     slow): check ``COMPILES`` and take the plain form instead.
     """
+    return _cached(function, nogil=True)
+
+
+def part(function: Kernel) -> Kernel:
+    """Decorate a function that other kernels call: compiled by itself, then linked into them."""
+    return _njit(function, no_cpython_wrapper=True, _nrt=False)
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Decorate a function that one kernel calls, and that is only there to be read by itself.
+
+    It becomes part of its caller before anything is compiled, which saves compiling it twice.
+    """
+    return _njit(function, inline="always", _nrt=False)
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls, at its first call; it leaves Python's lock to other threads."""
+    return _cached(function, nogil=True, _nrt=False)
+
+
+def is_cached(kernel: Any) -> bool:
+    """Whether an earlier process has left compiled code of an entry point that fits this one.
+
+    numba has no public way to ask; when its inside has changed, the answer is no.
+    """
+    try:
+        wanted = kernel._cache._index_key(None, kernel.targetctx.codegen())[1:]
+        return any(key[1:] == wanted for key in kernel._cache._cache_file._load_index())
+    except (AttributeError, TypeError, OSError):
+        return False
+
+
+def source_digest(files: Iterable[Path]) -> int:
+    """Return 60 bits that change with any of some source files."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:8], "little") >> 4
+
+
+def _njit(function: Kernel, **options: Any) -> Kernel:
     if _NUMBA is None:
         return function
-    try:
-        kernel: Kernel = _NUMBA.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder that a cache could be written to
-        kernel = _NUMBA.njit(nogil=True)(function)
+    kernel: Kernel = _NUMBA.njit(**options)(function)
     return kernel
+
+
+def _cached(function: Kernel, **options: Any) -> Kernel:
+    try:
+        return _njit(function, cache=True, **options)
+    except RuntimeError:  # no folder that a cache could be written to
+        return _njit(function, **options)

@@ -163,6 +163,10 @@ class FusedEncoder:
         self.reserve(bits.size)
         _encode_bits(self.state, self.words, np.ascontiguousarray(bits), np.ascontiguousarray(probabilities))
 
+    def position(self) -> int:
+        """Words written so far."""
+        return int(self.state[_POSITION])
+
     def finish(self) -> NDArray[np.uint32]:
         """Close the stream and return its words, uint32 ``[m]``."""
         written = int(self.state[_POSITION])
@@ -192,6 +196,10 @@ class FusedDecoder:
         if not _decode_bits(self.state, self.words, np.ascontiguousarray(probabilities), bits):
             raise CorruptData("coded words are impossible: the payload is damaged")
         return bits
+
+    def position(self) -> int:
+        """Words read so far."""
+        return int(self.state[_POSITION])
 
     def at_end(self) -> bool:
         """Whether the decoded decisions encode to exactly these words.

@@ -21,19 +21,31 @@ class Coding(IntEnum):
     LZMA = 2
     BZ2 = 3
     MODEL = 4
+    HISTORY = 5
+
+
+PREDICTED = (Coding.MODEL, Coding.HISTORY)
+"""Codings by prediction; their blocks carry coding parameters."""
+
+MIXER = 1
+HISTORY_BITS = range(12, 25)
+KINDS = 2
+MAX_RECORD = 65_535
 
 
 @dataclass(frozen=True, slots=True)
 class CodingParameters:
-    """Everything besides the model that the decoder of a model-coded block needs.
+    """Everything besides the model that the decoder of a predicted block needs.
 
     Attributes:
         lanes: parts of the block that are coded side by side, from 1 to the block's raw size.
         probability_bits: a decision's probability is k / 2**probability_bits; 1 to 32.
         coder: how decisions become words; 1 is the range coder of FORMAT.md, section 6.
         precision: frequencies sum to 2**precision; 1 to 32.
-        mixer: version of the mixer of predictions; 0 is none, the only one yet.
-        history: size of the history's tables in a form that the mixer's version defines; 0 is none.
+        mixer: version of the adaptive predictor; 0 is none, 1 the one of FORMAT.md, section 12.
+        history: 2**history slots of bit histories, 12 to 24; 0 without a mixer.
+        kind: which contexts the history has, 0 text or 1 records.
+        record: bytes of a record, 1 to 65535; 1 for text.
 
     Raises:
         UsageError: a value is out of range.
@@ -45,20 +57,27 @@ class CodingParameters:
     precision: int = 24
     mixer: int = 0
     history: int = 0
+    kind: int = 0
+    record: int = 1
 
     def __post_init__(self) -> None:
         """Check the ranges; the reader turns the error into UnsupportedData."""
         for name in ("probability_bits", "precision"):
             if not 1 <= getattr(self, name) <= MAX_BITS:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be from 1 to {MAX_BITS}")
-        for name, only in (("coder", RANGE_CODER), ("mixer", 0), ("history", 0)):
-            if getattr(self, name) != only:
-                raise UsageError(f"{name} is {getattr(self, name)}; format version 0.0 knows {only} only")
+        sizes = HISTORY_BITS if self.mixer else (0,)
+        known = (("coder", (RANGE_CODER,)), ("mixer", (0, MIXER)), ("history", sizes), ("kind", range(KINDS)))
+        for name, values in known:
+            if getattr(self, name) not in values:
+                raise UsageError(f"{name} is {getattr(self, name)}, which this version does not know")
+        if not 1 <= self.record <= MAX_RECORD:
+            raise UsageError(f"record is {self.record}; it must be from 1 to {MAX_RECORD}")
 
     def encode(self) -> bytes:
         """Return the fields' bytes."""
         fixed = struct.pack("<BBBBB", self.coder, self.precision, self.probability_bits, self.mixer, self.history)
-        return fixed + encode_varint(self.lanes)
+        adaptive = bytes([self.kind]) + encode_varint(self.record) if self.mixer else b""
+        return fixed + encode_varint(self.lanes) + adaptive
 
     @classmethod
     def parse(cls, reader: FieldReader) -> "CodingParameters":
@@ -71,8 +90,9 @@ class CodingParameters:
         coder, precision = reader.u8("coder"), reader.u8("precision")
         probability_bits, mixer, history = reader.u8("probability bits"), reader.u8("mixer"), reader.u8("history")
         lanes = reader.varint("lanes")
+        kind, record = (reader.u8("kind"), reader.varint("record")) if mixer == MIXER else (0, 1)
         try:
-            return cls(lanes, probability_bits, coder, precision, mixer, history)
+            return cls(lanes, probability_bits, coder, precision, mixer, history, kind, record)
         except UsageError as error:
             raise UnsupportedData(f"a block's coding parameters: {error}") from error
 
@@ -86,7 +106,7 @@ class BlockHeader:
         raw_size: original bytes, at least 1.
         payload_size: coded bytes; for a stored block the same as ``raw_size``.
         raw_crc32: CRC-32 of the original bytes.
-        parameters: for a model-coded block and for no other.
+        parameters: for a predicted block and for no other.
 
     Raises:
         UsageError: the values contradict each other or are out of range.
@@ -108,8 +128,10 @@ class BlockHeader:
             raise UsageError(f"a stored block of {self.raw_size} bytes has a payload of {self.payload_size} bytes")
         if not 0 <= self.raw_crc32 < 1 << 32:
             raise UsageError(f"the CRC-32 {self.raw_crc32} does not fit 32 bits")
-        if (self.coding == Coding.MODEL) != (self.parameters is not None):
-            raise UsageError("coding parameters belong to model-coded blocks, to each of them and to no other")
+        if (self.coding in PREDICTED) != (self.parameters is not None):
+            raise UsageError("coding parameters belong to predicted blocks, to each of them and to no other")
+        if self.coding == Coding.HISTORY and self.parameters is not None and not self.parameters.mixer:
+            raise UsageError("a block coded by its history has no mixer")
         if self.parameters is not None and not 1 <= self.parameters.lanes <= self.raw_size:
             raise UsageError(f"a block of {self.raw_size} bytes has {self.parameters.lanes} lanes")
 
@@ -139,7 +161,7 @@ class BlockHeader:
             raise UnsupportedData(f"a block is coded by the unknown method {code}") from error
         raw_size = payload_size if coding == Coding.STORED else reader.varint("raw size")
         raw_crc32 = reader.u32("CRC-32 of the block")
-        parameters = CodingParameters.parse(reader) if coding == Coding.MODEL else None
+        parameters = CodingParameters.parse(reader) if coding in PREDICTED else None
         reader.finish()
         try:
             return cls(coding, raw_size, payload_size, raw_crc32, parameters)

@@ -11,7 +11,7 @@ from zipllm.errors import CorruptData, UnsupportedData, UsageError
 # text mode, and 1A ends the display under DOS.
 MAGIC = b"\x89ZLM\r\n\x1a\n"
 MAJOR = 0
-MINOR = 0
+MINOR = 1
 PREFIX_BYTES = len(MAGIC) + 1
 FLAG_SIZE_KNOWN = 0x01
 # magic, size, major, minor, flags, block size of one byte, CRC-32

@@ -12,6 +12,5 @@ loops small enough to read one by one:
     frequencies.py  logits to cumulative frequencies
     forward.py      all of it in order
     cache.py        what lanes remember
-    jit.py          how all of this is compiled, and cached on disk
     cpu.py          threads, and the interface of the reference
 """

@@ -7,9 +7,9 @@ The second product multiplies values by attention weights of up to 15 bits, whic
 import numpy as np
 from numpy.typing import NDArray
 
+from zipllm.coder.compiled import part
 from zipllm.kernels.cache import Cache, Scratch
 from zipllm.kernels.elementwise import head_factor, look_up, unit8
-from zipllm.kernels.jit import part
 from zipllm.kernels.pack import OFFSET, Attention, Shape
 from zipllm.kernels.product import address, multiply, prefetch
 from zipllm.model.arithmetic import INT8_MAX

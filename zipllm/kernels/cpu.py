@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zipllm.coder.compiled import is_cached
 from zipllm.kernels.cache import CpuState, Stream, new_scratch, new_state
 from zipllm.kernels.forward import Rows, forward
-from zipllm.kernels.jit import is_cached
 from zipllm.kernels.layout import CacheShape
 from zipllm.kernels.pack import pack_network
 from zipllm.model.parameters import IntegerModel

@@ -6,7 +6,7 @@ Formulas and bounds are those of ``zipllm.model.integer``; the loops are plain s
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.kernels.jit import part
+from zipllm.coder.compiled import part
 from zipllm.kernels.pack import OFFSET
 from zipllm.model.arithmetic import INT8_MAX, NORM_SHIFT
 from zipllm.model.integer import FEEDFORWARD_MAX, INT16_MAX, SQUARE_SHIFT

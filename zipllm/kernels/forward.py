@@ -1,15 +1,16 @@
 """The whole network in one compiled call, for any rows: tokens of any lanes, each with its slot in the cache."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zipllm.coder.compiled import entry, inlined, source_digest
 from zipllm.kernels.attention import attend, fetch_keys, remember_key, remember_value, unit_heads
 from zipllm.kernels.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
 from zipllm.kernels.elementwise import add, embed, normalise, squared_relu
 from zipllm.kernels.frequencies import accumulate
-from zipllm.kernels.jit import entry, inlined, source_digest
 from zipllm.kernels.pack import OFFSET, Network
 from zipllm.kernels.product import linear
 
@@ -187,4 +188,4 @@ def _build(version: int) -> Any:
     return entry(forward)
 
 
-forward = _build(source_digest())
+forward = _build(source_digest(Path(__file__).parent.glob("*.py")))

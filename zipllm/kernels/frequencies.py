@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from zipllm.coder.compiled import part
 from zipllm.kernels.elementwise import look_up
-from zipllm.kernels.jit import part
 from zipllm.model.frequencies import RATIO_SHIFT, TOTAL
 
 

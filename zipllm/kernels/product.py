@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.kernels.jit import part
+from zipllm.coder.compiled import part
 from zipllm.kernels.pack import Matrix
 from zipllm.kernels.tile import best_instructions, make_prefetch, make_tile
 

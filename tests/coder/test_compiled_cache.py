@@ -13,11 +13,11 @@ from zipllm.coder.compiled import COMPILES
 if not COMPILES:
     pytest.skip("numba is missing or told not to compile", allow_module_level=True)
 
-from zipllm.kernels import jit
+from zipllm.coder import compiled as jit
 
 SCRIPT = """
 import sys
-from zipllm.kernels import jit
+from zipllm.coder import compiled as jit
 
 def build(version):
     def kernel(number):

@@ -1,0 +1,77 @@
+"""Learn what the adaptive predictor knows before it has seen a file: ``zipllm/mixing/prior.safetensors``.
+
+    python benchmarks/train_prior.py TEXT... [--model NAME] [--bytes 102400]
+
+Runs the encoder over the beginning of each text, one after the other, keeping what it has learnt and forgetting what
+it has seen. The texts must not be those the model was trained on, or its predictions would be trusted too much, and
+no benchmark. A prior is part of the archive format: a new one needs a new mixer version.
+"""
+
+import argparse
+import hashlib
+import lzma
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from zipllm.codec.coders import AdaptiveEncoder
+from zipllm.codec.engine import Engine, load_engine
+from zipllm.codec.history_block import byte_vocabulary
+from zipllm.codec.lanes import default_lanes, lane_sizes, split
+from zipllm.codec.model_block import chunk_steps, predicted_chunks
+from zipllm.coder.range_coder import PROBABILITY_BITS
+from zipllm.container import CodingParameters
+from zipllm.mixing.memory import new_memory, plain_prior
+from zipllm.mixing.prior import Prior, pack_prior
+
+SLOT_BITS = 20
+TARGET = Path(__file__).resolve().parents[1] / "zipllm" / "mixing" / "prior.safetensors"
+
+
+def encoder(raw: bytes, engine: Engine | None, prior: Prior) -> AdaptiveEncoder:
+    lanes = 1 if engine is None else default_lanes(len(raw))
+    parameters = CodingParameters(lanes, PROBABILITY_BITS, mixer=1, history=SLOT_BITS)
+    memory = new_memory(np.array(lane_sizes(len(raw), lanes), dtype=np.int64), SLOT_BITS, prior)
+    vocabulary = byte_vocabulary() if engine is None else engine.vocabulary
+    return AdaptiveEncoder(vocabulary, memory, parameters)
+
+
+def learn(raw: bytes, engine: Engine | None, prior: Prior) -> tuple[Prior, int]:
+    """Code one text; returns what is known afterwards, and the coded bytes."""
+    coder = encoder(raw, engine, prior)
+    if engine is None:
+        tokens = np.frombuffer(raw, dtype=np.uint8).astype(np.int32)[None]
+        nothing = np.zeros((1, 1, 0), dtype=np.int32)
+        coder.encode(nothing, tokens, np.zeros(1, np.int32), np.array([len(raw)]))
+    else:
+        lanes = default_lanes(len(raw))
+        pieces = [engine.tokenizer.encode(piece) for piece in split(raw, lanes)]
+        for chunk in predicted_chunks(engine, pieces, chunk_steps(engine, lanes)):
+            coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+    memory = coder.memory
+    learnt = Prior(memory.maps, memory.stop_maps, memory.match_maps, memory.weights, memory.final_weights)
+    return learnt, 4 * len(coder.finish())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("texts", nargs="+", type=Path, help="texts, .xz or plain")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--bytes", type=int, default=100 * 1024, help="of each text")
+    arguments = parser.parse_args()
+    arrays = {}
+    for name, engine in (("text", None), ("model", load_engine(arguments.model))):
+        prior = plain_prior()
+        for path in arguments.texts:
+            data = path.read_bytes()
+            raw = (lzma.decompress(data) if path.suffix == ".xz" else data)[: arguments.bytes]
+            prior, size = learn(raw, engine, prior)
+            print(f"{name}  {path.name}  {len(raw)} bytes  {8 * size / len(raw):.3f} bpb", flush=True)
+        arrays.update(pack_prior(name, prior))
+    save_file(arrays, TARGET)
+    print(TARGET.name, TARGET.stat().st_size, "bytes, SHA-256", hashlib.sha256(TARGET.read_bytes()).hexdigest())
+
+
+if __name__ == "__main__":
+    main()

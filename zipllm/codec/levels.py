@@ -1,0 +1,79 @@
+"""Compression levels, as presets over model, history and lanes.
+
+Levels 1 to 3 do without the Transformer: the history alone, about twenty times faster. From 4 on both predict
+together; higher levels have more memory for the history, and fewer lanes, each with a longer context of its own.
+Nothing here is stored: an archive says what its decoder needs.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from zipllm.codec.options import EncodeOptions
+from zipllm.errors import UsageError
+
+DEFAULT_LEVEL = 6
+MIN_LEVEL, MAX_LEVEL = 1, 9
+
+
+@dataclass(frozen=True)
+class Level:
+    """A preset.
+
+    Attributes:
+        model: whether a Transformer predicts, too.
+        history_bits: the history has up to ``2**history_bits`` slots of 32 bytes.
+        max_lanes: lanes of a block, at most.
+        block_size: bytes coded together.
+    """
+
+    model: bool
+    history_bits: int
+    max_lanes: int
+    block_size: int
+
+
+LEVELS = {
+    1: Level(False, 18, 64, 1 << 20),
+    2: Level(False, 20, 64, 4 << 20),
+    3: Level(False, 22, 64, 16 << 20),
+    4: Level(True, 18, 64, 4 << 20),
+    5: Level(True, 20, 64, 8 << 20),
+    6: Level(True, 22, 64, 16 << 20),
+    7: Level(True, 22, 32, 16 << 20),
+    8: Level(True, 23, 16, 16 << 20),
+    9: Level(True, 24, 8, 16 << 20),
+}
+
+
+def level_of(number: int) -> Level:
+    """Return a preset.
+
+    Raises:
+        UsageError: there is none of this number.
+    """
+    if number not in LEVELS:
+        raise UsageError(f"level must be {MIN_LEVEL} to {MAX_LEVEL}, not {number}")
+    return LEVELS[number]
+
+
+def encode_options(
+    number: int = DEFAULT_LEVEL, *, history: bool = True, block_size: int | None = None, **options: Any
+) -> EncodeOptions:
+    """Return a level's options, with what the caller wants otherwise.
+
+    Args:
+        number: of the level.
+        history: False codes with the model's own predictions.
+        block_size: None takes the level's.
+        options: the others of ``EncodeOptions``.
+
+    Raises:
+        UsageError: there is no such level, or an option is out of range.
+    """
+    level = level_of(number)
+    return EncodeOptions(
+        block_size=level.block_size if block_size is None else block_size,
+        history_bits=level.history_bits if history else None,
+        max_lanes=level.max_lanes,
+        **options,
+    )

@@ -1,0 +1,109 @@
+"""Bit histories by context: what came before at this place of the binary tree, and what that has meant so far.
+
+A context's four bits (half a byte) share a *slot*: a check of 16 bits and 15 bit histories. A history is a state of
+a few bits (``tables.py``); a map that is learnt for each context turns it into a probability (an indirect model, as in
+Mahoney's PAQ6 and ZPAQ). Slots are found by hashing; of two candidates the one that has seen less gives way.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.coder.compiled import inlined, part
+from zipllm.coder.fused import Integer
+from zipllm.mixing.contexts import HASH, hash_pair
+from zipllm.mixing.memory import CONTEXTS, FIRST, Memory
+from zipllm.mixing.tables import MAP_BITS, Tables
+
+MAP_COUNT = 1020
+"""A map averages over so many observations of a state, then forgets the oldest."""
+_HALF = 1 << (MAP_BITS - 1)
+_MOST = (1 << MAP_BITS) - 1
+
+
+@part
+def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) -> Integer:
+    """Return where the slot of a context begins, emptied if it was another's.
+
+    Args:
+        slots: uint16 ``[2**n * 16]``.
+        seen: ``Tables.seen``.
+        key: hash of the context, 32 bits.
+    """
+    index = (key * HASH >> 22) & ((slots.size >> 4) - 1)
+    check = key & 0xFFFF
+    if np.int64(slots[index * 16]) == check:
+        return index * 16
+    other = index ^ 1  # the same cache line
+    if np.int64(slots[other * 16]) == check:
+        return other * 16
+    if seen[slots[other * 16 + 1]] < seen[slots[index * 16 + 1]]:
+        index = other
+    begin = index * 16
+    for entry in range(16):
+        slots[begin + entry] = 0
+    slots[begin] = check
+    return begin
+
+
+@inlined
+def find_slots(memory: Memory, tables: Tables, half: Integer) -> None:
+    """Fill ``memory.places`` for half a byte: 0 for the first, else the first half's bits behind a leading 1."""
+    for number in range(CONTEXTS):
+        key = memory.contexts[number]
+        if half:
+            key = hash_pair(key, 1 + half)
+        memory.places[number] = find_slot(memory.slots, tables.seen, key)
+
+
+@part
+def history_inputs(
+    slots: NDArray[np.uint16],
+    places: NDArray[np.int64],
+    node: Integer,
+    maps: NDArray[np.uint32],
+    stretch: NDArray[np.int32],
+    inputs: NDArray[np.int32],
+) -> Integer:
+    """Fill two inputs of the mixer for each context; returns in how many something was seen before, at most 15."""
+    known = np.int64(0)
+    for number in range(CONTEXTS):
+        state = np.int64(slots[places[number] + node])
+        probability = np.int64(maps[number, state]) >> 10
+        at = FIRST + 2 * number
+        if state == 0:
+            inputs[at] = 0
+            inputs[at + 1] = 0
+        else:
+            known += 1
+            inputs[at] = stretch[probability >> 10]
+            inputs[at + 1] = (probability - _HALF) >> 12
+    return min(known, np.int64(15))
+
+
+@inlined
+def learn_history(
+    slots: NDArray[np.uint16],
+    places: NDArray[np.int64],
+    node: Integer,
+    maps: NDArray[np.uint32],
+    tables: Tables,
+    bit: Integer,
+) -> None:
+    """Learn a bit in every context."""
+    for number in range(CONTEXTS):
+        place = places[number] + node
+        state = slots[place]
+        maps[number, state] = learn_map(tables.reciprocal, maps[number, state], bit, MAP_COUNT)
+        slots[place] = tables.following[state, bit]
+
+
+@part
+def learn_map(reciprocal: NDArray[np.int64], entry: Integer, bit: Integer, most: Integer) -> Integer:
+    """Return a map's entry (probability << 10 | count) after one more bit: a mean over up to ``most`` bits."""
+    old = np.int64(entry)
+    probability, count = old >> 10, old & 1023
+    probability += (((np.int64(bit) << MAP_BITS) - probability) * reciprocal[count]) >> 16
+    probability = min(max(probability, np.int64(1)), np.int64(_MOST))
+    if count < most:
+        count += 1
+    return np.uint32((probability << 10) | count)

@@ -1,0 +1,143 @@
+"""Match models: what came after the last place with the same context will perhaps come again.
+
+Two places are followed at a time, found by hashes of the last six and of the last four bytes and verified backwards.
+How far a match is trusted is learnt by its length. It predicts bits, and stops: whether a token began there.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.coder.compiled import inlined, part
+from zipllm.coder.fused import Integer
+from zipllm.mixing.contexts import HASH, hash_pair
+from zipllm.mixing.history import learn_map
+from zipllm.mixing.memory import EARLIER, LENGTH, MATCH, MATCHES, POINTER, POSITION, RECENT, Memory
+from zipllm.mixing.tables import Tables
+
+_MOST = 65_535
+_VERIFIED = 40
+"""Bytes compared when a match is found."""
+_LEAST_LONG, _LEAST_SHORT = 5, 3
+_TRUST_COUNT = 1023
+
+
+@part
+def follow_matches(memory: Memory, lane: NDArray[np.int64], byte: Integer) -> None:
+    """Move on by the byte that was just remembered, and look for new places where one has failed."""
+    position, recent = lane[POSITION], lane[RECENT]
+    mask = memory.match_index.shape[1] - 1
+    for number in range(MATCHES):
+        length, pointer = lane[LENGTH + number], lane[POINTER + number]
+        if length > 0 and np.int64(memory.seen[pointer]) == byte:
+            length, pointer = min(length + 1, np.int64(_MOST)), pointer + 1
+        else:
+            length = np.int64(0)
+        key = hash_pair(recent, 77 + (lane[EARLIER] & 0xFFFF) if number == 0 else np.int64(99))
+        index = (key * HASH >> 25) & mask
+        if length == 0:
+            pointer = np.int64(memory.match_index[number, index])
+            length = _common_length(memory, pointer, position)
+            if length < (_LEAST_LONG if number == 0 else _LEAST_SHORT):
+                length = np.int64(0)
+        memory.match_index[number, index] = position
+        lane[LENGTH + number] = length if pointer < memory.seen.size else np.int64(0)
+        lane[POINTER + number] = pointer
+
+
+@part
+def _common_length(memory: Memory, place: Integer, position: Integer) -> Integer:
+    """Return how many bytes before two places are the same, up to a bound; 0 if it is one place or none."""
+    if place == 0 or place == position:
+        return np.int64(0)
+    length = np.int64(0)
+    while length < min(np.int64(_VERIFIED), place, position) and (
+        memory.seen[place - length - 1] == memory.seen[position - length - 1]
+    ):
+        length += 1
+    return length
+
+
+@part
+def _state(length: Integer) -> Integer:
+    return min(length, np.int64(31)) if length < 32 else min(32 + (length >> 5), np.int64(63))
+
+
+@part
+def _stop_state(memory: Memory, length: Integer, pointer: Integer) -> Integer:
+    return 2 * min(length, np.int64(15)) + np.int64(memory.begins[pointer])
+
+
+@inlined
+def match_bit_inputs(
+    memory: Memory, tables: Tables, lane: NDArray[np.int64], kind: Integer, partial: Integer
+) -> Integer:
+    """Fill the mixer's inputs for a bit; a place that has been wrong in this byte is given up.
+
+    Args:
+        memory: all.
+        tables: constants.
+        lane: its registers.
+        kind: number of the bit, 0 the highest.
+        partial: the bits of this byte before it, behind a leading 1.
+
+    Returns:
+        Length class of the first match, 0 to 15.
+    """
+    found = np.int64(0)
+    for number in range(MATCHES):
+        at, length = MATCH + 2 * number, lane[LENGTH + number]
+        memory.inputs[at] = 0
+        memory.inputs[at + 1] = 0
+        if length == 0:
+            continue
+        byte = np.int64(memory.seen[lane[POINTER + number]])
+        if (byte | 256) >> (8 - kind) != partial:
+            lane[LENGTH + number] = 0
+            continue
+        trust = np.int64(memory.match_maps[number, _state(length)])
+        sign = 2 * ((byte >> (7 - kind)) & 1) - 1
+        memory.inputs[at] = sign * np.int64(tables.stretch[trust >> 20])
+        memory.inputs[at + 1] = sign * (((trust >> 10) - (1 << 21)) >> 12)
+        if number == 0:
+            found = min(1 + (length >> 2), np.int64(15))
+    return found
+
+
+@inlined
+def learn_match_bit(memory: Memory, tables: Tables, lane: NDArray[np.int64], kind: Integer, bit: Integer) -> None:
+    """Learn whether the matches were right about a bit."""
+    for number in range(MATCHES):
+        length = lane[LENGTH + number]
+        if length > 0:
+            right = 1 if (np.int64(memory.seen[lane[POINTER + number]]) >> (7 - kind)) & 1 == bit else 0
+            state = _state(length)
+            old = memory.match_maps[number, state]
+            memory.match_maps[number, state] = learn_map(tables.reciprocal, old, right, _TRUST_COUNT)
+            if not right:
+                lane[LENGTH + number] = 0
+
+
+@inlined
+def match_stop_inputs(memory: Memory, tables: Tables, lane: NDArray[np.int64]) -> Integer:
+    """Fill the mixer's inputs for a stop; returns the length class of the first match, 0 to 15."""
+    for number in range(MATCHES):
+        at, length = MATCH + 2 * number, lane[LENGTH + number]
+        memory.inputs[at] = 0
+        memory.inputs[at + 1] = 0
+        if length > 0:
+            state = _stop_state(memory, length, lane[POINTER + number])
+            trust = np.int64(memory.match_maps[MATCHES + number, state])
+            memory.inputs[at] = tables.stretch[trust >> 20]
+            memory.inputs[at + 1] = ((trust >> 10) - (1 << 21)) >> 12
+    return min(np.int64(lane[LENGTH]), np.int64(15))
+
+
+@inlined
+def learn_match_stop(memory: Memory, tables: Tables, lane: NDArray[np.int64], bit: Integer) -> None:
+    """Learn what the matches say about stops."""
+    for number in range(MATCHES):
+        length = lane[LENGTH + number]
+        if length > 0:
+            state = _stop_state(memory, length, lane[POINTER + number])
+            old = memory.match_maps[MATCHES + number, state]
+            memory.match_maps[MATCHES + number, state] = learn_map(tables.reciprocal, old, bit, _TRUST_COUNT)

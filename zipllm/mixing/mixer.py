@@ -1,0 +1,107 @@
+"""Many opinions on one decision become one probability: two layers of mixing on the logistic scale, then refining.
+
+First layer: several weight sets, each chosen by a small context, predict side by side, each learning from its own
+error. Second layer: one more weighted sum of theirs (Mattern, "Linear and geometric mixtures", 2013; PAQ8's two
+layers). Refining: maps of probabilities by small contexts correct what is systematically wrong (Mahoney's APM).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.coder.compiled import part
+from zipllm.coder.fused import Integer
+from zipllm.mixing.memory import BINS, INPUTS, SELECTORS, WEIGHT_BITS
+from zipllm.mixing.tables import LIMIT, MANTISSA_BITS, ONE_BITS
+
+RATE_START, RATE_END = 40, 18
+"""Learning rate of the first layer at the beginning and later, in units of ``2**-12``."""
+_FINAL_RATE = 8
+_REFINE_SHIFT = 5
+_ONE = 1 << ONE_BITS
+_MOST_WEIGHT = 1 << (WEIGHT_BITS + 6)
+_MOST_FINAL = 1 << (WEIGHT_BITS + 4)
+_SPAN = 2 * LIMIT + 2
+LEAST = 32
+"""No probability is nearer to 0 or 1 than this, in units of ``2**-24``."""
+
+
+@part
+def stretch_fine(fine: NDArray[np.int32], probability: Integer) -> Integer:
+    """Return a probability of 24 bits on the logistic scale, exact to a hundredth of a nat also near 0 and 1."""
+    small = min(probability, _ONE - probability)
+    exponent, rest = np.int64(0), np.int64(small)
+    for shift in (16, 8, 4, 2, 1):
+        if rest >= np.int64(1) << shift:
+            rest >>= shift
+            exponent += shift
+    mantissa = ((small << MANTISSA_BITS) >> exponent) & ((1 << MANTISSA_BITS) - 1)
+    number = np.int64(fine[(exponent << MANTISSA_BITS) + mantissa])
+    return number if small == probability else -number
+
+
+@part
+def mix(
+    weights: NDArray[np.int32],
+    final_weights: NDArray[np.int32],
+    inputs: NDArray[np.int32],
+    sets: NDArray[np.int64],
+    outputs: NDArray[np.int64],
+    final_set: Integer,
+) -> Integer:
+    """Return the mixture on the logistic scale; ``outputs`` receives what each weight set says."""
+    total = np.int64(0)
+    for number in range(SELECTORS):
+        row = weights[sets[number]]
+        sum_ = np.int64(0)
+        for index in range(INPUTS):
+            sum_ += np.int64(row[index]) * np.int64(inputs[index])
+        output = min(max(sum_ >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
+        outputs[number] = output
+        total += output * np.int64(final_weights[final_set, number])
+    return min(max(total >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
+
+
+@part
+def learn_mix(
+    weights: NDArray[np.int32],
+    final_weights: NDArray[np.int32],
+    inputs: NDArray[np.int32],
+    sets: NDArray[np.int64],
+    outputs: NDArray[np.int64],
+    squash: NDArray[np.int32],
+    final_set: Integer,
+    mixture: Integer,
+    bit: Integer,
+    decided: Integer,
+) -> None:
+    """Move the weights that were used along the gradient of the coding cost."""
+    target = np.int64(bit) << ONE_BITS
+    rate = max(RATE_START - (decided >> 9), RATE_END)
+    error = (target - np.int64(squash[mixture + LIMIT])) >> 8
+    for number in range(SELECTORS):
+        output = outputs[number]
+        weight = np.int64(final_weights[final_set, number]) + ((output * error * _FINAL_RATE + (1 << 19)) >> 20)
+        final_weights[final_set, number] = min(max(weight, np.int64(-_MOST_FINAL)), np.int64(_MOST_FINAL))
+        own = np.int32(((target - np.int64(squash[output + LIMIT])) >> 8) * rate >> 6)
+        row = weights[sets[number]]
+        for index in range(INPUTS):
+            change = np.int32(np.int32(inputs[index] * own) + np.int32(8192)) >> np.int32(14)
+            moved = np.int32(row[index] + np.int32(change))
+            row[index] = min(max(moved, np.int32(-_MOST_WEIGHT)), np.int32(_MOST_WEIGHT))
+
+
+@part
+def refined(refiners: NDArray[np.int32], mixture: Integer, row: Integer) -> Integer:
+    """Return what a refining map makes of a mixture: between its two nearest points, in units of ``2**-24``."""
+    scaled = (mixture + LIMIT + 1) * (BINS - 1)
+    low = scaled // _SPAN
+    share = scaled - low * _SPAN
+    return (np.int64(refiners[row, low]) * (_SPAN - share) + np.int64(refiners[row, low + 1]) * share) // _SPAN
+
+
+@part
+def learn_refined(refiners: NDArray[np.int32], mixture: Integer, row: Integer, bit: Integer) -> None:
+    """Move the nearer point towards what came."""
+    nearest = ((mixture + LIMIT + 1) * (BINS - 1) + _SPAN // 2) // _SPAN
+    old = np.int64(refiners[row, nearest])
+    refiners[row, nearest] = old + (((np.int64(bit) << ONE_BITS) - old) >> _REFINE_SHIFT)

@@ -1,0 +1,163 @@
+"""One decision: all opinions on it, one probability, and what is learnt when the bit is known."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.coder.compiled import inlined
+from zipllm.coder.fused import Integer
+from zipllm.mixing.contexts import HASH, hash_pair, set_contexts
+from zipllm.mixing.decision_tree import STOP
+from zipllm.mixing.history import find_slots, history_inputs, learn_history
+from zipllm.mixing.matches import learn_match_bit, learn_match_stop, match_bit_inputs, match_stop_inputs
+from zipllm.mixing.memory import (
+    BIAS,
+    BIT_SETS,
+    FINAL_SET,
+    FINAL_SETS,
+    HALF,
+    INNER,
+    KIND,
+    MIXTURE,
+    MODEL,
+    PARTIAL,
+    RECENT,
+    REFINER_BITS,
+    ROW_1,
+    ROW_2,
+    SET_SIZES,
+    SURE,
+    Memory,
+)
+from zipllm.mixing.mixer import LEAST, learn_mix, learn_refined, mix, refined, stretch_fine
+from zipllm.mixing.stops import find_stops, learn_stop, stop_inputs
+from zipllm.mixing.tables import LIMIT, ONE_BITS, UNIT, Tables
+
+_ONE = 1 << ONE_BITS
+_SECOND, _THIRD, _FOURTH = SET_SIZES[0], sum(SET_SIZES[:2]), sum(SET_SIZES[:3])
+
+
+@inlined
+def hear_no_model(memory: Memory) -> None:
+    """Fill the mixer's inputs where there is no model."""
+    memory.inputs[BIAS] = UNIT
+    memory.inputs[MODEL] = 0
+    memory.inputs[MODEL + 1] = 0
+    memory.now[SURE] = 0
+
+
+@inlined
+def hear_model(memory: Memory, constants: Tables, low: Integer, middle: Integer, high: Integer) -> None:
+    """Fill the mixer's inputs with the model's probability of a 1, from three cumulative frequencies."""
+    share = (np.int64(high - middle) << ONE_BITS) // np.int64(high - low)
+    chance = min(max(share, np.int64(1)), np.int64(_ONE - 1))
+    number = stretch_fine(constants.fine, chance)
+    memory.inputs[BIAS] = UNIT
+    memory.inputs[MODEL] = number
+    memory.inputs[MODEL + 1] = (chance - (_ONE >> 1)) >> 14
+    memory.now[SURE] = min(max(np.int64(number), np.int64(-number)) >> 7, np.int64(15))
+
+
+@inlined
+def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], node: Integer, depth: Integer) -> Integer:
+    """Return the probability that a token goes on, in units of ``2**-24``."""
+    long = match_stop_inputs(memory, constants, lane)
+    find_stops(memory, lane, node, depth)
+    known = stop_inputs(memory, constants)
+    now, sets = memory.now, memory.sets
+    sets[0] = BIT_SETS + min(depth, np.int64(15)) * 16 + now[SURE]
+    sets[1] = BIT_SETS + _SECOND + long * 16 + known
+    sets[2] = BIT_SETS + _THIRD + now[SURE] * 16 + known
+    sets[3] = BIT_SETS + _FOURTH + (lane[RECENT] & 0xFF)
+    now[FINAL_SET] = FINAL_SETS + now[SURE] * 16 + long
+    return _bounded(np.int64(constants.squash[_mix(memory) + LIMIT]))
+
+
+@inlined
+def predict_bit(
+    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, kind: Integer, record: Integer
+) -> Integer:
+    """Return the probability of a 1 in the bit at hand, in units of ``2**-24``.
+
+    Args:
+        memory: ``now[KIND]`` is the number of the bit, ``now[HALF]`` -1 at the beginning of a byte.
+        constants: tables.
+        lane: registers.
+        letter: a byte whose bits before this one are those that are known.
+        kind: of the contexts.
+        record: their period.
+    """
+    _look_up(memory, constants, lane, letter, kind, record)
+    now, sets, last = memory.now, memory.sets, lane[RECENT] & 0xFF
+    known = history_inputs(memory.slots, memory.places, now[INNER], memory.maps, constants.stretch, memory.inputs)
+    long = match_bit_inputs(memory, constants, lane, now[KIND], now[PARTIAL])
+    sets[0] = now[PARTIAL]
+    sets[1] = _SECOND + long * 16 + known
+    sets[2] = _THIRD + now[SURE] * 16 + 2 * now[KIND] + min(long, np.int64(1))
+    sets[3] = _FOURTH + last
+    now[FINAL_SET] = now[SURE] * 16 + long
+    mixture = _mix(memory)
+    now[ROW_1] = now[PARTIAL] | last << 8
+    pair = hash_pair(lane[RECENT] & 0xFFFF, now[PARTIAL])
+    now[ROW_2] = (1 << REFINER_BITS) + ((pair * HASH >> 27) & ((1 << REFINER_BITS) - 1))
+    first = refined(memory.refiners, mixture, now[ROW_1])
+    second = refined(memory.refiners, mixture, now[ROW_2])
+    return _bounded((2 * np.int64(constants.squash[mixture + LIMIT]) + first + second) >> 2)
+
+
+@inlined
+def learn(memory: Memory, constants: Tables, lane: NDArray[np.int64], bit: Integer) -> None:
+    """Learn the bit of the decision that was predicted last."""
+    now = memory.now
+    learn_mix(
+        memory.weights,
+        memory.final_weights,
+        memory.inputs,
+        memory.sets,
+        memory.outputs,
+        constants.squash,
+        now[FINAL_SET],
+        now[MIXTURE],
+        bit,
+        memory.decided[0],
+    )
+    memory.decided[0] += 1
+    if now[KIND] == STOP:
+        learn_match_stop(memory, constants, lane, bit)
+        learn_stop(memory, constants, bit)
+    else:
+        learn_match_bit(memory, constants, lane, now[KIND], bit)
+        learn_history(memory.slots, memory.places, now[INNER], memory.maps, constants, bit)
+        learn_refined(memory.refiners, now[MIXTURE], now[ROW_1], bit)
+        learn_refined(memory.refiners, now[MIXTURE], now[ROW_2], bit)
+
+
+@inlined
+def _look_up(
+    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, kind: Integer, record: Integer
+) -> None:
+    """Find the bit histories: contexts at the beginning of a byte, slots at that of each half."""
+    now, number = memory.now, memory.now[KIND]
+    partial = np.int64(1) << number | letter >> (8 - number)
+    half, inner = np.int64(0), partial
+    if number >= 4:
+        half = partial >> (number - 4)
+        inner = np.int64(1) << (number - 4) | partial & ((np.int64(1) << (number - 4)) - 1)
+    if now[HALF] < 0:
+        set_contexts(memory, lane, kind, record)
+    if now[HALF] != half:
+        find_slots(memory, constants, half)
+    now[PARTIAL], now[INNER], now[HALF] = partial, inner, half
+
+
+@inlined
+def _mix(memory: Memory) -> Integer:
+    mixture = mix(
+        memory.weights, memory.final_weights, memory.inputs, memory.sets, memory.outputs, memory.now[FINAL_SET]
+    )
+    memory.now[MIXTURE] = mixture
+    return mixture
+
+
+@inlined
+def _bounded(probability: Integer) -> Integer:
+    return min(max(np.int64(probability), np.int64(LEAST)), np.int64(_ONE - LEAST))
