@@ -45,8 +45,9 @@ def engine_with(predictor: Predictor) -> Engine:
 
 
 def compress(data: bytes, engine: Any = None, **options: Any) -> bytes:
-    """By the model everywhere, unless the options say otherwise."""
+    """By the model alone everywhere, unless the options say otherwise."""
     options.setdefault("fallback", False)
+    options.setdefault("history_bits", None)
     sink = io.BytesIO()
     compress_stream(io.BytesIO(data), sink, engine=engine or byte_engine(), options=EncodeOptions(**options))
     return sink.getvalue()

@@ -9,6 +9,7 @@ import pytest
 import zipllm.codec.decoder
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decompress
 from zipllm.codec import conventional
+from zipllm.codec.history_block import encode_history_block
 from zipllm.container import (
     ArchiveHeader,
     ArchiveWriter,
@@ -30,12 +31,15 @@ CODECS = {
 }
 
 SMALL = TEXT[:90]
+HISTORY = {"lanes": 2, "probability_bits": 24, "mixer": 1, "history": 12}
 
 
 def archive_by(coding: Coding) -> bytes:
     """An archive of SMALL whose only block has this coding."""
     if coding is Coding.MODEL:
         return compress(SMALL, lanes=2)
+    if coding is Coding.HISTORY:
+        return archive_with(coding, encode_history_block(SMALL, CodingParameters(**HISTORY), None), **HISTORY)
     return archive_with(coding, CODECS[coding](SMALL)[1])
 
 
@@ -45,8 +49,10 @@ def archive_with(coding: Coding, payload: bytes, raw: bytes = SMALL, lanes: int 
     writer = ArchiveWriter(sink)
     writer.begin(ArchiveHeader(1 << 20))
     fields = {"probability_bits": 24, **parameters}
-    coded = CodingParameters(lanes=lanes, **fields) if coding is Coding.MODEL else None
-    if coded is not None:
+    if coding is Coding.HISTORY:
+        fields = HISTORY | parameters
+    coded = CodingParameters(**({"lanes": lanes} | fields)) if coding in (Coding.MODEL, Coding.HISTORY) else None
+    if coding is Coding.MODEL:
         writer.model(byte_engine().model_id)
     writer.block(BlockHeader(coding, len(raw), len(payload), crc32(raw), coded), payload)
     content = ContentHash()
@@ -94,7 +100,7 @@ def test_random_bits_of_the_body(coding):
     archive = archive_by(coding)
     source = random.Random(int(coding))
     errors = 0
-    flips = 500 if coding is Coding.MODEL else 200
+    flips = 500 if coding in (Coding.MODEL, Coding.HISTORY) else 200
     for _ in range(flips):
         bit = source.randrange(8 * 16, 8 * len(archive))
         damaged = bytearray(archive)

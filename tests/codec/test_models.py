@@ -110,7 +110,7 @@ def test_the_model_is_loaded_once():
 def test_no_model_at_all():
     sink = io.BytesIO()
     summary = compress_stream(io.BytesIO(TEXT * 4), sink, engine=None)
-    assert summary.codings == {"lzma": 1} or summary.codings == {"zstd": 1}
+    assert summary.codings == {"history": 1}
     assert decompress(sink.getvalue(), engines=nothing_installed) == TEXT * 4
     with pytest.raises(UsageError, match="needs a model"):
         compress_stream(io.BytesIO(TEXT), sink, engine=None, options=EncodeOptions(fallback=False))

@@ -52,16 +52,18 @@ def whole_blocks(monkeypatch):
     sizes = []
     encode = select.encode_model_block
 
-    def spy(engine, raw, lanes, advance):
+    def spy(engine, raw, parameters, advance):
         sizes.append(len(raw))
-        return encode(engine, raw, lanes, advance)
+        return encode(engine, raw, parameters, advance)
 
     monkeypatch.setattr(select, "encode_model_block", spy)
     return sizes
 
 
 def choose(raw, engine, **options):
-    coding, payload = select.choose(raw, engine, EncodeOptions(**options), 54, None)
+    """Without history, so that the model stands alone against the conventional codecs."""
+    options.setdefault("history_bits", None)
+    coding, payload, _ = select.choose(raw, engine, EncodeOptions(**options), 54, None)
     return coding, len(payload)
 
 
@@ -122,7 +124,7 @@ def test_never_larger_than_without_a_model(data, sample):
 
 def compress_without_model(data: bytes) -> bytes:
     sink = io.BytesIO()
-    compress_stream(io.BytesIO(data), sink, engine=None)
+    compress_stream(io.BytesIO(data), sink, engine=None, options=EncodeOptions(history_bits=None))
     return sink.getvalue()
 
 
@@ -157,3 +159,50 @@ def test_ten_megabytes_of_noise_cost_little_time():
     archive = compress(data, engine=Counting(), fallback=True)
     assert time.perf_counter() - begin < 2
     assert decompress(archive) == data
+
+
+def test_history_takes_what_repeats_itself():
+    """Logs: clearly smaller than any conventional codec makes them."""
+    coding, size = choose(LOG, None, history_bits=20)
+    assert coding is Coding.HISTORY
+    assert size < 0.8 * choose(LOG, None)[1]
+
+
+def test_history_and_model_together(whole_blocks):
+    alone = choose(CHAIN, None, history_bits=20)[1]
+    coding, size = choose(CHAIN, Counting(), history_bits=20)
+    assert size <= alone
+    assert whole_blocks
+    if coding is Coding.MODEL:
+        assert size < choose(CHAIN, Counting())[1]
+
+
+def test_a_sample_decides_about_the_model(whole_blocks):
+    """Counts of order 1 add nothing to a history that has them, too: only the sample was given to the model."""
+    coding, _ = choose(LOG, Counting(), history_bits=20)
+    assert coding is Coding.HISTORY
+    assert whole_blocks == [8192]
+
+
+def test_zeros_are_left_to_conventional_codecs(monkeypatch):
+    """Millions of equal bytes are no work for a predictor."""
+    monkeypatch.setattr(select, "encode_model_block", lambda *arguments: pytest.fail("asked for"))
+    coding, size = choose(bytes(4 << 20), Counting(), history_bits=20)
+    assert coding in (Coding.ZSTD, Coding.LZMA, Coding.BZ2)
+    assert size < 500
+
+
+def test_records_are_found():
+    table = b"".join(
+        n.to_bytes(4, "little") + bytes([n % 7, 1]) + (n * n % 9973).to_bytes(2, "big") for n in range(3000)
+    )
+    coding, _, parameters = select.choose(table, None, EncodeOptions(), 0, None)
+    assert coding is Coding.HISTORY
+    assert parameters.kind == 1
+    assert parameters.record % 8 == 0
+
+
+@given(st.binary(max_size=300) | st.sampled_from([TEXT, LOG[:900], NOISE[:333]]), st.booleans())
+def test_never_larger_than_without_history(data, sample):
+    with_history = compress(data, fallback=True, sample=sample, verify=False, history_bits=16)
+    assert len(with_history) <= len(compress(data, fallback=True, sample=sample, verify=False))

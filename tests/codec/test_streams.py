@@ -42,7 +42,7 @@ class Narrow:
 @pytest.mark.parametrize("sizes", [[1], [3], [1, 50, 1000]])
 def test_reads_and_writes_of_any_size(sizes):
     sink, out = Narrow(), Narrow()
-    options = EncodeOptions(block_size=100, fallback=False)
+    options = EncodeOptions(history_bits=None, block_size=100, fallback=False)
     compress_stream(Pipe(TEXT, sizes), sink, engine=byte_engine(), options=options)
     assert bytes(sink.taken) == compress(TEXT, block_size=100)
     decompress_stream(Pipe(bytes(sink.taken), sizes), out, engines=lambda model_id: byte_engine())
@@ -52,7 +52,9 @@ def test_reads_and_writes_of_any_size(sizes):
 @pytest.mark.parametrize("piece", [1, 99, 100, 101, 1000])
 def test_writing_in_pieces(piece):
     sink = io.BytesIO()
-    encoder = ArchiveEncoder(sink, engine=byte_engine(), options=EncodeOptions(block_size=100, fallback=False))
+    encoder = ArchiveEncoder(
+        sink, engine=byte_engine(), options=EncodeOptions(history_bits=None, block_size=100, fallback=False)
+    )
     for begin in range(0, len(TEXT), piece):
         encoder.write(TEXT[begin : begin + piece])
     encoder.finish()
@@ -119,7 +121,7 @@ def peak_memory(size: int) -> int:
     archive, out = io.BytesIO(), Counter()
     tracemalloc.start()
     try:
-        compress_stream(Endless(size), archive, engine=None, options=EncodeOptions(block_size=MIB))
+        compress_stream(Endless(size), archive, engine=None, options=EncodeOptions(history_bits=None, block_size=MIB))
         archive.seek(0)
         decompress_stream(archive, out, engines=lambda model_id: byte_engine())
         return tracemalloc.get_traced_memory()[1]
@@ -140,7 +142,7 @@ def test_memory_is_bounded_by_the_block():
 def test_progress_runs_to_the_end(verify, fallback):
     told: list[Progress] = []
     data = TEXT * 3
-    options = EncodeOptions(block_size=500, fallback=fallback, verify=verify)
+    options = EncodeOptions(history_bits=None, block_size=500, fallback=fallback, verify=verify)
     sink = io.BytesIO()
     summary = compress_stream(io.BytesIO(data), sink, engine=byte_engine(), options=options, progress=told.append)
     _check_progress(told, len(data), summary.coded_bytes)
@@ -167,7 +169,7 @@ def test_progress_inside_a_long_block(monkeypatch):
     """With bits per byte that come near the final ones long before the block is done."""
     monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 50)
     told: list[Progress] = []
-    sink, options = io.BytesIO(), EncodeOptions(fallback=False)
+    sink, options = io.BytesIO(), EncodeOptions(history_bits=None, fallback=False)
     compress_stream(io.BytesIO(TEXT), sink, engine=byte_engine(), options=options, progress=told.append)
     decode(sink.getvalue(), None, progress=told.append)
     for stage in ("encode", "verify", "decode"):
@@ -179,7 +181,7 @@ def test_progress_inside_a_long_block(monkeypatch):
 
 def test_summary():
     sink = io.BytesIO()
-    options = EncodeOptions(block_size=200, fallback=False)
+    options = EncodeOptions(history_bits=None, block_size=200, fallback=False)
     written = compress_stream(io.BytesIO(TEXT), sink, engine=byte_engine(), options=options)
     assert written.coded_bytes == len(sink.getvalue())
     assert written.raw_bytes == len(TEXT)

@@ -36,7 +36,7 @@ class Faulty:
 @pytest.mark.parametrize("wrong_step", [0, 1, 40, 78])
 def test_a_predictor_that_decodes_differently(wrong_step):
     sink = io.BytesIO()
-    options = EncodeOptions(fallback=False, lanes=2)
+    options = EncodeOptions(fallback=False, lanes=2, history_bits=None)
     with pytest.raises(VerificationFailed, match="model block"):
         compress_stream(io.BytesIO(TEXT[:160]), sink, engine=engine_with(Faulty(wrong_step)), options=options)
     assert not [record for record in _records(sink) if isinstance(record, Block)]
@@ -58,7 +58,7 @@ def test_a_conventional_codec_that_fails(monkeypatch, coding):
     }
     payload = bytearray(codecs[coding](TEXT)[1])
     payload[len(payload) // 2] ^= 1
-    monkeypatch.setattr(encoder, "choose", lambda *arguments: (coding, bytes(payload)))
+    monkeypatch.setattr(encoder, "choose", lambda *arguments: (coding, bytes(payload), None))
     with pytest.raises(VerificationFailed, match=f"{coding.name.lower()} block"):
         compress(TEXT, fallback=True)
 

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.container.archives import MODEL_ID, Pipe, archive, archive_of, decode_stored, modelled, records, stored
-from zipllm.container import ArchiveHeader, ArchiveReader, ArchiveWriter, Block, BlockHeader, Coding, End, Model, crc32
+from zipllm.container import (
+    ArchiveHeader,
+    ArchiveReader,
+    ArchiveWriter,
+    Block,
+    BlockHeader,
+    Coding,
+    CodingParameters,
+    End,
+    Model,
+    crc32,
+)
 from zipllm.errors import CorruptData, FileError, UsageError
 
 RAW = st.binary(min_size=1, max_size=60)
@@ -24,6 +35,9 @@ def coded_blocks(draw: st.DrawFn) -> list[tuple[bytes, Block]]:
             pairs.append((raw, stored(raw)))
         elif coding == Coding.MODEL:
             pairs.append((raw, modelled(raw, payload, draw(st.integers(1, len(raw))))))
+        elif coding == Coding.HISTORY:
+            parameters = CodingParameters(1, 24, mixer=1, history=12)
+            pairs.append((raw, Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)))
         else:
             pairs.append((raw, Block(BlockHeader(coding, len(raw), len(payload), crc32(raw)), payload)))
     return pairs

@@ -21,6 +21,7 @@ from zipllm.container import (
     check_block,
     crc32,
 )
+from zipllm.container.block import PREDICTED
 from zipllm.container.checksum import seal
 from zipllm.container.record import parse_frame
 from zipllm.container.varint import encode_varint
@@ -70,9 +71,12 @@ def block_headers(draw: st.DrawFn) -> BlockHeader:
     raw_size = draw(st.integers(1, 1 << 40))
     payload_size = raw_size if coding == Coding.STORED else draw(st.integers(0, 1 << 40))
     bits = st.integers(1, 32)
-    parameters = CodingParameters(draw(st.integers(1, raw_size)), draw(bits), precision=draw(bits))
+    mixed = {"mixer": 1, "history": draw(st.integers(12, 24)), "kind": draw(st.integers(0, 1))}
+    mixed["record"] = draw(st.integers(1, 65_535))
+    adaptive = mixed if coding == Coding.HISTORY or draw(st.booleans()) else {}
+    parameters = CodingParameters(draw(st.integers(1, raw_size)), draw(bits), precision=draw(bits), **adaptive)
     check = draw(st.integers(0, (1 << 32) - 1))
-    return BlockHeader(coding, raw_size, payload_size, check, parameters if coding == Coding.MODEL else None)
+    return BlockHeader(coding, raw_size, payload_size, check, parameters if coding in PREDICTED else None)
 
 
 @given(block_headers())
@@ -93,6 +97,8 @@ def test_block_round_trip(header: BlockHeader) -> None:
         ((Coding.ZSTD, 1, 1, 0, CodingParameters(1, 24)), "coding parameters belong"),
         ((Coding.MODEL, 1, 1, 0, CodingParameters(2, 24)), "has 2 lanes"),
         ((Coding.MODEL, 1, 1, 0, CodingParameters(0, 24)), "has 0 lanes"),
+        ((Coding.HISTORY, 1, 1, 0), "coding parameters belong"),
+        ((Coding.HISTORY, 1, 1, 0, CodingParameters(1, 24)), "no mixer"),
     ],
 )
 def test_contradictions_cannot_be_built(arguments: tuple[Coding, int, int, int], message: str) -> None:
@@ -109,12 +115,17 @@ def test_contradictions_cannot_be_built(arguments: tuple[Coding, int, int, int],
         {"precision": 33},
         {"coder": 0},
         {"coder": 2},
-        {"mixer": 1},
+        {"mixer": 2},
         {"history": 1},
+        {"mixer": 1, "history": 11},
+        {"mixer": 1, "history": 25},
+        {"kind": 2},
+        {"record": 0},
+        {"record": 65_536},
     ],
 )
 def test_parameters_out_of_range(changed: dict[str, int]) -> None:
-    with pytest.raises(UsageError, match=next(iter(changed))):
+    with pytest.raises(UsageError, match=list(changed)[-1]):
         CodingParameters(**{"lanes": 1, "probability_bits": 24} | changed)
 
 
@@ -125,7 +136,7 @@ def test_unknown_parameter_is_unsupported(name: str) -> None:
         records(data)
 
 
-@pytest.mark.parametrize("code", [5, 6, 255])
+@pytest.mark.parametrize("code", [6, 7, 255])
 def test_unknown_coding_is_unsupported(code: int) -> None:
     with pytest.raises(UnsupportedData, match=f"unknown method {code}"):
         records(record("B", bytes([0, code, 3]) + CRC))

@@ -25,7 +25,7 @@ def test_layout() -> None:
     encoded = ArchiveHeader(1 << 20, 300).encode()
     assert encoded[:8] == b"\x89ZLM\r\n\x1a\n"
     assert encoded[8] == len(encoded)
-    assert encoded[9:11] == b"\x00\x00"
+    assert encoded[9:11] == b"\x00\x01"
     assert encoded[11] == 1
     assert encoded[12:15].hex() == "808040"
     assert encoded[15:17].hex() == "ac02"
@@ -54,10 +54,10 @@ def test_values_out_of_range(values: tuple[int, int | None]) -> None:
 
 def test_block_size_zero() -> None:
     with pytest.raises(CorruptData, match="block size is 0"):
-        records(header(b"\x00\x00\x00\x00"))
+        records(header(b"\x00\x01\x00\x00"))
 
 
-@pytest.mark.parametrize(("major", "minor"), [(1, 0), (0, 1), (255, 255)])
+@pytest.mark.parametrize(("major", "minor"), [(1, 0), (1, 1), (0, 0), (0, 2), (255, 255)])
 def test_other_version_is_unsupported(major: int, minor: int) -> None:
     with pytest.raises(UnsupportedData, match=rf"format version {major}\.{minor}"):
         records(header(bytes([major, minor, 0, 1])))
@@ -71,7 +71,7 @@ def test_fields_of_another_version_are_not_looked_at() -> None:
 @pytest.mark.parametrize("bit", range(1, 8))
 def test_reserved_flag_is_unsupported(bit: int) -> None:
     with pytest.raises(UnsupportedData, match="reserved flags"):
-        records(header(bytes([0, 0, 1 << bit, 1])))
+        records(header(bytes([0, 1, 1 << bit, 1])))
 
 
 def test_damaged_version_is_damage() -> None:
@@ -83,28 +83,28 @@ def test_damaged_version_is_damage() -> None:
 
 def test_field_missing() -> None:
     with pytest.raises(CorruptData, match="'original size' is cut off"):
-        records(header(b"\x00\x00\x01\x01"))
+        records(header(b"\x00\x01\x01\x01"))
 
 
 def test_field_too_many() -> None:
     with pytest.raises(CorruptData, match="1 bytes more"):
-        records(header(b"\x00\x00\x00\x01\x00"))
+        records(header(b"\x00\x01\x00\x01\x00"))
 
 
 def test_block_size_not_in_shortest_form() -> None:
     with pytest.raises(CorruptData, match="'block size' is not in its shortest form"):
-        records(header(b"\x00\x00\x00\x81\x00"))
+        records(header(b"\x00\x01\x00\x81\x00"))
 
 
 @pytest.mark.parametrize("size", [0, 9, 16])
 def test_size_too_small(size: int) -> None:
     with pytest.raises(CorruptData, match=f"header's size is {size}"):
-        records(header(b"\x00\x00\x00\x01", size))
+        records(header(b"\x00\x01\x00\x01", size))
 
 
 def test_size_too_large() -> None:
     with pytest.raises(CorruptData, match="truncated: the rest of the header"):
-        records(header(b"\x00\x00\x00\x01", 255))
+        records(header(b"\x00\x01\x00\x01", 255))
 
 
 @pytest.mark.parametrize("data", [b"\x1f\x8b\x08\x00", b"hello, world", b"\x00", b"\x89PNG\r\n\x1a\n" + bytes(40)])

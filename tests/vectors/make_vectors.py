@@ -22,7 +22,8 @@ MIB = 1 << 20
 TEXT = b"The quick brown fox jumps over the lazy dog.\n"
 ALL_BYTES = bytes(range(256))
 MODEL_ID = hashlib.sha256(b"no such model").digest()
-STORED, ZSTD, LZMA, BZ2, MODEL = range(5)
+STORED, ZSTD, LZMA, BZ2, MODEL, HISTORY = range(6)
+MINOR = 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def header_of(fields: bytes, size: int | None = None) -> bytes:
 
 def header(size: int | None, block_size: int = MIB) -> bytes:
     known = b"" if size is None else varint(size)
-    return header_of(bytes([0, 0, 0 if size is None else 1]) + varint(block_size) + known)
+    return header_of(bytes([0, MINOR, 0 if size is None else 1]) + varint(block_size) + known)
 
 
 def record(kind: bytes, fields: bytes, payload: bytes = b"", field_bytes: int | None = None) -> bytes:
@@ -81,9 +82,17 @@ def model(embedded: bytes = b"", crc: bytes | None = None) -> bytes:
 
 
 def parameters(
-    lanes: int = 1, coder: int = 1, precision: int = 24, probability_bits: int = 24, mixer: int = 0, history: int = 0
+    lanes: int = 1,
+    coder: int = 1,
+    precision: int = 24,
+    probability_bits: int = 24,
+    mixer: int = 0,
+    history: int = 0,
+    kind: int = 0,
+    record: int = 1,
 ) -> bytes:
-    return bytes([coder, precision, probability_bits, mixer, history]) + varint(lanes)
+    adaptive = bytes([kind]) + varint(record) if mixer else b""
+    return bytes([coder, precision, probability_bits, mixer, history]) + varint(lanes) + adaptive
 
 
 def end(raw: bytes, size: int | None = None, marker: bytes = b"\x5a\x89") -> bytes:
@@ -188,16 +197,16 @@ def bad_headers() -> Iterator[Vector]:
     yield Vector("magic-dos-line-ends", "LF became CR LF", whole.replace(b"\n", b"\r\n"))
     yield Vector("header-check", "CRC-32 of the header is wrong", whole[:16] + bytes([whole[16] ^ 1]) + whole[17:])
     yield Vector("header-version-damaged", "version 1.0 by a flipped bit: damage, not a version", flip(whole, 9, 1))
-    yield Vector("header-size-small", "header size 16", header_of(b"\0\0\0\x01", 16) + rest)
-    yield Vector("header-size-large", "header size 255, the file is shorter", header_of(b"\0\0\0\x01", 255) + rest)
-    yield Vector("header-extra-byte", "a byte after the last field", header_of(b"\0\0\0\x01\0") + end(b"", 0))
+    yield Vector("header-size-small", "header size 16", header_of(b"\0\x01\0\x01", 16) + rest)
+    yield Vector("header-size-large", "header size 255, the file is shorter", header_of(b"\0\x01\0\x01", 255) + rest)
+    yield Vector("header-extra-byte", "a byte after the last field", header_of(b"\0\x01\0\x01\0") + end(b"", 0))
     yield Vector(
-        "header-no-size", "flag says that the size is known, it is missing", header_of(b"\0\0\x01\x01") + end(b"")
+        "header-no-size", "flag says that the size is known, it is missing", header_of(b"\0\x01\x01\x01") + end(b"")
     )
-    yield Vector("header-block-size-0", "block size 0", header_of(b"\0\0\0\0") + end(b"", 0))
-    yield Vector("header-varint", "block size 1 in two bytes", header_of(b"\0\0\0\x81\0") + end(b"", 0))
+    yield Vector("header-block-size-0", "block size 0", header_of(b"\0\x01\0\0") + end(b"", 0))
+    yield Vector("header-varint", "block size 1 in two bytes", header_of(b"\0\x01\0\x81\0") + end(b"", 0))
     yield Vector(
-        "header-varint-long", "block size of ten bytes", header_of(b"\0\0\0" + b"\x80" * 9 + b"\x01") + end(b"", 0)
+        "header-varint-long", "block size of ten bytes", header_of(b"\0\x01\0" + b"\x80" * 9 + b"\x01") + end(b"", 0)
     )
     yield Vector("header-truncated", "ends in the header", whole[:12])
     yield Vector("header-alone", "ends after the header", header(0))
@@ -276,6 +285,17 @@ def bad_models() -> Iterator[Vector]:
         "model-lanes-4", "four lanes for three bytes", modelled(coded(MODEL, b"raw", b"word", parameters(lanes=4)))
     )
     yield Vector(
+        "history-no-mixer",
+        "a block of coding 5 without a mixer",
+        around(coded(HISTORY, b"raw", b"word", parameters()), b"raw"),
+    )
+    adaptive = parameters(mixer=1, history=12)
+    yield Vector(
+        "history-payload",
+        "words of coding 5 that nothing codes to",
+        around(coded(HISTORY, b"raw", b"word", adaptive), b"raw"),
+    )
+    yield Vector(
         "model-no-parameters", "a model-coded block without parameters", modelled(coded(MODEL, b"raw", b"word"))
     )
 
@@ -314,18 +334,23 @@ def flip(data: bytes, place: int, mask: int) -> bytes:
 
 def unsupported() -> Iterator[Vector]:
     yield Vector("major-version", "format version 1.0", header_of(b"\x01\0\0\x01") + end(b"", 0))
-    yield Vector("minor-version", "format version 0.1", header_of(b"\0\x01\0\x01") + end(b"", 0))
-    yield Vector("reserved-flag", "flag bit 1 set", header_of(b"\0\0\x02\x01") + end(b"", 0))
+    yield Vector("minor-version", "format version 0.2", header_of(b"\0\x02\0\x01") + end(b"", 0))
+    yield Vector("reserved-flag", "flag bit 1 set", header_of(b"\0\x01\x02\x01") + end(b"", 0))
     yield Vector(
         "record-type", "a record of type I", around(record(b"I", varint(5), b"index") + stored(b"raw"), b"raw")
     )
-    yield Vector("coding-5", "coding 5, reserved for the history alone", around(coded(5, b"raw", b"word"), b"raw"))
+    yield Vector("coding-6", "coding 6", around(coded(6, b"raw", b"word"), b"raw"))
     for name, values in {
         "coder": parameters(coder=2),
         "precision": parameters(precision=33),
         "probability-bits": parameters(probability_bits=0),
-        "mixer": parameters(mixer=1),
+        "mixer": parameters(mixer=2),
         "history": parameters(history=22),
+        "history-small": parameters(mixer=1, history=11),
+        "history-large": parameters(mixer=1, history=25),
+        "kind": parameters(mixer=1, history=12, kind=2),
+        "record": parameters(mixer=1, history=12, record=0),
+        "record-large": parameters(mixer=1, history=12, record=65_536),
     }.items():
         body = coded(MODEL, b"raw", b"word", values)
         yield Vector(f"parameter-{name}", f"unknown value of the coding parameter {name}", modelled(body))

@@ -23,9 +23,10 @@ from zipllm.codec.conventional import (
     zstd_quick,
     zstd_strong,
 )
+from zipllm.codec.coders import StaticEncoder
 from zipllm.codec.engine import Engine, LazyEngine
 from zipllm.codec.history_block import encode_history_block
-from zipllm.codec.model_block import Advance, encode_model_block, lanes_for
+from zipllm.codec.model_block import Advance, chunk_steps, encode_model_block, lanes_for, predicted_chunks
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.styles import TEXT_STYLE, record_style
 from zipllm.coder.range_coder import PROBABILITY_BITS
@@ -55,6 +56,9 @@ _INCOMPRESSIBLE = 980
 
 _CLEARLY_WON = 800
 """Below this share of the quick codecs' best the strong ones do not overtake a prediction."""
+
+_CLEARLY_LOST = 1050
+"""A sample of the model alone begins its contexts anew, so its cost is a little too high."""
 
 _HOPELESS = 4000
 """A sample has not learnt what the whole block teaches, so its cost may be several times too high."""
@@ -126,6 +130,22 @@ def model_helps(engine: Engine, raw: bytes, style: Style, options: EncodeOptions
     return len(joined) * 1000 < alone * _MODEL_HELPS
 
 
+def estimated_size(engine: Engine, raw: bytes) -> int:
+    """Return about how many bytes the model alone would need for the block, from pieces spread over it.
+
+    The first quarter of each piece is only read, not counted: a real lane has context there.
+    """
+    tokens = [engine.tokenizer.encode(piece) for piece in _pieces(raw, _MODEL_PIECES, _MODEL_PIECE)]
+    steps = max(1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens))))
+    coder = StaticEncoder(engine)
+    for number, chunk in enumerate(predicted_chunks(engine, tokens, steps)):
+        if number > 0:
+            coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+    vocabulary = engine.predictor.vocabulary
+    counted = sum(len(vocabulary[token]) for lane in tokens for token in lane[steps:].tolist())
+    return 4 * len(coder.finish()) * len(raw) // max(1, counted)
+
+
 def _predict_small(raw: bytes, engine: LazyEngine | None, options: EncodeOptions, model_cost: int) -> list[Choice]:
     """Try everything on a block that is soon done."""
     found = []
@@ -145,7 +165,9 @@ def _predict_large(
 ) -> list[Choice]:
     """Look at samples, then code the block once, or not at all."""
     if options.history_bits is None:
-        return [] if engine is None else [_with_model(raw, engine(), None, options, advance)]
+        if engine is None or estimated_size(engine(), raw) * 1000 > best.size * _CLEARLY_LOST:
+            return []
+        return [_with_model(raw, engine(), None, options, advance)]
     sample = b"".join(_pieces(raw, _HISTORY_PIECES, _HISTORY_PIECE))
     styles = (TEXT_STYLE, record_style(raw))
     size, style = min(((_history(sample, style, options).size, style) for style in styles), key=lambda pair: pair[0])

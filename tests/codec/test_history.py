@@ -1,0 +1,123 @@
+"""Blocks that learn: both directions, every option, and the memory of encoder and decoder."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
+from zipllm.codec import coders, levels
+from zipllm.codec.encoder import compress_stream
+from zipllm.codec.levels import LEVELS, encode_options, level_of
+from zipllm.codec.options import EncodeOptions
+from zipllm.codec.styles import record_style
+from zipllm.container import Coding
+from zipllm.errors import UsageError
+from zipllm.mixing.memory import memory_digest
+
+ENGINES = {"byte": byte_engine, "bpe": bpe_engine}
+
+
+@pytest.fixture
+def memories(monkeypatch):
+    """Every memory that a block was coded with, in order."""
+    made = []
+    new = coders.new_memory
+    monkeypatch.setattr(coders, "new_memory", lambda *arguments: made.append(new(*arguments)) or made[-1])
+    return made
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 7])
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_encoder_and_decoder_remember_the_same(engine, lanes, memories):
+    engine = ENGINES[engine]()
+    archive = compress(TEXT, engine, history_bits=14, lanes=lanes, verify=False)
+    assert codings(archive) == [Coding.MODEL]
+    assert decompress(archive, engine) == TEXT
+    encoder, decoder = memories
+    assert memory_digest(encoder) == memory_digest(decoder)
+    assert decoder.decided[0] > 0
+
+
+def test_so_do_they_without_a_model(memories):
+    sink = io.BytesIO()
+    compress_stream(io.BytesIO(TEXT), sink, engine=None, options=EncodeOptions(verify=False))
+    assert codings(sink.getvalue()) == [Coding.HISTORY]
+    assert decompress(sink.getvalue()) == TEXT
+    digests = [memory_digest(memory) for memory in memories]
+    assert digests[-1] in digests[:-1]
+
+
+def test_the_model_with_history_beats_both(memories):
+    text = TEXT * 3
+    joined = len(compress(text, bpe_engine(), history_bits=16, lanes=1))
+    assert joined < len(compress(text, bpe_engine(), lanes=1))
+
+
+@given(st.binary(min_size=1, max_size=600), st.integers(1, 5), st.integers(12, 16), st.sampled_from(list(ENGINES)))
+def test_any_bytes(data, lanes, bits, engine):
+    engine = ENGINES[engine]()
+    archive = compress(data, engine, history_bits=bits, lanes=min(lanes, len(data)), verify=False)
+    assert decompress(archive, engine) == data
+
+
+@given(st.binary(max_size=3000), st.integers(500, 3000))
+def test_any_bytes_without_a_model(data, block_size):
+    sink = io.BytesIO()
+    options = EncodeOptions(block_size=block_size, sample=False, verify=False)
+    compress_stream(io.BytesIO(data), sink, engine=None, options=options)
+    assert decompress(sink.getvalue()) == data
+
+
+def test_blocks_decode_alone():
+    """The second of two equal blocks has learnt nothing from the first."""
+    data = TEXT * 2
+    once = compress(TEXT, history_bits=14, block_size=len(TEXT))
+    twice = compress(data, history_bits=14, block_size=len(TEXT))
+    assert len(twice) - len(once) > 0.8 * (len(once) - 150)
+
+
+@pytest.mark.parametrize("level", sorted(LEVELS))
+def test_every_level_comes_back(level):
+    engine = byte_engine() if level_of(level).model else None
+    sink = io.BytesIO()
+    compress_stream(io.BytesIO(TEXT * 3), sink, engine=engine, options=encode_options(level))
+    assert decompress(sink.getvalue()) == TEXT * 3
+
+
+def test_what_a_caller_wants_goes_before_the_level():
+    options = encode_options(6, history=False, block_size=77, lanes=3)
+    assert (options.history_bits, options.block_size, options.lanes) == (None, 77, 3)
+    assert encode_options(9).history_bits == 24
+    for wrong in (0, 10):
+        with pytest.raises(UsageError, match="level must be 1 to 9"):
+            encode_options(wrong)
+
+
+def test_more_memory_with_every_level():
+    presets = [LEVELS[number] for number in range(levels.MIN_LEVEL, levels.MAX_LEVEL + 1)]
+    for model in (False, True):
+        bits = [preset.history_bits for preset in presets if preset.model is model]
+        assert bits == sorted(bits)
+
+
+@pytest.mark.parametrize("options", [{"history_bits": 11}, {"history_bits": 25}, {"max_lanes": 0}])
+def test_options_out_of_range(options):
+    with pytest.raises(UsageError, match=next(iter(options))):
+        EncodeOptions(**options)
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 12, 216, 1000])
+def test_the_period_of_records(period):
+    generator = np.random.default_rng(period)
+    record = generator.integers(0, 256, period, dtype=np.uint8)
+    table = np.tile(record, 20_000 // period)
+    table[generator.random(table.size) < 0.2] = 7
+    assert record_style(table.tobytes()).record == period
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_too_short_for_a_period(size):
+    assert record_style(bytes(size)).record == 1
