@@ -95,12 +95,12 @@ class TestModels:
         return CHAIN[:4000]
 
     def test_default(self, data):
-        archive = zipllm.compress(data)
+        archive = zipllm.compress(data, history=False)
         assert self.model_ids(archive) == [byte_engine().model_id]
         assert zipllm.decompress(archive) == data
 
     def test_loaded_and_by_name(self, data):
-        archive = zipllm.compress(data, model=bpe_engine())
+        archive = zipllm.compress(data, model=bpe_engine(), history=False)
         assert self.model_ids(archive) == [bpe_engine().model_id]
         with pytest.raises(zipllm.ModelNotFound):
             zipllm.decompress(archive)

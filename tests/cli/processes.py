@@ -22,7 +22,7 @@ CONTENT = random.Random(1).randbytes(5000)
 TIMEOUT_SECONDS = 120
 
 
-def archive(content: bytes = CONTENT, block_size: int = 4 << 20) -> bytes:
+def archive(content: bytes = CONTENT, block_size: int = 16 << 20) -> bytes:
     """An archive written by the codec without a model."""
     sink = io.BytesIO()
     compress_stream(io.BytesIO(content), sink, engine=None, options=EncodeOptions(block_size=block_size))

@@ -72,7 +72,7 @@ def test_details(inside: Inside, folder: Path):
     (folder / "m.zllm").write_bytes(model_archive(embedded=b"x" * 100))
     done = inside("list", "-v", "m.zllm")
     text = done.out.decode()
-    assert text.startswith("m.zllm\n  Format version:  0.0\n  Archives:        1\n")
+    assert text.startswith("m.zllm\n  Format version:  0.1\n  Archives:        1\n")
     assert "Blocks:          2 (1 model, 1 stored)" in text
     assert f"Model:           {MODEL_ID.hex()} (embedded, 100 bytes)" in text
     assert f"Compressed:      {(folder / 'm.zllm').stat().st_size} bytes (4.14 KiB)\n" in text
@@ -110,11 +110,11 @@ def test_json(inside: Inside, folder: Path):
         "command": "list",
         "file": "b.zllm",
         "ok": True,
-        "format_versions": ["0.0"],
+        "format_versions": ["0.1"],
         "archives": 1,
         "blocks": 1,
         "codings": {"stored": 1},
-        "block_size": 4 << 20,
+        "block_size": 16 << 20,
         "compressed_bytes": len(ARCHIVE),
         "raw_bytes": 5000,
         "bits_per_byte": 8 * len(ARCHIVE) / 5000,
