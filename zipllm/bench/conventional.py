@@ -139,18 +139,20 @@ def _brotli(spec: Spec) -> LibraryCodec:
 
 
 def _ppmd(spec: Spec) -> LibraryCodec:
-    """PPMd variant H with 256 MB; the setting is the order. Its stream has no length, so 8 bytes of it go in front."""
+    """PPMd variant H with 256 MB; the setting is the order. Its stream has no length, so that goes in front."""
     pyppmd = import_package("pyppmd", "pyppmd")
     order = _level(spec, 2, 64)
     options = {"max_order": order, "mem_size": _PPMD_MEMORY, "variant": "H"}
 
     def pack(data: bytes) -> bytes:
-        return len(data).to_bytes(8, "little") + (pyppmd.compress(data, **options) if data else b"")
+        size = len(data).to_bytes((len(data).bit_length() + 7) // 8, "little")
+        return bytes([len(size)]) + size + (pyppmd.compress(data, **options) if data else b"")
 
     def unpack(archive: bytes) -> bytes:
-        size = int.from_bytes(archive[:8], "little")
+        begin = 1 + archive[0]
+        size = int.from_bytes(archive[1:begin], "little")
         decoder = pyppmd.Ppmd7Decoder(order, _PPMD_MEMORY)
-        return bytes(decoder.decode(archive[8:], size)) if size else b""
+        return bytes(decoder.decode(archive[begin:], size)) if size else b""
 
     program = _module_bytes("pyppmd.c._ppmd") or _module_bytes("pyppmd.cffi._cffi_ppmd")
     return LibraryCodec(pack, unpack, Facts(str(order), program_bytes=program, versions=_versions("pyppmd")))

@@ -25,7 +25,7 @@ _PIPED_WIDTH = 160
 _MOST_FILES = 40
 _NOTE = (
     "bpb: archive bits per byte of the original, less is better; geo. mean: every file weighs the same; + weights: "
-    "the model file counted once; + program: the codec's own code too; pays from: size of such data from which the "
+    "bytes with the model file counted once; + program: the codec's own code too; pays from: size of such data from which the "
     "weights have paid for themselves against the best codec without weights; speeds in KB/s without start-up."
 )
 _CONTAMINATED = "† no fair test: the model's card names this data among what it was trained on"
@@ -70,11 +70,11 @@ def _rate(row: Row | None, best: int | None) -> Text:
 
 def _totals(rows: Sequence[Row], corpus: str) -> Table:
     heads = ["codec", "bytes", "bpb", "geo. mean", "+ weights", "+ program", "pays from", "in", "out", "memory"]
-    table = _table(f"{corpus}: all {len(files_of(rows, corpus))} files", heads)
+    table = _table(f"{corpus}: {_files_together(len(files_of(rows, corpus)))}", heads)
     found = {total.codec: total for total in totals(rows) if total.corpus == corpus}
     best = {
         name: min((value for total in found.values() if (value := getattr(total, name)) is not None), default=None)
-        for name in ("bits_per_byte", "geometric_bpb", "adjusted_bpb", "total_bpb")
+        for name in ("bits_per_byte", "geometric_bpb", "adjusted_bytes", "total_bytes")
     }
     for codec in codecs_of(row for row in rows if row.corpus == corpus):
         if codec in found:
@@ -84,18 +84,26 @@ def _totals(rows: Sequence[Row], corpus: str) -> Table:
     return table
 
 
+def _files_together(count: int) -> str:
+    return f"all {count} files" if count > 1 else "the file"
+
+
 def _total_cells(total: Total, best: dict[str, float | None]) -> list[Text]:
     def rate(name: str) -> Text:
         value = getattr(total, name)
         return Text(bpb(value), style="bold" if value == best[name] else "")
+
+    def size(name: str) -> Text:
+        value = getattr(total, name)
+        return Text(format_size(value), style="bold" if value == best[name] else "")
 
     return [
         _name(total.codec + ("†" if total.contaminated else "")),
         Text(f"{total.compressed_bytes:,}"),
         rate("bits_per_byte"),
         rate("geometric_bpb"),
-        rate("adjusted_bpb"),
-        rate("total_bpb"),
+        size("adjusted_bytes"),
+        size("total_bytes"),
         Text(break_even(total)),
         Text(kilobytes(total.raw_bytes, total.compress_s)),
         Text(kilobytes(total.raw_bytes, total.decompress_s)),
