@@ -21,7 +21,7 @@ def main() -> None:
     generator = random.Random(20240229)
     clock = datetime(2024, 2, 29, 6, 0, 0)
     clients = [f"10.{generator.randrange(8)}.{generator.randrange(256)}.{generator.randrange(256)}" for _ in range(12)]
-    for _ in range(64):
+    for _ in range(42):
         clock += timedelta(milliseconds=generator.randrange(20, 9000))
         stamp = clock.strftime("%Y-%m-%d %H:%M:%S,") + f"{clock.microsecond // 1000:03d}"
         if generator.random() < 0.25:

@@ -1,4 +1,4 @@
-"""An honest benchmark: real files, real decoders, each codec in a process of its own, nothing shown that was not compared.
+"""An honest benchmark: real files, real decoders, each codec in a process of its own, nothing shown unverified.
 
 spec           ``zstd:19/long``: what the user types -> a codec and its settings
 codecs         the protocol, and the list of all codecs

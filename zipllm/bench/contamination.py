@@ -40,9 +40,7 @@ def _held_back(item: BenchInput) -> bool:
     """Whether this is a part of a corpus that is kept back from training by convention."""
     match = _SLICE.search(item.file)
     return (
-        item.corpus in _HELD_BACK
-        and match is not None
-        and int(match[1]) * _UNITS[match[2]] >= _HELD_BACK[item.corpus]
+        item.corpus in _HELD_BACK and match is not None and int(match[1]) * _UNITS[match[2]] >= _HELD_BACK[item.corpus]
     )
 
 

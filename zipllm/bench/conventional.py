@@ -124,7 +124,9 @@ def _zstd_dictionary(content: bytes) -> Any:
     if content.startswith(_DICTIONARY_MAGIC):
         return zstandard.ZstdCompressionDict(content)
     size = 2048
-    samples = [content[begin : begin + size] for begin in range(0, len(content), size)]
+    samples: list[bytes | bytearray | memoryview] = [
+        content[begin : begin + size] for begin in range(0, len(content), size)
+    ]
     try:
         return zstandard.train_dictionary(min(_DICTIONARY_BYTES, len(content) // 2), samples)
     except (zstandard.ZstdError, ValueError) as error:

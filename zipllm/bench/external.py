@@ -1,4 +1,4 @@
-"""Any program as a codec, through an entry of a TOML file:
+"""Any program as a codec, through an entry of a TOML file.
 
     [cmix]
     compress = "cmix -c {in} {out}"
@@ -24,7 +24,7 @@ from zipllm.bench.spec import Spec
 from zipllm.errors import FileError, UsageError, ZipllmError
 
 Programs = Mapping[str, Mapping[str, Any]]
-_FIELDS = {"compress": str, "decompress": str, "timeout": (int, float)}
+_FIELDS: Mapping[str, tuple[type, ...]] = {"compress": (str,), "decompress": (str,), "timeout": (int, float)}
 _SHOWN = 200
 
 
@@ -57,7 +57,7 @@ def _check(path: Path, name: str, entry: Any) -> None:
         raise UsageError(f"{path}: [{name}] must have compress and decompress, may have timeout, and nothing else")
     for field, kinds in _FIELDS.items():
         if field in entry and (not isinstance(entry[field], kinds) or isinstance(entry[field], bool)):
-            raise UsageError(f"{path}: [{name}] {field} is not a {'text' if kinds is str else 'number'}")
+            raise UsageError(f"{path}: [{name}] {field} is not a {'text' if str in kinds else 'number'}")
     for field in ("compress", "decompress"):
         if "{in}" not in entry[field]:
             raise UsageError(f"{path}: [{name}] {field} does not mention {{in}}")

@@ -37,9 +37,7 @@ class ZipllmCodec:
         from zipllm.codec.encoder import compress_stream
 
         sink = io.BytesIO()
-        compress_stream(
-            io.BytesIO(data), sink, engine=self._engine, options=self._options, original_size=len(data)
-        )
+        compress_stream(io.BytesIO(data), sink, engine=self._engine, options=self._options, original_size=len(data))
         return sink.getvalue()
 
     def decompress(self, archive: bytes) -> bytes:

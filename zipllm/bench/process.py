@@ -20,8 +20,8 @@ _LONGEST_ANSWER = 1 << 20
 _running: set[int] = set()
 
 
-class WorkerFailed(Exception):  # noqa: N818  # never leaves zipllm.bench
-    """A codec did not give an answer.
+class WorkerFailed(Exception):
+    """A codec did not give an answer. Never leaves zipllm.bench.
 
     Args:
         status: ``crash``, ``timeout``, ``missing`` or ``error``.
@@ -172,4 +172,3 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-

@@ -60,7 +60,7 @@ def parse_spec(text: str) -> Spec:
 
 
 def zipllm_settings(spec: Spec) -> ZipllmSettings:
-    """Sort the settings of a ``zipllm`` entry: ``level=6`` or just ``6``, ``history=off``, and the model's name or path.
+    """Sort the settings of a ``zipllm`` entry: ``level=6`` or just ``6``, ``history=off``, and the model.
 
     Raises:
         UsageError: an unknown setting, or a value that is none.

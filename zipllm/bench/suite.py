@@ -1,14 +1,15 @@
-"""A benchmark as a TOML file, so that it can be named, committed and run again:
+"""A benchmark as a TOML file, so that it can be named, committed and run again.
 
-    inputs = ["canterbury", "enwik8[95M:100M]"]
-    codecs = "gzip,xz,zipllm"
-    models = "small"                    # optional: what a plain "zipllm" stands for
-    repeat = 3                          # optional
+inputs = ["canterbury", "enwik8[95M:100M]"]
+codecs = "gzip,xz,zipllm"
+models = "small"                    # optional: what a plain "zipllm" stands for
+repeat = 3                          # optional
 """
 
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from zipllm.bench.codecs import DEFAULT_CODECS
 from zipllm.errors import FileError, UsageError
@@ -34,10 +35,13 @@ class Suite:
     repeat: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.codecs, str) or not isinstance(self.models, str | None):
-            raise UsageError("codecs and models are texts with commas in them")
-        if isinstance(self.repeat, bool) or not isinstance(self.repeat, int) or self.repeat < 1:
-            raise UsageError("repeat must be a number from 1 on")
+        wanted: dict[str, Any] = {"codecs": str, "models": str | None, "repeat": int}
+        for name, kind in wanted.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise UsageError(f"{name} must be a {'number' if kind is int else 'text'}, not {value!r}")
+        if self.repeat < 1:
+            raise UsageError(f"repeat must be 1 or more, not {self.repeat}")
 
 
 def read_suite(path: Path) -> Suite:

@@ -9,10 +9,10 @@ from zipllm.bench.result import Row, failures
 from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
 
 _COLUMNS = (
-    "corpus file sha256 codec level model model_id parameters status message verified raw_bytes compressed_bytes "
-    "bits_per_byte ratio weights_bytes adjusted_bytes program_bytes total_bytes compress_s decompress_s peak_rss "
-    "peak_vram contaminated"
-).split()
+    "corpus", "file", "sha256", "codec", "level", "model", "model_id", "parameters", "status", "message",
+    "verified", "raw_bytes", "compressed_bytes", "bits_per_byte", "ratio", "weights_bytes", "adjusted_bytes",
+    "program_bytes", "total_bytes", "compress_s", "decompress_s", "peak_rss", "peak_vram", "contaminated",
+)  # fmt: skip
 _DIRECTIONS = ("min_s", "repeats", "cpu_s", "startup_s", "peak_rss")
 _MARK = "†"
 
@@ -65,8 +65,7 @@ def totals_table(rows: Sequence[Row], corpus: str) -> str:
     heads = ["codec", "bytes", "bpb", "geo. mean", "+ weights", "+ program", "break-even", "KB/s in", "KB/s out", "MB"]
     lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
     best = min((total.compressed_bytes for total in mine), default=None)
-    for total in mine:
-        lines.append(_line(_total_cells(total, best)))
+    lines += [_line(_total_cells(total, best)) for total in mine]
     return "\n".join(lines) + "\n"
 
 

@@ -53,7 +53,7 @@ def _answer(answers: IO[str], work: Callable[[], dict[str, Any]]) -> None:
         answer = {"ok": False, "status": "missing", "message": str(error)}
     except (ZipllmError, OSError) as error:
         answer = {"ok": False, "status": "error", "message": str(error)}
-    except Exception as error:  # noqa: BLE001  # whatever a codec raises is its result
+    except Exception as error:  # whatever a codec raises is its result
         answer = {"ok": False, "status": "error", "message": f"{type(error).__name__}: {error}"}
     answers.write(json.dumps(answer) + "\n")
     answers.flush()

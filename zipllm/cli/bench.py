@@ -60,9 +60,7 @@ Programs = Annotated[
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option(
-        "--data-dir", metavar="DIR", help="Local corpora; also $ZIPLLM_DATA_DIR.", rich_help_panel=_WHAT
-    ),
+    typer.Option("--data-dir", metavar="DIR", help="Local corpora; also $ZIPLLM_DATA_DIR.", rich_help_panel=_WHAT),
 ]
 Repeat = Annotated[
     int | None,
@@ -82,9 +80,7 @@ JsonFile = Annotated[
 ResumeRun = Annotated[
     bool, typer.Option("--resume", help="Keep the finished rows of --json, do the rest.", rich_help_panel=_RESULTS)
 ]
-CsvFile = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", help="Rows as CSV.", rich_help_panel=_RESULTS)
-]
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Rows as CSV.", rich_help_panel=_RESULTS)]
 MarkdownFile = Annotated[
     Path | None, typer.Option("--markdown", metavar="FILE", help="Tables as Markdown.", rich_help_panel=_RESULTS)
 ]

@@ -25,8 +25,9 @@ _PIPED_WIDTH = 160
 _MOST_FILES = 40
 _NOTE = (
     "bpb: archive bits per byte of the original, less is better; geo. mean: every file weighs the same; + weights: "
-    "bytes with the model file counted once; + program: the codec's own code too; pays from: size of such data from which the "
-    "weights have paid for themselves against the best codec without weights; speeds in KB/s without start-up."
+    "bytes with the model file counted once; + program: the codec's own code too; pays from: size of such data from "
+    "which the weights have paid for themselves against the best codec without weights; speeds in KB/s, without "
+    "start-up."
 )
 _CONTAMINATED = "† no fair test: the model's card names this data among what it was trained on"
 

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
 from zipllm.data.local import Discard, Places, Sink, copy_verified, find_copies
-from zipllm.data.registry import SAMPLES, Corpus, CorpusFile
+from zipllm.data.registry import Corpus, CorpusFile
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError, ZipllmError
 
 Opener = Callable[[str], BinaryIO]

@@ -1,6 +1,6 @@
 """Local copies of corpus files: where they are looked for, and reading them no further than their digest allows.
 
-Several layouts are understood, compressed or not: ``DIR/canterbury/alice29.txt``, ``DIR/bench/canterbury/alice29.txt.xz``,
+Several layouts are understood, compressed or not: ``DIR/canterbury/alice29.txt``, ``DIR/bench/calgary/book1.xz``,
 ``DIR/enwik8``, ``DIR/bench/enwik8.xz``. The digest says whether a copy is right, not its place.
 """
 
@@ -10,10 +10,10 @@ import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import platformdirs
 
@@ -25,6 +25,7 @@ CACHE_VARIABLE = "ZIPLLM_CACHE"
 
 _SUFFIXES = ("", ".xz", ".gz", ".bz2", ".zst")
 _CHUNK = 1 << 20
+_OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 
 
 class Sink(Protocol):
@@ -128,6 +129,6 @@ def _open_raw(path: Path) -> Iterator[BinaryIO | IO[bytes]]:
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from error
         return
-    openers = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
-    with openers.get(path.suffix, open)(path, "rb") as stream:
+    opener: Callable[..., IO[bytes]] = _OPENERS.get(path.suffix, open)
+    with opener(path, "rb") as stream:
         yield stream

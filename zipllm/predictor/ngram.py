@@ -65,9 +65,7 @@ class NgramPredictor:
         ValueError: vocabulary empty or too large for the precision, or no such order.
     """
 
-    def __init__(
-        self, vocabulary: Sequence[bytes], precision: int = PRECISION, orders: Sequence[int] = ORDERS
-    ) -> None:
+    def __init__(self, vocabulary: Sequence[bytes], precision: int = PRECISION, orders: Sequence[int] = ORDERS) -> None:
         if not 1 <= len(vocabulary) <= min(65_536, 1 << precision):
             raise ValueError(f"vocabulary of {len(vocabulary)} tokens does not fit precision {precision}")
         if not orders or set(orders) - set(ORDERS):

@@ -50,10 +50,12 @@ def bench_page(rows: Sequence[Row]) -> str:
     parts.append(_environment(rows))
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style>"
     )
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{chr(10).join(filter(None, parts))}\n</body></html>\n'
+    body = "\n".join(filter(None, parts))
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
 def _origin(rows: Sequence[Row]) -> str:
@@ -77,7 +79,9 @@ def _problems(rows: Sequence[Row]) -> str:
 
 def _totals(rows: Sequence[Row], corpus: str) -> str:
     mine = [total for total in totals(rows) if total.corpus == corpus]
-    heads = "codec,bytes,bits per byte,geometric mean,with weights,with program,weights pay from,KB/s in,KB/s out,MB RAM"
+    heads = (
+        "codec,bytes,bits per byte,geometric mean,with weights,with program,weights pay from,KB/s in,KB/s out,MB RAM"
+    )
     cells = [_total_cells(total) for total in mine]
     best = [
         (index, column)
@@ -114,7 +118,9 @@ def _files(rows: Sequence[Row], corpus: str) -> str:
     for number, file in enumerate(files_of(mine, corpus)):
         found = {row.codec: row for row in mine if row.file == file}
         sizes = [row.compressed_bytes for row in found.values() if row.compressed_bytes is not None]
-        cells.append([file, f"{next(iter(found.values())).raw_bytes:,}", *(_rate(found.get(codec)) for codec in codecs)])
+        cells.append(
+            [file, f"{next(iter(found.values())).raw_bytes:,}", *(_rate(found.get(codec)) for codec in codecs)]
+        )
         best += [
             (number, column)
             for column, codec in enumerate(codecs, 2)

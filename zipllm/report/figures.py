@@ -101,7 +101,13 @@ def _bars(corpus: str, rows: Sequence[Row]) -> Figure:
         points = ((float(i), rate) for i, file in enumerate(files) if (rate := rates.get(file)) is not None)
         series.append(Series(codec, tuple(points)))
     return Figure(
-        f"{corpus}-files", "Bits per byte of each file", "file", "bits per byte", tuple(series), "bars", ticks=tuple(files)
+        f"{corpus}-files",
+        "Bits per byte of each file",
+        "file",
+        "bits per byte",
+        tuple(series),
+        "bars",
+        ticks=tuple(files),
     )
 
 
@@ -127,5 +133,7 @@ def _along(corpus: str, rows: Sequence[Row]) -> list[Figure]:
             if row.file == file and row.along
         )
         title = f"Along {file}: bits per byte of its first KB, each an archive of its own"
-        figures.append(Figure(f"{corpus}-along-{file}", title, "KB of the file", "bits per byte so far", series, "line"))
+        figures.append(
+            Figure(f"{corpus}-along-{file}", title, "KB of the file", "bits per byte so far", series, "line")
+        )
     return figures

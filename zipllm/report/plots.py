@@ -36,15 +36,12 @@ def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
         FileError: the folder cannot be written.
     """
     require_matplotlib()
-    saved = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for corpus in corpora_of(rows):
-            for figure in bench_figures(rows, corpus):
-                saved.append(_save(figure, folder / re.sub(r"[^A-Za-z0-9._-]", "_", figure.name)))
+        figures = [figure for corpus in corpora_of(rows) for figure in bench_figures(rows, corpus)]
+        return [_save(figure, folder / re.sub(r"[^A-Za-z0-9._-]", "_", figure.name)) for figure in figures]
     except OSError as error:
         raise FileError(f"{folder}: {error.strerror}") from error
-    return saved
 
 
 def _save(figure: Figure, stem: Path) -> Path:
