@@ -141,7 +141,10 @@ def _brotli(spec: Spec) -> LibraryCodec:
 
 
 def _ppmd(spec: Spec) -> LibraryCodec:
-    """PPMd variant H with 256 MB; the setting is the order. Its stream has no length, so that goes in front."""
+    """PPMd variant H with 256 MB; the setting is the order. Its stream has no length, so that goes in front.
+
+    Not order 16 by default, though tables often quote it: pyppmd 1.3.1 then decodes plrabn12.txt to other bytes.
+    """
     pyppmd = import_package("pyppmd", "pyppmd")
     order = _level(spec, 2, 64)
     options = {"max_order": order, "mem_size": _PPMD_MEMORY, "variant": "H"}
@@ -154,7 +157,13 @@ def _ppmd(spec: Spec) -> LibraryCodec:
         begin = 1 + archive[0]
         size = int.from_bytes(archive[1:begin], "little")
         decoder = pyppmd.Ppmd7Decoder(order, _PPMD_MEMORY)
-        return bytes(decoder.decode(archive[begin:], size)) if size else b""
+        data = decoder.decode(archive[begin:], size) if size else b""
+        while len(data) < size:  # it stops early at times, and its range coder may want one byte that is not there
+            more = decoder.decode(b"\0" if decoder.needs_input else b"", size - len(data))
+            if not more:
+                break
+            data += more
+        return bytes(data)
 
     program = _module_bytes("pyppmd.c._ppmd") or _module_bytes("pyppmd.cffi._cffi_ppmd")
     return LibraryCodec(pack, unpack, Facts(str(order), program_bytes=program, versions=_versions("pyppmd")))
