@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zipllm.bench.result import Row, failures, read_rows
 from zipllm.bench.tables import bpb, kilobytes
-from zipllm.bench.totals import Total, codecs_of, corpora_of, totals
+from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
 
 ROOT = Path(__file__).parents[1]
 BEGIN = "<!-- benchmark: made by benchmarks/readme_table.py -->\n"
@@ -47,7 +47,8 @@ def rewritten(page: str, text: str) -> str:
 def table(rows: list[Row]) -> str:
     """Bits per byte of every codec on every corpus, with the weights of a model counted behind the slash."""
     corpora, found = corpora_of(rows), {(total.codec, total.corpus): total for total in totals(rows)}
-    lines = [f"| codec | {' | '.join(corpora)} | KB/s in | KB/s out |", "| --- |" + " ---: |" * (len(corpora) + 2)]
+    heads = ["codec", *(_name(rows, corpus) for corpus in corpora), "KB/s in", "KB/s out"]
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(corpora) + 2)]
     best = {
         corpus: min((t.compressed_bytes for (_, name), t in found.items() if name == corpus), default=0)
         for corpus in corpora
@@ -55,8 +56,15 @@ def table(rows: list[Row]) -> str:
     for codec in codecs_of(rows):
         mine = [found.get((codec, corpus)) for corpus in corpora]
         cells = [_cell(total, best[corpus]) for corpus, total in zip(corpora, mine, strict=True)]
-        lines.append(f"| {codec} | {' | '.join(cells)} | {_speed(mine, 'compress_s')} | {_speed(mine, 'decompress_s')} |")
+        speeds = [_speed(mine, name) for name in ("compress_s", "decompress_s")]
+        lines.append(f"| {' | '.join([codec, *cells, *speeds])} |")
     return "\n".join([*lines, "", _note(rows)]) + "\n"
+
+
+def _name(rows: list[Row], corpus: str) -> str:
+    """A corpus of one file goes by the file's name, which says which part of it was measured."""
+    files = files_of(rows, corpus)
+    return files[0] if len(files) == 1 else corpus
 
 
 def _cell(total: Total | None, best: int) -> str:
@@ -76,9 +84,10 @@ def _note(rows: list[Row]) -> str:
     machine = rows[0].environment
     bad = "; ".join(f"{row.codec} did not give {row.file} back" for row in failures(rows))
     counted = " Behind the slash the weights are counted too." if any(row.weights_bytes for row in rows) else ""
+    count = len({(row.corpus, row.file) for row in rows})
     return (
-        f"Bits per byte of {len({(row.corpus, row.file) for row in rows})} files, each archive decoded by another process "
-        f"and compared.{counted}{' Failures: ' + bad + '.' if bad else ''} {machine['cores']} cores of "
+        f"Bits per byte of {count} files, each archive decoded by another process and compared."
+        f"{counted}{' Failures: ' + bad + '.' if bad else ''} {machine['cores']} cores of "
         f"{machine['cpu']}, {machine['date'][:10]}."
     )
 

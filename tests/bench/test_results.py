@@ -5,6 +5,8 @@ import io
 import json
 import math
 import os
+import subprocess
+import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -210,3 +212,29 @@ def test_csv() -> None:
     assert lines[0]["codec"] == "'=xz()", "a spreadsheet must not run it"
     assert (lines[0]["compressed_bytes"], lines[0]["compress_repeats"]) == ("500", "1")
     assert (lines[1]["status"], lines[1]["compressed_bytes"], lines[1]["compress_s"]) == ("crash", "", "")
+
+
+# --------------------------------------------------------------------------- the README's table
+def test_the_readme_shows_the_committed_rows(tmp_path: Path) -> None:
+    """One command makes the table; changing a committed row makes it stale."""
+    root = Path(__file__).parents[2]
+    script = root / "benchmarks/readme_table.py"
+    check = [sys.executable, str(script), "--check"]
+    assert subprocess.run(check, cwd=root, check=False).returncode == 0
+    rows = root / "benchmarks/results"
+    found = (rows / "readme.jsonl") if (rows / "readme.jsonl").exists() else (rows / "conventional.jsonl")
+    lines = found.read_text().splitlines()
+    changed = json.loads(lines[0])
+    changed["compressed_bytes"] *= 2
+    (tmp_path / "rows.jsonl").write_text("\n".join([json.dumps(changed), *lines[1:]]) + "\n")
+    assert subprocess.run([*check, "--rows", str(tmp_path / "rows.jsonl")], cwd=root, check=False).returncode == 1
+
+
+def test_committed_rows_are_verified_or_marked_and_tell_no_paths() -> None:
+    for path in (Path(__file__).parents[2] / "benchmarks/results").glob("[a-z]*.jsonl"):
+        rows = read_rows(path)
+        assert rows
+        assert "/" not in "".join(row_.environment["command"] for row_ in rows).replace("benchmarks/", "").replace(
+            "suites/", ""
+        ).replace("results/", "")
+        assert {row_.codec for row_ in failures(rows)} <= {"ppmd:16"}

@@ -86,8 +86,10 @@ def _total_cells(total: Total, best: int | None) -> list[str]:
 
 
 def bpb(value: float | None) -> str:
-    """Return bits per byte with three decimals, or a dash."""
-    return "-" if value is None else f"{value:.3f}"
+    """Return bits per byte with three decimals, or a dash; without decimals where they say nothing."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value < 100 else f"{value:,.0f}"
 
 
 def kilobytes(raw_bytes: int, seconds: float) -> str:

@@ -200,9 +200,10 @@ def _run(session: _Session, arguments: Sequence[str], data_dir: Path | None, out
                 rows.append(row)
                 outputs.add(row)
                 bar.advance()
+    rows = _in_order(rows, files, session.specs)
     outputs.end(rows)
     if voice.level >= 0:
-        print_tables(_in_order(rows, files, session.specs), outputs.old_rows())
+        print_tables(rows, outputs.old_rows())
     for row in failures(rows):
         if voice.level >= 0:
             say(f"zipllm: {row.codec} on {row.file}: {row.status}: {row.message}")
@@ -219,7 +220,7 @@ def _in_order(rows: "Sequence[Row]", files: "Sequence[BenchInput]", specs: "Sequ
     return sorted(rows, key=lambda row: (codec.get(row.codec, 0), place.get((row.corpus, row.file), 0)))
 
 
-class _Silent:
+class SilentBar:
     """A bar that nobody sees."""
 
     def step(self, spec: "Spec", item: "BenchInput", what: str) -> None:
@@ -230,9 +231,9 @@ class _Silent:
 
 
 @contextlib.contextmanager
-def _bar(total: int, voice: Voice) -> Iterator[_Silent]:
+def _bar(total: int, voice: Voice) -> Iterator[SilentBar]:
     if not voice.progress or voice.level < 1 or sys.stderr is None or not sys.stderr.isatty():
-        yield _Silent()
+        yield SilentBar()
         return
     from zipllm.cli.bench_progress import bench_bar
 

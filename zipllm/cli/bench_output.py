@@ -81,9 +81,11 @@ class Outputs:
                 raise PathError.from_os(self.json, error) from error
 
     def end(self, rows: Sequence[Row]) -> None:
-        """Write everything else that was asked for."""
+        """Write everything that was asked for; the JSON again, now in the order of the command line."""
         from zipllm.bench.tables import to_csv, to_markdown
 
+        if self.json:
+            _replace(self.json, "".join(f"{row_to_json(row)}\n" for row in rows))
         if self.csv:
             _replace(self.csv, to_csv(rows))
         if self.markdown:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
-from zipllm.cli.bench import _Silent
+from zipllm.cli.bench import SilentBar
 from zipllm.files.names import escape_name
 from zipllm.files.signals import before_signal_exit
 
@@ -26,7 +26,7 @@ class _Doing(ProgressColumn):
         return Text(task.description)  # Text: no markup in names
 
 
-class BenchBar(_Silent):
+class BenchBar(SilentBar):
     """Counts rows."""
 
     def __init__(self, progress: Progress, total: int) -> None:

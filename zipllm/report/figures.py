@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from zipllm.bench.result import Row
 from zipllm.bench.totals import Total, codecs_of, files_of, pareto, totals
 
+_WIDE = 20.0
+"""On a small corpus the weights outweigh everything; then only a logarithm shows both ends."""
+
 
 @dataclass(frozen=True)
 class Series:
@@ -34,6 +37,7 @@ class Figure:
         series: what is drawn.
         kind: ``scatter`` labels single points, ``line`` joins points, ``bars`` has one bar per series and file.
         log_x: whether the horizontal axis is logarithmic.
+        log_y: likewise the vertical axis.
         front: points of the Pareto front, joined by a line.
         ticks: names under the bars.
     """
@@ -45,6 +49,7 @@ class Figure:
     series: tuple[Series, ...]
     kind: str = "scatter"
     log_x: bool = False
+    log_y: bool = False
     front: tuple[tuple[float, float], ...] = ()
     ticks: tuple[str, ...] = ()
 
@@ -120,7 +125,9 @@ def _weights(corpus: str, found: Sequence[Total]) -> Figure:
     if not any(total.weights_bytes for total in found):
         series = ()
     title = "Bits per byte with the weights counted, against their size"
-    return Figure(f"{corpus}-weights", title, "weights, MB", "bits per byte, adjusted", series)
+    rates = [y for each in series for _, y in each.points if y]
+    wide = bool(rates) and max(rates) > _WIDE * min(rates)
+    return Figure(f"{corpus}-weights", title, "weights, MB", "bits per byte, adjusted", series, log_y=wide)
 
 
 def _along(corpus: str, rows: Sequence[Row]) -> list[Figure]:

@@ -57,7 +57,12 @@ def _save(figure: Figure, stem: Path) -> Path:
         axes.set_title(figure.title)
         axes.set_xlabel(figure.x)
         axes.set_ylabel(figure.y)
-        axes.set_ylim(bottom=0)
+        axes.margins(x=0.1, y=0.1)
+        if figure.log_y:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(_plain)
+        else:
+            axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
         axes.set_axisbelow(True)
         canvas.savefig(f"{stem}.svg", metadata={"Date": None})
@@ -66,6 +71,11 @@ def _save(figure: Figure, stem: Path) -> Path:
     with open(f"{stem}.csv", "w", encoding="utf-8", newline="") as sink:
         csv.writer(sink, lineterminator="\n").writerows([heads, *cells])
     return Path(f"{stem}.png")
+
+
+def _plain(value: float, _position: int | None = None) -> str:
+    """Label a tick of a logarithmic axis without mathematics, which is off so that names cannot contain any."""
+    return f"{value:,g}"
 
 
 def _scatter(axes: Any, figure: Figure) -> None:
@@ -79,6 +89,7 @@ def _scatter(axes: Any, figure: Figure) -> None:
             axes.annotate(series.name, (x, y), textcoords="offset points", xytext=(6, 4), weight=weight)
     if figure.log_x:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_plain)
 
 
 def _lines(axes: Any, figure: Figure) -> None:

@@ -15,6 +15,8 @@ COLOURS = (
 _WIDTH, _HEIGHT = 760, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 24, 14, 48
 _LABEL_HEIGHT = 13.0
+_NEAR = 120
+"""Pixels beside a point in which its label lies."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,28 @@ def figure_svg(figure: Figure) -> str:
     if figure.kind == "bars":
         return _bars(figure)
     x = _x_axis(figure, [px for px, _ in points])
-    y = _Axis(0.0, _above(max(py for _, py in points)), _HEIGHT - _BOTTOM, _TOP)
+    y = _y_axis(figure, [py for _, py in points])
     body = _lines(figure, x, y) if figure.kind == "line" else _points(figure, x, y)
     return _svg(figure, _frame(figure, x, y) + body)
+
+
+def _y_axis(figure: Figure, values: Sequence[float]) -> _Axis:
+    if not figure.log_y:
+        return _Axis(0.0, _above(max(values)), _HEIGHT - _BOTTOM, _TOP)
+    low, high = _decades(min(values), max(values))
+    return _Axis(low, high, _HEIGHT - _BOTTOM, _TOP, log=True)
+
+
+def _decades(low: float, high: float) -> tuple[float, float]:
+    """Powers of ten around two values."""
+    begin, end = math.floor(math.log10(low)), math.ceil(math.log10(high) + 1e-9)
+    return 10.0**begin, 10.0 ** max(end, begin + 1)
 
 
 def _x_axis(figure: Figure, values: Sequence[float]) -> _Axis:
     low, high = min(values), max(values)
     if figure.log_x:
-        low, high = 10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high) + 1e-9)
-        return _Axis(low, high if high > low else 10 * low, _LEFT, _WIDTH - _RIGHT, log=True)
+        return _Axis(*_decades(low, high), _LEFT, _WIDTH - _RIGHT, log=True)
     return _Axis(0.0, _above(high), _LEFT, _WIDTH - _RIGHT)
 
 
@@ -93,14 +107,19 @@ def _points(figure: Figure, x: _Axis, y: _Axis) -> str:
 
 
 def _apart(spots: Sequence[tuple[float, float]]) -> list[float]:
-    """Return heights for the labels of the points at which those near each other do not overlap."""
+    """Return heights for the labels of the points at which those near each other do not overlap.
+
+    Labels move down from the topmost on, in the lower half of the drawing up from the lowest on, so none leaves it.
+    """
     heights = [py for _, py in spots]
-    placed: list[int] = []
-    for index in sorted(range(len(spots)), key=lambda index: spots[index][1]):
-        near = [heights[other] for other in placed if abs(spots[other][0] - spots[index][0]) < 120]
-        if near and heights[index] < max(near) + _LABEL_HEIGHT:
-            heights[index] = max(near) + _LABEL_HEIGHT
-        placed.append(index)
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    upper = sorted((i for i in range(len(spots)) if spots[i][1] <= middle), key=lambda i: spots[i][1])
+    lower = sorted((i for i in range(len(spots)) if spots[i][1] > middle), key=lambda i: -spots[i][1])
+    for half, way in ((upper, 1), (lower, -1)):
+        for place, index in enumerate(half):
+            near = [way * heights[other] for other in half[:place] if abs(spots[other][0] - spots[index][0]) < _NEAR]
+            if near:
+                heights[index] = way * max(way * heights[index], max(near) + _LABEL_HEIGHT)
     return heights
 
 
