@@ -122,8 +122,8 @@ def bench(
 ) -> None:
     """Measure codecs on real files.
 
-    Every archive is decoded by another process and compared; what does not come back is shown as a failure, never as
-    a number, and the exit code is 1. Alone, it measures the bundled samples in less than a minute.
+    Every archive is decoded by another process and compared. What does not come back is shown as a failure, never
+    as a number, and the exit code is 1.
     """
     voice = Voice("bench", 1 - quiet, progress=not no_progress)
 

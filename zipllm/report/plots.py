@@ -73,7 +73,7 @@ def _save(figure: Figure, stem: Path) -> Path:
     return Path(f"{stem}.png")
 
 
-def _plain(value: float, _position: int | None = None) -> str:
+def _plain(value: float, _position: float) -> str:
     """Label a tick of a logarithmic axis without mathematics, which is off so that names cannot contain any."""
     return f"{value:,g}"
 
