@@ -156,7 +156,8 @@ def test_ctrl_c_leaves_finished_rows_and_no_processes(folder: Path):
     external.write_text(external.read_text().replace("timeout = 2", "timeout = 600"))
     arguments = ["a", "--codecs", "gzip,hanging", "--programs", str(external), "--json", "r.jsonl"]
     command = [sys.executable, "-m", "zipllm", "bench", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    (folder / "tmp").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp")}
     with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE) as process:
         end = time.monotonic() + 60
         while time.monotonic() < end and not (folder / "r.jsonl").exists():
@@ -171,6 +172,7 @@ def test_ctrl_c_leaves_finished_rows_and_no_processes(folder: Path):
     assert [row["codec"] for row in rows_of(folder / "r.jsonl")] == ["gzip:9"]
     time.sleep(0.3)
     running = subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True).stdout
+    assert list((folder / "tmp").iterdir()) == [], "nothing temporary stays"
     assert [line for line in running.splitlines() if str(folder / "hanging") in line and line[0] != "Z"] == []
 
 

@@ -3,12 +3,14 @@
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from zipllm.bench.external import Programs
@@ -42,6 +44,7 @@ class Worker:
         programs: external programs, by name.
         timeout: seconds for one answer.
         threads: of the processor; 0 leaves the choice to the libraries.
+        scratch: where the codec puts temporary files; None is the system's choice.
         facts: what the codec says about itself, once it has started.
         startup_s: seconds from starting the process to the codec being ready.
     """
@@ -50,6 +53,7 @@ class Worker:
     programs: Programs
     timeout: float
     threads: int = 0
+    scratch: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     startup_s: float = 0.0
 
@@ -78,6 +82,8 @@ class Worker:
     def _start(self) -> None:
         begun = time.perf_counter()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        if self.scratch is not None:
+            environment["TMPDIR"] = os.fspath(self.scratch)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "zipllm.bench.worker"],
             stdin=subprocess.PIPE,
@@ -161,10 +167,11 @@ class Worker:
         return process.returncode if code is None else code
 
 
-def kill_all() -> None:
-    """End every worker of this process; called when a signal ends it."""
+def give_up(scratch: str | Path) -> None:
+    """End every worker of this process and remove what they have left; called when a signal ends it."""
     for pid in tuple(_running):
         _kill_group(pid)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _kill_group(pid: int) -> None:

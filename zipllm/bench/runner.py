@@ -33,6 +33,7 @@ class RunOptions:
         threads: given to the codecs; 0 leaves it to the libraries.
         along: also code the beginnings of each file, for the curve along it.
         programs: external programs by name.
+        scratch: folder for everything temporary, also of the codecs; None is the system's.
         environment: goes into every row.
     """
 
@@ -41,6 +42,7 @@ class RunOptions:
     threads: int = 0
     along: bool = False
     programs: Programs = field(default_factory=dict)
+    scratch: Path | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -98,7 +100,7 @@ class _Pair:
             "environment": self._options.environment,
         }
         try:
-            with tempfile.TemporaryDirectory(prefix="zipllm-bench-") as folder:
+            with tempfile.TemporaryDirectory(dir=self._options.scratch) as folder:
                 row = self._measure(item, base, Path(folder), step)
         except WorkerFailed as error:
             row = Row(**base, status=error.status, message=str(error))  # type: ignore[arg-type]
@@ -126,8 +128,9 @@ class _Pair:
 
     def _run(self, action: str, source: Path, target: Path) -> tuple[dict[str, Any], Measurement]:
         if action not in self._workers:
+            options = self._options
             self._workers[action] = Worker(
-                self._spec, self._options.programs, self._options.timeout, self._options.threads
+                self._spec, options.programs, options.timeout, options.threads, options.scratch
             )
         worker = self._workers[action]
         order = {"do": action, "source": str(source), "target": str(target), "repeat": self._options.repeat}

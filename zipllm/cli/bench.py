@@ -4,7 +4,7 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -178,16 +178,17 @@ def _session(
 
 def _run(session: _Session, arguments: Sequence[str], data_dir: Path | None, outputs: "Outputs", voice: Voice) -> int:
     from zipllm.bench.inputs import prepare_inputs
-    from zipllm.bench.process import kill_all
+    from zipllm.bench.process import give_up
     from zipllm.bench.result import failures
     from zipllm.bench.runner import run_benchmark
     from zipllm.cli.bench_tables import print_tables
     from zipllm.data.local import Places
 
-    with tempfile.TemporaryDirectory(prefix="zipllm-bench-") as folder, before_signal_exit(kill_all):
+    with tempfile.TemporaryDirectory(prefix="zipllm-bench-") as folder, before_signal_exit(lambda: give_up(folder)):
         files = prepare_inputs(arguments, Places.default(data_dir), Path(folder))
         rows = outputs.begin(files, session.specs)
         done = {row.key[:4] for row in rows}
+        run_options = replace(session.options, scratch=Path(folder))
 
         def skip(item: "BenchInput", spec: "Spec") -> bool:
             return (item.corpus, item.file, item.sha256, str(spec)) in done
@@ -196,7 +197,7 @@ def _run(session: _Session, arguments: Sequence[str], data_dir: Path | None, out
         if rows and voice.level >= 1:
             say(f"zipllm: {len(rows)} finished rows kept, {left} left")
         with _bar(left, voice) as bar:
-            for row in run_benchmark(files, session.specs, session.options, skip=skip, step=bar.step):
+            for row in run_benchmark(files, session.specs, run_options, skip=skip, step=bar.step):
                 rows.append(row)
                 outputs.add(row)
                 bar.advance()
