@@ -129,3 +129,9 @@ def test_committed_suites_are_suites() -> None:
     for path in found:
         suite = read_suite(path)
         assert parse_codecs(suite.codecs, suite.models)
+
+
+def test_committed_programs_are_programs() -> None:
+    found = read_programs(Path(__file__).parents[2] / "benchmarks/programs.toml")
+    assert "cmix" in found
+    assert parse_codecs(",".join(found), None, tuple(found))

@@ -137,19 +137,19 @@ def bench(
         plan = read_suite(suite) if suite else Plan(tuple(inputs or ["samples"]), codecs or _installed(voice), models)
         outputs = Outputs(json, csv, markdown, html, figures, compare, resume=resume, force=force)
         outputs.check()
-        session = _session(plan.codecs, plan.models, programs, repeat or plan.repeat, timeout, threads, along)
-        return _run(session, plan.inputs, data_dir, outputs, voice)
+        setup = _setup(plan.codecs, plan.models, programs, repeat or plan.repeat, timeout, threads, along)
+        return _run(setup, plan.inputs, data_dir, outputs, voice)
 
     finish(voice, run)
 
 
 @dataclass(frozen=True)
-class _Session:
+class _Setup:
     specs: "Sequence[Spec]"
     options: "RunOptions"
 
 
-def _session(
+def _setup(
     codecs: str,
     models: str | None,
     programs: Path | None,
@@ -157,7 +157,7 @@ def _session(
     timeout: float | None,
     threads: int,
     along: bool,
-) -> _Session:
+) -> _Setup:
     from zipllm.bench.codecs import parse_codecs
     from zipllm.bench.environment import environment
     from zipllm.bench.external import read_programs
@@ -173,10 +173,10 @@ def _session(
         programs=external,
         environment=environment(sys.argv[2:], threads),
     )
-    return _Session(specs, run_options)
+    return _Setup(specs, run_options)
 
 
-def _run(session: _Session, arguments: Sequence[str], data_dir: Path | None, outputs: "Outputs", voice: Voice) -> int:
+def _run(setup: _Setup, arguments: Sequence[str], data_dir: Path | None, outputs: "Outputs", voice: Voice) -> int:
     from zipllm.bench.inputs import prepare_inputs
     from zipllm.bench.process import give_up
     from zipllm.bench.result import failures
@@ -186,22 +186,22 @@ def _run(session: _Session, arguments: Sequence[str], data_dir: Path | None, out
 
     with tempfile.TemporaryDirectory(prefix="zipllm-bench-") as folder, before_signal_exit(lambda: give_up(folder)):
         files = prepare_inputs(arguments, Places.default(data_dir), Path(folder))
-        rows = outputs.begin(files, session.specs)
+        rows = outputs.begin(files, setup.specs)
         done = {row.key[:4] for row in rows}
-        run_options = replace(session.options, scratch=Path(folder))
+        run_options = replace(setup.options, scratch=Path(folder))
 
         def skip(item: "BenchInput", spec: "Spec") -> bool:
             return (item.corpus, item.file, item.sha256, str(spec)) in done
 
-        left = sum(not skip(item, spec) for item in files for spec in session.specs)
+        left = sum(not skip(item, spec) for item in files for spec in setup.specs)
         if rows and voice.level >= 1:
             say(f"zipllm: {len(rows)} finished rows kept, {left} left")
         with _bar(left, voice) as bar:
-            for row in run_benchmark(files, session.specs, run_options, skip=skip, step=bar.step):
+            for row in run_benchmark(files, setup.specs, run_options, skip=skip, step=bar.step):
                 rows.append(row)
                 outputs.add(row)
                 bar.advance()
-    rows = _in_order(rows, files, session.specs)
+    rows = _in_order(rows, files, setup.specs)
     outputs.end(rows)
     if voice.level >= 0:
         print_tables(rows, outputs.old_rows())
