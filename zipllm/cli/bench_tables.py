@@ -24,10 +24,10 @@ from zipllm.files.names import escape_name
 _PIPED_WIDTH = 160
 _MOST_FILES = 40
 _NOTE = (
-    "bpb: archive bits per byte of the original, less is better; geo. mean: every file weighs the same; + weights: "
-    "bytes with the model file counted once; + program: the codec's own code too; pays from: size of such data from "
-    "which the weights have paid for themselves against the best codec without weights; speeds in KB/s, without "
-    "start-up."
+    "bpb: archive bits per byte of the original, less is better. geo.: its geometric mean, every file weighs the same. "
+    "+weights: bytes with the model file counted once. +program: with the codec's own code too. pays at: size of such "
+    "data from which the weights have paid for themselves against the best codec without weights. in, out: KB/s of "
+    "compressing and decompressing without start-up. RAM: peak memory. K and M are powers of 1024."
 )
 _CONTAMINATED = "† no fair test: the model's card names this data among what it was trained on"
 
@@ -70,7 +70,7 @@ def _rate(row: Row | None, best: int | None) -> Text:
 
 
 def _totals(rows: Sequence[Row], corpus: str) -> Table:
-    heads = ["codec", "bytes", "bpb", "geo. mean", "+ weights", "+ program", "pays from", "in", "out", "memory"]
+    heads = ["codec", "bytes", "bpb", "geo.", "+weights", "+program", "pays at", "in", "out", "RAM"]
     table = _table(f"{corpus}: {_files_together(len(files_of(rows, corpus)))}", heads)
     found = {total.codec: total for total in totals(rows) if total.corpus == corpus}
     best = {
@@ -85,6 +85,11 @@ def _totals(rows: Sequence[Row], corpus: str) -> Table:
     return table
 
 
+def _short_size(size: int) -> str:
+    """``8.73M`` for 8.73 MiB: ten columns are to fit 80 characters."""
+    return format_size(size).removesuffix("iB").replace(" ", "")
+
+
 def _files_together(count: int) -> str:
     return f"all {count} files" if count > 1 else "the file"
 
@@ -96,7 +101,7 @@ def _total_cells(total: Total, best: dict[str, float | None]) -> list[Text]:
 
     def size(name: str) -> Text:
         value = getattr(total, name)
-        return Text(format_size(value), style="bold" if value == best[name] else "")
+        return Text(_short_size(value), style="bold" if value == best[name] else "")
 
     return [
         _name(total.codec + ("†" if total.contaminated else "")),
@@ -108,7 +113,7 @@ def _total_cells(total: Total, best: dict[str, float | None]) -> list[Text]:
         Text(break_even(total)),
         Text(kilobytes(total.raw_bytes, total.compress_s)),
         Text(kilobytes(total.raw_bytes, total.decompress_s)),
-        Text(format_size(total.peak_rss)),
+        Text(_short_size(total.peak_rss)),
     ]
 
 
@@ -141,7 +146,7 @@ def _name(text: str) -> Text:
 
 
 def _table(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=Text(escape_name(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(escape_name(title)), title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for index, head in enumerate(heads):
         table.add_column(_name(head), justify="left" if index == 0 else "right", overflow="fold")
     return table
