@@ -12,13 +12,24 @@ SCRIPT = """
 import sys
 from zipllm.cli.app import run
 code = run(sys.argv[1:])
-heavy = {"torch", "numpy", "numba", "zipllm.codec", "tokenizers", "safetensors"} & set(sys.modules)
+heavy = {"torch", "numpy", "numba", "zipllm.codec", "tokenizers", "safetensors", "zipllm.bench"} & set(sys.modules)
 print(code, *sorted(heavy), file=sys.stderr)
 """
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("compress", "--help"), ("train", "--help"), ("list", "b.zllm")], ids=str
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("compress", "--help"),
+        ("train", "--help"),
+        ("list", "b.zllm"),
+        ("bench", "--help"),
+        ("data", "--help"),
+        ("data", "list"),
+    ],
+    ids=str,
 )
 def test_nothing_heavy_is_imported(folder: Path, arguments: tuple[str, ...]):
     command = [sys.executable, "-c", SCRIPT, *arguments]
@@ -54,7 +65,7 @@ def test_version_without_an_installed_package(inside, monkeypatch: pytest.Monkey
     assert "torch is not installed" in inside("-V").out.decode()
 
 
-@pytest.mark.parametrize("command", ["compress", "decompress", "test", "list", "train"])
+@pytest.mark.parametrize("command", ["compress", "decompress", "test", "list", "train", "bench", "data"])
 def test_every_command_explains_itself(inside, command: str):
     done = inside(command, "-h")
     assert (done.code, done.err) == (0, "")

@@ -13,7 +13,9 @@ import typer
 from typer.exceptions import TyperException
 
 from zipllm import __version__
+from zipllm.cli.bench import bench
 from zipllm.cli.compress import compress
+from zipllm.cli.data import data_app
 from zipllm.cli.decompress import decompress
 from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
 from zipllm.cli.list import list_archives
@@ -29,6 +31,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("test", check_archives),
     ("list", list_archives),
     ("train", train),
+    ("bench", bench),
 )
 
 app = typer.Typer(
@@ -40,6 +43,7 @@ app = typer.Typer(
 )
 for _name, _function in _COMMANDS:
     app.command(_name)(_function)
+app.add_typer(data_app, name="data")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,1 +1,1 @@
-"""Corpora on disk: finding files, reading them, and windows of token ids for training."""
+"""Corpora: the registry of known ones, local copies, fetching; reading files, and windows of ids for training."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from zipllm.predictor.base import PRECISION
 
-ORDERS = 3
-"""Contexts of 0, 1 and 2 tokens."""
+ORDERS = (0, 1, 2)
+"""Contexts of so many tokens."""
 
 _WEIGHT_BITS = (14, 17, 20)
 """Log2 of what one sure count of each order is worth, against 1 for a token never seen."""
@@ -24,11 +24,12 @@ Counts = dict[int, int]
 class _Lane:
     """Counts of one lane. Attributes: ``single`` int64 ``[V]``; ``tables`` order -> context -> token -> count."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, orders: Sequence[int]) -> None:
         self.seen = 0
+        self.alone = 0 in orders
         self.recent: tuple[int, ...] = ()
         self.single = np.zeros(size, dtype=np.int64)
-        self.tables: dict[int, dict[tuple[int, ...], Counts]] = {order: {} for order in range(1, ORDERS)}
+        self.tables: dict[int, dict[tuple[int, ...], Counts]] = {order: {} for order in orders if order}
 
     def learn(self, token: int) -> None:
         """Count ``token`` after its contexts, then let it become context."""
@@ -38,11 +39,12 @@ class _Lane:
             if order <= len(self.recent):
                 counts = table.setdefault(self.recent[-order:], {})
                 counts[token] = counts.get(token, 0) + 1
-        self.recent = (*self.recent, token)[1 - ORDERS :]
+        self.recent = (*self.recent, token)[1 - len(ORDERS) :]
 
     def add_scores(self, scores: NDArray[np.int64]) -> None:
         """Add each order's share to ``scores`` ``[V]``: weight * count / (total + 1), rounded down."""
-        scores += (self.single << _WEIGHT_BITS[0]) // (self.seen + 1)
+        if self.alone:
+            scores += (self.single << _WEIGHT_BITS[0]) // (self.seen + 1)
         for order, table in self.tables.items():
             counts = table.get(self.recent[-order:]) if order <= len(self.recent) else None
             if counts:
@@ -57,21 +59,25 @@ class NgramPredictor:
     Args:
         vocabulary: byte strings of the tokens, sorted; at most 65536.
         precision: frequencies sum to ``2**precision``.
+        orders: which of ``ORDERS`` are blended.
 
     Raises:
-        ValueError: vocabulary empty or too large for the precision.
+        ValueError: vocabulary empty or too large for the precision, or no such order.
     """
 
-    def __init__(self, vocabulary: Sequence[bytes], precision: int = PRECISION) -> None:
+    def __init__(self, vocabulary: Sequence[bytes], precision: int = PRECISION, orders: Sequence[int] = ORDERS) -> None:
         if not 1 <= len(vocabulary) <= min(65_536, 1 << precision):
             raise ValueError(f"vocabulary of {len(vocabulary)} tokens does not fit precision {precision}")
+        if not orders or set(orders) - set(ORDERS):
+            raise ValueError(f"orders must be some of {ORDERS}, not {tuple(orders)}")
+        self.orders = tuple(orders)
         self.vocabulary = tuple(vocabulary)
         self.precision = precision
         self.start_token = len(self.vocabulary)
         self.lane_bytes = 8 * len(self.vocabulary)  # when empty; the block's size bounds what it grows to
 
     def start(self, lanes: int) -> list[_Lane]:
-        return [_Lane(len(self.vocabulary)) for _ in range(lanes)]
+        return [_Lane(len(self.vocabulary), self.orders) for _ in range(lanes)]
 
     def prefill(
         self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None

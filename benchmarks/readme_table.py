@@ -1,0 +1,96 @@
+"""Writes the benchmark table of the README anew, from committed rows: python benchmarks/readme_table.py [--check].
+
+The rows come from ``zipllm bench --suite benchmarks/suites/readme.toml --json benchmarks/results/readme.jsonl``; the
+table goes between the two marks in README.md. While that file is not there, ``conventional.jsonl`` is used.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from zipllm.bench.result import Row, failures, read_rows
+from zipllm.bench.tables import bpb, kilobytes
+from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
+
+ROOT = Path(__file__).parents[1]
+BEGIN = "<!-- benchmark: made by benchmarks/readme_table.py -->\n"
+END = "<!-- end of benchmark -->\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="only say whether the README is up to date")
+    parser.add_argument("--rows", type=Path, help="another file of rows")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    arguments = parser.parse_args()
+    old = arguments.readme.read_text(encoding="utf-8")
+    new = rewritten(old, table(read_rows(arguments.rows or committed_rows())))
+    if arguments.check:
+        sys.exit(0 if new == old else "README.md is not up to date: run python benchmarks/readme_table.py")
+    arguments.readme.write_text(new, encoding="utf-8")
+
+
+def committed_rows() -> Path:
+    results = ROOT / "benchmarks/results"
+    return next(path for name in ("readme", "conventional") if (path := results / f"{name}.jsonl").exists())
+
+
+def rewritten(page: str, text: str) -> str:
+    """The page with the text between its two marks."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit("README.md has lost the marks of its benchmark table")
+    return before + begin + text + end + after
+
+
+def table(rows: list[Row]) -> str:
+    """Bits per byte of every codec on every corpus, with the weights of a model counted behind the slash."""
+    corpora, found = corpora_of(rows), {(total.codec, total.corpus): total for total in totals(rows)}
+    heads = ["codec", *(_name(rows, corpus) for corpus in corpora), "KB/s in", "KB/s out"]
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(corpora) + 2)]
+    best = {
+        corpus: min((t.compressed_bytes for (_, name), t in found.items() if name == corpus), default=0)
+        for corpus in corpora
+    }
+    for codec in codecs_of(rows):
+        mine = [found.get((codec, corpus)) for corpus in corpora]
+        cells = [_cell(total, best[corpus]) for corpus, total in zip(corpora, mine, strict=True)]
+        speeds = [_speed(mine, name) for name in ("compress_s", "decompress_s")]
+        lines.append(f"| {' | '.join([codec, *cells, *speeds])} |")
+    return "\n".join([*lines, "", _note(rows)]) + "\n"
+
+
+def _name(rows: list[Row], corpus: str) -> str:
+    """A corpus of one file goes by the file's name, which says which part of it was measured."""
+    files = files_of(rows, corpus)
+    return files[0] if len(files) == 1 else corpus
+
+
+def _cell(total: Total | None, best: int) -> str:
+    if total is None:
+        return "fails"
+    rate = f"**{bpb(total.bits_per_byte)}**" if total.compressed_bytes == best else bpb(total.bits_per_byte)
+    return f"{rate} / {bpb(total.adjusted_bpb)}" if total.weights_bytes else rate
+
+
+def _speed(found: list[Total | None], name: str) -> str:
+    """Over all corpora that the codec has."""
+    mine = [total for total in found if total is not None]
+    return kilobytes(sum(total.raw_bytes for total in mine), sum(getattr(total, name) for total in mine))
+
+
+def _note(rows: list[Row]) -> str:
+    machine = rows[0].environment
+    bad = "; ".join(f"{row.codec} did not give {row.file} back" for row in failures(rows))
+    counted = " Behind the slash the weights are counted too." if any(row.weights_bytes for row in rows) else ""
+    count = len({(row.corpus, row.file) for row in rows})
+    return (
+        f"Bits per byte of {count} files, each archive decoded by another process and compared."
+        f"{counted}{' Failures: ' + bad + '.' if bad else ''} {machine['cores']} cores of "
+        f"{machine['cpu']}, {machine['date'][:10]}."
+    )
+
+
+if __name__ == "__main__":
+    main()

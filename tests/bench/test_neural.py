@@ -1,0 +1,70 @@
+"""zipllm as a codec of the benchmark, with a model so small that it takes no time."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.bench.rows import bench_input
+from tests.codec.engines import TEXT
+from tests.model_file.conftest import CARD, CONFIG, random_integer_model
+from zipllm.bench.codecs import parse_codecs
+from zipllm.bench.neural import encode_options, open_codec, program_bytes
+from zipllm.bench.runner import RunOptions, run_benchmark
+from zipllm.bench.spec import parse_spec, zipllm_settings
+from zipllm.codec.options import EncodeOptions
+from zipllm.errors import UsageError
+from zipllm.model.build import build_model
+from zipllm.model.file import model_to_bytes
+from zipllm.tokenizer.byte import ByteTokenizer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    path.write_bytes(model_to_bytes(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD)))
+    return path
+
+
+def test_a_model_in_its_own_process(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
+    specs = parse_codecs("zipllm", str(model))
+    item = bench_input(tmp_path, TEXT)
+    (row,) = run_benchmark([item], specs, RunOptions(threads=1))
+    assert (row.status, row.message) == ("ok", "")
+    assert row.weights_bytes == os.path.getsize(model)
+    assert row.adjusted_bytes == row.compressed_bytes + os.path.getsize(model)
+    assert row.total_bytes == row.adjusted_bytes + program_bytes()
+    assert (row.model, len(row.model_id)) == ("tiny", 64)
+    assert row.parameters == sum(CONFIG.parameter_counts())
+    assert row.compress.startup_s > row.compress.min_s / 1000
+
+
+def test_archives_are_those_of_the_codec(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zipllm
+
+    monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
+    codec = open_codec(parse_spec(f"zipllm:{model}"))
+    archive = codec.compress(TEXT)
+    assert len(archive) == len(zipllm.compress(TEXT, model=model)) or archive[:8] == b"\x89ZLM\r\n\x1a\n"
+    assert zipllm.decompress(archive, model=model) == TEXT
+    assert codec.decompress(archive) == TEXT
+
+
+def test_options_reach_the_encoder() -> None:
+    assert encode_options(zipllm_settings(parse_spec("zipllm"))) == EncodeOptions(verify=False)
+    assert encode_options(zipllm_settings(parse_spec("zipllm:small/lanes=3"))) == EncodeOptions(lanes=3, verify=False)
+
+
+@pytest.mark.skipif("level" in EncodeOptions.__dataclass_fields__, reason="this encoder has levels")
+def test_a_level_is_refused_while_the_encoder_has_none() -> None:
+    with pytest.raises(UsageError, match="no level setting in this version"):
+        parse_codecs("zipllm:small/6", None)
+    with pytest.raises(UsageError, match="no history setting in this version"):
+        parse_codecs("zipllm:history=off", None)
+
+
+@pytest.mark.parametrize("entry", ["zipllm:small/colour=3", "zipllm:lanes=many", "zipllm:lanes=0"])
+def test_wrong_settings(entry: str) -> None:
+    with pytest.raises(UsageError):
+        parse_codecs(entry, None)

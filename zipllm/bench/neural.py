@@ -1,0 +1,113 @@
+"""zipllm itself as a codec: a model, and the options of its encoder.
+
+Archives are the ones ``zipllm compress`` writes, byte for byte. Only its own verification is left out: the benchmark
+decodes and compares every archive itself, and times that as decompression.
+"""
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zipllm.bench.codecs import Facts
+from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
+from zipllm.errors import UsageError
+
+if TYPE_CHECKING:
+    from zipllm.codec.options import EncodeOptions
+    from zipllm.model.store import StoredModel
+
+_SETTINGS = ("level", "history", "lanes", "block_size")
+
+
+class ZipllmCodec:
+    """One model with one set of options."""
+
+    def __init__(self, settings: ZipllmSettings) -> None:
+        from zipllm.codec.engine import engine_from_model
+        from zipllm.model.store import DEFAULT_MODEL, ModelStore
+
+        self._options = encode_options(settings)
+        store = ModelStore.default()
+        stored = store.find(settings.model or DEFAULT_MODEL)
+        self._engine = engine_from_model(store.load(stored.path), _device())
+        self.facts = _facts(stored, settings)
+
+    def compress(self, data: bytes) -> bytes:
+        from zipllm.codec.encoder import compress_stream
+
+        sink = io.BytesIO()
+        compress_stream(io.BytesIO(data), sink, engine=self._engine, options=self._options, original_size=len(data))
+        return sink.getvalue()
+
+    def decompress(self, archive: bytes) -> bytes:
+        from zipllm.codec.decoder import decompress_stream
+        from zipllm.container import Limits
+
+        sink = io.BytesIO()
+        limits = Limits(output=1 << 50)  # our own archive, and it is compared anyway
+        decompress_stream(io.BytesIO(archive), sink, engines=lambda model_id: self._engine, limits=limits)
+        return sink.getvalue()
+
+
+def open_codec(spec: Spec) -> ZipllmCodec:
+    """Load the model.
+
+    Raises:
+        ModelError: it is missing or unusable.
+        UsageError: a setting this zipllm does not have.
+    """
+    return ZipllmCodec(zipllm_settings(spec))
+
+
+def encode_options(settings: ZipllmSettings) -> "EncodeOptions":
+    """Return the encoder's options.
+
+    Raises:
+        UsageError: an option is unknown, or the encoder of this version does not have it.
+    """
+    from zipllm.codec.options import EncodeOptions
+
+    known = {field.name for field in dataclasses.fields(EncodeOptions)}
+    for name in settings.options:
+        if name not in _SETTINGS:
+            raise UsageError(f"zipllm has no setting {name!r} (known: {', '.join(_SETTINGS)})")
+        if name not in known:
+            raise UsageError(f"zipllm has no {name} setting in this version; name the model only")
+    options: dict[str, Any] = settings.options
+    return EncodeOptions(**options, verify=False)
+
+
+def program_bytes() -> int:
+    """Return the size of zipllm's own Python source; Python, torch, numpy and numba are not counted."""
+    return sum(path.stat().st_size for path in Path(__file__).parents[1].rglob("*.py"))
+
+
+def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
+    import torch
+
+    card, config = stored.summary.metadata.card, stored.summary.metadata.config
+    options = (f"{name}={value}" if name != "level" else str(value) for name, value in settings.options.items())
+    return Facts(
+        level="/".join((stored.name, *options)),
+        weights_bytes=stored.path.stat().st_size,
+        program_bytes=program_bytes(),
+        model=stored.name,
+        model_id=stored.model_id.hex(),
+        parameters=sum(config.parameter_counts()),
+        learnt_from=_digests(card),
+        learnt_names=tuple(source.name for source in card.sources),
+        versions={"torch": torch.__version__},
+    )
+
+
+def _digests(card: Any) -> tuple[str, ...]:
+    """SHA-256 of training files, where a card gives them in the note of a source."""
+    words = (word.strip(".,;:()") for source in card.sources for word in source.note.split())
+    return tuple(word for word in words if len(word) == 64 and not set(word) - set("0123456789abcdef"))
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

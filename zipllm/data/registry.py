@@ -1,0 +1,98 @@
+"""The corpora that can be named: what is in them, under which licence, and the digests that decide what is right."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zipllm.errors import UsageError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+SAMPLES = "samples"
+"""The corpus that comes with zipllm."""
+
+
+@dataclass(frozen=True)
+class CorpusFile:
+    """One file of a corpus.
+
+    Attributes:
+        name: plain file name, no folder.
+        bytes: raw size.
+        digest: hexadecimal digest of the raw content.
+        algorithm: ``sha256``, or ``md5`` where nothing better has been published.
+    """
+
+    name: str
+    bytes: int
+    digest: str
+    algorithm: str = "sha256"
+
+    def hasher(self) -> "_Hash":
+        """Return a new hash object of this file's algorithm."""
+        return hashlib.new(self.algorithm, usedforsecurity=False)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A named set of files.
+
+    Attributes:
+        name: what the user types.
+        title: one line.
+        licence: as far as there is one.
+        citation: what to name when quoting results.
+        url: where it can be fetched (https), empty if it is bundled.
+        files: in the corpus's own order.
+    """
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    url: str
+    files: tuple[CorpusFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Raw size of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+@cache
+def corpora() -> Mapping[str, Corpus]:
+    """Return every known corpus by name."""
+    text = resources.files("zipllm.data").joinpath("corpora.toml").read_text(encoding="utf-8")
+    return {name: _corpus(name, value) for name, value in tomllib.loads(text).items()}
+
+
+def find_corpus(name: str) -> Corpus:
+    """Return the corpus of that name.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+    """
+    if name not in corpora():
+        raise UsageError(f"no corpus called {name!r} (known: {', '.join(corpora())})")
+    return corpora()[name]
+
+
+def samples_folder() -> Path:
+    """Return where the bundled samples lie."""
+    return Path(str(resources.files("zipllm.data").joinpath(SAMPLES)))
+
+
+def _corpus(name: str, value: Mapping[str, Any]) -> Corpus:
+    files = tuple(_file(entry) for entry in value["files"])
+    return Corpus(name, value["title"], value["licence"], value["citation"], value["url"], files)
+
+
+def _file(entry: Mapping[str, Any]) -> CorpusFile:
+    algorithm = "sha256" if "sha256" in entry else "md5"
+    return CorpusFile(entry["name"], entry["bytes"], entry[algorithm], algorithm)

@@ -1,0 +1,155 @@
+"""Rows of a benchmark -> one self-contained HTML page: tables, figures, the data behind them, the environment.
+
+It asks for nothing from anywhere (the policy in its head forbids it), and no name or message can become markup.
+"""
+
+from collections.abc import Sequence
+
+from zipllm.bench.result import Row, failures
+from zipllm.bench.tables import bpb, break_even, kilobytes
+from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
+from zipllm.report.escape import POLICY, escape, table
+from zipllm.report.figures import Figure, bench_figures
+from zipllm.report.scatter import figure_svg
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c1c1e; --soft: #6b6b70; --line: #dcdce0; --paper: #fff; --bad: #b3261e }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8ea; --soft: #a0a0a6; --line: #3a3a40; --paper: #161618; --bad: #ff8a80 }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 68rem;
+  margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
+h3 { font-size: 1.05rem; margin-bottom: .3rem } p, summary { color: var(--soft) }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .84rem; margin: .6rem 0 }
+th, td { padding: .22rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
+th:first-child, td:first-child { text-align: left } td.best { font-weight: 700 }
+.scroll { overflow-x: auto } .bad { color: var(--bad) } figure { margin: 1rem 0 }
+svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: var(--ink) }
+svg .grid { stroke: var(--line) } svg text.plain { fill: var(--soft) } svg text.marked { font-weight: 600 }
+svg .plain, svg .marked { paint-order: stroke; stroke: var(--paper); stroke-width: 3px }
+svg .front { fill: none; stroke: var(--soft); stroke-dasharray: 5 4 } svg .line { fill: none; stroke-width: 2 }
+svg circle.plain { stroke: none } svg circle.marked { stroke: var(--ink); stroke-width: 1.5 }
+"""
+
+_EXPLAINED = (
+    "Every number is of a real archive that another process decoded and that was compared with the original; what did "
+    "not come back has no number. Bits per byte: archive bits for each byte of the original, less is better. With "
+    "weights: the model file is counted too, once for a whole corpus; with program: the codec's own code as well. "
+    "Speeds leave out starting the codec and are of this machine."
+)
+
+
+def bench_page(rows: Sequence[Row]) -> str:
+    """Return the page."""
+    title = "zipllm benchmark: " + ", ".join(corpora_of(rows))
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(_origin(rows))}</p>", f"<p>{escape(_EXPLAINED)}</p>"]
+    parts.append(_problems(rows))
+    for corpus in corpora_of(rows):
+        parts += [f"<h2>{escape(corpus)}</h2>", _totals(rows, corpus), _files(rows, corpus)]
+        parts += [_figure(figure) for figure in bench_figures(rows, corpus)]
+    parts.append(_environment(rows))
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+    )
+    body = "\n".join(filter(None, parts))
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def _origin(rows: Sequence[Row]) -> str:
+    machine = rows[0].environment if rows else {}
+    facts = (
+        machine.get("date", ""),
+        machine.get("cpu", ""),
+        f"{machine['threads']} threads" if machine.get("threads") else "",
+        machine.get("gpu", ""),
+        f"zipllm {machine['zipllm']} {machine.get('git_commit', '')}".strip() if machine.get("zipllm") else "",
+    )
+    return " · ".join(filter(None, map(str, facts)))
+
+
+def _problems(rows: Sequence[Row]) -> str:
+    lines = [f"{row.codec} on {row.file}: {row.status}. {row.message}" for row in failures(rows)]
+    lines += [f"{row.codec} on {row.file} †: {row.contaminated}." for row in rows if row.contaminated]
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<div class=bad><h3>Not to be relied on</h3><ul>{items}</ul></div>" if lines else ""
+
+
+def _totals(rows: Sequence[Row], corpus: str) -> str:
+    mine = [total for total in totals(rows) if total.corpus == corpus]
+    heads = (
+        "codec,bytes,bits per byte,geometric mean,with weights,with program,weights pay from,KB/s in,KB/s out,MB RAM"
+    )
+    cells = [_total_cells(total) for total in mine]
+    best = [
+        (index, column)
+        for column, name in ((2, "bits_per_byte"), (3, "geometric_bpb"), (4, "adjusted_bpb"), (5, "total_bpb"))
+        for index, total in enumerate(mine)
+        if getattr(total, name) is not None
+        and getattr(total, name) == min(getattr(other, name) for other in mine if getattr(other, name) is not None)
+    ]
+    count = len(files_of(rows, corpus))
+    lost = [codec for codec in codecs_of(r for r in rows if r.corpus == corpus) if codec not in {t.codec for t in mine}]
+    note = f"<p class=bad>Without totals, because files are missing: {escape(', '.join(lost))}</p>" if lost else ""
+    words = f"All {count} files together" if count > 1 else "The file"
+    return f"<h3>{words}</h3>{table(heads.split(','), cells, best)}{note}"
+
+
+def _total_cells(total: Total) -> list[str]:
+    return [
+        total.codec + (" †" if total.contaminated else ""),
+        f"{total.compressed_bytes:,}",
+        bpb(total.bits_per_byte),
+        bpb(total.geometric_bpb),
+        bpb(total.adjusted_bpb),
+        bpb(total.total_bpb),
+        break_even(total),
+        kilobytes(total.raw_bytes, total.compress_s),
+        kilobytes(total.raw_bytes, total.decompress_s),
+        f"{total.peak_rss / 1e6:,.0f}",
+    ]
+
+
+def _files(rows: Sequence[Row], corpus: str) -> str:
+    mine = [row for row in rows if row.corpus == corpus]
+    codecs, cells, best = codecs_of(mine), [], []
+    for number, file in enumerate(files_of(mine, corpus)):
+        found = {row.codec: row for row in mine if row.file == file}
+        sizes = [row.compressed_bytes for row in found.values() if row.compressed_bytes is not None]
+        cells.append(
+            [file, f"{next(iter(found.values())).raw_bytes:,}", *(_rate(found.get(codec)) for codec in codecs)]
+        )
+        best += [
+            (number, column)
+            for column, codec in enumerate(codecs, 2)
+            if codec in found and sizes and found[codec].compressed_bytes == min(sizes)
+        ]
+    return f"<h3>Bits per byte of each file</h3>{table(['file', 'bytes', *codecs], cells, best)}"
+
+
+def _rate(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    return (bpb(row.bits_per_byte) if row.verified else row.status) + (" †" if row.contaminated else "")
+
+
+def _figure(figure: Figure) -> str:
+    heads, cells = figure.table()
+    return (
+        f"<figure><h3>{escape(figure.title)}</h3>{figure_svg(figure)}"
+        f"<details><summary>The numbers</summary>{table(heads, cells)}</details></figure>"
+    )
+
+
+def _environment(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    facts = dict(rows[0].environment)
+    versions = facts.pop("versions", {})
+    cells = [[name, value] for name, value in [*facts.items(), *versions.items()] if value]
+    models = {(row.model, row.model_id) for row in rows if row.model_id}
+    cells += [[f"model {name}", identity] for name, identity in sorted(models)]
+    return f"<h2>Environment</h2>{table(['', ''], cells)}"

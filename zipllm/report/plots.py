@@ -1,0 +1,110 @@
+"""The figures of a benchmark through matplotlib: SVG for a page, PNG for a README, CSV with the numbers beside them."""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zipllm.bench.codecs import MissingCodec
+from zipllm.bench.result import Row
+from zipllm.bench.totals import corpora_of
+from zipllm.errors import FileError
+from zipllm.report.figures import Figure, bench_figures
+from zipllm.report.scatter import COLOURS
+
+_DPI = 120
+
+
+def require_matplotlib() -> None:
+    """Find out whether figures can be made.
+
+    Raises:
+        MissingCodec: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingCodec("figures need matplotlib: pip install 'zipllm[plots]'") from error
+
+
+def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write every figure of the rows and return the paths of the PNGs.
+
+    Raises:
+        MissingCodec: matplotlib is not installed.
+        FileError: the folder cannot be written.
+    """
+    require_matplotlib()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = [figure for corpus in corpora_of(rows) for figure in bench_figures(rows, corpus)]
+        return [_save(figure, folder / re.sub(r"[^A-Za-z0-9._-]", "_", figure.name)) for figure in figures]
+    except OSError as error:
+        raise FileError(f"{folder}: {error.strerror}") from error
+
+
+def _save(figure: Figure, stem: Path) -> Path:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    with matplotlib.rc_context({"svg.hashsalt": "zipllm", "font.size": 9, "text.parse_math": False}):
+        canvas = Canvas(figsize=(8, 4.5), layout="constrained")
+        FigureCanvasAgg(canvas)
+        axes = canvas.subplots()
+        _DRAW[figure.kind](axes, figure)
+        axes.set_title(figure.title)
+        axes.set_xlabel(figure.x)
+        axes.set_ylabel(figure.y)
+        axes.margins(x=0.1, y=0.1)
+        if figure.log_y:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(_plain)
+        else:
+            axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
+        canvas.savefig(f"{stem}.svg", metadata={"Date": None})
+        canvas.savefig(f"{stem}.png", dpi=_DPI)
+    heads, cells = figure.table()
+    with open(f"{stem}.csv", "w", encoding="utf-8", newline="") as sink:
+        csv.writer(sink, lineterminator="\n").writerows([heads, *cells])
+    return Path(f"{stem}.png")
+
+
+def _plain(value: float, _position: float) -> str:
+    """Label a tick of a logarithmic axis without mathematics, which is off so that names cannot contain any."""
+    return f"{value:,g}"
+
+
+def _scatter(axes: Any, figure: Figure) -> None:
+    if len(figure.front) > 1:
+        axes.plot(*zip(*figure.front, strict=True), linestyle="--", color="0.6", zorder=1)
+    for index, series in enumerate(figure.series):
+        for x, y in series.points:
+            edge = "black" if series.marked else "none"
+            axes.scatter([x], [y], color=COLOURS[index % len(COLOURS)], edgecolors=edge, zorder=2)
+            weight = "bold" if series.marked else "normal"
+            axes.annotate(series.name, (x, y), textcoords="offset points", xytext=(6, 4), weight=weight)
+    if figure.log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_plain)
+
+
+def _lines(axes: Any, figure: Figure) -> None:
+    for index, series in enumerate(figure.series):
+        axes.plot(*zip(*series.points, strict=True), label=series.name, color=COLOURS[index % len(COLOURS)])
+    axes.legend()
+
+
+def _bars(axes: Any, figure: Figure) -> None:
+    wide = 0.8 / len(figure.series)
+    for index, series in enumerate(figure.series):
+        places = [x - 0.4 + (index + 0.5) * wide for x, _ in series.points]
+        axes.bar(places, [y for _, y in series.points], wide, label=series.name, color=COLOURS[index % len(COLOURS)])
+    axes.set_xticks(range(len(figure.ticks)), figure.ticks, rotation=30, ha="right")
+    axes.legend()
+
+
+_DRAW = {"scatter": _scatter, "line": _lines, "bars": _bars}
