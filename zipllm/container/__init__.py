@@ -10,6 +10,7 @@ from zipllm.container.header import MAGIC, ArchiveHeader
 from zipllm.container.limits import Limits
 from zipllm.container.model import Model, ModelHeader
 from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
+from zipllm.container.source import Seekable
 from zipllm.container.trailer import ContentHash, End
 from zipllm.container.writer import ArchiveWriter
 
@@ -29,6 +30,7 @@ __all__ = [
     "ModelHeader",
     "Record",
     "Scanned",
+    "Seekable",
     "check_block",
     "crc32",
     "read_payload",
