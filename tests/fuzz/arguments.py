@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fuzz.feed import Feed
-from zipllm.cli.app import _COMMANDS, run as run_command
+from zipllm.cli.app import _COMMANDS
+from zipllm.cli.app import run as run_command
 from zipllm.codec.encoder import compress_stream
 
 EXIT_CODES = {0, 1, 2, 3, 4, 5, 6, 141}

@@ -1,4 +1,4 @@
-"""Good archives with some bytes changed: an error or the original, never other bytes."""
+"""Good archives with some bytes changed: an error or the original, never other bytes; and what is salvaged is right."""
 
 import io
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from functools import cache
 from tests.codec.engines import byte_engine, decompress
 from tests.codec.test_damage import SMALL, archive_by
 from tests.fuzz.feed import Feed, edited
+from zipllm.codec.salvage import salvage_stream
 from zipllm.container import Coding, Limits, crc32, scan
 from zipllm.errors import ZipllmError
 
@@ -26,11 +27,22 @@ def run(data: bytes) -> None:
     damaged = edited(original, feed)
     if resealed:
         damaged = _resealed(damaged)
+    _salvage(damaged)
     try:
         decoded = decompress(damaged, byte_engine(), limits=LIMITS)
     except ZipllmError:
         return
     assert decoded in (SMALL, SMALL * 2), "damage gave other bytes"  # twice: a whole archive may have been doubled
+
+
+def _salvage(damaged: bytes) -> None:
+    """The block comes back whole, once or more, or as zeros; what a forger may put in is a size, so zeros only."""
+    sink = io.BytesIO()
+    try:
+        salvage_stream(io.BytesIO(damaged), sink, engines=lambda model_id: byte_engine(), limits=LIMITS)
+    except ZipllmError:
+        return
+    assert not sink.getvalue().replace(SMALL, b"").strip(b"\0"), "other bytes were salvaged"
 
 
 def _resealed(archive: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Runs one fuzz target for some minutes:
+"""Runs one fuzz target for some minutes.
 
     python -m tests.fuzz.run header --minutes 10
 
@@ -54,7 +54,7 @@ def _compiled_modules() -> list[str]:
 
 
 def _guided(atheris: ModuleType, name: str, seconds: float, seed: int) -> None:
-    """libFuzzer ends the process itself, after printing the number of executions."""
+    """LibFuzzer ends the process itself, after printing the number of executions."""
     with atheris.instrument_imports(include=["zipllm"], exclude=_compiled_modules()):
         from tests.fuzz.targets import TARGETS
     target = TARGETS[name]
@@ -82,7 +82,9 @@ def _plain(name: str, seconds: float, seed: int) -> None:
     seeds = list(target.seeds())
     executions, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
-        data = seeds[executions] if executions < len(seeds) else edited(source.choice(seeds), Feed(source.randbytes(64)))
+        data = (
+            seeds[executions] if executions < len(seeds) else edited(source.choice(seeds), Feed(source.randbytes(64)))
+        )
         try:
             target.run(data)
         except Exception:

@@ -51,7 +51,12 @@ def _lossless(tokenizer: Tokenizer, sample: bytes) -> None:
 
 def seeds() -> Iterator[bytes]:
     """Each way, with text in several scripts and bytes that are none."""
-    texts = ["the cat sat on the mat. " * 4, "学而时习之，不亦说乎？" * 3, "naïve café — 42,000.5\r\n\t", "\ufeff\x00\x7f"]
+    texts = [
+        "the cat sat on the mat. " * 4,
+        "学而时习之，不亦说乎？" * 3,
+        "naïve café — 42,000.5\r\n\t",
+        "\ufeff\x00\x7f",
+    ]
     for text in [*(text.encode() for text in texts), bytes(range(256)), b"\xff\xfe\xc3\x28\xf0\x9f" * 5]:
         yield b"\2\x20" + text
         yield b"\1\4" + bytes([97, 0, 98, 0, 0, 1, 99, 0, 104, 0, 101, 0, 32, 0, 116, 0]) + text

@@ -24,8 +24,9 @@ class ZipllmFile(io.BufferedIOBase):
 
     Reading gives each block's bytes once that block has been decoded and its CRC-32 found right; the SHA-256
     of the whole is checked when the end is reached, so read to the end before trusting the content. After a seek
-    only the blocks that are read from are decoded; what is read then has been checked by CRC-32 alone. Writing codes a block whenever one is full; appending adds a
-    second archive, which reads on as part of the same content. An instance belongs to one thread at a time.
+    only the blocks that are read from are decoded; what is read then has been checked by CRC-32 alone.
+    Writing codes a block whenever one is full; appending adds a second archive, which reads on as part of the
+    same content. An instance belongs to one thread at a time.
 
     Args:
         file: a path, or a binary file object, which stays open when this one is closed.

@@ -32,6 +32,8 @@ class DecodedBytes(io.RawIOBase):
         self._limits = limits
         self._start = cast(Seekable, source).tell() if self.seekable() else 0
         self._index: RandomAccess | None = None
+        self._left = memoryview(b"")
+        self._position = 0
         self._begin()
 
     def readable(self) -> bool:

@@ -17,6 +17,7 @@ from zipllm.container import (
     End,
     Limits,
     Model,
+    Record,
     check_block,
 )
 from zipllm.errors import CorruptData, ModelNotFound, ZipllmError
@@ -105,7 +106,7 @@ class ArchiveDecoder:
     def _decode(self) -> Iterator[bytes]:
         content = ContentHash()
         engine: LazyEngine | None = None
-        for record in ArchiveReader(self._source, self._limits):
+        for record in self._records():
             match record:
                 case ArchiveHeader():
                     content, engine = ContentHash(), None
@@ -119,6 +120,16 @@ class ArchiveDecoder:
                     yield raw
                 case End():
                     content.check(record)
+
+    def _records(self) -> Iterator[Record]:
+        """Read on; an error between two blocks says behind which."""
+        try:
+            yield from ArchiveReader(self._source, self._limits)
+        except ZipllmError as error:
+            blocks = self._codings.total()
+            if not blocks:
+                raise
+            raise type(error)(f"{error} (after block {blocks}, at byte {self._total.size} of the original)") from error
 
     def _block(self, block: Block, engine: LazyEngine | None) -> bytes:
         begin = self._total.size

@@ -11,6 +11,7 @@ from zipllm.container.limits import Limits
 from zipllm.container.model import Model, ModelHeader
 from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
 from zipllm.container.source import Seekable
+from zipllm.container.survey import Found, Hole, survey
 from zipllm.container.trailer import ContentHash, End
 from zipllm.container.writer import ArchiveWriter
 
@@ -25,6 +26,8 @@ __all__ = [
     "CodingParameters",
     "ContentHash",
     "End",
+    "Found",
+    "Hole",
     "Limits",
     "Model",
     "ModelHeader",
@@ -35,4 +38,5 @@ __all__ = [
     "crc32",
     "read_payload",
     "scan",
+    "survey",
 ]
