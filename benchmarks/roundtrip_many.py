@@ -38,7 +38,9 @@ class Count:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, default=os.environ.get("ZIPLLM_DATA_DIR"), help="a folder of any files")
+    parser.add_argument(
+        "--data-dir", type=Path, default=os.environ.get("ZIPLLM_DATA_DIR"), help="a folder of any files"
+    )
     parser.add_argument("--files", type=int, default=400, metavar="N", help="how many distinct files")
     parser.add_argument("--model-bytes", type=int, default=4000, metavar="N", help="largest file that asks the model")
     parser.add_argument("--largest", type=int, default=8 << 20, metavar="N", help="leave out larger files")

@@ -1,5 +1,6 @@
 """Small archives that ask for much output or much work: refused before it is done, by every reader."""
 
+import contextlib
 import io
 import time
 import tracemalloc
@@ -87,12 +88,9 @@ def test_default_ratio_of_every_reader(reader: str):
 @pytest.mark.parametrize("reader", ["decompress", "test", "list", "salvage", "range"])
 def test_memory_is_that_of_a_block(reader: str):
     archive = bomb(60)
-    READERS_LIMIT = Limits(output=100 * MIB)
     tracemalloc.start()
-    try:
-        READERS[reader](archive, Nowhere(), READERS_LIMIT)
-    except CorruptData:
-        pass  # its SHA-256 is none
+    with contextlib.suppress(CorruptData):  # its SHA-256 is none
+        READERS[reader](archive, Nowhere(), Limits(output=100 * MIB))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * MIB
@@ -129,9 +127,7 @@ def test_compute_bomb_is_refused_before_the_first_step():
     engine = engine_with(counting)
     for limits in (Limits(output=1 << 19), Limits(block_raw=1 << 19)):
         with pytest.raises(LimitExceeded):
-            decompress_stream(
-                io.BytesIO(compute_bomb(MIB - 1)), None, engines=lambda model_id: engine, limits=limits
-            )
+            decompress_stream(io.BytesIO(compute_bomb(MIB - 1)), None, engines=lambda model_id: engine, limits=limits)
     assert counting.steps == 0
 
 

@@ -32,7 +32,7 @@ TEXT = (
 ).encode() * 4
 NOISE = random.Random(11).randbytes(600)
 ZEROS = bytes(3000)
-WORDS = b" ".join(random.Random(12).choice(TEXT.split()) for _ in range(2000))
+WORDS = b" ".join(random.Random(12).choices(TEXT.split(), k=4000))
 TABLE = b"".join(struct.pack("<IHB", index, index * index % 65536, index % 7) for index in range(1000))
 
 
@@ -59,7 +59,9 @@ GOLDEN = (
     Golden("words", WORDS, EncodeOptions(), repeatable=False),
     Golden("table", TABLE, EncodeOptions(), repeatable=False),
     Golden("tiny-one-lane", TEXT, EncodeOptions(lanes=1, fallback=False, embed_model=True), "tiny"),
-    Golden("tiny-lanes", TEXT + NOISE, EncodeOptions(lanes=5, block_size=700, fallback=False, embed_model=True), "tiny"),
+    Golden(
+        "tiny-lanes", TEXT + NOISE, EncodeOptions(lanes=5, block_size=700, fallback=False, embed_model=True), "tiny"
+    ),
     Golden("small", TEXT, EncodeOptions(lanes=2, fallback=False), "small"),
     Golden("small-chosen", TEXT[:200] + NOISE, EncodeOptions(block_size=200), "small"),
 )

@@ -66,6 +66,8 @@ def choose(
     if len(raw) <= model_cost or (options.sample and incompressible(raw)):
         return smallest([stored(raw), zstd_quick(raw)])
     best, thorough = _quick(raw), False
+    if len(best[1]) <= model_cost:  # zeros and the like: naming the model would cost more than the whole block
+        return _thorough(raw, best)
     if options.sample and len(raw) >= SAMPLE_FROM:
         estimate = estimated_size(engine(), raw) + model_cost
         if estimate * 1000 > len(best[1]) * _CLEARLY_WON:
