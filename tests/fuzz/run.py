@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="without atheris")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny: threads would only wait for each other
     atheris = None if arguments.plain else _atheris()
     if atheris is None:
         _plain(arguments.target, arguments.minutes * 60, arguments.seed)
