@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import random
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -24,25 +25,26 @@ CELLS: dict[str, dict[str, str]] = {
     "1 thread": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "CELL_THREADS": "1"},
     "2 threads": {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "CELL_THREADS": "2"},
     "reference, 1 thread": {"ZIPLLM_KERNELS": "reference", "CELL_THREADS": "1"},
-    "reference, 2 threads": {"ZIPLLM_KERNELS": "reference", "CELL_THREADS": "2"},
     "compiled kernels": {"ZIPLLM_KERNELS": "cpu"},
     **{
-        f"ATen {isa}, {kernels}": {"ATEN_CPU_CAPABILITY": isa, "ZIPLLM_KERNELS": kernels}
+        f"ATen {isa}, {kernels}": {"ATEN_CPU_CAPABILITY": isa, "ZIPLLM_KERNELS": kernels, "CELL_THREADS": "1"}
         for isa in ("default", "avx2", "avx512")
         for kernels in ("reference", "cpu")
     },
     **{
-        f"oneDNN {isa}": {"ONEDNN_MAX_CPU_ISA": isa, "ZIPLLM_KERNELS": "reference"}
+        f"oneDNN {isa}": {"ONEDNN_MAX_CPU_ISA": isa, "ZIPLLM_KERNELS": "reference", "CELL_THREADS": "1"}
         for isa in ("SSE41", "AVX2", "AVX512_CORE")
     },
-    "MKL compatible": {"MKL_CBWR": "COMPATIBLE", "ZIPLLM_KERNELS": "reference"},
+    "MKL compatible": {"MKL_CBWR": "COMPATIBLE", "ZIPLLM_KERNELS": "reference", "CELL_THREADS": "1"},
     "PYTHONHASHSEED=7": {"PYTHONHASHSEED": "7"},
+    "reference, 2 threads": {"ZIPLLM_KERNELS": "reference", "CELL_THREADS": "2"},
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", action="append", default=[], metavar="PATH", help="another interpreter")
+    parser.add_argument("--cells", default="", metavar="REGEX", help="only the cells whose name matches")
     parser.add_argument("--bytes", type=int, default=300, help="of text that the model codes in every cell")
     parser.add_argument("--cell", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -52,7 +54,8 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, {arguments.bytes} bytes of text")
     found = set()
     for python in [sys.executable, *arguments.python]:
-        cells = CELLS if python == sys.executable else {"as it is": {}, "reference": {"ZIPLLM_KERNELS": "reference"}}
+        chosen = {name: cell for name, cell in CELLS.items() if re.search(arguments.cells, name)}
+        cells = chosen if python == sys.executable else {"as it is": {}, "reference": CELLS["reference, 1 thread"]}
         for name, environment in cells.items():
             libraries, archive = run(python, environment, arguments.bytes)
             found.add(archive)

@@ -47,13 +47,15 @@ def main() -> None:
     arguments = parser.parse_args()
     folders = [Path(sysconfig.get_path("stdlib")), *([Path(arguments.data_dir)] if arguments.data_dir else [])]
     counts, failures, started = {bound: Count() for bound in CLASSES}, [], time.monotonic()
-    for path, data in distinct(folders, arguments.files, arguments.largest):
+    for number, (path, data) in enumerate(distinct(folders, arguments.files, arguments.largest), 1):
         summary = round_trip(data, with_model=len(data) <= arguments.model_bytes)
         if summary is None:
             failures.append(path)
             print(f"FAILED: {path}", flush=True)
         else:
             add(counts[next(bound for bound in CLASSES if len(data) < bound)], summary)
+        if number % 50 == 0:
+            print(f"{number} files, {time.monotonic() - started:.0f} s", file=sys.stderr)
     report(counts, failures, time.monotonic() - started)
     sys.exit(bool(failures))
 

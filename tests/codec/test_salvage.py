@@ -118,6 +118,17 @@ def test_lost_header_and_lost_end():
     assert summary.lost
 
 
+def test_lost_header_of_an_archive_that_states_its_size_there():
+    """The end does not repeat the size, but the SHA-256 proves that nothing is missing; or that something is."""
+    archive = known_size(CONTENT)
+    content, summary = salvage(flip(archive, 9))
+    assert (content, summary.archives) == (CONTENT, 1)
+    assert [(lost.begin, lost.end) for lost in summary.lost] == [(0, 0)]
+    content, summary = salvage(flip(flip(archive, 9), blocks(archive)[1].offset + 2))
+    assert content == CONTENT[:100] + CONTENT[200:]
+    assert [(lost.begin, lost.end) for lost in summary.lost] == [(0, None), (100, None)]
+
+
 def test_lost_name_of_the_model():
     (model,) = [item for item in scan(io.BytesIO(MODELLED)) if isinstance(item.record, ModelHeader)]
     damaged = flip(MODELLED, model.offset + 5)
@@ -171,6 +182,9 @@ def test_nothing_to_salvage(junk: bytes):
 
 
 def test_limits_hold():
+    assert salvage(ARCHIVE, limits=Limits(blocks=7))[0] == CONTENT
+    with pytest.raises(LimitExceeded, match="number of blocks is 7"):
+        salvage(ARCHIVE, limits=Limits(blocks=6))
     with pytest.raises(LimitExceeded):
         salvage(ARCHIVE, limits=Limits(output=300))
     archive = known_size(CONTENT)
