@@ -8,10 +8,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypedDict
 
 from zipllm.container import BlockHeader, Limits, scan
-from zipllm.errors import UsageError, ZipllmError
+from zipllm.errors import FileError, UsageError, ZipllmError
 from zipllm.files.source import Source
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
 """Codes a source into a sink (None: nowhere) and tells how far it is."""
+
+
+class Loaders(TypedDict):
+    """From a model_id, and from an embedded model file, to an engine."""
+
+    engines: "Callable[[bytes], Engine]"
+    embedded: "Callable[[bytes], Engine]"
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,42 @@ def decompressor(machine: Machine, bounds: Limits) -> Work:
         )
 
     return work
+
+
+def extractor(machine: Machine, bounds: Limits, start: int, stop: int | None) -> Work:
+    """Return the work of ``decompress --range``; errors as ``decompressor``."""
+    machine.check()
+
+    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+        from zipllm.codec.extract import extract_range
+
+        assert sink is not None, "a range is written somewhere"
+        loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
+        return extract_range(_seekable(source), sink, start, stop, limits=bounds, progress=progress, **loaders)
+
+    return work
+
+
+def salvager(machine: Machine, bounds: Limits) -> Work:
+    """Return the work of ``decompress --salvage``; errors as ``decompressor``."""
+    machine.check()
+
+    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+        from zipllm.codec.salvage import salvage_stream
+
+        assert sink is not None, "what is salvaged is written somewhere"
+        loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
+        return salvage_stream(
+            _seekable(source), sink, fallback=machine.engine, limits=bounds, progress=progress, **loaders
+        )
+
+    return work
+
+
+def _seekable(source: BinaryIO) -> BinaryIO:
+    if not source.seekable():
+        raise FileError("is a pipe; a range and what is whole can only be looked for in a file")
+    return source
 
 
 def limits(max_output: int | None, max_memory: int | None) -> Limits:

@@ -13,7 +13,7 @@ from zipllm.cli.messages import say
 from zipllm.cli.options import FilePolicy
 from zipllm.cli.results import Result, StandardOutputError, total_line
 from zipllm.cli.voice import Voice
-from zipllm.errors import ZipllmError
+from zipllm.errors import CorruptData, ZipllmError
 from zipllm.files.names import STDIN, PathError, add_suffix, has_suffix, strip_suffix
 from zipllm.files.output import Output, create_output, standard_output
 from zipllm.files.source import Source, open_source, standard_input
@@ -61,7 +61,10 @@ class Job:
 
 
 def run_job(job: Job, files: Sequence[str]) -> int:
-    """Do the job on every file, report each, and return the worst exit code; errors as in ``for_each``."""
+    """Do the job on every file, report each, and return the worst exit code; errors as in ``for_each``.
+
+    A salvaged file is written, and counts as damaged nevertheless.
+    """
     done: list[Result] = []
 
     def process(name: str) -> None:
@@ -70,6 +73,8 @@ def run_job(job: Job, files: Sequence[str]) -> int:
         done.append(result)
 
     worst = for_each(files, job.wants, job.policy, job.voice, process)
+    if any(result.summary.lost for result in done):
+        worst = max(worst, CorruptData.exit_code)
     if len(done) > 1 and job.voice.level >= 1 and not job.voice.json:
         say(total_line(done))
     return worst

@@ -30,6 +30,29 @@ def parse_size(text: str) -> int:
     return int(match[1]) * _UNITS[match[2].upper()]
 
 
+@dataclass(frozen=True)
+class Span:
+    """A range of bytes from ``start`` up to and without ``stop``, which None leaves open."""
+
+    start: int
+    stop: int | None
+
+
+def parse_range(text: str) -> Span:
+    """Return the range ``A:B``; without A it begins at 0, without B it has no end.
+
+    Raises:
+        typer.BadParameter: the text is no range, or ends before it begins.
+    """
+    first, colon, last = text.partition(":")
+    if not colon:
+        raise typer.BadParameter(f"{text!r} is not a range; write 1000:2000, 4M: or :64K")
+    start, stop = parse_size(first) if first else 0, parse_size(last) if last else None
+    if stop is not None and stop < start:
+        raise typer.BadParameter(f"{text!r} ends before it begins")
+    return Span(start, stop)
+
+
 # --------------------------------------------------------------------------- what and where
 _FILES = "Files"
 _SPEED = "Model and speed"

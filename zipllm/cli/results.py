@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from zipllm.cli.messages import format_bpb, format_speed
+from zipllm.errors import CorruptData
 from zipllm.files.names import STDIN, PathError, escape_name
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def result_line(result: Result) -> str:
     if result.command == "test":
         return f"{name} : {summary.raw_bytes} bytes, whole"
     target = "stdout" if result.output == STDIN else _shown(result.output or "")
+    if summary.lost:
+        return f"{name} : {summary.blocks} whole blocks salvaged, {summary.raw_bytes} bytes ({target})"
     if result.command == "decompress":
         return f"{name} : {summary.raw_bytes} bytes ({target})"
     return f"{name} : {_sizes(summary.raw_bytes, summary.coded_bytes, target)}"
@@ -81,7 +84,8 @@ def result_json(result: Result) -> dict[str, object]:
     return {
         "command": result.command,
         **name_json("file", result.source),
-        "ok": True,
+        "ok": not summary.lost,
+        **({"exit_code": CorruptData.exit_code, "lost": [vars(lost) for lost in summary.lost]} if summary.lost else {}),
         **({} if result.output is None else name_json("output", result.output)),
         "raw_bytes": summary.raw_bytes,
         "compressed_bytes": summary.coded_bytes,

@@ -10,7 +10,7 @@ from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
 from zipllm.cli.messages import complain, explain, say
 from zipllm.cli.results import Command, Result, detail_line, failure_json, print_json, result_json, result_line
 from zipllm.errors import ZipllmError
-from zipllm.files.names import STDIN
+from zipllm.files.names import STDIN, escape_name
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,13 @@ class Voice:
         return code
 
     def report(self, result: Result) -> None:
-        """Tell what became of a file; next to data on standard output only when asked to tell more."""
+        """Tell what became of a file; next to data on standard output only when asked to tell more.
+
+        What was lost of a salvaged archive counts as an error.
+        """
+        if self.level >= 0:
+            for lost in result.summary.lost:
+                complain(f"{escape_name(result.source)}: {lost}")
         if self.json:
             print_json(result_json(result))
         elif self.level >= (2 if result.output == STDIN else 1):

@@ -23,9 +23,10 @@ class ZipllmFile(io.BufferedIOBase):
     """Reads or writes the original bytes of an archive.
 
     Reading gives each block's bytes once that block has been decoded and its CRC-32 found right; the SHA-256
-    of the whole is checked when the end is reached, so read to the end before trusting the content. Seeking
-    backwards decodes again from the beginning. Writing codes a block whenever one is full; appending adds a
-    second archive, which reads on as part of the same content. An instance belongs to one thread at a time.
+    of the whole is checked when the end is reached, so read to the end before trusting the content. After a seek
+    only the blocks that are read from are decoded; what is read then has been checked by CRC-32 alone.
+    Writing codes a block whenever one is full; appending adds a second archive, which reads on as part of the
+    same content. An instance belongs to one thread at a time.
 
     Args:
         file: a path, or a binary file object, which stays open when this one is closed.
@@ -135,7 +136,7 @@ class ZipllmFile(io.BufferedIOBase):
         return self._reading().readline(-1 if size is None else size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to another place of the original bytes when reading; going back decodes again from the start."""
+        """Move to another place of the original bytes when reading; decodes nothing of what lies between."""
         return self._reading("seek").seek(offset, whence)
 
     def tell(self) -> int:

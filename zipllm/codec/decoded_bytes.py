@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, cast
 
 from zipllm.codec.decoder import ArchiveDecoder
 from zipllm.codec.engine import EngineFinder
+from zipllm.codec.random_access import RandomAccess
 from zipllm.codec.streams import Readable
-from zipllm.container import Limits
+from zipllm.container import Limits, Seekable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 class DecodedBytes(io.RawIOBase):
     """Decodes block by block as it is read; holds one block.
+
+    Read from the beginning on, the SHA-256 of the content is checked at the end. A seek into another block
+    reads all record headers, and from then on only the blocks that are read from are decoded, each checked by
+    its CRC-32; a seek to the beginning starts anew.
 
     Args:
         source: binary, at the first byte of an archive. Not closed here.
@@ -25,7 +30,8 @@ class DecodedBytes(io.RawIOBase):
         self._source = source
         self._engines = engines
         self._limits = limits
-        self._start = cast(io.BufferedIOBase, source).tell() if self.seekable() else 0
+        self._start = cast(Seekable, source).tell() if self.seekable() else 0
+        self._index: RandomAccess | None = None
         self._left = memoryview(b"")
         self._position = 0
         self._begin()
@@ -43,29 +49,55 @@ class DecodedBytes(io.RawIOBase):
             self._left = memoryview(self._next_block())
         count = min(len(target), len(self._left))
         target[:count] = self._left[:count]
-        self._left = self._left[count:]
-        self._position += count
+        self._advance(count)
         return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         if not self.seekable():
             raise io.UnsupportedOperation("the file under this archive cannot seek")
-        if whence == io.SEEK_END:
-            self._skip_to(None)
-        target = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._position}[whence]
-        if target < self._position:
-            cast(io.BufferedIOBase, self._source).seek(self._start)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position}
+        target = max(0, offset + (self._places().size if whence == io.SEEK_END else base[whence]))
+        if 0 <= target - self._position <= len(self._left):
+            self._advance(target - self._position)
+        elif target == 0:
             self._begin()
-        self._skip_to(max(0, target))
+        else:
+            self._jump(target)
         return self._position
 
     def tell(self) -> int:
         return self._position
 
     def _begin(self) -> None:
+        if self.seekable():
+            cast(Seekable, self._source).seek(self._start)
         self._blocks = iter(ArchiveDecoder(self._source, engines=self._engines, limits=self._limits))
         self._left, self._position = memoryview(b""), 0
         self._failure: BaseException | None = None
+
+    def _jump(self, target: int) -> None:
+        """Go on at ``target``, at most the end, without decoding what lies between."""
+        places = self._places()
+        self._position = min(target, places.size)
+        self._left = memoryview(b"")
+        self._failure = None
+        self._blocks = (piece for _, piece in places.pieces(self._position, places.size))
+
+    def _places(self) -> RandomAccess:
+        """All blocks by their headers; the source's position is put back, for blocks still to be read in order."""
+        if self._index is None:
+            source = cast(Seekable, self._source)
+            position = source.tell()
+            source.seek(self._start)
+            try:
+                self._index = RandomAccess(source, engines=self._engines, limits=self._limits)
+            finally:
+                source.seek(position)
+        return self._index
+
+    def _advance(self, count: int) -> None:
+        self._left = self._left[count:]
+        self._position += count
 
     def _next_block(self) -> bytes:
         """Return the next block; nothing at the end, which is reached only when all checks have passed."""
@@ -76,14 +108,3 @@ class DecodedBytes(io.RawIOBase):
         except BaseException as error:
             self._failure = error
             raise
-
-    def _skip_to(self, target: int | None) -> None:
-        """Read on to ``target``, or to the end."""
-        while target is None or self._position < target:
-            if not self._left:
-                self._left = memoryview(self._next_block())
-                if not self._left:
-                    return
-            count = len(self._left) if target is None else min(len(self._left), target - self._position)
-            self._left = self._left[count:]
-            self._position += count

@@ -18,6 +18,7 @@ from zipllm.container import (
     End,
     Limits,
     Model,
+    Record,
     check_block,
 )
 from zipllm.errors import CorruptData, ModelNotFound, ZipllmError
@@ -106,13 +107,13 @@ class ArchiveDecoder:
     def _decode(self) -> Iterator[bytes]:
         content = ContentHash()
         engine: LazyEngine | None = None
-        for record in ArchiveReader(self._source, self._limits):
+        for record in self._records():
             match record:
                 case ArchiveHeader():
                     content, engine = ContentHash(), None
                     self._archives += 1
                 case Model():
-                    engine = LazyEngine(self._engine_of(record))
+                    engine = self._engine_of(record)
                     self._models[record.model_id] = None
                 case Block():
                     raw = self._block(record, engine)
@@ -120,6 +121,16 @@ class ArchiveDecoder:
                     yield raw
                 case End():
                     content.check(record)
+
+    def _records(self) -> Iterator[Record]:
+        """Read on; an error between two blocks says behind which."""
+        try:
+            yield from ArchiveReader(self._source, self._limits)
+        except ZipllmError as error:
+            blocks = self._codings.total()
+            if not blocks:
+                raise
+            raise type(error)(f"{error} (after block {blocks}, at byte {self._total.size} of the original)") from error
 
     def _block(self, block: Block, engine: LazyEngine | None) -> bytes:
         begin = self._total.size
@@ -138,22 +149,35 @@ class ArchiveDecoder:
         self._report(0, 0)
         return raw
 
-    def _engine_of(self, record: Model) -> Callable[[], Engine]:
-        def find() -> Engine:
-            try:
-                return check_model_id(record.model_id, self._engines(record.model_id))
-            except ModelNotFound:
-                if record.embedded is None:
-                    raise
-                return check_model_id(record.model_id, self._embedded(record.embedded))
-
-        return find
+    def _engine_of(self, record: Model) -> LazyEngine:
+        return archive_engine(lambda: record, self._engines, self._embedded)
 
     def _report(self, raw: int, coded: int) -> None:
         """Tell about finished blocks, and so much more of the block in work."""
         if self._progress is not None:
             done = self._total.size + raw
             self._progress(Progress("decode", done, done, self._source.count + coded))
+
+
+def archive_engine(model: Callable[[], Model], engines: EngineFinder, embedded: EmbeddedLoader) -> LazyEngine:
+    """Return how to get the engine of an archive's model-coded blocks: found by its id, else from the archive.
+
+    Args:
+        model: gives the record that names the model; called when the first block needs it.
+        engines: as ``decompress_stream``, as is ``embedded``.
+        embedded: see ``engines``.
+    """
+
+    def find() -> Engine:
+        record = model()
+        try:
+            return check_model_id(record.model_id, engines(record.model_id))
+        except ModelNotFound:
+            if record.embedded is None:
+                raise
+            return check_model_id(record.model_id, embedded(record.embedded))
+
+    return LazyEngine(find)
 
 
 def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:

@@ -92,6 +92,30 @@ ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
+class Lost:
+    """What a salvaged archive could not give back.
+
+    Attributes:
+        begin: offset in the result; None when nobody can tell where.
+        end: offset of the first byte after it; None when its length is unknown, then it is left out.
+        reason: what was wrong.
+    """
+
+    begin: int | None
+    end: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        if self.begin is None:
+            return self.reason
+        if self.end == self.begin:
+            return f"nothing is lost at byte {self.begin}: {self.reason}"
+        if self.end is None:
+            return f"an unknown number of bytes is lost at byte {self.begin}: {self.reason}"
+        return f"bytes {self.begin} to {self.end} are lost: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Summary:
     """What was coded.
 
@@ -102,6 +126,7 @@ class Summary:
         codings: blocks by the name of their coding ("stored", "zstd", "lzma", "bz2", "model", "history").
         model_ids: the 32-byte ids of the models used, in order of first use.
         sha256: digest of all original bytes.
+        lost: damage that was passed over when salvaging; otherwise damage is an error.
     """
 
     raw_bytes: int
@@ -110,6 +135,7 @@ class Summary:
     codings: Mapping[str, int]
     model_ids: tuple[bytes, ...]
     sha256: bytes
+    lost: tuple[Lost, ...] = ()
 
     @property
     def blocks(self) -> int:

@@ -97,6 +97,8 @@ def choose(
     if options.sample and incompressible(raw):
         return Choice(*smallest([stored(raw), zstd_quick(raw)]))
     best = Choice(*_quick(raw))
+    if best.size <= model_cost:  # zeros and the like: naming the model would cost more than the whole block
+        engine = None
     if options.sample and len(raw) >= SAMPLE_FROM:
         predicted = _predict_large(raw, engine, options, best, advance)
     else:

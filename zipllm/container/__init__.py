@@ -10,6 +10,8 @@ from zipllm.container.header import MAGIC, ArchiveHeader
 from zipllm.container.limits import Limits
 from zipllm.container.model import Model, ModelHeader
 from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
+from zipllm.container.source import Seekable
+from zipllm.container.survey import Found, Hole, survey
 from zipllm.container.trailer import ContentHash, End
 from zipllm.container.writer import ArchiveWriter
 
@@ -24,13 +26,17 @@ __all__ = [
     "CodingParameters",
     "ContentHash",
     "End",
+    "Found",
+    "Hole",
     "Limits",
     "Model",
     "ModelHeader",
     "Record",
     "Scanned",
+    "Seekable",
     "check_block",
     "crc32",
     "read_payload",
     "scan",
+    "survey",
 ]

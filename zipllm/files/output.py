@@ -16,7 +16,7 @@ from typing import Protocol, Self
 from zipllm.files.names import PathError
 from zipllm.files.source import Source
 from zipllm.files.stream import BUFFER_SIZE, NamedFile
-from zipllm.files.temporary import create_temporary, discard_temporary
+from zipllm.files.temporary import create_temporary, discard_temporary, remove_abandoned
 
 _STDOUT_PATHS = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
@@ -53,6 +53,7 @@ class FileOutput:
         self._source = source
         self._force = force
         self._folder = os.path.dirname(path) or "."
+        remove_abandoned(self._folder)
         try:
             descriptor, self._temporary = create_temporary(self._folder)
         except OSError as error:

@@ -1,12 +1,23 @@
-"""The unfinished files of this process, known at every instant so that a signal can remove them."""
+"""The unfinished files of this process, known at every instant so that a signal can remove them.
+
+A process that is killed outright leaves its file behind. Each file is locked as long as its process lives, so the next
+run that writes into the same folder can tell: what nobody holds is removed.
+"""
 
 import contextlib
+import fcntl
 import os
 import secrets
+import stat
+import time
 
 _PREFIX = ".zipllm-"
 _ENDING = ".tmp"
 _unfinished: set[str] = set()
+_cleaned: set[str] = set()
+
+ABANDONED_SECONDS = 60
+"""A file that changed less long ago may belong to a process that is about to lock or to publish it."""
 
 
 def create_temporary(folder: str) -> tuple[int, str]:
@@ -22,7 +33,10 @@ def create_temporary(folder: str) -> tuple[int, str]:
         path = os.path.join(folder, f"{_PREFIX}{secrets.token_hex(8)}{_ENDING}")
         _unfinished.add(path)
         try:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), path
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with contextlib.suppress(OSError):  # a file system without locks: then nobody removes the file either
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor, path
         except FileExistsError:
             _unfinished.discard(path)  # somebody else's: try another name
         except OSError:
@@ -41,6 +55,31 @@ def discard_all() -> None:
     """Remove every unfinished file of this process; called when a signal ends it."""
     for path in tuple(_unfinished):
         discard_temporary(path)
+
+
+def remove_abandoned(folder: str) -> None:
+    """Remove what killed runs of the same user left in a folder; looks once in a process."""
+    if folder in _cleaned:
+        return
+    _cleaned.add(folder)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if is_temporary_name(entry.name):
+                with contextlib.suppress(OSError):
+                    _remove_if_abandoned(entry.path)
+
+
+def _remove_if_abandoned(path: str) -> None:
+    """Raises ``OSError`` when somebody holds it, or when it is a link, a pipe or somebody else's."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        idle = time.time() - status.st_ctime  # unlike the time of modification it cannot be set
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and idle >= ABANDONED_SECONDS:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
 
 
 def is_temporary_name(name: str) -> bool:

@@ -1,0 +1,142 @@
+"""Small archives that ask for much output or much work: refused before it is done, by every reader."""
+
+import contextlib
+import io
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.codec.engines import byte_engine, engine_with
+from tests.codec.test_damage import archive_with
+from zipllm.codec import conventional
+from zipllm.codec.archive_file import ZipllmFile
+from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.engine import Engine
+from zipllm.codec.extract import extract_range
+from zipllm.codec.salvage import salvage_stream
+from zipllm.container import ArchiveHeader, ArchiveWriter, BlockHeader, Coding, Limits, crc32, scan
+from zipllm.errors import CorruptData, LimitExceeded
+from zipllm.predictor.ngram import NgramPredictor
+
+MIB = 1 << 20
+
+
+def bomb(blocks: int, raw: bytes = bytes(MIB)) -> bytes:
+    """Zeros by the thousandfold: ``blocks`` of ``raw``, each a few dozen bytes."""
+    coding, payload = conventional.zstd_strong(raw)
+    sink = io.BytesIO()
+    writer = ArchiveWriter(sink)
+    writer.begin(ArchiveHeader(len(raw)))
+    for _ in range(blocks):
+        writer.block(BlockHeader(coding, len(raw), len(payload), crc32(raw)), payload)
+    writer.end(bytes(32))
+    return sink.getvalue()
+
+
+class Nowhere:
+    """Counts what it is given."""
+
+    size = 0
+
+    def write(self, data: bytes, /) -> int:
+        self.size += len(data)
+        return len(data)
+
+
+READERS: dict[str, Callable[[bytes, Nowhere, Limits], object]] = {
+    "decompress": lambda archive, sink, limits: decompress_stream(
+        io.BytesIO(archive), sink, engines=found, limits=limits
+    ),
+    "test": lambda archive, sink, limits: decompress_stream(io.BytesIO(archive), None, engines=found, limits=limits),
+    "list": lambda archive, sink, limits: list(scan(io.BytesIO(archive), limits)),
+    "salvage": lambda archive, sink, limits: salvage_stream(io.BytesIO(archive), sink, engines=found, limits=limits),
+    "range": lambda archive, sink, limits: extract_range(
+        io.BytesIO(archive), sink, 0, None, engines=found, limits=limits
+    ),
+    "open": lambda archive, sink, limits: sink.write(
+        ZipllmFile(io.BytesIO(archive), engines=found, limits=limits).read()
+    ),
+    "seek": lambda archive, sink, limits: ZipllmFile(io.BytesIO(archive), engines=found, limits=limits).seek(-1, 2),
+}
+
+
+def found(model_id: bytes) -> Engine:
+    return byte_engine()
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_output_limit_of_every_reader(reader: str):
+    archive, sink = bomb(40), Nowhere()
+    assert len(archive) < 5000
+    with pytest.raises(LimitExceeded, match="output"):
+        READERS[reader](archive, sink, Limits(output=10 * MIB))
+    assert sink.size <= 10 * MIB
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_default_ratio_of_every_reader(reader: str):
+    """What the floor allows is lowered, so that the test need not write a gigabyte."""
+    with pytest.raises(LimitExceeded, match="output"):
+        READERS[reader](bomb(40), Nowhere(), Limits(output_floor=MIB))
+
+
+@pytest.mark.parametrize("reader", ["decompress", "test", "list", "salvage", "range"])
+def test_memory_is_that_of_a_block(reader: str):
+    archive = bomb(60)
+    tracemalloc.start()
+    with contextlib.suppress(CorruptData):  # its SHA-256 is none
+        READERS[reader](archive, Nowhere(), Limits(output=100 * MIB))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * MIB
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_zeros_that_salvaging_fills_in_are_output(reader: str):
+    """A header that states 2**62 bytes and holds one block."""
+    sink = io.BytesIO()
+    writer = ArchiveWriter(sink)
+    writer.begin(ArchiveHeader(MIB, 1 << 62))
+    writer.block(BlockHeader(Coding.STORED, 3, 3, crc32(b"raw")), b"raw")
+    with pytest.raises((LimitExceeded, CorruptData)):
+        READERS[reader](sink.getvalue(), Nowhere(), Limits())
+
+
+class Counting(NgramPredictor):
+    """Counts the tokens that it is asked to predict."""
+
+    steps = 0
+
+    def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        self.steps += 1
+        return super().step(state, tokens, lanes)
+
+
+def compute_bomb(raw_size: int, lanes: int = 1) -> bytes:
+    """A model-coded block of 36 bytes of payload that claims to hold ``raw_size`` bytes."""
+    return archive_with(Coding.MODEL, bytes(36), bytes(raw_size), lanes)
+
+
+def test_compute_bomb_is_refused_before_the_first_step():
+    counting = Counting(byte_engine().tokenizer.vocabulary)
+    engine = engine_with(counting)
+    for limits in (Limits(output=1 << 19), Limits(block_raw=1 << 19)):
+        with pytest.raises(LimitExceeded):
+            decompress_stream(io.BytesIO(compute_bomb(MIB - 1)), None, engines=lambda model_id: engine, limits=limits)
+    assert counting.steps == 0
+
+
+def test_work_is_bounded_by_the_longest_lane():
+    """Ten million symbols fit in 36 bytes, so the payload bounds nothing; the block's size does."""
+    counting = Counting(byte_engine().tokenizer.vocabulary)
+    engine = Engine.create(byte_engine().model_id, byte_engine().tokenizer, counting)
+    begun = time.monotonic()
+    with pytest.raises(CorruptData):
+        decompress_stream(io.BytesIO(compute_bomb(3000, lanes=3)), None, engines=lambda model_id: engine)
+    assert counting.steps <= 1000
+    assert time.monotonic() - begun < 60

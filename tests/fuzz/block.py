@@ -1,0 +1,77 @@
+"""Records with right checksums and any fields and payloads: an error, or bytes of the declared size and CRC-32."""
+
+import contextlib
+import io
+import struct
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tests.codec.engines import byte_engine
+from tests.fuzz.feed import Feed
+from tests.vectors.make_vectors import vectors
+from zipllm.codec.decoder import decode_block
+from zipllm.container import ArchiveHeader, ArchiveReader, Block, Coding, End, Limits, Scanned, crc32, scan
+from zipllm.container.model import ModelHeader
+from zipllm.container.record import RecordType, frame
+from zipllm.container.varint import encode_varint
+from zipllm.errors import ZipllmError
+
+LIMITS = Limits(block_raw=1 << 16, output=1 << 17, lanes=64)
+MODEL = ModelHeader(byte_engine().model_id)
+_RAW_SIZES = (1, 2, 90, 127, 128, 4096, 65536, 65537)
+
+
+def run(data: bytes) -> None:
+    """An archive made of records."""
+    feed = Feed(data)
+    archive = ArchiveHeader(1 << 16).encode()
+    if feed.below(8):
+        archive += MODEL.encode()
+    while feed and len(archive) < 1 << 14:
+        archive += _record(feed)
+    for tail in (b"", End(0, bytes(32)).encode(header_has_size=False)):
+        _walk(archive + tail)
+
+
+def _walk(archive: bytes) -> None:
+    try:
+        for record in ArchiveReader(io.BytesIO(archive), LIMITS):
+            if isinstance(record, Block):
+                _decode(record)
+    except ZipllmError:
+        pass
+    found: list[Scanned] = []
+    with contextlib.suppress(ZipllmError):
+        found.extend(scan(io.BytesIO(archive), LIMITS))
+    assert all(left.end_offset == right.offset for left, right in pairwise(found))
+
+
+def _decode(block: Block) -> None:
+    try:
+        raw = decode_block(block, byte_engine, None)
+    except ZipllmError:
+        return
+    assert (len(raw), crc32(raw)) == (block.header.raw_size, block.header.raw_crc32)
+
+
+def _record(feed: Feed) -> bytes:
+    kind = feed.choice([RecordType.BLOCK, RecordType.BLOCK, RecordType.BLOCK, *RecordType])
+    payload = feed.take(feed.number(2) % 512)
+    if kind is not RecordType.BLOCK or not feed.below(8):
+        return frame(kind, feed.choice([len(payload), feed.number(4)]), feed.take(feed.below(200))) + payload
+    coding = feed.choice([*Coding, max(Coding) + 1])
+    raw_size = b"" if coding == Coding.STORED else encode_varint(feed.choice([*_RAW_SIZES, feed.number(8) >> 1]))
+    check = struct.pack("<I", crc32(payload) if feed.below(4) else feed.number(4))
+    parameters = feed.take(feed.below(16))
+    return frame(kind, len(payload), bytes([coding]) + raw_size + check + parameters) + payload
+
+
+def seeds() -> Iterator[bytes]:
+    """The payloads of good vectors, in the shape that ``_record`` reads."""
+    for vector in vectors():
+        if vector.name.startswith(("good-", "bad-")) and len(vector.data) < 4096:
+            yield bytes([1, 0]) + struct.pack("<H", len(vector.data) % 512) + vector.data
+    for coding in Coding:
+        for parameters in (b"", bytes([1, 24, 24, 0, 0, 1])):
+            payload = bytes(range(40))
+            yield bytes([1, 0, 40, 0]) + payload + bytes([1, coding, 2, 1, len(parameters)]) + parameters

@@ -1,0 +1,106 @@
+"""Makes the golden archives, their hashes and the hashes of their content.
+
+    python -m tests.golden.make_golden
+
+An archive here is written by the real encoder and never changed within one format version: a later version must read
+it, and, for the codings whose bytes are zipllm's own, write it again. Conventional codings depend on the version of
+their library, so of those only the reading is promised. Run it again only when the format's version changes, and say
+so in the changelog.
+"""
+
+import hashlib
+import io
+import random
+import struct
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tests.model_file.conftest import CARD, CONFIG, random_integer_model
+from zipllm.codec.encoder import compress_stream
+from zipllm.codec.engine import Engine, engine_from_model, load_engine
+from zipllm.codec.options import EncodeOptions
+from zipllm.container import BlockHeader, Coding, scan
+from zipllm.model.build import build_model
+from zipllm.tokenizer import ByteTokenizer
+
+FOLDER = Path(__file__).parent
+TEXT = (
+    "The archive is worth what its worst file gets. 学而时习之，不亦说乎？ Il n'y a pas de hasard.\n"
+    "for index in range(10):\n    print(index, index * index)\n"
+).encode() * 4
+NOISE = random.Random(11).randbytes(600)
+ZEROS = bytes(3000)
+WORDS = b" ".join(random.Random(12).choices(TEXT.split(), k=4000))
+TABLE = b"".join(struct.pack("<IHB", index, index * index % 65536, index % 7) for index in range(1000))
+
+
+@dataclass(frozen=True)
+class Golden:
+    """An archive: its name, its content, how it is coded, and whether a model may be asked.
+
+    Attributes:
+        model: "small" is the shipped one, "tiny" one from a seed that the archive embeds, None is no model.
+        repeatable: the same bytes are written again by every later version of the same format.
+    """
+
+    name: str
+    content: bytes
+    options: EncodeOptions
+    model: str | None = None
+    repeatable: bool = True
+
+
+GOLDEN = (
+    Golden("empty", b"", EncodeOptions()),
+    Golden("stored", NOISE, EncodeOptions(block_size=256)),
+    Golden("conventional", TEXT * 3 + ZEROS + NOISE, EncodeOptions(block_size=2048), repeatable=False),
+    Golden("words", WORDS, EncodeOptions(), repeatable=False),
+    Golden("table", TABLE, EncodeOptions(), repeatable=False),
+    Golden("tiny-one-lane", TEXT, EncodeOptions(lanes=1, fallback=False, embed_model=True), "tiny"),
+    Golden(
+        "tiny-lanes", TEXT + NOISE, EncodeOptions(lanes=5, block_size=700, fallback=False, embed_model=True), "tiny"
+    ),
+    Golden("small", TEXT, EncodeOptions(lanes=2, fallback=False), "small"),
+    Golden("small-chosen", TEXT[:200] + NOISE, EncodeOptions(block_size=200), "small"),
+)
+
+
+@cache
+def tiny() -> Engine:
+    """An engine of random weights; its model file is embedded, so archives need nothing else."""
+    return engine_from_model(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD))
+
+
+def made(golden: Golden) -> bytes:
+    """The archive, written now."""
+    sink, engine = io.BytesIO(), {"tiny": tiny, "small": load_engine, None: None}[golden.model]
+    size = len(golden.content)
+    compress_stream(io.BytesIO(golden.content), sink, engine=engine, options=golden.options, original_size=size)
+    return sink.getvalue()
+
+
+def missing_codings(archives: list[bytes]) -> set[str]:
+    """The codings that no golden archive has."""
+    items = [item.record for archive in archives for item in scan(io.BytesIO(archive))]
+    return {coding.name for coding in Coding} - {item.coding.name for item in items if isinstance(item, BlockHeader)}
+
+
+def main() -> None:
+    """Write all archives and SHA256SUMS."""
+    lines, archives = [], []
+    for old in FOLDER.glob("*.zllm"):
+        old.unlink()
+    for golden in GOLDEN:
+        archive = made(golden)
+        (FOLDER / f"{golden.name}.zllm").write_bytes(archive)
+        archives.append(archive)
+        lines.append(f"{hashlib.sha256(archive).hexdigest()}  {golden.name}.zllm\n")
+    (FOLDER / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
+    if missing := missing_codings(archives):
+        sys.stderr.write(f"no golden archive has a block coded by {', '.join(sorted(missing))}: add one\n")
+
+
+if __name__ == "__main__":
+    main()
