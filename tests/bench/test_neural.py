@@ -1,6 +1,7 @@
 """zipllm as a codec of the benchmark, with a model so small that it takes no time."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ from tests.bench.rows import bench_input
 from tests.codec.engines import TEXT
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.bench.codecs import parse_codecs
-from zipllm.bench.neural import encode_options, open_codec, program_bytes
+from zipllm.bench.neural import open_codec, options_of, program_bytes
 from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.bench.spec import parse_spec, zipllm_settings
-from zipllm.codec.options import EncodeOptions
+from zipllm.codec.levels import encode_options
 from zipllm.errors import UsageError
 from zipllm.model.build import build_model
 from zipllm.model.file import model_to_bytes
@@ -52,16 +53,19 @@ def test_archives_are_those_of_the_codec(model: Path, monkeypatch: pytest.Monkey
 
 
 def test_options_reach_the_encoder() -> None:
-    assert encode_options(zipllm_settings(parse_spec("zipllm"))) == EncodeOptions(verify=False)
-    assert encode_options(zipllm_settings(parse_spec("zipllm:small/lanes=3"))) == EncodeOptions(lanes=3, verify=False)
+    for entry, options in {
+        "zipllm": encode_options(),
+        "zipllm:9": encode_options(9),
+        "zipllm:small/lanes=3": encode_options(lanes=3),
+        "zipllm:small/8/history=off": encode_options(8, history=False),
+    }.items():
+        assert options_of(zipllm_settings(parse_spec(entry))) == replace(options, verify=False)
 
 
-@pytest.mark.skipif("level" in EncodeOptions.__dataclass_fields__, reason="this encoder has levels")
-def test_a_level_is_refused_while_the_encoder_has_none() -> None:
-    with pytest.raises(UsageError, match="no level setting in this version"):
-        parse_codecs("zipllm:small/6", None)
-    with pytest.raises(UsageError, match="no history setting in this version"):
-        parse_codecs("zipllm:history=off", None)
+def test_a_level_without_a_model() -> None:
+    codec = open_codec(parse_spec("zipllm:2"))
+    assert (codec.facts.level, codec.facts.weights_bytes, codec.facts.model) == ("2", 0, "")
+    assert codec.decompress(codec.compress(TEXT)) == TEXT
 
 
 @pytest.mark.parametrize("entry", ["zipllm:small/colour=3", "zipllm:lanes=many", "zipllm:lanes=0"])

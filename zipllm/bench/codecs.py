@@ -177,10 +177,10 @@ def check_zipllm(spec: Spec) -> None:
     Raises:
         UsageError: a setting is unknown or out of range.
     """
-    from zipllm.bench.neural import encode_options
+    from zipllm.bench.neural import options_of
     from zipllm.bench.spec import zipllm_settings
 
-    encode_options(zipllm_settings(spec))
+    options_of(zipllm_settings(spec))
 
 
 def file_size(path: str | Path | None) -> int:

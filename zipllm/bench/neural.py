@@ -4,7 +4,6 @@ Archives are the ones ``zipllm compress`` writes, byte for byte. Only its own ve
 decodes and compares every archive itself, and times that as decompression.
 """
 
-import dataclasses
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
+    from zipllm.codec.engine import Engine
     from zipllm.codec.options import EncodeOptions
     from zipllm.model.store import StoredModel
 
@@ -27,7 +27,11 @@ class ZipllmCodec:
         from zipllm.codec.engine import engine_from_model
         from zipllm.model.store import DEFAULT_MODEL, ModelStore
 
-        self._options = encode_options(settings)
+        self._options = options_of(settings)
+        self._engine: Engine | None = None
+        if not _needs_model(settings):
+            self.facts = Facts(level=_level(settings), program_bytes=program_bytes())
+            return
         store = ModelStore.default()
         stored = store.find(settings.model or DEFAULT_MODEL)
         self._engine = engine_from_model(store.load(stored.path), _device())
@@ -46,8 +50,12 @@ class ZipllmCodec:
 
         sink = io.BytesIO()
         limits = Limits(output=1 << 50)  # our own archive, and it is compared anyway
-        decompress_stream(io.BytesIO(archive), sink, engines=lambda model_id: self._engine, limits=limits)
+        decompress_stream(io.BytesIO(archive), sink, engines=self._find, limits=limits)
         return sink.getvalue()
+
+    def _find(self, model_id: bytes) -> "Engine":
+        assert self._engine is not None, "an archive that names a model was written with one"
+        return self._engine
 
 
 def open_codec(spec: Spec) -> ZipllmCodec:
@@ -60,22 +68,20 @@ def open_codec(spec: Spec) -> ZipllmCodec:
     return ZipllmCodec(zipllm_settings(spec))
 
 
-def encode_options(settings: ZipllmSettings) -> "EncodeOptions":
+def options_of(settings: ZipllmSettings) -> "EncodeOptions":
     """Return the encoder's options.
 
     Raises:
         UsageError: an option is unknown, or the encoder of this version does not have it.
     """
-    from zipllm.codec.options import EncodeOptions
+    from zipllm.codec.levels import DEFAULT_LEVEL, encode_options
 
-    known = {field.name for field in dataclasses.fields(EncodeOptions)}
-    for name in settings.options:
+    options: dict[str, Any] = dict(settings.options)
+    for name in options:
         if name not in _SETTINGS:
             raise UsageError(f"zipllm has no setting {name!r} (known: {', '.join(_SETTINGS)})")
-        if name not in known:
-            raise UsageError(f"zipllm has no {name} setting in this version; name the model only")
-    options: dict[str, Any] = settings.options
-    return EncodeOptions(**options, verify=False)
+    level = options.pop("level", DEFAULT_LEVEL)
+    return encode_options(level, **options, verify=False)
 
 
 def program_bytes() -> int:
@@ -87,9 +93,8 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
     import torch
 
     card, config = stored.summary.metadata.card, stored.summary.metadata.config
-    options = (f"{name}={value}" if name != "level" else str(value) for name, value in settings.options.items())
     return Facts(
-        level="/".join((stored.name, *options)),
+        level="/".join(filter(None, (stored.name, _level(settings)))),
         weights_bytes=stored.path.stat().st_size,
         program_bytes=program_bytes(),
         model=stored.name,
@@ -99,6 +104,16 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
         learnt_names=tuple(source.name for source in card.sources),
         versions={"torch": torch.__version__},
     )
+
+
+def _needs_model(settings: ZipllmSettings) -> bool:
+    from zipllm.codec.levels import DEFAULT_LEVEL, level_of
+
+    return settings.model is not None or level_of(int(settings.options.get("level", DEFAULT_LEVEL))).model
+
+
+def _level(settings: ZipllmSettings) -> str:
+    return "/".join(f"{name}={value}" if name != "level" else str(value) for name, value in settings.options.items())
 
 
 def _digests(card: Any) -> tuple[str, ...]:

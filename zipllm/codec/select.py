@@ -13,6 +13,7 @@ Everything that decides is an integer, so the same block gets the same coding on
 
 from typing import NamedTuple
 
+from zipllm.codec.coders import StaticEncoder
 from zipllm.codec.conventional import (
     Candidate,
     bz2_strong,
@@ -23,7 +24,6 @@ from zipllm.codec.conventional import (
     zstd_quick,
     zstd_strong,
 )
-from zipllm.codec.coders import StaticEncoder
 from zipllm.codec.engine import Engine, LazyEngine
 from zipllm.codec.history_block import encode_history_block
 from zipllm.codec.model_block import Advance, chunk_steps, encode_model_block, lanes_for, predicted_chunks
