@@ -55,14 +55,19 @@ class Golden:
 GOLDEN = (
     Golden("empty", b"", EncodeOptions()),
     Golden("stored", NOISE, EncodeOptions(block_size=256)),
-    Golden("conventional", TEXT * 3 + ZEROS + NOISE, EncodeOptions(block_size=2048), repeatable=False),
-    Golden("words", WORDS, EncodeOptions(), repeatable=False),
-    Golden("table", TABLE, EncodeOptions(), repeatable=False),
+    Golden(
+        "conventional", TEXT * 3 + ZEROS + NOISE, EncodeOptions(block_size=2048, history_bits=None), repeatable=False
+    ),
+    Golden("words", WORDS, EncodeOptions(history_bits=None), repeatable=False),
+    Golden("table", TABLE, EncodeOptions(history_bits=None), repeatable=False),
+    Golden("history-text", WORDS, EncodeOptions()),
+    Golden("history-records", TABLE, EncodeOptions(history_bits=12)),
     Golden("tiny-one-lane", TEXT, EncodeOptions(lanes=1, fallback=False, embed_model=True), "tiny"),
     Golden(
         "tiny-lanes", TEXT + NOISE, EncodeOptions(lanes=5, block_size=700, fallback=False, embed_model=True), "tiny"
     ),
     Golden("small", TEXT, EncodeOptions(lanes=2, fallback=False), "small"),
+    Golden("small-static", TEXT, EncodeOptions(lanes=2, fallback=False, history_bits=None), "small"),
     Golden("small-chosen", TEXT[:200] + NOISE, EncodeOptions(block_size=200), "small"),
 )
 

@@ -7,7 +7,7 @@ from zipllm.codec.engine import EngineFinder, engine_from_model_file
 from zipllm.codec.options import Progress, ProgressCallback, Summary
 from zipllm.codec.random_access import RandomAccess
 from zipllm.codec.streams import Writable, write_all
-from zipllm.container import ContentHash, Limits, ModelHeader, Seekable
+from zipllm.container import Coding, ContentHash, Limits, ModelHeader, Seekable
 from zipllm.errors import UsageError
 
 
@@ -51,7 +51,7 @@ def extract_range(
         written.update(piece)
         coded += place.item.end_offset - place.item.offset
         codings[place.header.coding.name.lower()] += 1
-        if place.header.parameters is not None and place.model is not None:
+        if place.header.coding is Coding.MODEL and place.model is not None:
             assert isinstance(place.model.record, ModelHeader)
             models[place.model.record.model_id] = None
         if progress is not None:
