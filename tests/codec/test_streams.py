@@ -197,7 +197,7 @@ def test_summary():
 
 
 def test_limits_are_obeyed_before_decoding():
-    archive = compress(bytes(5 * MIB), byte_engine(), fallback=True)
+    archive = compress(bytes(5 * MIB), byte_engine(), fallback=True, block_size=4 * MIB)
     decoded = decompress(archive, limits=Limits(output=5 * MIB))
     assert decoded == bytes(5 * MIB)
     for limits in (Limits(output=5 * MIB - 1), Limits(block_raw=MIB), Limits(blocks=1), Limits(block_payload=10)):

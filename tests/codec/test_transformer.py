@@ -8,9 +8,9 @@ import torch
 
 from tests.codec.engines import TEXT, codings, compress, decode, decompress
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
+from zipllm.codec.coders import StaticEncoder
 from zipllm.codec.engine import Engine, engine_from_model, engine_from_model_file
-from zipllm.codec.model_block import code_tokens
-from zipllm.coder.fused import open_encoder
+from zipllm.codec.model_block import predicted_chunks
 from zipllm.container import Coding
 from zipllm.errors import ModelInvalid, ModelNotFound
 from zipllm.model.build import build_model
@@ -31,21 +31,23 @@ def engine(model) -> Engine:
     return engine_from_model(model)
 
 
+@pytest.mark.parametrize("history_bits", [None, 14])
 @pytest.mark.parametrize("lanes", [1, 3, 50])
-def test_round_trip(engine, lanes):
-    archive = compress(DATA, engine, lanes=lanes, verify=False)
+def test_round_trip(engine, lanes, history_bits):
+    archive = compress(DATA, engine, lanes=lanes, verify=False, history_bits=history_bits)
     assert codings(archive) == [Coding.MODEL]
     assert decompress(archive, engine) == DATA
 
 
-def test_threads_change_nothing(engine):
+@pytest.mark.parametrize("history_bits", [None, 14])
+def test_threads_change_nothing(engine, history_bits):
     """One thread or two: the same archive."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = compress(DATA, engine, lanes=3)
+        one = compress(DATA, engine, lanes=3, history_bits=history_bits)
         torch.set_num_threads(2)
-        assert compress(DATA, engine, lanes=3) == one
+        assert compress(DATA, engine, lanes=3, history_bits=history_bits) == one
     finally:
         torch.set_num_threads(before)
 
@@ -72,8 +74,9 @@ def test_a_damaged_model_file(model):
 def test_the_payload_costs_what_the_frequencies_say(engine):
     """Within 0.1 % and the closing words of the model's own cross-entropy."""
     tokens = [engine.tokenizer.encode(DATA * 4)]
-    encoder = open_encoder()
-    code_tokens(engine, tokens, encoder, 100)
+    encoder = StaticEncoder(engine)
+    for chunk in predicted_chunks(engine, tokens, 100):
+        encoder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
     state = engine.predictor.start(1)
     fed = np.concatenate([[engine.predictor.start_token], tokens[0][:-1]]).astype(np.int32)
     cumulative = engine.predictor.prefill(state, fed[None])[0].astype(np.int64)

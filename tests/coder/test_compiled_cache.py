@@ -13,19 +13,19 @@ from zipllm.coder.compiled import COMPILES
 if not COMPILES:
     pytest.skip("numba is missing or told not to compile", allow_module_level=True)
 
-from zipllm.coder import compiled as jit
+from zipllm.coder import compiled
 
 SCRIPT = """
 import sys
-from zipllm.coder import compiled as jit
+from zipllm.coder import compiled
 
 def build(version):
     def kernel(number):
         return number + version
-    return jit.entry(kernel)
+    return compiled.entry(kernel)
 
 kernel = build(int(sys.argv[1]))
-print(jit.is_cached(kernel), kernel(1), jit.is_cached(kernel))
+print(compiled.is_cached(kernel), kernel(1), compiled.is_cached(kernel))
 """
 
 
@@ -33,7 +33,7 @@ def run(folder: Path, version: int) -> str:
     script = folder / "script.py"
     if not script.exists():
         script.write_text(SCRIPT)
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(Path(jit.__file__).parents[2])}
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(Path(compiled.__file__).parents[2])}
     command = [sys.executable, str(script), str(version)]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -46,19 +46,21 @@ def test_a_later_process_finds_the_compiled_code_of_its_own_version_only(tmp_pat
 
 
 def test_a_numba_that_looks_different_inside_means_not_cached() -> None:
-    assert not jit.is_cached(object())
+    assert not compiled.is_cached(object())
 
 
 def test_without_a_cache_folder_the_entry_compiles_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    def njit(**options: Any) -> Any:
+    def njit(function: Any, **options: Any) -> Any:
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
+        return function
 
-    monkeypatch.setattr(jit, "_njit", njit)
-    assert jit.entry(abs) is abs
+    monkeypatch.setattr(compiled, "_njit", njit)
+    assert compiled.entry(abs) is abs
 
 
 def test_the_digest_is_that_of_the_sources() -> None:
-    assert jit.source_digest() == jit.source_digest()
-    assert 0 <= jit.source_digest() < 1 << 60
+    one, other = Path(__file__), Path(compiled.__file__)
+    assert compiled.source_digest([one, other]) == compiled.source_digest([other, one])
+    assert compiled.source_digest([one]) != compiled.source_digest([other])
+    assert 0 <= compiled.source_digest([one]) < 1 << 60
