@@ -1,0 +1,54 @@
+"""``-1`` to ``-9`` and their longer forms, and the model without history."""
+
+import io
+
+import pytest
+
+from tests.cli.processes import CONTENT, CommandLine
+from zipllm.codec.encoder import compress_stream
+from zipllm.codec.levels import encode_options
+from zipllm.container import ArchiveHeader, ArchiveReader
+
+
+def by_level(level: int) -> bytes:
+    sink = io.BytesIO()
+    options = encode_options(level)
+    compress_stream(io.BytesIO(CONTENT), sink, engine=None, options=options, original_size=None)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("flags", "level"), [(["-1"], 1), (["--fast"], 1), (["--level", "2"], 2), (["-3"], 3), (["--level=3"], 3)]
+)
+def test_levels_without_a_model(zipllm: CommandLine, flags: list[str], level: int):
+    assert zipllm("compress", "-q", *flags, "a").error == (0, "")
+    assert (zipllm.folder / "a.zllm").read_bytes() == by_level(level)
+    assert zipllm("decompress", "-qf", "a.zllm").code == 0
+    assert (zipllm.folder / "a").read_bytes() == CONTENT
+
+
+def test_a_level_sets_the_size_of_blocks(zipllm: CommandLine):
+    sizes = []
+    for flag in ("-1", "-2", "-9", "--best"):
+        assert zipllm("compress", "-qf", flag, "a").code == 0
+        header = next(iter(ArchiveReader(io.BytesIO((zipllm.folder / "a.zllm").read_bytes()))))
+        assert isinstance(header, ArchiveHeader)
+        sizes.append(header.block_size >> 20)
+    assert sizes == [1, 4, 16, 16]
+
+
+@pytest.mark.parametrize("flags", [["--level", "0"], ["--level", "10"], ["-0"], ["--level", "best"]])
+def test_levels_that_do_not_exist(zipllm: CommandLine, flags: list[str]):
+    outcome = zipllm("compress", *flags, "a")
+    assert outcome.code == 2
+    assert zipllm.names() == {"a", "b.zllm"}
+
+
+def test_a_file_may_be_called_like_a_level(zipllm: CommandLine):
+    (zipllm.folder / "-1").write_bytes(CONTENT)
+    assert zipllm("compress", "-q", "-2", "--", "-1").code == 0
+    assert (zipllm.folder / "-1.zllm").read_bytes() == by_level(2)
+
+
+def test_other_commands_have_no_levels(zipllm: CommandLine):
+    assert zipllm("decompress", "-1", "b.zllm").code == 2
