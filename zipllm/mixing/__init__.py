@@ -1,6 +1,21 @@
 """From token frequencies to binary decisions with probabilities, for both directions.
 
-decision_tree   the byte trie of a vocabulary as a binary tree of decisions
-decisions       frequencies + tokens -> bits and probabilities; frequencies + coder -> tokens
-lockstep        compiled kernels of ``decisions``
+The model's word as it is:
+
+    decision_tree   the byte trie of a vocabulary as a binary tree of decisions
+    decisions       frequencies + tokens -> bits and probabilities; frequencies + coder -> tokens
+    lockstep        compiled kernels of ``decisions``
+
+Mixed with what the block has shown so far (FORMAT.md, section 12), read top down:
+
+    adaptive        a token of a lane, decision by decision, in the encoder and the decoder
+    prediction      one decision: all opinions, one probability, and what is learnt when the bit is known
+    contexts        what a lane has seen, and the contexts made from it
+    history         bit histories by context
+    stops           the same for the ends of tokens
+    matches         earlier places that may be repeated
+    mixer           many opinions become one
+    memory          all arrays that learn
+    prior           what they know beforehand
+    tables          constants
 """
