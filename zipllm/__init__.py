@@ -103,7 +103,7 @@ def compress(
         data: anything, also nothing.
         model: what predicts; loaded only if a part of the data profits from it.
         level: 1 to 9. From 4 on the model predicts, together with what the data itself has shown; 1 to 3 do
-            without the model, twenty times faster, unless ``model`` names one.
+            without the model, ten to twenty times faster, unless ``model`` names one.
         history: False lets the model predict alone.
         block_size: bytes that are coded together, at most 16 MiB; None takes the level's.
         lanes: streams coded side by side; None chooses by size.

@@ -1,6 +1,6 @@
 """Compression levels, as presets over model, history and lanes.
 
-Levels 1 to 3 do without the Transformer: the history alone, about twenty times faster. From 4 on both predict
+Levels 1 to 3 do without the Transformer: the history alone, ten to twenty times faster. From 4 on both predict
 together; higher levels have more memory for the history, and fewer lanes, each with a longer context of its own.
 Nothing here is stored: an archive says what its decoder needs.
 """

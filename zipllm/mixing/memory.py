@@ -145,11 +145,6 @@ def memory_digest(memory: Memory) -> str:
     return digest.hexdigest()
 
 
-def memory_bytes(raw_size: int, slot_bits: int) -> int:
-    """Return about how much memory a block takes, so that a reader can refuse beforehand."""
-    return (SLOT_BYTES << slot_bits) + 14 * raw_size + (32 << 20)
-
-
 def plain_prior() -> Prior:
     """Return what is assumed without any experience: counts mean what they say, all inputs weigh alike."""
     initial = tables().initial
