@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zipllm.model.config import ModelConfig
+from zipllm.model.rounding import Matrix, round_rows, round_to_levels
 
 NORM_EPSILON = 1e-6
 
@@ -32,7 +33,13 @@ class Transformer(nn.Module):
 
     ``forward`` maps token ids ``[batch, time]`` to natural-log logits ``[batch, time, vocabulary_size]``;
     the first id of a stream is ``config.start_token``.
+
+    Attributes:
+        final_clip: float32 ``[1]``, the largest magnitude the output matrix's input is rounded to; 0 = not yet known.
+        rounding: whether values are rounded as the integer form rounds them; see `set_rounding`.
     """
+
+    final_clip: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -40,6 +47,8 @@ class Transformer(nn.Module):
         self.embedding = nn.Embedding(config.vocabulary_size + 1, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.head = None if config.tied else nn.Linear(config.width, config.vocabulary_size, bias=False)
+        self.register_buffer("final_clip", torch.zeros(1))
+        self.rounding = False
         self._initialise()
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -58,7 +67,8 @@ class Transformer(nn.Module):
             x = x + _sinusoids(tokens.shape[1], self.config.width, x.device).to(x.dtype)
         for block, bias in zip(self.blocks, biases or self.attention_biases(tokens.shape[1]), strict=True):
             x = block(x, bias)
-        return rms_normalise(x)
+        x = rms_normalise(x)
+        return round_to_levels(x, self.final_clip) if self.rounding else x
 
     def attention_biases(self, time: int) -> list[Tensor]:
         """Return for every block the additive bias and mask of its scores, as ``Attention.bias`` shapes it."""
@@ -66,7 +76,15 @@ class Transformer(nn.Module):
 
     def output_weight(self) -> Tensor:
         """Output matrix ``[vocabulary_size, width]``; a slice of the embedding when tied."""
-        return self.embedding.weight[: self.config.vocabulary_size] if self.head is None else self.head.weight
+        weight = self.embedding.weight[: self.config.vocabulary_size] if self.head is None else self.head.weight
+        return round_rows(weight) if self.rounding else weight
+
+    def set_rounding(self, on: bool) -> None:
+        """Compute as the int8 form does from now on, or plainly again; `train.rounding` sets the clipping points."""
+        self.rounding = on
+        for module in self.blocks.modules():
+            if isinstance(module, Matrix):
+                module.rounding = on
 
     def _initialise(self) -> None:
         """Output projections start at zero, so that every block starts as the identity."""
@@ -105,10 +123,10 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.query = nn.Linear(config.width, config.width, bias=False)
-        self.key = nn.Linear(config.width, config.width, bias=False)
-        self.value = nn.Linear(config.width, config.width, bias=False)
-        self.output = nn.Linear(config.width, config.width, bias=False)
+        self.query = Matrix(config.width, config.width)
+        self.key = Matrix(config.width, config.width)
+        self.value = Matrix(config.width, config.width)
+        self.output = Matrix(config.width, config.width)
         self.score_scale = nn.Parameter(torch.full((config.heads,), 1.5 * math.sqrt(config.head_size)))
         slopes = _alibi_bias(config.heads, config.window)
         if config.position == "relative":
@@ -157,8 +175,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.up = nn.Linear(config.width, config.feedforward, bias=False)
-        self.down = nn.Linear(config.feedforward, config.width, bias=False)
+        self.up = Matrix(config.width, config.feedforward)
+        self.down = Matrix(config.feedforward, config.width)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.down(functional.relu(self.up(x)).square())
