@@ -6,7 +6,7 @@ import pytest
 
 from zipllm.errors import FileError, UsageError
 from zipllm.train.config import TrainConfig
-from zipllm.train.recipe import read_recipe
+from zipllm.train.recipe_file import read_recipe
 
 RECIPE = """
 name = "toy"
@@ -43,7 +43,7 @@ def test_a_budget_is_needed() -> None:
 
 
 def test_fractions_are_fractions() -> None:
-    with pytest.raises(ValueError, match="warmup and cooldown"):
+    with pytest.raises(ValueError, match="cooldown is a fraction"):
         TrainConfig(steps=1, cooldown=1.5)
 
 
@@ -55,9 +55,9 @@ def test_rate_is_a_trapezoid_that_ends_at_zero() -> None:
 
 def test_the_nearer_budget_counts() -> None:
     config = TrainConfig(steps=100, minutes=1.0)
-    assert config.progress(50, 6.0) == 0.5
-    assert config.progress(10, 30.0) == 0.5
-    assert config.progress(500, 0.0) == 1.0
+    assert config.progress(50, 0, 6.0) == 0.5
+    assert config.progress(10, 0, 30.0) == 0.5
+    assert config.progress(500, 0, 0.0) == 1.0
 
 
 def test_recipe_paths_are_relative_to_the_data_folder(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_recipe_paths_are_relative_to_the_data_folder(tmp_path: Path) -> None:
         ("preset", "prezet", "did you mean 'preset'"),
         ("nano", "nanno", "did you mean 'nano'"),
         ("paths =", "path =", "did you mean 'paths'"),
-        ("steps = 5", "steps = -5", "steps must not be negative|budget is needed"),
+        ("steps = 5", "steps = -5", "budget is needed"),
         ("steps = 5", 'steps = "five"', "recipe.toml"),
         ("[train]", "[train", "not valid TOML"),
     ],

@@ -5,6 +5,7 @@ import torch
 
 from zipllm.model.config import ModelConfig
 from zipllm.model.transformer import Transformer
+from zipllm.train.config import TrainConfig
 from zipllm.train.optim import Muon, make_optimisers, orthogonalise, scale_learning_rates
 
 
@@ -32,7 +33,9 @@ def test_muon_minimises_a_quadratic() -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_every_parameter_has_one_optimiser(tied: bool) -> None:
     model = Transformer(ModelConfig(300, width=16, layers=2, heads=2, feedforward=32, window=8, tied=tied))
-    optimisers = make_optimisers(model, matrix_lr=1.0, embedding_lr=2.0, head_lr=3.0, scalar_lr=4.0, weight_decay=0.0)
+    optimisers = make_optimisers(
+        model, TrainConfig(steps=1, matrix_lr=1.0, embedding_lr=2.0, head_lr=3.0, scalar_lr=4.0)
+    )
     listed = [id(p) for o in optimisers for g in o.param_groups for p in g["params"]]
     assert sorted(listed) == sorted(id(p) for p in model.parameters())
     scale_learning_rates(optimisers, 0.5)

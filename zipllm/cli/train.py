@@ -3,30 +3,37 @@
 import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from zipllm.cli import options
 from zipllm.cli.messages import say
+from zipllm.cli.train_recipe import Given, recipe_of, run_name
+from zipllm.cli.train_view import TrainView
 from zipllm.cli.voice import Voice, finish
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, VerificationFailed
 
 if TYPE_CHECKING:
     from zipllm.train.recipe import Recipe
-    from zipllm.train.trainer import Report
+    from zipllm.train.run import Outcome, Setup
 
 _DATA = "Data and model"
 _BUDGET = "Budget"
+_SETTINGS = "Settings"
 
 Data = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Argument(metavar="DATA...", help="Files and folders; .gz .xz .bz2 .zst are opened.", show_default=False),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", metavar="MODEL", help="Model file to write.", rich_help_panel=_DATA)]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="MODEL", help="Model file; else in the run's folder.", rich_help_panel=_DATA),
+]
 Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="TOML", help="A recipe: data, shape and settings.", rich_help_panel=_DATA),
@@ -42,14 +49,22 @@ DataDir = Annotated[
     ),
 ]
 Valid = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option("--valid", metavar="PATH", help="Validation data; else 1 document in 50.", rich_help_panel=_DATA),
 ]
 Preset = Annotated[
     str | None, typer.Option("--preset", help="Shape: nano, tiny, small or base.", rich_help_panel=_DATA)
 ]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="MODEL|RUN", help="Fine-tune this model or run.", rich_help_panel=_DATA),
+]
 Vocabulary = Annotated[
     int | None, typer.Option("--vocabulary", metavar="N", help="Tokens; 256 is bytes.", rich_help_panel=_DATA)
+]
+TokenizerOf = Annotated[
+    str | None,
+    typer.Option("--tokenizer", metavar="MODEL|JSON", help="Take its tokenizer, learn none.", rich_help_panel=_DATA),
 ]
 Run = Annotated[
     Path | None,
@@ -58,105 +73,163 @@ Run = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run.", rich_help_panel=_BUDGET)
 ]
-Minutes = Annotated[float | None, typer.Option("--minutes", min=0, help="Wall-clock budget.", rich_help_panel=_BUDGET)]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", min=0, help="Training time; 10 by default.", rich_help_panel=_BUDGET)
+]
 Steps = Annotated[
     int | None, typer.Option("--steps", min=0, help="Budget in optimiser steps.", rich_help_panel=_BUDGET)
 ]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Of weights and data order.", rich_help_panel=_BUDGET)]
+Tokens = Annotated[int | None, typer.Option("--tokens", min=0, help="Budget in tokens.", rich_help_panel=_BUDGET)]
+Patience = Annotated[
+    int | None,
+    typer.Option("--patience", metavar="N", min=0, help="End after N evaluations no better.", rich_help_panel=_BUDGET),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Of weights and data order.", rich_help_panel=_SETTINGS)
+]
+Precision = Annotated[
+    Literal["auto", "bf16", "float32"] | None,
+    typer.Option("--precision", help="Of the products in training.", rich_help_panel=_SETTINGS),
+]
 Compile = Annotated[
     Literal["auto", "on", "off"] | None,
-    typer.Option("--compile", help="torch.compile; auto falls back to eager.", rich_help_panel=_BUDGET),
+    typer.Option("--compile", help="torch.compile; auto measures both.", rich_help_panel=_SETTINGS),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="As train.batch=8, model.window=64.", rich_help_panel=_SETTINGS),
+]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write event files into the run as well.", rich_help_panel=_SETTINGS)
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Prepare the data, try everything once, estimate.", rich_help_panel=_SETTINGS),
 ]
 
 
 def train(
-    out: Out,
+    out: Out = None,
     data: Data = None,
     config: Config = None,
     data_dir: DataDir = None,
     valid: Valid = None,
     preset: Preset = None,
+    start: From = None,
     vocabulary: Vocabulary = None,
+    tokenizer: TokenizerOf = None,
     run: Run = None,
     resume: Resume = False,
     minutes: Minutes = None,
     steps: Steps = None,
+    tokens: Tokens = None,
+    patience: Patience = None,
     seed: Seed = None,
+    precision: Precision = None,
     compile: Compile = None,
+    settings: Set = None,
+    tensorboard: TensorBoard = False,
+    dry_run: DryRun = False,
     device: options.DeviceName = "auto",
     threads: options.Threads = 0,
     quiet: options.Quiet = 0,
 ) -> None:
     """Train a Transformer on DATA and write it as a model file.
 
-    A run ends when its budget is used: 10 minutes unless --minutes or --steps says otherwise. Ctrl-C
-    saves a checkpoint; --resume goes on from it.
+    A run ends when its budget is used: 10 minutes unless --minutes, --steps or --tokens says otherwise (reading the
+    data and exporting come on top). Ctrl-C saves a checkpoint; --resume goes on from it. Settings are taken from the
+    recipe, then from --set, then from the other options. Several GPUs or machines: torchrun -m zipllm train ...
     """
     voice = Voice("train", 1 - quiet)
+    given = Given(
+        config,
+        data_dir,
+        data or [],
+        valid or [],
+        top={
+            "preset": preset,
+            "start": start,
+            "vocabulary": vocabulary,
+            "tokenizer": tokenizer,
+        },
+        train={
+            "minutes": minutes,
+            "steps": steps,
+            "tokens": tokens,
+            "patience": patience,
+            "seed": seed,
+            "precision": precision,
+            "compile": compile,
+        },
+        settings=settings or [],
+    )
 
     def work() -> int:
-        settings: dict[str, Any] = {"minutes": minutes, "steps": steps, "seed": seed, "compile": compile}
-        recipe = _recipe(config, data_dir, data or [], valid or [], settings)
-        changes = {"preset": preset, "vocabulary": vocabulary}
-        recipe = _replace(recipe, {key: value for key, value in changes.items() if value is not None})
-        folder = run or Path("runs") / out.name.removesuffix(".safetensors")
-        return _train(recipe, folder, out, _Machine(device, threads), resume=resume, voice=voice)
+        from zipllm.train.run import Setup
+
+        folder = run or Path("runs") / run_name(given, out)
+        recipe = recipe_of(given, out, folder if resume else None)
+        setup = Setup(folder, out, _device(device, threads), resume, tensorboard)
+        return _rehearse(recipe, setup) if dry_run else _train(recipe, setup, voice)
 
     finish(voice, work)
 
 
-class _Machine:
-    """Where to train: ``device`` auto, cpu or cuda; ``threads`` 0 means one per core."""
+def _device(device: str, threads: int) -> str:
+    """Set the number of threads and return the device's name for torch. Raises ``UsageError`` without CUDA."""
+    import torch
 
-    def __init__(self, device: str, threads: int) -> None:
-        self.device, self.threads = device, threads
-
-    def prepare(self) -> str:
-        """Set the number of threads and return the device's name for torch. Raises ``UsageError`` without CUDA."""
-        import torch
-
-        torch.set_num_threads(self.threads or os.cpu_count() or 1)
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UsageError("--device cuda: torch sees no CUDA device here")
-        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch sees no CUDA device here")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def _train(recipe: "Recipe", folder: Path, out: Path, machine: _Machine, *, resume: bool, voice: Voice) -> int:
-    import numpy as np
+def _train(recipe: "Recipe", setup: "Setup", voice: Voice) -> int:
+    from zipllm.train.run import run
 
-    from zipllm.model.card_markdown import render_card
-    from zipllm.model.presets import preset
-    from zipllm.train.checkpoint import checkpoints
-    from zipllm.train.corpus import prepare_corpus
-    from zipllm.train.export import export_model
-    from zipllm.train.trainer import Trainer
-
-    device = machine.prepare()
-    if checkpoints(folder) and not resume:
-        raise UsageError(f"{folder} holds checkpoints of an earlier run; --resume goes on, --run names another folder")
-    corpus = prepare_corpus(folder, recipe.sources, recipe.valid, recipe.vocabulary)
-    lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
-    shape = preset(recipe.preset, len(lengths))
-    trainer = Trainer(folder, shape, recipe.train, corpus.train, corpus.valid, lengths, device=device, resume=resume)
-
-    def tell(report: "Report") -> None:
-        if voice.level >= 1:
-            for line in _lines(report):
-                say(line)
-
-    with _interruptible() as interrupt:
-        state = trainer.train(tell, interrupt.seen)
+    title = f"zipllm train: {recipe.name}, {recipe.start or recipe.preset}, {setup.folder}"
+    leads = os.environ.get("RANK", "0") == "0"
+    with _interruptible() as interrupt, TrainView(title, voice.level if leads else -1) as view:
+        outcome = run(recipe, setup, view, interrupt.seen)
     if interrupt.seen():
-        say(f"zipllm: interrupted; saved in {folder}, go on with the same command and --resume")
+        if leads:
+            say(f"zipllm: interrupted; saved in {setup.folder}, go on with the same command and --resume")
         return 128 + interrupt.number
-    exported = export_model(trainer.model, corpus, recipe, state, out)
-    card = render_card(exported.model.card, shape, exported.model.model_id, out.stat().st_size)
-    out.with_suffix(".md").write_text(card, encoding="utf-8")
-    if voice.level >= 1:
-        body, embedding = shape.parameter_counts()
-        size = f"{out.stat().st_size:,} bytes, {body + embedding:,} parameters"
-        cost = "not measured (no validation data)" if exported.gap is None else f"{exported.gap.percent:+.2f} % bits"
-        say(f"{out}: {size}, cost of the integer form {cost}")
+    if voice.level >= 1 and outcome.path is not None:
+        say(_summary(outcome))
+    return 0
+
+
+def _summary(outcome: "Outcome") -> str:
+    assert outcome.path is not None
+    assert outcome.exported is not None
+    body, embedding = outcome.exported.model.config.parameter_counts()
+    gap = outcome.exported.gap
+    cost = "not measured (no validation data)" if gap is None else f"{gap.percent:+.2f} % bits"
+    size = outcome.path.stat().st_size
+    return f"{outcome.path}: {size:,} bytes, {body + embedding:,} parameters, cost of the integer form {cost}"
+
+
+def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
+    """Try everything once; the model of two steps must give a kilobyte back."""
+    import zipllm
+    from zipllm.train.run import rehearse
+
+    with tempfile.TemporaryDirectory(prefix="zipllm-") as scratch:
+        found = rehearse(recipe, setup, Path(scratch))
+        sample = bytes(range(256)) * 4
+        model = zipllm.load_model(found.path)
+        if zipllm.decompress(zipllm.compress(sample, model=model), model=model) != sample:
+            raise VerificationFailed("a kilobyte coded with the model of two steps did not come back")
+        size = found.path.stat().st_size
+    body, embedding = found.parameters
+    say(f"dry run of {recipe.name}: data, two steps, checkpoint, export and a round trip work")
+    say(f"  {body:,} parameters in the layers, {embedding:,} in the embeddings; model file about {size:,} bytes")
+    say(
+        f"  {found.step_seconds:.2f} s a step without torch.compile: the budget takes about "
+        f"{found.expected_seconds / 60:,.0f} minutes and {found.expected_tokens / 1e6:,.1f} M tokens"
+    )
     return 0
 
 
@@ -184,47 +257,3 @@ def _interruptible() -> Iterator[_Interrupt]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _recipe(
-    config: Path | None, data_dir: Path | None, data: list[Path], valid: list[Path], settings: dict[str, Any]
-) -> "Recipe":
-    """The recipe file, or one made from the arguments, with the settings given on the command line put over it."""
-    from dataclasses import replace
-
-    from zipllm.train.config import TrainConfig
-    from zipllm.train.corpus import Source
-    from zipllm.train.recipe import Recipe, read_recipe
-
-    given = {key: value for key, value in settings.items() if value is not None}
-    try:
-        if config is not None:
-            if data or valid:
-                raise UsageError("a recipe names its own data; give either --config or DATA")
-            recipe = read_recipe(config, data_dir or config.parent)
-            return replace(recipe, train=replace(recipe.train, **given))
-        if not data:
-            raise UsageError("no training data: name files or folders, or a recipe with --config")
-        if "minutes" not in given and "steps" not in given:
-            given["minutes"] = 10.0
-        held = (Source("valid", tuple(valid)),) if valid else ()
-        return Recipe(TrainConfig(**given), (Source("data", tuple(data)),), held)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
-def _replace(recipe: "Recipe", changes: dict[str, Any]) -> "Recipe":
-    from dataclasses import replace
-
-    return replace(recipe, **changes)
-
-
-def _lines(report: "Report") -> list[str]:
-    """Step, share of the budget, bits per byte, speed, time left; then the validation data, if it was looked at."""
-    left = report.seconds * (1 - report.progress) / report.progress if report.progress else 0.0
-    numbers = (
-        f"step {report.step}  {100 * report.progress:5.1f} %  {report.tokens / 1e6:.2f} M tokens  "
-        f"train {report.train_bpb:.3f} bpb  {report.tokens_per_second:,.0f} tokens/s  {left / 60:.0f} min left"
-    )
-    valid = "  valid " + "  ".join(f"{name} {bpb:.3f}" for name, bpb in report.valid_bpb.items())
-    return [numbers, valid] if report.valid_bpb else [numbers]

@@ -69,6 +69,11 @@ class WindowSampler:
         self._order: dict[int, tuple[int, NDArray[np.int64]]] = {}
 
     @property
+    def sources(self) -> tuple[TokenSource, ...]:
+        """Where windows come from."""
+        return self._sources
+
+    @property
     def position(self) -> list[int]:
         """Windows drawn from each source so far; assign it to continue a run."""
         return [int(count) for count in self._drawn]

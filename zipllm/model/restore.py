@@ -60,7 +60,7 @@ def _restore_scores(block: Block, integer: IntegerModel, layer: int) -> None:
         rows = integer[name][layer].double() * _scale(integer, name, layer)[:, None]
         matrix.weight.copy_(_as_new(rows.unflatten(0, (config.heads, -1)), (1, 2)).flatten(0, 1))
     units = [_unit(integer[f"{name}_norm"][layer], config.head_size) for name in ("query", "key")]
-    ratio = integer["score_multiplier"][layer].double() * 2.0 ** -integer["score_shift"][layer].double()
+    ratio = integer["score_multiplier"][layer].double() * torch.exp2(-integer["score_shift"][layer].double())
     attention.score_scale.copy_(ratio * units[0] * units[1] * config.head_size / _STEPS_PER_NAT)
     attention.position_bias.copy_(integer["position_bias"][layer].double() / _STEPS_PER_NAT)
 
@@ -94,15 +94,18 @@ def _scale(integer: IntegerModel, name: str, layer: int | slice) -> Tensor:
     multiplier, shift = integer[f"{name}_multiplier"], integer[f"{name}_shift"]
     if isinstance(layer, int):
         multiplier, shift = multiplier[layer], shift[layer]
-    return multiplier.double() * 2.0 ** -shift.double()
+    scale: Tensor = multiplier.double() * torch.exp2(-shift.double())
+    return scale
 
 
 def _unit(norm: Tensor, size: int) -> Tensor:
     """Integer units per float unit of what a norm over ``size`` entries returns, float64."""
-    return norm.double() / (math.sqrt(size) * 2.0**NORM_SHIFT)
+    unit: Tensor = norm.double() / (math.sqrt(size) * 2.0**NORM_SHIFT)
+    return unit
 
 
 def _as_new(weight: Tensor, dimensions: tuple[int, ...]) -> Tensor:
     """Scale to the spread a new model's matrices have: one over the root of the width."""
     spread = weight.square().mean(dimensions, keepdim=True).sqrt().clamp(min=1e-12)
-    return weight / (spread * weight.shape[-1] ** 0.5)
+    scaled: Tensor = weight / (spread * weight.shape[-1] ** 0.5)
+    return scaled

@@ -21,6 +21,9 @@ from zipllm.errors import FileError
 from zipllm.model.config import ModelConfig
 from zipllm.model.transformer import Transformer
 
+BEST = "best"
+"""Folder of the checkpoint with the lowest validation cost; it has no optimiser state."""
+
 
 @dataclass(frozen=True)
 class TrainState:
@@ -29,14 +32,22 @@ class TrainState:
     Attributes:
         step: optimiser steps taken.
         tokens: token ids trained on.
-        seconds: wall-clock time spent training, over all sessions of the run.
+        seconds: wall-clock time spent training, over all sittings of the run.
         position: windows drawn per source (``WindowSampler.position``).
+        bytes: bytes of training data seen.
+        best: lowest validation cost so far, in bits per byte; None before the first evaluation.
+        worse: evaluations since then.
+        compiled: whether ``torch.compile`` is used; None while that is undecided.
     """
 
     step: int
     tokens: int
     seconds: float
     position: list[int]
+    bytes: int = 0
+    best: float | None = None
+    worse: int = 0
+    compiled: bool | None = None
 
 
 def save_checkpoint(
@@ -47,21 +58,33 @@ def save_checkpoint(
     Raises:
         FileError: the folder cannot be written.
     """
-    final = run / f"step-{state.step:06d}"
-    part = run / f".{final.name}.part"
+    final = _write(run / f"step-{state.step:06d}", model, optimisers, state)
+    for old in checkpoints(run)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def save_best(run: Path, model: Transformer, state: TrainState) -> Path:
+    """Write ``run/best`` in place of the one before. Raises ``FileError`` when it cannot be written."""
+    return _write(run / BEST, model, [], state)
+
+
+def _write(final: Path, model: Transformer, optimisers: list[torch.optim.Optimizer], state: TrainState) -> Path:
+    part = final.with_name(f".{final.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         save_file(_contiguous(model.state_dict()), part / "model.safetensors")
-        save_file(_flatten(optimisers), part / "optimiser.safetensors")
+        if optimisers:
+            save_file(_flatten(optimisers), part / "optimiser.safetensors")
         description = {"model": model.config.to_dict(), "state": asdict(state)}
         (part / "state.json").write_text(json.dumps(description, indent=1, sort_keys=True))
         shutil.rmtree(final, ignore_errors=True)
         os.replace(part, final)
-        for old in checkpoints(run)[:-keep]:
-            shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise FileError(f"cannot write checkpoint {final}: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise FileError(f"cannot write checkpoint {final}: {reason}") from error
     return final
 
 
@@ -80,6 +103,7 @@ def load_model(folder: Path) -> tuple[Transformer, TrainState]:
         description = json.loads((folder / "state.json").read_text())
         model = Transformer(ModelConfig(**description["model"]))
         model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.set_rounding(model.final_clip.item() > 0)
         return model, TrainState(**description["state"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise FileError(f"{folder} is not a readable checkpoint: {error}") from error

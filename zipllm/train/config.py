@@ -1,7 +1,8 @@
-"""Everything that decides a training run, as one frozen dataclass."""
+"""Everything that decides how a training run goes, as one frozen dataclass."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -11,8 +12,11 @@ class TrainConfig:
     Attributes:
         minutes: wall-clock budget; the learning rate falls to zero at its end. 0 = no time budget.
         steps: budget in optimiser steps. 0 = no step budget.
+        tokens: budget in tokens trained on. 0 = no token budget.
+        patience: evaluations in a row without a better result after which the run ends. 0 = never.
         sequence: tokens in a training window.
-        batch: windows per step.
+        batch: windows per step, over all processes.
+        accumulate: parts a batch is worked through in, one after the other, to save memory.
         matrix_lr: Muon's rate for the matrices inside the blocks.
         embedding_lr: AdamW's rate for the input embedding (and the output, when tied).
         head_lr: AdamW's rate for the output matrix.
@@ -20,11 +24,13 @@ class TrainConfig:
         weight_decay: decoupled decay of the matrices inside the blocks.
         warmup: fraction of the budget over which the rate rises from zero.
         cooldown: fraction of the budget over which it falls to zero.
+        rounding: fraction of the budget, at its end, in which the model computes with the rounding of its integer form.
         clip: largest gradient norm.
         seed: initial weights and order of windows.
         precision: ``bf16`` runs the products in bfloat16, ``float32`` everything in float32; ``auto``
             takes bf16 where the device has it.
-        compile: ``auto`` uses ``torch.compile`` and goes on without it where it does not work.
+        compile: ``auto`` tries ``torch.compile`` on a long run and keeps it if it is measured to be faster.
+        deterministic: refuse operations whose result may differ between runs (slower on a GPU).
         evaluate_every: minutes between evaluations.
         save_every: minutes between checkpoints.
 
@@ -34,8 +40,11 @@ class TrainConfig:
 
     minutes: float = 0.0
     steps: int = 0
+    tokens: int = 0
+    patience: int = 0
     sequence: int = 512
     batch: int = 16
+    accumulate: int = 1
     matrix_lr: float = 0.015
     embedding_lr: float = 0.02
     head_lr: float = 0.003
@@ -43,33 +52,42 @@ class TrainConfig:
     weight_decay: float = 0.02
     warmup: float = 0.01
     cooldown: float = 0.6
+    rounding: float = 0.1
     clip: float = 1.0
     seed: int = 0
     precision: Literal["auto", "bf16", "float32"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
-    evaluate_every: float = 10.0
+    deterministic: bool = False
+    evaluate_every: float = 1.0
     save_every: float = 5.0
 
     def __post_init__(self) -> None:
-        if not (self.minutes > 0 or self.steps > 0):
-            raise ValueError("a budget is needed: minutes or steps must be above zero")
-        for name in ("sequence", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("minutes", "steps", "weight_decay", "seed", "evaluate_every", "save_every"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        check_types(self)
+        if not (self.minutes > 0 or self.steps > 0 or self.tokens > 0):
+            raise ValueError("a budget is needed: minutes, steps or tokens must be above zero")
+        self._check_at_least(1, "sequence", "batch", "accumulate")
+        self._check_at_least(0, "minutes", "steps", "tokens", "patience", "weight_decay", "seed")
+        self._check_at_least(0, "evaluate_every", "save_every")
         for name in ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr", "clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above zero, not {getattr(self, name)}")
-        if not (0 <= self.warmup <= 1 and 0 <= self.cooldown <= 1):
-            raise ValueError("warmup and cooldown are fractions of the budget, 0 to 1")
+        for name in ("warmup", "cooldown", "rounding"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a fraction of the budget, 0 to 1, not {getattr(self, name)}")
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch ({self.batch}) must be a multiple of accumulate ({self.accumulate})")
 
-    def progress(self, steps: int, seconds: float) -> float:
-        """Fraction of the budget used, 0 to 1: the larger of its step part and its time part."""
+    def _check_at_least(self, least: int, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    def progress(self, steps: int, tokens: int, seconds: float) -> float:
+        """Fraction of the budget used, 0 to 1: the largest of its parts in steps, tokens and time."""
         by_steps = steps / self.steps if self.steps else 0.0
+        by_tokens = tokens / self.tokens if self.tokens else 0.0
         by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
-        return min(1.0, max(by_steps, by_time))
+        return min(1.0, max(by_steps, by_tokens, by_time))
 
     def rate(self, progress: float) -> float:
         """Learning-rate factor at ``progress``: linear rise, constant, linear fall to zero (trapezoid)."""
@@ -80,3 +98,23 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able form; ``TrainConfig(**d)`` restores it."""
         return asdict(self)
+
+
+def check_types(instance: object) -> None:
+    """Refuse field values that are not of their declared type, as a TOML file may hold; int counts as float.
+
+    Raises:
+        ValueError: the message names the field and what it must be.
+    """
+    hints = get_type_hints(type(instance))
+    for name in (field.name for field in fields(instance)):  # type: ignore[arg-type]
+        value, wanted = getattr(instance, name), hints[name]
+        if get_origin(wanted) is Literal:
+            if value not in get_args(wanted):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(wanted))}, not {value!r}")
+        elif wanted is float and type(value) in (int, float):
+            if not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, not {value!r}")
+        elif wanted in (bool, int, float, str) and type(value) is not wanted:
+            words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+            raise ValueError(f"{name} must be {words[wanted]}, not {value!r}")

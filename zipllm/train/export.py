@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from zipllm.data.windows import TokenSource, WindowSampler
+from zipllm.data.windows import WindowSampler
 from zipllm.model.build import build_model
 from zipllm.model.card import Card, DomainResult
 from zipllm.model.evaluate import Gap, measure_gap
@@ -19,6 +18,7 @@ from zipllm.model.transformer import Transformer
 from zipllm.train.checkpoint import TrainState
 from zipllm.train.corpus import Corpus
 from zipllm.train.recipe import Recipe
+from zipllm.train.validation import spaced_windows
 
 CALIBRATION_WINDOWS = 64
 MEASURED_WINDOWS = 24
@@ -46,15 +46,16 @@ def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: Trai
         FileError: the file cannot be written.
     """
     model = model.cpu().eval()
+    model.set_rounding(False)
     sampler = WindowSampler(corpus.train, recipe.train.sequence, recipe.train.seed + 1)
     calibration = torch.from_numpy(sampler.batch(CALIBRATION_WINDOWS))
     integer = quantize(model, calibration)
     results, total = [], Gap(0.0, 0.0)
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     for source in corpus.valid:
-        windows = _windows(source, recipe.train.sequence)
-        if windows is None:
+        if len(source.tokens) < recipe.train.sequence:
             continue
+        windows = torch.from_numpy(spaced_windows(source, recipe.train.sequence, MEASURED_WINDOWS))
         gap = measure_gap(model, IntegerTransformer(integer), windows)
         size = int(lengths[windows.numpy()].sum())
         results.append(DomainResult(source.name, size, gap.float_bits / size, gap.integer_bits / size))
@@ -62,15 +63,6 @@ def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: Trai
     built = build_model(model.config, corpus.tokenizer, integer, _card(recipe, corpus, state, results))
     save_model(built, path)
     return Exported(built, total if total.float_bits else None)
-
-
-def _windows(source: TokenSource, length: int) -> Tensor | None:
-    """Evenly spaced validation windows int64 ``[n, length]``, or None when the source is shorter than one."""
-    grid = len(source.tokens) // length
-    if grid == 0:
-        return None
-    starts = np.linspace(0, grid - 1, min(grid, MEASURED_WINDOWS)).astype(np.int64) * length
-    return torch.from_numpy(np.stack([source.tokens[start : start + length] for start in starts]).astype(np.int64))
 
 
 def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[DomainResult]) -> Card:
@@ -83,6 +75,14 @@ def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[Domai
         steps=state.step,
         tokens=state.tokens,
         seconds=round(state.seconds, 1),
-        machine=f"{torch.get_num_threads()} CPU threads ({platform.machine()}), torch {torch.__version__}",
+        machine=_machine(state),
         results=tuple(results),
     )
+
+
+def _machine(state: TrainState) -> str:
+    where = f"{torch.get_num_threads()} CPU threads ({platform.machine()})"
+    if torch.cuda.is_available():
+        where = f"{torch.cuda.get_device_name()}, {where}"
+    speed = f", {state.bytes / state.seconds / 1000:,.1f} KB of data a second" if state.seconds and state.bytes else ""
+    return f"{where}, torch {torch.__version__}{speed}"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zipllm.model.transformer import Transformer
+from zipllm.train.config import TrainConfig
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the published iteration: steep at zero, so that small singular values grow fast."""
@@ -75,21 +76,22 @@ class Muon(torch.optim.Optimizer):
             parameter.sub_(update, alpha=scale)
 
 
-def make_optimisers(
-    model: Transformer, *, matrix_lr: float, embedding_lr: float, head_lr: float, scalar_lr: float, weight_decay: float
-) -> list[torch.optim.Optimizer]:
+def make_optimisers(model: Transformer, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """Return ``[Muon, AdamW]`` over disjoint parameters of ``model``; each group remembers its ``base_lr``."""
     matrices = [parameter for parameter in model.blocks.parameters() if _is_matrix(model, parameter)]
     chosen = {id(parameter) for parameter in matrices}
     scalars = [parameter for parameter in model.blocks.parameters() if id(parameter) not in chosen]
     groups: list[dict[str, Any]] = [
-        {"params": [model.embedding.weight], "lr": embedding_lr},
-        {"params": scalars, "lr": scalar_lr},
+        {"params": [model.embedding.weight], "lr": config.embedding_lr},
+        {"params": scalars, "lr": config.scalar_lr},
     ]
     if model.head is not None:
-        groups.append({"params": [model.head.weight], "lr": head_lr})
+        groups.append({"params": [model.head.weight], "lr": config.head_lr})
     adam = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
-    optimisers: list[torch.optim.Optimizer] = [Muon(matrices, lr=matrix_lr, weight_decay=weight_decay), adam]
+    optimisers: list[torch.optim.Optimizer] = [
+        Muon(matrices, lr=config.matrix_lr, weight_decay=config.weight_decay),
+        adam,
+    ]
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["base_lr"] = group["lr"]

@@ -32,11 +32,6 @@ def start_rounding(model: Transformer, tokens: Tensor) -> None:
     model.set_rounding(True)
 
 
-def was_rounding(model: Transformer) -> bool:
-    """Whether a model just read from a checkpoint was saved in that phase."""
-    return bool(model.final_clip.item() > 0)
-
-
 def _clip(seen: Observations, name: str, layer: int) -> Tensor:
     """Clipping point of least error per group, float64 ``[groups]``."""
     return best_clip(seen.samples[name, layer], LEVELS).clamp(min=_SMALLEST_CLIP)

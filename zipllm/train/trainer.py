@@ -1,73 +1,59 @@
-"""The training loop: windows in, checkpoints and a log of bits per byte out."""
+"""The training loop: windows in, checkpoints and reports of bits per byte out."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from zipllm.data.windows import TokenSource, WindowSampler
-from zipllm.errors import FileError, UsageError
+from zipllm.errors import UsageError
 from zipllm.model.config import ModelConfig
 from zipllm.model.transformer import Transformer
-from zipllm.train.checkpoint import TrainState, checkpoints, load_model, load_optimisers, save_checkpoint
+from zipllm.train.checkpoint import (
+    TrainState,
+    checkpoints,
+    load_model,
+    load_optimisers,
+    save_best,
+    save_checkpoint,
+)
 from zipllm.train.config import TrainConfig
+from zipllm.train.distributed import Group
+from zipllm.train.loss import BITS_PER_NAT, WindowLoss
 from zipllm.train.optim import make_optimisers, scale_learning_rates
+from zipllm.train.rounding import start_rounding
+from zipllm.train.runlog import Report
+from zipllm.train.validation import Validation, evaluate
 
-LOSS_CHUNKS = 4
-"""The logits of a batch are made in this many pieces, so that they never exist all at once."""
 REPORT_STEPS = 16
 """Steps summed up in one report."""
-_EVALUATION_BATCHES = 1
-_BITS_PER_NAT = 1 / math.log(2)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the run has to say now; handed to the ``report`` callback and written to ``metrics.jsonl``.
-
-    Attributes:
-        step: optimiser steps taken.
-        progress: fraction of the budget used.
-        tokens: token ids trained on.
-        seconds: wall-clock time spent.
-        train_bpb: mean bits per byte of the steps since the last report.
-        tokens_per_second: over the same steps.
-        valid_bpb: bits per byte by validation source; empty between evaluations.
-    """
-
-    step: int
-    progress: float
-    tokens: int
-    seconds: float
-    train_bpb: float
-    tokens_per_second: float
-    valid_bpb: dict[str, float] = field(default_factory=dict)
+ROUNDING_WINDOWS = 32
+"""Training windows on which the clipping points of the last phase are chosen."""
 
 
 class Trainer:
     """One run in one folder.
 
     Args:
-        run: folder for checkpoints and ``metrics.jsonl``.
+        run: folder for checkpoints.
         model_config: shape of the network.
         config: budgets, rates, precision.
         sources: training tokens.
         valid: validation tokens; never trained on.
         token_bytes: length in bytes of every token id ``[vocabulary_size]``.
-        device: where to train.
+        group: this process among those that train together.
+        start: weights to begin with instead of new ones.
         resume: continue from the newest checkpoint in ``run`` when there is one.
 
     Raises:
-        UsageError: the data does not suffice for one window.
+        UsageError: the data does not suffice for one window, or the batch cannot be shared.
         FileError: a checkpoint cannot be read.
     """
 
@@ -80,38 +66,55 @@ class Trainer:
         valid: Sequence[TokenSource],
         token_bytes: NDArray[np.int64],
         *,
-        device: str = "cpu",
+        group: Group | None = None,
+        start: Transformer | None = None,
         resume: bool = False,
     ) -> None:
         self.run = run
         self.config = config
-        self.device = torch.device(device)
+        self.group = group or Group()
+        self.device = torch.device(self.group.device)
         self._token_bytes = torch.from_numpy(token_bytes)
         self._valid = [source for source in valid if len(source.tokens) >= config.sequence]
+        if config.batch % (config.accumulate * self.group.size):
+            parts = f"{config.accumulate} parts x {self.group.size} processes"
+            raise UsageError(f"train.batch ({config.batch}) cannot be shared evenly by {parts}")
         try:
             self._sampler = WindowSampler(sources, config.sequence, config.seed)
+            self._calibration = WindowSampler(sources, config.sequence, config.seed + 1)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        torch.manual_seed(config.seed)
-        newest = checkpoints(run)[-1:] if resume else []
-        model, self.state = (
-            load_model(newest[0]) if newest else (Transformer(model_config), TrainState(0, 0, 0.0, [0] * len(sources)))
-        )
+        self._begin(model_config, start, len(sources), resume=resume)
+
+    def _begin(self, model_config: ModelConfig, start: Transformer | None, sources: int, *, resume: bool) -> None:
+        """Make or restore the model, the optimisers and the counters."""
+        torch.manual_seed(self.config.seed)
+        newest = checkpoints(self.run)[-1:] if resume else []
+        if newest:
+            model, self.state = load_model(newest[0])
+        else:
+            model, self.state = start or Transformer(model_config), TrainState(0, 0, 0.0, [0] * sources)
         if model.config != model_config:
-            raise UsageError(f"{newest[0]} holds a model of another shape; choose another run folder")
+            raise UsageError(f"{newest[0] if newest else 'the start'} holds a model of another shape")
         self.model = model.to(self.device)
-        self._optimisers = make_optimisers(
-            self.model,
-            matrix_lr=config.matrix_lr,
-            embedding_lr=config.embedding_lr,
-            head_lr=config.head_lr,
-            scalar_lr=config.scalar_lr,
-            weight_decay=config.weight_decay,
-        )
+        self._optimisers = make_optimisers(self.model, self.config)
         if newest:
             load_optimisers(newest[0], self._optimisers)
             self._sampler.position = self.state.position
-        self._loss = _compiled(self.model, config)
+        self.loss = WindowLoss(self.model)
+        self.loss.use_compiler(bool(self.state.compiled))
+        self._shared: nn.Module = self.group.wrap(self.loss)
+
+    def use_compiler(self, on: bool) -> None:
+        """Settle whether ``torch.compile`` is used, for the rest of the run and after every resumption."""
+        self.loss.use_compiler(on)
+        self.state = replace(self.state, compiled=on)
+
+    def example(self) -> Tensor:
+        """A batch as one process works through it at a time, int64 ``[n, sequence]``; the data order is untouched."""
+        count = self.config.batch // (self.config.accumulate * self.group.size)
+        sampler = WindowSampler(self._calibration.sources, self.config.sequence, self.config.seed)
+        return torch.from_numpy(sampler.batch(count)).to(self.device)
 
     def train(self, report: Callable[[Report], None], should_stop: Callable[[], bool] = lambda: False) -> TrainState:
         """Run until the budget is used or ``should_stop`` says so, saving and evaluating on the way.
@@ -121,16 +124,16 @@ class Trainer:
             should_stop: asked between steps; the state is saved before the method returns.
 
         Raises:
-            UsageError: the loss is no longer a finite number.
-            FileError: a checkpoint or the log cannot be written.
+            UsageError: the loss is no longer a finite number, or memory does not suffice.
+            FileError: a checkpoint cannot be written.
         """
         last_save = last_evaluation = self.state.seconds
-        while not self._finished and not should_stop():
-            summary = self._steps(REPORT_STEPS, should_stop)
-            if self.state.seconds - last_evaluation >= 60 * self.config.evaluate_every:
-                summary = replace(summary, valid_bpb=self.evaluate())
+        stopping = False
+        while not (stopping or self.is_finished()):
+            summary, stopping = self._steps(REPORT_STEPS, should_stop)
+            if self.is_finished() or self.state.seconds - last_evaluation >= 60 * self.config.evaluate_every:
+                summary = replace(summary, valid=self._judge(), best=self.state.best)
                 last_evaluation = self.state.seconds
-            self._log(summary)
             report(summary)
             if self.state.seconds - last_save >= 60 * self.config.save_every:
                 self.save()
@@ -138,121 +141,126 @@ class Trainer:
         self.save()
         return self.state
 
-    def evaluate(self) -> dict[str, float]:
-        """Bits per byte of evenly spaced validation windows, by source, each window starting without context."""
-        bpb = {}
-        for source in self._valid:
-            grid = len(source.tokens) // self.config.sequence
-            wanted = min(grid, _EVALUATION_BATCHES * self.config.batch)
-            starts = np.linspace(0, grid - 1, wanted).astype(np.int64) * self.config.sequence
-            windows = np.stack([source.tokens[s : s + self.config.sequence].astype(np.int64) for s in starts])
-            nats = bytes_seen = 0.0
-            for part in np.array_split(windows, max(1, math.ceil(wanted / self.config.batch))):
-                padded = np.concatenate([part, np.repeat(part[:1], self.config.batch - len(part), axis=0)])
-                targets = torch.from_numpy(padded).to(self.device)
-                with self._autocast():
-                    each = self._loss(self._inputs(targets), targets).detach()
-                nats += float(each[: len(part)].double().sum())
-                bytes_seen += float(self._token_bytes[torch.from_numpy(part)].sum())
-            bpb[source.name] = nats * _BITS_PER_NAT / bytes_seen
-        return bpb
+    def evaluate(self) -> Validation | None:
+        """Bits per byte of the validation data as the model stands; None without such data."""
+        config = self.config
+        windows = config.batch // (config.accumulate * self.group.size)
+        return evaluate(self._cost, self._valid, config.sequence, windows, self._token_bytes)
 
-    def save(self) -> Path:
+    def save(self) -> None:
         """Write a checkpoint of the current state."""
-        return save_checkpoint(self.run, self.model, self._optimisers, self.state)
+        if self.group.leads:
+            save_checkpoint(self.run, self.model, self._optimisers, self.state)
+        self.group.wait()
+
+    def is_finished(self) -> bool:
+        """Whether the budget is used, or patience has run out."""
+        return self._progress >= 1 or 0 < self.config.patience <= self.state.worse
 
     @property
-    def _finished(self) -> bool:
-        return self.config.progress(self.state.step, self.state.seconds) >= 1
+    def _progress(self) -> float:
+        return self.config.progress(self.state.step, self.state.tokens, self.state.seconds)
 
-    def _steps(self, count: int, should_stop: Callable[[], bool]) -> Report:
-        """Take up to ``count`` steps; fewer when the budget ends or ``should_stop`` says so."""
-        first, nats, bytes_seen = self.state, 0.0, 0
-        clock = time.perf_counter()
+    def autocast(self) -> AbstractContextManager[object]:
+        """The precision of the products, for everything that runs the model."""
+        if self.config.precision == "float32" or (self.config.precision == "auto" and not has_bf16(self.device)):
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _steps(self, count: int, should_stop: Callable[[], bool]) -> tuple[Report, bool]:
+        """Take up to ``count`` steps; fewer when the budget ends or a process is asked to stop."""
+        first, nats, stopping = self.state, 0.0, False
+        rate, clock = 0.0, time.perf_counter()
         for _ in range(count):
-            if self._finished or should_stop():
+            if self._progress >= 1 or stopping:
                 break
-            targets = torch.from_numpy(self._sampler.batch(self.config.batch)).to(self.device)
-            rate = self.config.rate(self.config.progress(self.state.step, self.state.seconds))
-            nats += self._step(targets, rate)
-            bytes_seen += int(self._token_bytes[targets.cpu()].sum())
-            self.state = TrainState(
+            self._round_at_the_end()
+            rate = self.config.rate(self._progress)
+            targets = torch.from_numpy(self._sampler.batch(self.config.batch))
+            nats += self._step(self.group.share(targets).to(self.device), rate)
+            seconds, stop = self.group.largest(first.seconds + time.perf_counter() - clock, should_stop())
+            stopping = bool(stop)
+            self.state = replace(
+                self.state,
                 step=self.state.step + 1,
                 tokens=self.state.tokens + targets.numel(),
-                seconds=first.seconds + time.perf_counter() - clock,
+                bytes=self.state.bytes + int(self._token_bytes[targets].sum()),
+                seconds=seconds,
                 position=self._sampler.position,
             )
+        return self._report(first, self.group.total(nats)[0], rate), stopping
+
+    def _report(self, first: TrainState, nats: float, rate: float) -> Report:
+        size, seconds = self.state.bytes - first.bytes, max(1e-9, self.state.seconds - first.seconds)
         return Report(
             step=self.state.step,
-            progress=self.config.progress(self.state.step, self.state.seconds),
+            progress=self._progress,
             tokens=self.state.tokens,
             seconds=self.state.seconds,
-            train_bpb=nats * _BITS_PER_NAT / max(1, bytes_seen),
-            tokens_per_second=(self.state.tokens - first.tokens) / max(1e-9, self.state.seconds - first.seconds),
+            train_bpb=nats * BITS_PER_NAT / max(1, size),
+            tokens_per_second=(self.state.tokens - first.tokens) / seconds,
+            bytes_per_second=size / seconds,
+            rate=rate,
+            rounding=self.model.rounding,
+            best=self.state.best,
         )
 
     def _step(self, targets: Tensor, rate: float) -> float:
-        """One optimiser step on windows ``[batch, sequence]``; returns the summed cost in nats."""
-        with self._autocast():
-            nats = self._loss(self._inputs(targets), targets).sum()
-        (nats / targets.numel()).backward()
-        total = float(nats.detach())
+        """One optimiser step on this process's windows ``[n, sequence]``; returns their summed cost in nats."""
+        total = 0.0
+        try:
+            for part in targets.chunk(self.config.accumulate):
+                with self.autocast():
+                    nats = self._shared(part).sum()
+                (nats / targets.numel()).backward()
+                total += float(nats.detach())
+        except (RuntimeError, MemoryError) as error:
+            _explain_memory(error, self.config)
+            raise
         if not math.isfinite(total):
             raise UsageError(f"the loss became {total} at step {self.state.step}; lower the learning rates")
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         scale_learning_rates(self._optimisers, rate)
         for optimiser in self._optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         return total
 
-    def _inputs(self, targets: Tensor) -> Tensor:
-        """Shift right by one: every window begins with the start token, as every lane does when coding."""
-        start = targets.new_full((targets.shape[0], 1), self.model.config.start_token)
-        return torch.cat((start, targets[:, :-1]), dim=1)
+    def _round_at_the_end(self) -> None:
+        """Begin the last phase when its time has come; what counted as best before is not comparable with it."""
+        if self.config.rounding and not self.model.rounding and self._progress >= 1 - self.config.rounding:
+            start_rounding(self.model, torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS)))
+            self.state = replace(self.state, best=None, worse=0)
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.config.precision == "float32" or (self.config.precision == "auto" and not _has_bf16(self.device)):
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+    def _judge(self) -> Validation | None:
+        """Evaluate, keep the model if it is the best so far, and count if it is not."""
+        result = self.evaluate() if self.group.leads else None
+        total = self.group.largest(result.total if result else 0.0)[0]
+        if self._valid and (self.state.best is None or total < self.state.best):
+            self.state = replace(self.state, best=total, worse=0)
+            if self.group.leads:
+                save_best(self.run, self.model, self.state)
+        elif self._valid:
+            self.state = replace(self.state, worse=self.state.worse + 1)
+        return result
 
-    def _log(self, summary: Report) -> None:
-        try:
-            with (self.run / "metrics.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(asdict(summary)) + "\n")
-        except OSError as error:
-            raise FileError(f"cannot write {self.run / 'metrics.jsonl'}: {error.strerror or error}") from error
-
-
-def sequence_nats(
-    model: Transformer, inputs: Tensor, targets: Tensor, biases: Sequence[Tensor] | None = None
-) -> Tensor:
-    """Cost in nats of each window: float32 ``[batch]`` from ids ``[batch, time]``; logits are made in chunks."""
-    hidden = model.hidden(inputs, biases)
-    weight = model.output_weight()
-    costs = []
-    for part, wanted in zip(hidden.chunk(LOSS_CHUNKS), targets.chunk(LOSS_CHUNKS), strict=True):
-        logits = functional.linear(part, weight).float()
-        cost = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
-        costs.append(cost.view(wanted.shape).sum(1))
-    return torch.cat(costs)
+    def _cost(self, windows: Tensor) -> Tensor:
+        with self.autocast():
+            return self.loss(windows.to(self.device)).detach().cpu()  # type: ignore[no-any-return]
 
 
-def _compiled(model: Transformer, config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
-    def plain(inputs: Tensor, targets: Tensor, biases: Sequence[Tensor]) -> Tensor:
-        return sequence_nats(model, inputs, targets, biases)
-
-    compiled = plain if config.compile == "off" else torch.compile(plain, dynamic=False)
-
-    def loss(inputs: Tensor, targets: Tensor) -> Tensor:
-        return compiled(inputs, targets, model.attention_biases(inputs.shape[1]))
-
-    return loss
-
-
-def _has_bf16(device: torch.device) -> bool:
+def has_bf16(device: torch.device) -> bool:
     """Whether bfloat16 products are worth using: CUDA that supports them, or a CPU with the instructions."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return device.type == "cpu" and torch.backends.mkldnn.is_available() and supported is not None and bool(supported())
+
+
+def _explain_memory(error: Exception, config: TrainConfig) -> None:
+    """Raise ``UsageError`` with a way out if an error means that memory has run out."""
+    words = str(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in words:
+        size = f"{config.batch // config.accumulate} windows of {config.sequence} tokens at a time"
+        hint = f"--set train.accumulate={config.accumulate * 2} needs about half, with the same result"
+        raise UsageError(f"out of memory with {size}; {hint}") from error

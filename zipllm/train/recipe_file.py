@@ -1,0 +1,172 @@
+"""A recipe as a TOML file, read, changed key by key, and written again.
+
+name = "small"                       # of the model, in its card
+summary = "English, Chinese and code"
+licence = "CC BY-SA 4.0"
+vocabulary = 8192                    # 256 = bytes
+preset = "small"
+
+[model]                              # what differs from the preset: fields of ModelConfig
+window = 384
+
+[train]                              # fields of TrainConfig
+minutes = 100
+
+[[source]]                           # paths are relative to --data-dir
+name = "enwik8"
+paths = ["enwik8_train.txt"]
+weight = 1.0
+licence = "CC BY-SA 3.0"
+
+[[valid]]
+name = "enwik8"
+paths = ["valid/enwik8.txt"]
+"""
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from zipllm.errors import FileError, UsageError
+from zipllm.train.config import TrainConfig
+from zipllm.train.corpus import Source
+from zipllm.train.recipe import SHAPE_KEYS, Recipe, check_keys
+
+Content = dict[str, Any]
+"""A recipe as TOML gives it."""
+
+_TRAIN_KEYS = [field.name for field in dataclasses.fields(TrainConfig)]
+_SOURCE_KEYS = [field.name for field in dataclasses.fields(Source)]
+_TOP_KEYS = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("sources", "valid")]
+_TABLES = {"train": _TRAIN_KEYS, "model": list(SHAPE_KEYS)}
+
+
+def read_content(path: Path) -> Content:
+    """Read a recipe file.
+
+    Raises:
+        FileError: the file cannot be read.
+        UsageError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+
+
+def change(content: Content, settings: Sequence[str]) -> None:
+    """Put settings as ``train.matrix_lr=0.01`` or ``name=logs`` into a recipe, in place.
+
+    Args:
+        content: the recipe.
+        settings: keys, of a table behind a dot, and values as in TOML; a bare word is a text.
+
+    Raises:
+        UsageError: a setting has no ``=``, or its key is unknown; the nearest known one is named.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting}: write KEY=VALUE, for example train.batch=8")
+        table, dot, name = key.strip().rpartition(".")
+        allowed = _TABLES.get(table, []) if dot else _TOP_KEYS
+        known = [*_TOP_KEYS, *(f"{name}.{inner}" for name, inners in _TABLES.items() for inner in inners)]
+        if name not in allowed:
+            check_keys([key.strip()], known, "--set")
+        target = content.setdefault(table, {}) if dot else content
+        if not isinstance(target, dict):
+            raise UsageError(f"--set {setting}: {table} is not a table in this recipe")
+        target[name] = _value(text.strip())
+
+
+def build(content: Content, data_dir: Path, where: str) -> Recipe:
+    """Check a recipe and make it.
+
+    Args:
+        content: the recipe as TOML gives it.
+        data_dir: what the paths of sources are relative to.
+        where: name of the file, or of the command line, for messages.
+
+    Raises:
+        UsageError: a key is unknown (the nearest known one is named), or a value is bad.
+    """
+    check_keys(content, [*_TOP_KEYS, "source", "valid"], where)
+    rest = {key: value for key, value in content.items() if key not in ("train", "source", "valid")}
+    try:
+        train = _table(content, "train", where)
+        check_keys(train, _TRAIN_KEYS, f"{where} [train]")
+        rest["model"] = _table(content, "model", where)
+        check_keys(rest["model"], SHAPE_KEYS, f"{where} [model]")
+        sources = _sources(content, "source", data_dir, where)
+        valid = _sources(content, "valid", data_dir, where)
+        rest["limits"] = tuple(content.get("limits", ()))
+        return Recipe(train=TrainConfig(**train), sources=sources, valid=valid, **rest)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def read_recipe(path: Path, data_dir: Path) -> Recipe:
+    """Read, check and make the recipe in a file; errors as in `read_content` and `build`."""
+    content = read_content(path)
+    content.setdefault("origin", path.name)
+    return build(content, data_dir, str(path))
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe such that reading it gives the same one wherever the command runs.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    content: Content = {name: getattr(recipe, name) for name in _TOP_KEYS if name not in ("train", "model", "limits")}
+    content |= {"limits": list(recipe.limits), "model": dict(recipe.model), "train": recipe.train.to_dict()}
+    content["source"] = [_source_content(source) for source in recipe.sources]
+    content["valid"] = [_source_content(source) for source in recipe.valid]
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(tomli_w.dumps(content), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _table(content: Content, name: str, where: str) -> Content:
+    table = content.get(name, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: {name} must be a table, not {table!r}")
+    return table
+
+
+def _sources(content: Content, kind: str, data_dir: Path, where: str) -> tuple[Source, ...]:
+    rows, sources = content.get(kind, []), []
+    if not isinstance(rows, list):
+        raise UsageError(f"{where}: write [[{kind}]] in double brackets")
+    for row in rows:
+        check_keys(row, _SOURCE_KEYS, f"{where} [[{kind}]]")
+        if not isinstance(row.get("paths"), list) or not isinstance(row.get("name"), str):
+            raise UsageError(f"{where} [[{kind}]]: name and a list of paths are needed")
+        paths = tuple(data_dir / path for path in row["paths"])
+        sources.append(Source(**{**row, "paths": paths}))
+    if len({source.name for source in sources}) != len(sources):
+        raise UsageError(f"{where}: two of [[{kind}]] have the same name")
+    return tuple(sources)
+
+
+def _source_content(source: Source) -> Content:
+    content = dataclasses.asdict(source)
+    return {**content, "paths": [os.path.abspath(path) for path in source.paths]}

@@ -1,0 +1,265 @@
+"""A whole run: data, training, export. Everything it makes lies in one folder.
+
+runs/NAME/
+    config.toml          the resolved recipe: `zipllm train --config runs/NAME/config.toml` is the same run again
+    tokenizer.json       the vocabulary
+    tokens/              the data as token ids
+    metrics.jsonl        one report a line
+    step-NNNNNN/         the newest two checkpoints, for --resume
+    best/                the weights with the lowest validation cost
+    model.safetensors    the exported model
+    card.md              its card
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from zipllm.errors import FileError, UsageError
+from zipllm.model.card_markdown import render_card
+from zipllm.model.config import ModelConfig
+from zipllm.tokenizer import Tokenizer
+from zipllm.train.checkpoint import BEST, TrainState, checkpoints, load_model
+from zipllm.train.corpus import Corpus, prepare_corpus
+from zipllm.train.distributed import Group, joined
+from zipllm.train.export import Exported, export_model
+from zipllm.train.loss import Probe, time_compiled, time_plain
+from zipllm.train.recipe import Recipe
+from zipllm.train.recipe_file import write_recipe
+from zipllm.train.runlog import Report, RunLog
+from zipllm.train.start import Start, load_start
+from zipllm.train.trainer import Trainer
+
+CONFIG, MODEL, CARD = "config.toml", "model.safetensors", "card.md"
+COMPILE_FROM_SECONDS = 150.0
+"""A run expected to be shorter does not try ``torch.compile``, which takes from half a minute to a minute."""
+
+
+class Listener(Protocol):
+    """Who is told how the run goes; only the leading process tells."""
+
+    def note(self, text: str) -> None:
+        """One line of what was decided."""
+
+    def report(self, report: Report) -> None:
+        """Numbers of the last steps."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where and how a recipe is run.
+
+    Attributes:
+        folder: of the run.
+        out: where the model goes besides the folder; None: only there.
+        device: ``cpu`` or ``cuda``.
+        resume: go on from the newest checkpoint in the folder.
+        tensorboard: write event files as well.
+    """
+
+    folder: Path
+    out: Path | None = None
+    device: str = "cpu"
+    resume: bool = False
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        state: counters at the end.
+        path: the model file; None when the run was stopped before its end, or in a process that does not lead.
+        exported: the exported model.
+    """
+
+    state: TrainState
+    path: Path | None = None
+    exported: Exported | None = None
+
+
+def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
+    """Train a model and export it; under ``torchrun``, with the other processes.
+
+    Args:
+        recipe: what to train on what.
+        setup: where.
+        listener: told about decisions and progress.
+        should_stop: asked between steps; a stopped run is saved and can be resumed.
+
+    Raises:
+        UsageError: the recipe cannot work: no data, a loss that is not finite, too little memory.
+        FileError: data cannot be read or results not be written.
+        ModelError: the model to start from is missing or not usable.
+    """
+    if setup.resume and not checkpoints(setup.folder):
+        raise UsageError(f"{setup.folder} has no checkpoint to resume; leave out --resume to begin")
+    if checkpoints(setup.folder) and not setup.resume:
+        raise UsageError(f"{setup.folder} holds an earlier run; --resume goes on, --run names another folder")
+    if recipe.train.deterministic:
+        torch.use_deterministic_algorithms(True)
+    with joined(setup.device) as group:
+        trainer, corpus = prepare(recipe, setup, group)
+        if group.leads:
+            write_recipe(recipe, setup.folder / CONFIG)
+        decide_compiler(trainer, listener)
+        log = RunLog(setup.folder, tensorboard=setup.tensorboard and group.leads)
+
+        def report(summary: Report) -> None:
+            if group.leads:
+                log.write(summary)
+                listener.report(summary)
+
+        state = trainer.train(report, should_stop)
+        log.close()
+        if not trainer.is_finished() or not group.leads:
+            return Outcome(state)
+        return export(trainer, corpus, recipe, setup, listener)
+
+
+def prepare(recipe: Recipe, setup: Setup, group: Group) -> tuple[Trainer, Corpus]:
+    """Tokenise the data, in the leading process first, and make the trainer; errors as in `run`."""
+    start = load_start(recipe.start) if recipe.start else None
+    if not group.leads:
+        group.wait()
+    corpus = _corpus(recipe, setup.folder, start)
+    if group.leads:
+        group.wait()
+    lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
+    trainer = Trainer(
+        setup.folder,
+        _shape(recipe, start, corpus.tokenizer),
+        recipe.train,
+        corpus.train,
+        corpus.valid,
+        lengths,
+        group=group,
+        start=start.model if start else None,
+        resume=setup.resume,
+    )
+    return trainer, corpus
+
+
+def decide_compiler(trainer: Trainer, listener: Listener) -> None:
+    """Settle whether ``torch.compile`` is used: as configured, as before, or by measuring both forms."""
+    if trainer.state.compiled is not None:
+        return
+    if trainer.config.compile != "auto":
+        trainer.use_compiler(trainer.config.compile == "on")
+        return
+    windows = trainer.example()
+    with trainer.autocast():
+        probe = time_plain(trainer.loss, windows)
+        expected = trainer.group.largest(_expected_seconds(trainer, probe.plain * trainer.config.accumulate))[0]
+        if expected < COMPILE_FROM_SECONDS:
+            trainer.use_compiler(False)
+            return
+        probe = time_compiled(trainer.loss, windows, probe)
+    wins = trainer.group.largest(probe.compiled < probe.plain if trainer.group.leads else 0.0)[0]
+    trainer.use_compiler(bool(wins))
+    if trainer.group.leads:
+        listener.note(_about(probe))
+
+
+def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, listener: Listener) -> Outcome:
+    """Quantise the best weights of a finished run and write the model and its card."""
+    model = trainer.model
+    best = setup.folder / BEST
+    if best.is_dir() and trainer.state.worse:
+        model, state = load_model(best)
+        listener.note(f"the weights of step {state.step:,} were the best on the validation data; they are exported")
+    path = setup.folder / MODEL
+    exported = export_model(model, corpus, recipe, trainer.state, path)
+    card = render_card(exported.model.card, model.config, exported.model.model_id, path.stat().st_size)
+    try:
+        (setup.folder / CARD).write_text(card, encoding="utf-8")
+        if setup.out is not None:
+            setup.out.parent.mkdir(parents=True, exist_ok=True)
+            part = setup.out.with_name(f".{setup.out.name}.part")
+            shutil.copyfile(path, part)
+            part.replace(setup.out)
+            setup.out.with_suffix(".md").write_text(card, encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"cannot write the model: {error.strerror or error}; it is in {path}") from error
+    return Outcome(trainer.state, setup.out or path, exported)
+
+
+def _corpus(recipe: Recipe, folder: Path, start: Start | None) -> Corpus:
+    return prepare_corpus(folder, recipe.sources, recipe.valid, recipe.vocabulary)
+
+
+def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> ModelConfig:
+    return start.model.config if start else recipe.shape(len(tokenizer.vocabulary))
+
+
+def _expected_seconds(trainer: Trainer, step_seconds: float) -> float:
+    """How long what is left of the budget would take at so many seconds a step."""
+    config, state = trainer.config, trainer.state
+    tokens_a_step = config.batch * config.sequence
+    bounds = [
+        60 * config.minutes - state.seconds if config.minutes else np.inf,
+        (config.steps - state.step) * step_seconds if config.steps else np.inf,
+        (config.tokens - state.tokens) / tokens_a_step * step_seconds if config.tokens else np.inf,
+    ]
+    return float(min(bounds))
+
+
+def _about(probe: Probe) -> str:
+    if probe.problem:
+        return f"torch.compile does not work here, training goes on without it ({probe.problem})"
+    verdict = "used" if probe.compiled < probe.plain else "not used"
+    times = f"{probe.compiled:.2f} s a pass against {probe.plain:.2f} s plain"
+    return f"torch.compile: {times}, {verdict} (compiling took {probe.compiling:.0f} s)"
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a dry run found out.
+
+    Attributes:
+        path: a model file made from two steps, in the folder the caller gave.
+        step_seconds: time of the second step.
+        expected_seconds: how long the recipe's budget will take.
+        expected_tokens: how many tokens it will train on in that time.
+        parameters: in the layers, and in the embeddings.
+    """
+
+    path: Path
+    step_seconds: float
+    expected_seconds: float
+    expected_tokens: int
+    parameters: tuple[int, int]
+
+
+def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
+    """Prepare the data for good, then take two steps, save, load, and export into a scratch folder.
+
+    Args:
+        recipe: what is to be trained; its budget is not used.
+        setup: of the run that will follow; its folder gets the tokenizer and the tokens.
+        scratch: an empty folder.
+
+    Raises:
+        ZipllmError: whatever would stop the run itself.
+    """
+    two = dataclasses.replace(recipe.train, steps=2, minutes=0.0, tokens=0, compile="off", rounding=0.5, patience=0)
+    with joined(setup.device) as group:
+        first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group)
+        first.run = scratch
+        times: list[float] = []
+        first.train(lambda summary: times.append(summary.seconds))
+        model, state = load_model(checkpoints(scratch)[-1])
+        exported = export_model(model, corpus, recipe, state, scratch / MODEL)
+        step_seconds = state.seconds / state.step
+        planned = dataclasses.replace(first.state, step=0, tokens=0, seconds=0.0)
+        first.config, first.state = recipe.train, planned
+        seconds = _expected_seconds(first, step_seconds)
+    tokens = int(seconds / step_seconds * recipe.train.batch * recipe.train.sequence)
+    return Rehearsal(scratch / MODEL, step_seconds, seconds, tokens, exported.model.config.parameter_counts())

@@ -1,0 +1,104 @@
+"""What a run writes down as it goes: ``metrics.jsonl`` always, TensorBoard event files when asked."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zipllm.errors import FileError, UsageError
+from zipllm.train.validation import Validation
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the run has to say now.
+
+    Attributes:
+        step: optimiser steps taken.
+        progress: fraction of the budget used.
+        tokens: token ids trained on.
+        seconds: wall-clock time spent training, over all sittings.
+        train_bpb: mean bits per byte of the steps since the last report.
+        tokens_per_second: over the same steps.
+        bytes_per_second: over the same steps, of raw training data.
+        rate: learning-rate factor of the last step, 0 to 1.
+        rounding: whether the model already computes with the rounding of its integer form.
+        valid: bits per byte of the validation data; None between evaluations.
+        best: the best of them so far.
+    """
+
+    step: int
+    progress: float
+    tokens: int
+    seconds: float
+    train_bpb: float
+    tokens_per_second: float
+    bytes_per_second: float
+    rate: float
+    rounding: bool
+    valid: Validation | None = None
+    best: float | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated time to the end of the budget."""
+        return self.seconds * (1 - self.progress) / self.progress if self.progress else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat JSON-able form: ``valid_bpb`` over all sources, ``valid_bpb_by_source``, and the other fields."""
+        flat = {name: value for name, value in asdict(self).items() if name != "valid"}
+        if self.valid is not None:
+            flat |= {"valid_bpb": self.valid.total, "valid_bpb_by_source": self.valid.by_source}
+        return flat
+
+
+class RunLog:
+    """Appends reports to the files of a run.
+
+    Args:
+        run: folder of the run.
+        tensorboard: whether event files are written to ``run/tensorboard`` as well.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+    """
+
+    def __init__(self, run: Path, *, tensorboard: bool = False) -> None:
+        self.path = run / "metrics.jsonl"
+        self._board = _open_board(run / "tensorboard") if tensorboard else None
+
+    def write(self, report: Report) -> None:
+        """Append one report. Raises ``FileError`` when the log cannot be written."""
+        try:
+            with self.path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(report.to_dict()) + "\n")
+        except OSError as error:
+            raise FileError(f"cannot write {self.path}: {error.strerror or error}") from error
+        if self._board is not None:
+            _write_board(self._board, report)
+
+    def close(self) -> None:
+        """Flush what TensorBoard still holds back."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _write_board(board: Any, report: Report) -> None:
+    numbers = {
+        "bpb/train": report.train_bpb,
+        "speed/tokens per second": report.tokens_per_second,
+        "rate": report.rate,
+    }
+    if report.valid is not None:
+        numbers["bpb/valid"] = report.valid.total
+        numbers |= {f"valid/{name}": bpb for name, bpb in report.valid.by_source.items()}
+    for name, value in numbers.items():
+        board.add_scalar(name, value, report.step)
+
+
+def _open_board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("--tensorboard needs TensorBoard: pip install 'zipllm[train]'") from error
+    return SummaryWriter(str(folder))

@@ -1,0 +1,63 @@
+"""What a fine-tuning run starts from: a model file, restored to float weights, or the checkpoint of another run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from zipllm.errors import FileError
+from zipllm.model.restore import restore
+from zipllm.model.store import ModelStore
+from zipllm.model.transformer import Transformer
+from zipllm.tokenizer import Tokenizer, tokenizer_from_dict
+from zipllm.train.checkpoint import BEST, checkpoints, load_model
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights to go on from.
+
+    Attributes:
+        model: float weights.
+        tokenizer: of those weights.
+        name: what they are, for the card.
+    """
+
+    model: Transformer
+    tokenizer: Tokenizer
+    name: str
+
+
+def load_start(query: str, store: ModelStore | None = None) -> Start:
+    """Find what to go on from.
+
+    The folder of a run gives its best checkpoint, else its newest, as it was trained. A model file holds integers
+    only: its float weights are restored from them, which costs about the rounding of int8 (see `model.restore`).
+    The optimiser always begins afresh.
+
+    Args:
+        query: folder of a run; or name, id or path of a model.
+        store: where models are looked for.
+
+    Raises:
+        ModelError: no such model, or not a usable one.
+        FileError: the run has no checkpoint, or it cannot be read.
+    """
+    folder = Path(query)
+    if folder.is_dir():
+        return _from_run(folder)
+    model = (store or ModelStore.default()).load(query)
+    return Start(restore(model.integer), model.tokenizer, f"{model.card.name} ({model.model_id.hex()[:16]})")
+
+
+def _from_run(folder: Path) -> Start:
+    choices = [path for path in (folder / BEST, *reversed(checkpoints(folder))) if path.is_dir()]
+    if not choices:
+        raise FileError(f"{folder} is not the folder of a run: it has no checkpoint")
+    model, state = load_model(choices[0])
+    model.set_rounding(False)
+    model.final_clip.zero_()
+    try:
+        tokenizer = tokenizer_from_dict(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise FileError(f"{folder} has no readable tokenizer.json: {error}") from error
+    return Start(model, tokenizer, f"{folder.name} at step {state.step}")

@@ -1,0 +1,63 @@
+"""Bits per byte on data held back: one number for the run, one for each source."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zipllm.data.windows import TokenSource
+from zipllm.train.loss import BITS_PER_NAT
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Result of an evaluation.
+
+    Attributes:
+        total: bits per byte over all sources.
+        by_source: bits per byte of each.
+    """
+
+    total: float
+    by_source: dict[str, float] = field(default_factory=dict)
+
+
+def evaluate(
+    cost: Callable[[Tensor], Tensor], sources: Sequence[TokenSource], sequence: int, batch: int, token_bytes: Tensor
+) -> Validation | None:
+    """Measure evenly spaced windows of every source, each starting without context.
+
+    Args:
+        cost: nats of each window, float32 ``[n]`` for ids int64 ``[n, sequence]`` on the CPU; always asked for
+            ``batch`` windows, so that a compiled form serves.
+        sources: at least one window long each.
+        sequence: tokens in a window.
+        batch: windows per source at most.
+        token_bytes: length in bytes of every token id ``[vocabulary_size]``.
+
+    Returns:
+        The result, or None without sources.
+    """
+    nats: list[float] = []
+    sizes: list[float] = []
+    for source in sources:
+        windows = spaced_windows(source, sequence, batch)
+        padded = np.concatenate([windows, np.repeat(windows[:1], batch - len(windows), axis=0)])
+        each = cost(torch.from_numpy(padded))[: len(windows)]
+        nats.append(float(each.double().sum()))
+        sizes.append(float(token_bytes[torch.from_numpy(windows)].sum()))
+    if not sizes:
+        return None
+    by_source = {s.name: n * BITS_PER_NAT / size for s, n, size in zip(sources, nats, sizes, strict=True)}
+    return Validation(math.fsum(nats) * BITS_PER_NAT / sum(sizes), by_source)
+
+
+def spaced_windows(source: TokenSource, sequence: int, count: int) -> NDArray[np.int64]:
+    """Up to ``count`` windows ``[n, sequence]`` spread evenly over a source of at least one window."""
+    grid = len(source.tokens) // sequence
+    starts = np.linspace(0, grid - 1, min(grid, count)).astype(np.int64) * sequence
+    return np.stack([source.tokens[start : start + sequence].astype(np.int64) for start in starts])
