@@ -1,13 +1,15 @@
 """A toy corpus and a toy run, small enough to train in about a second."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from zipllm.data.windows import TokenSource
 from zipllm.model.config import ModelConfig
+from zipllm.model.transformer import Transformer
 from zipllm.train.config import TrainConfig
 from zipllm.train.trainer import Trainer
 
@@ -15,9 +17,25 @@ TEXT = b"the cat sat on the mat. the dog sat on the log. " * 60
 MakeTrainer = Callable[..., Trainer]
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Toy matrices are slower on several threads, which would wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def make_trainer(tmp_path: Path) -> MakeTrainer:
-    def make(run: str = "run", *, resume: bool = False, **settings: object) -> Trainer:
+    def make(
+        run: str = "run",
+        *,
+        start: Transformer | None = None,
+        resume: bool = False,
+        tied: bool = False,
+        **settings: object,
+    ) -> Trainer:
         tokens = np.frombuffer(TEXT, dtype=np.uint8).astype("<u2")
         defaults: dict[str, object] = {
             "steps": 12,
@@ -31,11 +49,12 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
         folder.mkdir(exist_ok=True)
         return Trainer(
             folder,
-            ModelConfig(256, width=16, layers=1, heads=2, feedforward=32, window=16),
+            ModelConfig(256, width=16, layers=1, heads=2, feedforward=32, window=16, tied=tied),
             config,
             [TokenSource("toy", tokens[:2000], 1.0)],
             [TokenSource("held", tokens[2000:], 1.0)],
             np.ones(256, dtype=np.int64),
+            start=start,
             resume=resume,
         )
 

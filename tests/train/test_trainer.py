@@ -1,7 +1,8 @@
 """The loop: it learns, it resumes bit for bit, it stops when asked, and it refuses what cannot work."""
 
-import json
+import errno
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from zipllm.errors import FileError, UsageError
 from zipllm.model.transformer import Transformer
-from zipllm.train.checkpoint import checkpoints, load_model
+from zipllm.train.checkpoint import BEST, checkpoints, load_model
 from zipllm.train.loss import sequence_nats
 from zipllm.train.runlog import Report
 from zipllm.train.trainer import Trainer
@@ -100,3 +101,79 @@ def test_chunked_loss_equals_plain_cross_entropy(make_trainer: MakeTrainer) -> N
     tokens = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (6, 20)))
     plain = torch.nn.functional.cross_entropy(model(tokens).transpose(1, 2), tokens, reduction="none").sum(1)
     assert torch.allclose(sequence_nats(model, tokens, tokens), plain, rtol=1e-5)
+
+
+def test_accumulated_parts_are_one_batch(make_trainer: MakeTrainer) -> None:
+    runs = [make_trainer(f"run{parts}", accumulate=parts, steps=4, rounding=0.0) for parts in (1, 2, 4)]
+    for trainer in runs:
+        trainer.train(ignore)
+    for other in runs[1:]:
+        assert other.state.tokens == runs[0].state.tokens
+        for one, two in zip(runs[0].model.parameters(), other.model.parameters(), strict=True):
+            assert torch.allclose(one, two, atol=1e-5)
+
+
+def test_the_best_weights_are_kept(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(steps=64, evaluate_every=0, rounding=0.0)
+    seen: list[float] = []
+    trainer.train(lambda report: seen.append(report.valid.total if report.valid else 99.0))
+    model, state = load_model(trainer.run / BEST)
+    assert len(seen) == 4
+    assert state.best == min(seen) == trainer.state.best
+    assert state.step == 16 * (1 + seen.index(min(seen)))
+    assert isinstance(model, Transformer)
+
+
+def test_patience_ends_a_run_that_gets_no_better(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(steps=1000, evaluate_every=0, patience=2, rounding=0.0, warmup=0.0)
+    trainer.state = replace(trainer.state, best=0.0)
+    trainer.train(ignore)
+    assert trainer.state.step == 32
+    assert trainer.state.worse == 2
+
+
+def test_token_budget(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(steps=0, tokens=5 * 4 * 32)
+    trainer.train(ignore)
+    assert (trainer.state.step, trainer.state.tokens) == (5, 640)
+    assert trainer.state.bytes == 640
+
+
+def test_running_out_of_memory_names_the_way_out(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer()
+
+    def fail(windows: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99999999 bytes.")
+
+    monkeypatch.setattr(trainer, "_shared", fail)
+    with pytest.raises(UsageError, match=r"out of memory.*train.accumulate=2"):
+        trainer.train(ignore)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(steps=8)
+    trainer.train(ignore)
+    before = sorted(path.name for path in trainer.run.iterdir())
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("zipllm.train.checkpoint.save_file", full)
+    with pytest.raises(FileError, match="No space left"):
+        trainer.save()
+    assert sorted(path.name for path in trainer.run.iterdir()) == before
+    load_model(checkpoints(trainer.run)[-1])
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(make_trainer: MakeTrainer) -> None:
+    with pytest.raises(ValueError, match="multiple of accumulate"):
+        make_trainer(accumulate=3)
+
+
+def test_bfloat16_trains(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(steps=30, precision="bf16")
+    before = bpb(trainer)
+    trainer.train(ignore)
+    assert bpb(trainer) < before

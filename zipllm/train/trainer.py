@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from zipllm.train.config import TrainConfig
 from zipllm.train.distributed import Group
 from zipllm.train.loss import BITS_PER_NAT, WindowLoss
 from zipllm.train.optim import make_optimisers, scale_learning_rates
+from zipllm.train.precision import autocast
 from zipllm.train.rounding import start_rounding
 from zipllm.train.runlog import Report
 from zipllm.train.validation import Validation, evaluate
@@ -163,9 +164,7 @@ class Trainer:
 
     def autocast(self) -> AbstractContextManager[object]:
         """The precision of the products, for everything that runs the model."""
-        if self.config.precision == "float32" or (self.config.precision == "auto" and not has_bf16(self.device)):
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return autocast(self.config.precision, self.device)
 
     def _steps(self, count: int, should_stop: Callable[[], bool]) -> tuple[Report, bool]:
         """Take up to ``count`` steps; fewer when the budget ends or a process is asked to stop."""
@@ -247,14 +246,6 @@ class Trainer:
     def _cost(self, windows: Tensor) -> Tensor:
         with self.autocast():
             return self.loss(windows.to(self.device)).detach().cpu()  # type: ignore[no-any-return]
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 products are worth using: CUDA that supports them, or a CPU with the instructions."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return device.type == "cpu" and torch.backends.mkldnn.is_available() and supported is not None and bool(supported())
 
 
 def _explain_memory(error: Exception, config: TrainConfig) -> None:
