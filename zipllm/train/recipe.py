@@ -12,7 +12,7 @@ from zipllm.model.card import Card, DataSource
 from zipllm.model.config import ModelConfig
 from zipllm.model.presets import PRESETS, preset
 from zipllm.tokenizer.bpe import DEFAULT_VOCABULARY_SIZE
-from zipllm.train.config import TrainConfig
+from zipllm.train.config import TrainConfig, check_types
 from zipllm.train.corpus import Source
 
 SHAPE_KEYS = tuple(f.name for f in dataclasses.fields(ModelConfig) if f.name != "vocabulary_size")
@@ -56,6 +56,7 @@ class Recipe:
     origin: str = ""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.preset not in PRESETS:
             raise UsageError(f"unknown preset {self.preset!r}{nearest(self.preset, PRESETS)}")
         if self.start and self.model:

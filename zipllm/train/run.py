@@ -106,7 +106,8 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
     if recipe.train.deterministic:
         torch.use_deterministic_algorithms(True)
     with joined(setup.device) as group:
-        trainer, corpus = prepare(recipe, setup, group)
+        start = load_start(recipe.start) if recipe.start else None
+        trainer, corpus = prepare(recipe, setup, group, start)
         if group.leads:
             write_recipe(recipe, setup.folder / CONFIG)
         decide_compiler(trainer, listener)
@@ -121,12 +122,13 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
         log.close()
         if not trainer.is_finished() or not group.leads:
             return Outcome(state)
+        if start:
+            recipe = dataclasses.replace(recipe, origin=f"{recipe.origin}; fine-tuned from {start.name}")
         return export(trainer, corpus, recipe, setup, listener)
 
 
-def prepare(recipe: Recipe, setup: Setup, group: Group) -> tuple[Trainer, Corpus]:
+def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> tuple[Trainer, Corpus]:
     """Tokenise the data, in the leading process first, and make the trainer; errors as in `run`."""
-    start = load_start(recipe.start) if recipe.start else None
     if not group.leads:
         group.wait()
     corpus = _corpus(recipe, setup.folder, start)
@@ -251,7 +253,8 @@ def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
     """
     two = dataclasses.replace(recipe.train, steps=2, minutes=0.0, tokens=0, compile="off", rounding=0.5, patience=0)
     with joined(setup.device) as group:
-        first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group)
+        start = load_start(recipe.start) if recipe.start else None
+        first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group, start)
         first.run = scratch
         times: list[float] = []
         first.train(lambda summary: times.append(summary.seconds))
