@@ -127,14 +127,17 @@ def _train(recipe: "Recipe", folder: Path, out: Path, machine: _Machine, *, resu
     from zipllm.model.card_markdown import render_card
     from zipllm.model.presets import preset
     from zipllm.train.checkpoint import checkpoints
-    from zipllm.train.corpus import prepare_corpus
+    from zipllm.train.corpus import DataOptions, prepare_corpus
     from zipllm.train.export import export_model
     from zipllm.train.trainer import Trainer
 
     device = machine.prepare()
     if checkpoints(folder) and not resume:
         raise UsageError(f"{folder} holds checkpoints of an earlier run; --resume goes on, --run names another folder")
-    corpus = prepare_corpus(folder, recipe.sources, recipe.valid, recipe.vocabulary)
+    options = DataOptions(recipe.vocabulary, sequence=recipe.train.sequence)
+    corpus = prepare_corpus(folder, recipe.sources, recipe.valid, options, resume=resume)
+    for note in corpus.notes:
+        say(f"zipllm: {note}")
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     shape = preset(recipe.preset, len(lengths))
     trainer = Trainer(folder, shape, recipe.train, corpus.train, corpus.valid, lengths, device=device, resume=resume)

@@ -14,6 +14,7 @@ from zipllm.model.card import Card, DomainResult
 from zipllm.model.evaluate import Gap, measure_gap
 from zipllm.model.file import Model, save_model
 from zipllm.model.integer import IntegerTransformer
+from zipllm.model.provenance import with_digests
 from zipllm.model.quantize import quantize
 from zipllm.model.transformer import Transformer
 from zipllm.train.checkpoint import TrainState
@@ -77,7 +78,7 @@ def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[Domai
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     sizes = {source.name: int(lengths[source.tokens].sum()) for source in corpus.train}
     card = recipe.card()
-    return replace(
+    done = replace(
         card,
         sources=tuple(replace(source, bytes=sizes.get(source.name, 0)) for source in card.sources),
         steps=state.step,
@@ -86,3 +87,4 @@ def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[Domai
         machine=f"{torch.get_num_threads()} CPU threads ({platform.machine()}), torch {torch.__version__}",
         results=tuple(results),
     )
+    return with_digests(done, corpus.digests)
