@@ -3,31 +3,59 @@
 import bz2
 import gzip
 import lzma
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from zipllm.data.reading import documents, find_files, read_data
-from zipllm.errors import FileError
+from zipllm.data.unpack import raw_chunks
+from zipllm.errors import CorruptData, FileError, LimitExceeded
 
 DATA = b"some bytes\n" * 1000
+PACKED = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": zstandard.compress}
 
 
-@pytest.mark.parametrize(
-    ("suffix", "content"),
-    [
-        (".txt", DATA),
-        (".gz", gzip.compress(DATA)),
-        (".xz", lzma.compress(DATA)),
-        (".bz2", bz2.compress(DATA)),
-        (".zst", zstandard.compress(DATA)),
-    ],
-)
-def test_reading_by_suffix(tmp_path: Path, suffix: str, content: bytes) -> None:
+def test_a_plain_file(tmp_path: Path) -> None:
+    (tmp_path / "file.txt").write_bytes(DATA)
+    assert read_data(tmp_path / "file.txt", limit=10) == DATA, "the limit is for what is unpacked"
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_reading_by_suffix(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"file{suffix}"
-    path.write_bytes(content)
+    path.write_bytes(PACKED[suffix](DATA))
     assert read_data(path) == DATA
+    path.write_bytes(PACKED[suffix](DATA) + PACKED[suffix](b"a second stream"))
+    assert read_data(path) == DATA + b"a second stream"
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_truncated_files_are_named(tmp_path: Path, suffix: str, kept: float) -> None:
+    path = tmp_path / f"cut{suffix}"
+    content = PACKED[suffix](os.urandom(30_000))
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(CorruptData, match=f"cut{suffix}: not a whole {suffix} file"):
+        read_data(path)
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_what_unpacks_to_too_much_is_refused_in_little_memory(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"bomb{suffix}"
+    path.write_bytes(PACKED[suffix](bytes(64 << 20)))
+    size = 0
+    tracemalloc.start()
+    try:
+        with pytest.raises(LimitExceeded, match="more than the 33,554,432 bytes"):
+            for chunk in raw_chunks(path, 32 << 20):
+                size += len(chunk)
+        assert tracemalloc.get_traced_memory()[1] < 24 << 20
+    finally:
+        tracemalloc.stop()
+    assert size <= 32 << 20
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2", ".zst"])
@@ -35,7 +63,7 @@ def test_reading_by_suffix(tmp_path: Path, suffix: str, content: bytes) -> None:
 def test_damaged_files_are_named(tmp_path: Path, suffix: str, damage: bytes) -> None:
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(damage)
-    with pytest.raises(FileError, match="broken"):
+    with pytest.raises(CorruptData, match="broken"):
         read_data(path)
 
 
@@ -46,15 +74,47 @@ def test_folders_are_walked_in_order_and_hidden_files_left_out(tmp_path: Path) -
     assert [path.name for path in find_files([tmp_path])] == ["one", "two", "c"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*", ["one", "two", "a[1]", "c"]),
+        ("**", ["one", "two", "a[1]", "c"]),
+        ("**/o?e", ["one"]),
+        ("[bc]", ["two", "c"]),
+        ("a[1]", ["a[1]"]),
+    ],
+)
+def test_patterns(tmp_path: Path, pattern: str, names: list[str]) -> None:
+    for name in ("b/two", "a/one", "a/.hidden", ".git/config", "c", "a[1]"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert sorted(path.name for path in find_files([tmp_path / pattern])) == sorted(names)
+
+
+def test_a_file_named_twice_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"x")
+    assert len(find_files([tmp_path, tmp_path / "one", tmp_path / "o*"])) == 1
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match="not a regular file"):
+        read_data(tmp_path / "pipe")
+
+
 def test_missing_and_empty_are_errors(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no such file"):
         find_files([tmp_path / "nothing"])
-    with pytest.raises(FileError, match="no files"):
+    with pytest.raises(FileError, match="no file matches"):
+        find_files([tmp_path / "*.log"])
+    (tmp_path / ".hidden").write_bytes(b"x")
+    with pytest.raises(FileError, match=r"no files.*hidden"):
         find_files([tmp_path])
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"line\n" * 50_000, b"\x00" * 200_000, b"a" * 65_536 + b"\n"])
 def test_documents_join_to_the_whole(data: bytes) -> None:
-    parts = list(documents(data))
+    parts = list(documents([data]))
     assert b"".join(parts) == data
+    assert list(documents(data[start : start + 999] for start in range(0, len(data), 999))) == parts
     assert all(0 < len(part) <= 65_536 for part in parts)

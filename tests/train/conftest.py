@@ -1,5 +1,6 @@
 """A toy corpus and a toy run, small enough to train in about a second."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,3 +60,20 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
         )
 
     return make
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Put content on standard input."""
+    saved = os.dup(0)
+
+    def put(content: bytes) -> None:
+        path = tmp_path / "standard input"
+        path.write_bytes(content)
+        descriptor = os.open(path, os.O_RDONLY)
+        os.dup2(descriptor, 0)
+        os.close(descriptor)
+
+    yield put
+    os.dup2(saved, 0)
+    os.close(saved)

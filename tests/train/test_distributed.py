@@ -22,7 +22,18 @@ SETTINGS = (
 
 
 def train(folder: Path, launcher: tuple[str, ...], *more: str) -> None:
-    command = [sys.executable, "-m", *launcher, "zipllm", "train", "server.log", "--run", str(folder), *SETTINGS, *more]
+    command = [
+        sys.executable,
+        "-m",
+        *launcher,
+        "zipllm",
+        "train",
+        "server.log",
+        "--run-dir",
+        str(folder),
+        *SETTINGS,
+        *more,
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "ZIPLLM_KERNELS": "reference"}
     done = subprocess.run(
         command, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=280, check=False

@@ -7,7 +7,6 @@ import pytest
 
 from zipllm.errors import FileError, ModelNotFound, UsageError
 from zipllm.model.file import load_model_file
-from zipllm.train.checkpoint import checkpoints
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import build, read_recipe
 from zipllm.train.run import Outcome, Setup, rehearse, run
@@ -62,8 +61,16 @@ def test_the_folder_of_a_run(tmp_path: Path, recipe: Recipe) -> None:
     outcome = go(recipe, tmp_path / "run", out=out)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        "best", "card.md", "config.toml", "metrics.jsonl", "model.safetensors", "step-000020", "tokenizer.json", "tokens",
-    }  # fmt: skip
+        "best",
+        "card.md",
+        "config.toml",
+        "data.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "step-000020",
+        "tokenizer.json",
+        "tokens",
+    }
     assert out.read_bytes() == (tmp_path / "run/model.safetensors").read_bytes()
     assert out.with_suffix(".md").read_text() == (tmp_path / "run/card.md").read_text()
     assert outcome.path == out
@@ -131,12 +138,10 @@ def test_missing_starts_are_named(tmp_path: Path, recipe: Recipe) -> None:
             go(build(content, tmp_path, "test"), tmp_path / "tuned")
 
 
-def test_a_rehearsal_leaves_data_but_no_checkpoint(tmp_path: Path, recipe: Recipe) -> None:
+def test_a_rehearsal_leaves_nothing_behind(tmp_path: Path, recipe: Recipe) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     found = rehearse(recipe, Setup(tmp_path / "run"), scratch)
     assert load_model_file(found.path).card.steps == 2
     assert found.expected_tokens == 20 * 4 * 32
-    assert not checkpoints(tmp_path / "run")
-    assert (tmp_path / "run/tokenizer.json").exists()
-    assert go(recipe, tmp_path / "run").path is not None
+    assert not (tmp_path / "run").exists()

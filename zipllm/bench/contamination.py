@@ -1,19 +1,27 @@
 """Was a model trained on the file it is measured with? What its card says is compared with the benchmark's file.
 
-A card names its sources; the SHA-256 of a source file may stand in the source's note, and then it decides. Names
-alone are weaker: they say which corpus was used, not which part of it.
+A card names its sources, and in their notes the SHA-256 of their files: a file with one of these digests was learnt
+from. Names alone are weaker: they say which corpus was used, not which part of it. They count for a registered
+corpus, of which only a part may have been used, and for a source whose note does not name all its files.
 """
 
 import re
 
 from zipllm.bench.inputs import BenchInput
+from zipllm.data.registry import corpora
+from zipllm.data.slices import parse_slice
+from zipllm.model.card import Card
+from zipllm.model.provenance import lists_all
+
+_GENERIC = {"files", "samples", "data"}
+"""Names that zipllm itself gives to whatever it is shown."""
 
 _WHOLE = "the model's card names this file's SHA-256 among its training data"
-_HELD_BACK = {"enwik8": 90_000_000}
-"""By convention models learn from the first 90 % of enwik8 only, and are measured on the rest."""
 
-_SLICE = re.compile(r"\[(\d+)([KMG]?):")
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+def names_that_count(card: Card) -> tuple[str, ...]:
+    """Return the names on a card of data that its digests do not describe."""
+    return tuple(s.name for s in card.sources if not lists_all(s.note) or _stem(s.name) in corpora())
 
 
 def contamination(item: BenchInput, digests: tuple[str, ...], names: tuple[str, ...]) -> str:
@@ -31,17 +39,16 @@ def contamination(item: BenchInput, digests: tuple[str, ...], names: tuple[str, 
     if item.whole_sha256 in digests:
         return _WHOLE
     stems = {_stem(name) for name in names}
-    wanted = {_stem(item.file.partition("[")[0]), _stem(item.corpus)} - {"files", "samples"}
+    wanted = {_stem(item.file.partition("[")[0]), _stem(item.corpus)} - _GENERIC
     known = sorted(stems & wanted)
     return f"the model's card names {known[0]!r} among its training data" if known else ""
 
 
 def _held_back(item: BenchInput) -> bool:
-    """Whether this is a part of a corpus that is kept back from training by convention."""
-    match = _SLICE.search(item.file)
-    return (
-        item.corpus in _HELD_BACK and match is not None and int(match[1]) * _UNITS[match[2]] >= _HELD_BACK[item.corpus]
-    )
+    """Whether this is a part of a corpus that no model may learn from, because all that may comes before it."""
+    corpus = corpora().get(item.corpus)
+    begin = parse_slice(item.file)[1].start
+    return corpus is not None and corpus.train is not None and begin is not None and begin >= corpus.train[1]
 
 
 def _stem(name: str) -> str:

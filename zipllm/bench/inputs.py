@@ -1,10 +1,6 @@
-"""From arguments to files with a digest: corpora (``canterbury``), their files, slices (``enwik8[95M:100M]``), paths.
-
-K, M and G in a slice are powers of 1000, as in the names of the corpora: enwik8 has 100M bytes.
-"""
+"""From arguments to files with a digest: corpora (``canterbury``), files and slices of them, paths."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +9,9 @@ from typing import BinaryIO
 from zipllm.data.local import Places, copy_verified, find_copies
 from zipllm.data.reading import find_files
 from zipllm.data.registry import Corpus, CorpusFile, corpora
+from zipllm.data.slices import check_slice, parse_slice
 from zipllm.errors import CorruptData, FileError, UsageError, ZipllmError
 
-_SLICE = re.compile(r"(.+)\[(-?\d+[KMG]?)?:(-?\d+[KMG]?)?\]", re.DOTALL)
-_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _CHUNK = 1 << 20
 FILES = "files"
 """What files that belong to no corpus are listed under."""
@@ -131,9 +126,8 @@ class _PathPart:
 
 def _meant(argument: str, places: Places) -> Iterator[_CorpusPart | _PathPart]:
     name, part, suffix = argument, slice(None), ""
-    match = _SLICE.fullmatch(argument)
-    if match is not None and not Path(argument).exists():
-        name, part = match[1], slice(_number(match[2]), _number(match[3]))
+    if not Path(argument).exists():
+        name, part = parse_slice(argument)
         suffix = argument[len(name) :]
     corpus, _, file_name = name.partition("/")
     if corpus in corpora():
@@ -142,27 +136,15 @@ def _meant(argument: str, places: Places) -> Iterator[_CorpusPart | _PathPart]:
         if not files:
             raise UsageError(f"the corpus {corpus} has no file {file_name!r}")
         for file in files:
-            _check_slice(argument, part, file.bytes)
+            check_slice(argument, part, file.bytes)
             yield _CorpusPart(known, file, part, file.name + suffix, places)
         return
     path = Path(name)
     if not path.exists():
         raise UsageError(f"{name!r} is neither a file nor a corpus (known: {', '.join(corpora())})")
     for found in find_files([path]):
-        _check_slice(argument, part, found.stat().st_size)
+        check_slice(argument, part, found.stat().st_size)
         if path.is_dir():
             yield _PathPart(found, path.resolve().name or "/", found.relative_to(path).as_posix() + suffix, part)
         else:
             yield _PathPart(found, FILES, found.name + suffix, part)
-
-
-def _check_slice(argument: str, part: slice, size: int) -> None:
-    begin, end, _ = part.indices(size)
-    if part != slice(None) and (begin >= end or (part.stop or 0) > size):
-        raise UsageError(f"{argument}: the file has {size} bytes, the slice would be empty or longer than that")
-
-
-def _number(text: str | None) -> int | None:
-    if text is None:
-        return None
-    return int(text[:-1]) * _UNITS[text[-1]] if text[-1] in _UNITS else int(text)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipllm.bench.codecs import Facts
+from zipllm.bench.contamination import names_that_count
 from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
 from zipllm.errors import UsageError
+from zipllm.model.provenance import listed_digests
 
 if TYPE_CHECKING:
     from zipllm.codec.engine import Engine
@@ -100,8 +102,8 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
         model=stored.name,
         model_id=stored.model_id.hex(),
         parameters=sum(config.parameter_counts()),
-        learnt_from=_digests(card),
-        learnt_names=tuple(source.name for source in card.sources),
+        learnt_from=tuple(digest for source in card.sources for digest in listed_digests(source.note)),
+        learnt_names=names_that_count(card),
         versions={"torch": torch.__version__},
     )
 
@@ -114,12 +116,6 @@ def _needs_model(settings: ZipllmSettings) -> bool:
 
 def _level(settings: ZipllmSettings) -> str:
     return "/".join(f"{name}={value}" if name != "level" else str(value) for name, value in settings.options.items())
-
-
-def _digests(card: Any) -> tuple[str, ...]:
-    """SHA-256 of training files, where a card gives them in the note of a source."""
-    words = (word.strip(".,;:()") for source in card.sources for word in source.note.split())
-    return tuple(word for word in words if len(word) == 64 and not set(word) - set("0123456789abcdef"))
 
 
 def _device() -> str:

@@ -68,7 +68,7 @@ TokenizerOf = Annotated[
 ]
 Run = Annotated[
     Path | None,
-    typer.Option("--run", metavar="DIR", help="Folder of the run; default runs/NAME.", rich_help_panel=_DATA),
+    typer.Option("--run", "--run-dir", metavar="DIR", help="Folder; default runs/NAME.", rich_help_panel=_DATA),
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run.", rich_help_panel=_BUDGET)
@@ -165,11 +165,13 @@ def train(
     )
 
     def work() -> int:
+        from zipllm.data.local import Places
         from zipllm.train.run import Setup
 
         folder = run or Path("runs") / run_name(given, out)
         recipe = recipe_of(given, out, folder if resume else None)
-        setup = Setup(folder, out, _device(device, threads), resume, tensorboard)
+        places = Places.default(data_dir)
+        setup = Setup(folder, out, _device(device, threads), resume, tensorboard, places)
         return _rehearse(recipe, setup) if dry_run else _train(recipe, setup, voice)
 
     finish(voice, work)

@@ -1,6 +1,5 @@
 """What ``zipllm train`` was told, as a recipe: the file, then ``--set``, then the other options."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +39,11 @@ def recipe_of(given: Given, out: Path | None, resumed: Path | None) -> "Recipe":
     elif source is None and not given.data:
         raise UsageError("no training data: name files or folders, or a recipe with --config")
     if given.data and source is None:
-        content["source"] = [{"name": "data", "paths": [os.path.abspath(path) for path in given.data]}]
+        content["source"] = _rows(given.data, "data")
+    elif given.data and content.get("source") != _rows(given.data, "data"):
+        raise UsageError(f"{resumed} was begun with other data; --run names another folder")
     if given.valid:
-        content["valid"] = [{"name": "valid", "paths": [os.path.abspath(path) for path in given.valid]}]
+        content["valid"] = _rows(given.valid, "valid")
     change(content, given.settings)
     content |= {key: value for key, value in given.top.items() if value is not None}
     train = content.setdefault("train", {})
@@ -51,6 +52,14 @@ def recipe_of(given: Given, out: Path | None, resumed: Path | None) -> "Recipe":
         train["minutes"] = 10.0
     content.setdefault("origin", _origin(given))
     return build(content, given.data_dir or (source.parent if source else Path()), where)
+
+
+def _rows(arguments: list[str], name: str) -> list[dict[str, Any]]:
+    """The sources that arguments stand for, as a recipe file lists them."""
+    from zipllm.train.corpus import data_sources
+    from zipllm.train.recipe_file import source_content
+
+    return [source_content(source) for source in data_sources(arguments, name)]
 
 
 def _origin(given: Given) -> str:

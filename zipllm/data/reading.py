@@ -1,73 +1,80 @@
-"""Finding and reading local data files: folders are walked, ``.gz``, ``.xz``, ``.bz2`` and ``.zst`` are opened."""
+"""Finding local data files, and cutting what is in them into documents: folders are walked, patterns are expanded."""
 
-import bz2
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import zstandard
-
+from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
 from zipllm.errors import FileError
 
-_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".xz": lzma.decompress,
-    ".bz2": bz2.decompress,
-}
+DOCUMENT_BYTES = 1 << 16
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files named by ``paths``; folders stand for every file below them, in sorted order.
+    """Return the files named by ``paths``, each once.
+
+    A folder stands for every file below it, in sorted order, those that are hidden left out. What does not exist and
+    has a ``*``, ``?`` or ``[`` in it is a pattern, in which ``**`` stands for any folders; the folders it matches
+    count with all that is in them.
 
     Raises:
-        FileError: a path does not exist, or nothing was found.
+        FileError: a path does not exist, a pattern matches nothing, or nothing was found.
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            found.extend(sorted(child for child in path.rglob("*") if child.is_file() and not _hidden(child, path)))
-        elif path.exists():
-            found.append(path)
-        else:
-            raise FileError(f"{path}: no such file or folder")
+        found.extend(_meant(path))
     if not found:
-        raise FileError(f"no files in {', '.join(map(str, paths))}")
+        raise FileError(f"no files in {', '.join(map(str, paths))} (hidden files do not count)")
+    return list({os.path.abspath(path): path for path in found}.values())
+
+
+def read_data(path: Path, limit: int = UNPACKED_LIMIT) -> bytes:
+    """Return all the bytes of a file, unpacked when its suffix says so; errors as in ``raw_chunks``."""
+    return b"".join(raw_chunks(path, limit))
+
+
+def documents(chunks: Iterable[bytes], size: int = DOCUMENT_BYTES) -> Iterator[bytes]:
+    """Cut one file into documents of at most ``size`` bytes, after a newline where there is one.
+
+    Args:
+        chunks: the file in pieces of any size; only a document and a piece are held at a time.
+        size: in bytes. A file that is not longer is one document.
+    """
+    rest = b""
+    for chunk in chunks:
+        rest += chunk
+        start = 0
+        while len(rest) - start > size:
+            newline = rest.rfind(b"\n", start + size // 2, start + size)
+            end = newline + 1 if newline >= 0 else start + size
+            yield rest[start:end]
+            start = end
+        rest = rest[start:]
+    if rest:
+        yield rest
+
+
+def _meant(path: Path) -> list[Path]:
+    try:
+        if path.is_dir():
+            return _walk(path)
+        if path.exists():
+            return [path]
+        matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+    if not matches:
+        what = "no file matches this pattern" if glob.has_magic(str(path)) else "no such file or folder"
+        raise FileError(f"{path}: {what}")
+    found: list[Path] = []
+    for match in map(Path, matches):
+        found.extend(_walk(match) if match.is_dir() else [match])
     return found
 
 
-def read_data(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed when its suffix says so.
-
-    Raises:
-        FileError: the file cannot be read, or is not what its suffix says.
-    """
-    try:
-        if path.suffix == ".zst":
-            with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-                return bytes(stream.read())
-        raw = path.read_bytes()
-        decompress = _DECOMPRESS.get(path.suffix)
-        return raw if decompress is None else decompress(raw)
-    except gzip.BadGzipFile as error:
-        raise FileError(f"{path}: not a whole .gz file ({error})") from error
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}") from error
-    except (EOFError, ValueError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
-        raise FileError(f"{path}: not a whole {path.suffix} file ({error})") from error
-
-
-def documents(data: bytes, size: int = 1 << 16) -> Iterator[bytes]:
-    """Cut ``data`` into documents of about ``size`` bytes, after a newline where there is one."""
-    start = 0
-    while start < len(data):
-        end = min(start + size, len(data))
-        if end < len(data):
-            newline = data.rfind(b"\n", start + size // 2, end)
-            end = newline + 1 if newline >= 0 else end
-        yield data[start:end]
-        start = end
+def _walk(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.rglob("*") if child.is_file() and not _hidden(child, folder))
 
 
 def _hidden(path: Path, root: Path) -> bool:

@@ -50,6 +50,8 @@ class Corpus:
         citation: what to name when quoting results.
         url: where it can be fetched (https), empty if it is bundled.
         files: in the corpus's own order.
+        train: begin and end of the bytes a model may learn from; None, as a rule: it is there to measure with.
+        valid: likewise, of the bytes to watch the training with.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Corpus:
     citation: str
     url: str
     files: tuple[CorpusFile, ...]
+    train: tuple[int, int] | None = None
+    valid: tuple[int, int] | None = None
 
     @property
     def bytes(self) -> int:
@@ -90,7 +94,12 @@ def samples_folder() -> Path:
 
 def _corpus(name: str, value: Mapping[str, Any]) -> Corpus:
     files = tuple(_file(entry) for entry in value["files"])
-    return Corpus(name, value["title"], value["licence"], value["citation"], value["url"], files)
+    fields = (value["title"], value["licence"], value["citation"], value["url"])
+    return Corpus(name, *fields, files, train=_part(value.get("train")), valid=_part(value.get("valid")))
+
+
+def _part(value: list[int] | None) -> tuple[int, int] | None:
+    return None if value is None else (value[0], value[1])
 
 
 def _file(entry: Mapping[str, Any]) -> CorpusFile:

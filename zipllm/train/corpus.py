@@ -1,24 +1,37 @@
 """From files to token files in the run folder, with the tokenizer learnt on the way.
 
-Layout inside a run: ``tokenizer.json``, ``tokens/train-NAME.bin`` and ``tokens/valid-NAME.bin``. What
-is already there is used again, so a resumed run neither reads nor tokenises its data a second time.
+Layout inside a run: ``tokenizer.json``, ``tokens/train-NAME.bin``, ``tokens/valid-NAME.bin``, and ``data.json``,
+written last. A run that goes on uses them again and neither reads nor tokenises its data a second time.
 """
 
+import contextlib
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from zipllm.data.reading import documents, find_files, read_data
-from zipllm.data.windows import TOKEN_DTYPE, TokenSource, open_tokens
-from zipllm.errors import FileError, UsageError
-from zipllm.tokenizer import BpeTokenizer, ByteTokenizer, Tokenizer, tokenizer_from_dict, train_bpe
+from zipllm.data.inputs import STDIN, Spool, gather, survey
+from zipllm.data.local import Places
+from zipllm.data.permission import Use, names_corpus
+from zipllm.data.registry import corpora
+from zipllm.data.slices import parse_slice
+from zipllm.data.unpack import UNPACKED_LIMIT
+from zipllm.data.windows import TokenSource, open_tokens
+from zipllm.errors import FileError
+from zipllm.model.file import tokenizer_json
+from zipllm.tokenizer import ByteTokenizer, Tokenizer
+from zipllm.train.enough import check_not_empty, check_windows, notes
+from zipllm.train.manifest import Manifest, ReadFile, ReadSource, check_request, read_manifest, write_manifest
+from zipllm.train.token_files import Kind, SourceData, divide, token_file, write_tokens
+from zipllm.train.vocabulary import learn_tokenizer, read_tokenizer, write_tokenizer
 
-TOKENIZER_SAMPLE = 32_000_000
-"""Bytes of training text the vocabulary is learnt from, spread over all sources."""
-VALID_ONE_IN = 50
-"""Without separate validation data, one document in so many is held back, chosen by its hash."""
+_INPUT = "input"
+"""Folder in the run for copies of what is no plain file, until it is tokenised."""
+_TOKEN_BYTES = 8
+"""Bytes a byte-pair token stands for at most, on average: decides how much makes one validation window."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class Source:
 
     Attributes:
         name: label, unique within the run; letters, digits, ``.``, ``_`` and ``-``.
-        paths: files and folders.
+        paths: files, folders, patterns, ``-`` for standard input, parts of registered corpora (``enwik8[0:90M]``).
         weight: multiplies the source's share of the training windows, which is otherwise its share of tokens.
         licence: goes into the model card.
     """
@@ -46,90 +59,194 @@ class Corpus:
         tokenizer: of all token files.
         train: sources to draw windows from.
         valid: sources held back.
+        digests: SHA-256 of the raw content of the training files, hexadecimal, by source; the largest file first.
+        notes: lines for the user: data that looks binary, validation data that is missing.
     """
 
     tokenizer: Tokenizer
     train: list[TokenSource]
     valid: list[TokenSource]
+    digests: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
 
 
-def prepare_corpus(run: Path, train: Sequence[Source], valid: Sequence[Source], vocabulary_size: int) -> Corpus:
+@dataclass(frozen=True)
+class DataOptions:
+    """How data is read.
+
+    Attributes:
+        vocabulary: 256 for a byte model, else the size of the byte-pair vocabulary; without ``tokenizer``.
+        tokenizer: taken instead of learning one.
+        sequence: tokens in a training window: of less nothing can be learnt.
+        places: where corpora are looked for.
+        limit: bytes that a compressed file may unpack to, and standard input may bring.
+    """
+
+    vocabulary: int
+    tokenizer: Tokenizer | None = None
+    sequence: int = 512
+    places: Places | None = None
+    limit: int = UNPACKED_LIMIT
+
+
+def data_sources(arguments: Sequence[str | os.PathLike[str]], name: str = "data") -> tuple[Source, ...]:
+    """Return what the arguments of a command mean: one source of all paths, and one for each corpus named.
+
+    Args:
+        arguments: as in ``Source.paths``.
+        name: of the source of paths.
+    """
+    paths: dict[str, list[Path]] = {}
+    for argument in (os.fspath(argument) for argument in arguments):
+        corpus = parse_slice(argument)[0].partition("/")[0] if names_corpus(argument) else ""
+        paths.setdefault(corpus or name, []).append(Path(argument))
+    licences = {name: corpus.licence for name, corpus in corpora().items()}
+    return tuple(Source(name, tuple(listed), licence=licences.get(name, "")) for name, listed in paths.items())
+
+
+def prepare_corpus(
+    run: Path, train: Sequence[Source], valid: Sequence[Source], options: DataOptions, *, resume: bool = False
+) -> Corpus:
     """Learn the tokenizer and tokenise everything into ``run``.
 
     Args:
-        run: folder of the run; created when missing.
-        train: training sources. Without ``valid``, one document in 50 of each is held back.
+        run: folder of the run; made when missing, and taken away again if nothing comes of it.
+        train: training sources. Without ``valid``, some documents of each are held back (``zipllm.data.split``).
         valid: validation sources.
-        vocabulary_size: 256 for a byte model, else the size of the byte-pair vocabulary.
+        options: how.
+        resume: use what an earlier call has prepared, if that was completed.
 
     Raises:
-        FileError: data cannot be read, or the folder cannot be written.
-        UsageError: there is no data, or the vocabulary size is out of range.
+        FileError: data is missing or cannot be read, or the folder cannot be written.
+        UsageError: there is no data, or too little; a benchmark is among it; the vocabulary size is out of range; or
+            the run was prepared from other data.
+        CorruptData: a compressed file is damaged.
+        LimitExceeded: a file unpacks to more than the limit.
     """
+    request = _request(train, valid, options)
+    manifest = read_manifest(run) if resume else None
+    if manifest is not None:
+        check_request(manifest, request, run)
+        return open_corpus(run)
+    with _clean_folder(run):
+        _prepare(run, train, valid, options, request)
+    return open_corpus(run)
+
+
+def open_corpus(run: Path) -> Corpus:
+    """Open what ``prepare_corpus`` has made, without reading any data: for a run that goes on, and other processes.
+
+    Raises:
+        FileError: it is not there, or damaged.
+    """
+    manifest = read_manifest(run)
+    if manifest is None:
+        raise FileError(f"{run} holds no prepared data")
     try:
-        (run / "tokens").mkdir(parents=True, exist_ok=True)
-        tokenizer = _tokenizer(run / "tokenizer.json", train, vocabulary_size, held_back=not valid)
-        sources = [_tokens(run, "train", source, tokenizer, None if valid else False) for source in train]
-        held = [_tokens(run, "valid", source, tokenizer, None if valid else True) for source in valid or train]
-    except OSError as error:
-        raise FileError(f"cannot prepare {run}: {error.strerror or error}") from error
-    kept = [source for source in sources if source is not None]
-    if not kept:
-        raise UsageError("there is no training data: every source is empty")
-    return Corpus(tokenizer, kept, [source for source in held if source is not None])
+        train = list(_token_sources(run, "train", manifest.train))
+        valid = list(_token_sources(run, "valid", manifest.valid))
+    except (OSError, ValueError) as error:
+        raise FileError(f"{run}: its token files are damaged ({error})") from error
+    digests = {
+        source.name: tuple(file.sha256 for file in sorted(source.files, key=lambda file: -file.bytes))
+        for source in manifest.train
+    }
+    return Corpus(read_tokenizer(run / "tokenizer.json"), train, valid, digests, manifest.notes)
 
 
-def _documents(data: bytes) -> Iterator[bytes]:
-    """Cut a file into documents of 64 KiB, or smaller ones when it is so small that it would be only a few."""
-    return documents(data, max(1024, min(65_536, len(data) // 256)))
+def _prepare(
+    run: Path, train: Sequence[Source], valid: Sequence[Source], options: DataOptions, request: Mapping[str, Any]
+) -> None:
+    is_bytes = options.tokenizer is None and options.vocabulary == len(ByteTokenizer.vocabulary)
+    window = options.sequence * (1 if is_bytes else _TOKEN_BYTES)
+    sources = [_read(source, "train", run, options, 0 if valid else window) for source in train]
+    held = [_read(source, "valid", run, options, 0) for source in valid]
+    check_not_empty(sources)
+    (run / "tokens").mkdir(parents=True, exist_ok=True)
+    tokenizer = options.tokenizer or learn_tokenizer(sources, options.vocabulary)
+    write_tokenizer(tokenizer, run / "tokenizer.json")
+    for source in sources:
+        write_tokens(run, source, tokenizer, ("train",) if valid else ("train", "valid"))
+    for source in held:
+        write_tokens(run, source, tokenizer, ("valid",))
+    check_windows(run, sources, options.sequence)
+    found = notes(run, sources, held or sources, options.sequence, tokenizer)
+    write_manifest(Manifest(request, _summary(sources), _summary(held or sources), found), run)
+    shutil.rmtree(run / _INPUT, ignore_errors=True)
 
 
-def is_validation(document: bytes) -> bool:
-    """Whether a document is held back when no validation data is given: a fixed property of its bytes."""
-    return hashlib.sha256(document).digest()[0] * VALID_ONE_IN < 256
+def _read(source: Source, use: Use, run: Path, options: DataOptions, wanted: int) -> SourceData:
+    """Find and digest the files of a source, and divide them so that ``wanted`` bytes are held back."""
+    spool = Spool(run / _INPUT, options.places or Places.default(), options.limit)
+    files = tuple(survey(gather(source.paths, use, spool), use, options.limit))
+    return SourceData(source.name, source.weight, files, divide(files, wanted, options.limit), options.limit)
 
 
-def _tokenizer(path: Path, sources: Sequence[Source], vocabulary_size: int, held_back: bool) -> Tokenizer:
-    if path.exists():
-        try:
-            return tokenizer_from_dict(json.loads(path.read_text()))
-        except ValueError as error:
-            raise FileError(f"{path} is not a tokenizer: {error}") from error
-    if vocabulary_size == len(ByteTokenizer.vocabulary):
-        tokenizer: BpeTokenizer | ByteTokenizer = ByteTokenizer()
-    else:
-        try:
-            tokenizer = train_bpe(_sample(sources, held_back), vocabulary_size)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-    path.write_text(json.dumps(tokenizer.to_dict()))
-    return tokenizer
+def _request(train: Sequence[Source], valid: Sequence[Source], options: DataOptions) -> dict[str, Any]:
+    """What must be the same when a run goes on, as JSON."""
+
+    def described(sources: Sequence[Source]) -> list[Any]:
+        return [[source.name, source.weight, [place(path) for path in source.paths]] for source in sources]
+
+    given = options.tokenizer
+    return {
+        "training data": described(train),
+        "validation data": described(valid),
+        "vocabulary": options.vocabulary if given is None else hashlib.sha256(tokenizer_json(given)).hexdigest(),
+    }
 
 
-def _sample(sources: Sequence[Source], held_back: bool) -> Iterator[bytes]:
-    """Evenly spaced documents of every source, more of the sources with more weight."""
-    sizes = [sum(path.stat().st_size for path in find_files(source.paths)) * source.weight for source in sources]
-    for source, size in zip(sources, sizes, strict=True):
-        data = b"".join(read_data(path) for path in find_files(source.paths))
-        wanted = TOKENIZER_SAMPLE * size / max(1.0, sum(sizes))
-        every = max(1, round(len(data) / max(1.0, wanted)))
-        for index, document in enumerate(_documents(data)):
-            if index % every == 0 and not (held_back and is_validation(document)):
-                yield document
+def place(path: Path) -> str:
+    """What a path of a source means wherever the command runs: absolute, unless it is a corpus or standard input."""
+    return str(path) if stands_alone(str(path)) else os.path.abspath(path)
 
 
-def _tokens(run: Path, kind: str, source: Source, tokenizer: Tokenizer, held: bool | None) -> TokenSource | None:
-    """Tokenise one source, or reuse its file. ``held``: only documents held back, only the others, or (None) all."""
-    path = run / "tokens" / f"{kind}-{source.name}.bin"
-    if not path.exists():
-        part = path.with_suffix(".part")
-        with part.open("wb") as out:
-            for file in find_files(source.paths):
-                for document in _documents(read_data(file)):
-                    if held is None or is_validation(document) == held:
-                        out.write(tokenizer.encode(document).astype(TOKEN_DTYPE).tobytes())
-        part.replace(path)
-    if path.stat().st_size == 0:
-        return None
-    tokens = open_tokens(path)
-    return TokenSource(source.name, tokens, source.weight * len(tokens))
+def stands_alone(path: str) -> bool:
+    """Whether a path of a source names a corpus or standard input, so that no folder belongs in front of it."""
+    return Path(path) == STDIN or names_corpus(path)
+
+
+def _summary(sources: Sequence[SourceData]) -> tuple[ReadSource, ...]:
+    return tuple(
+        ReadSource(
+            source.name, source.weight, tuple(ReadFile(file.name, file.bytes, file.sha256) for file in source.files)
+        )
+        for source in sources
+    )
+
+
+def _token_sources(run: Path, kind: Kind, sources: Sequence[ReadSource]) -> Iterator[TokenSource]:
+    """Open the token files that are not empty."""
+    for source in sources:
+        path = token_file(run, kind, source.name)
+        if path.stat().st_size:
+            tokens = open_tokens(path)
+            yield TokenSource(source.name, tokens, source.weight * len(tokens))
+
+
+@contextlib.contextmanager
+def _clean_folder(run: Path) -> Iterator[None]:
+    """Begin without what an earlier preparation left, and leave nothing of this one if it fails.
+
+    An interruption leaves the copy of standard input, which could not be read again.
+    """
+    missing = [folder for folder in (run, *run.parents) if not folder.exists()]
+    try:
+        _remove_prepared(run)
+        yield
+    except Exception as error:
+        _remove_prepared(run)
+        shutil.rmtree(run / _INPUT, ignore_errors=True)
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise FileError(f"cannot prepare {run}: {error.strerror or error}") from error
+        raise
+
+
+def _remove_prepared(run: Path) -> None:
+    for name in ("data.json", "tokenizer.json"):
+        with contextlib.suppress(OSError):
+            (run / name).unlink()
+    shutil.rmtree(run / "tokens", ignore_errors=True)

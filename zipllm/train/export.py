@@ -13,6 +13,7 @@ from zipllm.model.card import Card, DomainResult
 from zipllm.model.evaluate import Gap, measure_gap
 from zipllm.model.file import Model, save_model
 from zipllm.model.integer import IntegerTransformer
+from zipllm.model.provenance import with_digests
 from zipllm.model.quantize import quantize
 from zipllm.model.transformer import Transformer
 from zipllm.train.checkpoint import TrainState
@@ -69,7 +70,7 @@ def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[Domai
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     sizes = {source.name: int(lengths[source.tokens].sum()) for source in corpus.train}
     card = recipe.card()
-    return replace(
+    done = replace(
         card,
         sources=tuple(replace(source, bytes=sizes.get(source.name, 0)) for source in card.sources),
         steps=state.step,
@@ -78,6 +79,7 @@ def _card(recipe: Recipe, corpus: Corpus, state: TrainState, results: list[Domai
         machine=_machine(state),
         results=tuple(results),
     )
+    return with_digests(done, corpus.digests)
 
 
 def _machine(state: TrainState) -> str:

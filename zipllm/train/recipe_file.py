@@ -24,7 +24,6 @@ paths = ["valid/enwik8.txt"]
 """
 
 import dataclasses
-import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ import tomli_w
 
 from zipllm.errors import FileError, UsageError
 from zipllm.train.config import TrainConfig
-from zipllm.train.corpus import Source
+from zipllm.train.corpus import Source, place, stands_alone
 from zipllm.train.recipe import SHAPE_KEYS, Recipe, check_keys
 
 Content = dict[str, Any]
@@ -127,8 +126,8 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     """
     content: Content = {name: getattr(recipe, name) for name in _TOP_KEYS if name not in ("train", "model", "limits")}
     content |= {"limits": list(recipe.limits), "model": dict(recipe.model), "train": recipe.train.to_dict()}
-    content["source"] = [_source_content(source) for source in recipe.sources]
-    content["valid"] = [_source_content(source) for source in recipe.valid]
+    content["source"] = [source_content(source) for source in recipe.sources]
+    content["valid"] = [source_content(source) for source in recipe.valid]
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_text(tomli_w.dumps(content), encoding="utf-8")
@@ -160,13 +159,14 @@ def _sources(content: Content, kind: str, data_dir: Path, where: str) -> tuple[S
         check_keys(row, _SOURCE_KEYS, f"{where} [[{kind}]]")
         if not isinstance(row.get("paths"), list) or not isinstance(row.get("name"), str):
             raise UsageError(f"{where} [[{kind}]]: name and a list of paths are needed")
-        paths = tuple(data_dir / path for path in row["paths"])
+        paths = tuple(Path(path) if stands_alone(path) else data_dir / path for path in row["paths"])
         sources.append(Source(**{**row, "paths": paths}))
     if len({source.name for source in sources}) != len(sources):
         raise UsageError(f"{where}: two of [[{kind}]] have the same name")
     return tuple(sources)
 
 
-def _source_content(source: Source) -> Content:
+def source_content(source: Source) -> Content:
+    """A source as a recipe file lists it, with paths that mean the same wherever the command runs."""
     content = dataclasses.asdict(source)
-    return {**content, "paths": [os.path.abspath(path) for path in source.paths]}
+    return {**content, "paths": [place(path) for path in source.paths]}

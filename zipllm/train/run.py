@@ -21,12 +21,13 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from zipllm.data.local import Places
 from zipllm.errors import FileError, UsageError
 from zipllm.model.card_markdown import render_card
 from zipllm.model.config import ModelConfig
 from zipllm.tokenizer import Tokenizer
 from zipllm.train.checkpoint import BEST, TrainState, checkpoints, load_model
-from zipllm.train.corpus import Corpus, prepare_corpus
+from zipllm.train.corpus import Corpus, DataOptions, open_corpus, prepare_corpus
 from zipllm.train.distributed import Group, joined
 from zipllm.train.export import Exported, export_model
 from zipllm.train.loss import Probe, time_compiled, time_plain
@@ -35,6 +36,7 @@ from zipllm.train.recipe_file import write_recipe
 from zipllm.train.runlog import Report, RunLog
 from zipllm.train.start import Start, load_start
 from zipllm.train.trainer import Trainer
+from zipllm.train.vocabulary import load_tokenizer
 
 CONFIG, MODEL, CARD = "config.toml", "model.safetensors", "card.md"
 COMPILE_FROM_SECONDS = 150.0
@@ -61,6 +63,7 @@ class Setup:
         device: ``cpu`` or ``cuda``.
         resume: go on from the newest checkpoint in the folder.
         tensorboard: write event files as well.
+        places: where registered corpora are looked for; None: the usual places.
     """
 
     folder: Path
@@ -68,6 +71,7 @@ class Setup:
     device: str = "cpu"
     resume: bool = False
     tensorboard: bool = False
+    places: Places | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
         trainer, corpus = prepare(recipe, setup, group, start)
         if group.leads:
             write_recipe(recipe, setup.folder / CONFIG)
+            for note in corpus.notes:
+                listener.note(note)
         decide_compiler(trainer, listener)
         log = RunLog(setup.folder, tensorboard=setup.tensorboard and group.leads)
 
@@ -129,11 +135,12 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
 
 def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> tuple[Trainer, Corpus]:
     """Tokenise the data, in the leading process first, and make the trainer; errors as in `run`."""
-    if not group.leads:
-        group.wait()
-    corpus = _corpus(recipe, setup.folder, start)
     if group.leads:
-        group.wait()
+        tokenizer = start.tokenizer if start else load_tokenizer(recipe.tokenizer) if recipe.tokenizer else None
+        options = DataOptions(recipe.vocabulary, tokenizer, recipe.train.sequence, setup.places)
+        prepare_corpus(setup.folder, recipe.sources, recipe.valid, options, resume=setup.resume)
+    group.wait()
+    corpus = open_corpus(setup.folder)
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     trainer = Trainer(
         setup.folder,
@@ -193,10 +200,6 @@ def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, liste
     return Outcome(trainer.state, setup.out or path, exported)
 
 
-def _corpus(recipe: Recipe, folder: Path, start: Start | None) -> Corpus:
-    return prepare_corpus(folder, recipe.sources, recipe.valid, recipe.vocabulary)
-
-
 def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> ModelConfig:
     return start.model.config if start else recipe.shape(len(tokenizer.vocabulary))
 
@@ -241,11 +244,11 @@ class Rehearsal:
 
 
 def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
-    """Prepare the data for good, then take two steps, save, load, and export into a scratch folder.
+    """Prepare the data, take two steps, save, load, and export, all in a scratch folder.
 
     Args:
         recipe: what is to be trained; its budget is not used.
-        setup: of the run that will follow; its folder gets the tokenizer and the tokens.
+        setup: of the run that will follow.
         scratch: an empty folder.
 
     Raises:
@@ -254,8 +257,8 @@ def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
     two = dataclasses.replace(recipe.train, steps=2, minutes=0.0, tokens=0, compile="off", rounding=0.5, patience=0)
     with joined(setup.device) as group:
         start = load_start(recipe.start) if recipe.start else None
+        setup = dataclasses.replace(setup, folder=scratch, resume=False)
         first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group, start)
-        first.run = scratch
         times: list[float] = []
         first.train(lambda summary: times.append(summary.seconds))
         model, state = load_model(checkpoints(scratch)[-1])

@@ -113,9 +113,8 @@ class Trainer:
 
     def example(self) -> Tensor:
         """A batch as one process works through it at a time, int64 ``[n, sequence]``; the data order is untouched."""
-        count = self.config.batch // (self.config.accumulate * self.group.size)
         sampler = WindowSampler(self._calibration.sources, self.config.sequence, self.config.seed)
-        return torch.from_numpy(sampler.batch(count)).to(self.device)
+        return torch.from_numpy(sampler.batch(self._part)).to(self.device)
 
     def train(self, report: Callable[[Report], None], should_stop: Callable[[], bool] = lambda: False) -> TrainState:
         """Run until the budget is used or ``should_stop`` says so, saving and evaluating on the way.
@@ -144,15 +143,25 @@ class Trainer:
 
     def evaluate(self) -> Validation | None:
         """Bits per byte of the validation data as the model stands; None without such data."""
-        config = self.config
-        windows = config.batch // (config.accumulate * self.group.size)
-        return evaluate(self._cost, self._valid, config.sequence, windows, self._token_bytes)
+        return evaluate(
+            self._cost,
+            self._valid,
+            self._token_bytes,
+            sequence=self.config.sequence,
+            windows=self.config.batch,
+            batch=self._part,
+        )
 
     def save(self) -> None:
         """Write a checkpoint of the current state."""
         if self.group.leads:
             save_checkpoint(self.run, self.model, self._optimisers, self.state)
         self.group.wait()
+
+    @property
+    def _part(self) -> int:
+        """Windows a process works through at a time."""
+        return self.config.batch // (self.config.accumulate * self.group.size)
 
     def is_finished(self) -> bool:
         """Whether the budget is used, or patience has run out."""

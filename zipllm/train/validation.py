@@ -27,17 +27,23 @@ class Validation:
 
 
 def evaluate(
-    cost: Callable[[Tensor], Tensor], sources: Sequence[TokenSource], sequence: int, batch: int, token_bytes: Tensor
+    cost: Callable[[Tensor], Tensor],
+    sources: Sequence[TokenSource],
+    token_bytes: Tensor,
+    *,
+    sequence: int,
+    windows: int,
+    batch: int,
 ) -> Validation | None:
     """Measure evenly spaced windows of every source, each starting without context.
 
     Args:
-        cost: nats of each window, float32 ``[n]`` for ids int64 ``[n, sequence]`` on the CPU; always asked for
-            ``batch`` windows, so that a compiled form serves.
+        cost: nats of each window, float32 ``[n]`` for ids int64 ``[n, sequence]`` on the CPU.
         sources: at least one window long each.
-        sequence: tokens in a window.
-        batch: windows per source at most.
         token_bytes: length in bytes of every token id ``[vocabulary_size]``.
+        sequence: tokens in a window.
+        windows: per source, at most.
+        batch: windows ``cost`` is asked for at a time, always so many, so that a compiled form serves.
 
     Returns:
         The result, or None without sources.
@@ -45,11 +51,11 @@ def evaluate(
     nats: list[float] = []
     sizes: list[float] = []
     for source in sources:
-        windows = spaced_windows(source, sequence, batch)
-        padded = np.concatenate([windows, np.repeat(windows[:1], batch - len(windows), axis=0)])
-        each = cost(torch.from_numpy(padded))[: len(windows)]
+        chosen = spaced_windows(source, sequence, windows)
+        padded = np.concatenate([chosen, np.repeat(chosen[:1], -len(chosen) % batch, axis=0)])
+        each = torch.cat([cost(part) for part in torch.from_numpy(padded).split(batch)])[: len(chosen)]
         nats.append(float(each.double().sum()))
-        sizes.append(float(token_bytes[torch.from_numpy(windows)].sum()))
+        sizes.append(float(token_bytes[torch.from_numpy(chosen)].sum()))
     if not sizes:
         return None
     by_source = {s.name: n * BITS_PER_NAT / size for s, n, size in zip(sources, nats, sizes, strict=True)}

@@ -1,0 +1,92 @@
+"""The raw bytes of a file in pieces, unpacked when its suffix is ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
+
+Memory is bounded by the piece, and the whole by a limit, so that a small file that unpacks to terabytes is refused
+after a while instead of filling memory or disk.
+"""
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+from zipllm.errors import CorruptData, FileError, LimitExceeded
+
+SUFFIXES = (".gz", ".xz", ".bz2", ".zst")
+UNPACKED_LIMIT = 16 << 30
+"""Bytes one compressed file may unpack to, and standard input may bring, unless the caller says otherwise."""
+
+_CHUNK = 1 << 20
+_ZSTD_INPUT = 256
+"""zstd hands out everything an input unpacks to at once: up to 32,000 times as many bytes."""
+
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT) -> Iterator[bytes]:
+    """Yield the bytes of a file, unpacked when its suffix says so.
+
+    Args:
+        path: a regular file.
+        limit: bytes it may unpack to; a file that is not compressed may have any size.
+
+    Raises:
+        FileError: it cannot be read, or is no regular file.
+        CorruptData: it is damaged, truncated, or not what its suffix says.
+        LimitExceeded: it unpacks to more than ``limit``.
+    """
+    size = 0
+    with _naming(path):
+        if not path.is_file():
+            path.stat()  # says what is wrong when there is nothing
+            raise FileError(f"{path}: is not a regular file (- reads standard input)")
+        for chunk in _chunks(path):
+            size += len(chunk)
+            if size > limit and path.suffix in SUFFIXES:
+                raise LimitExceeded(f"{path}: unpacks to more than the {limit:,} bytes allowed for one file")
+            yield chunk
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    if path.suffix == ".zst":
+        with path.open("rb") as file:
+            yield from _zstd_chunks(file)
+        return
+    opener = _OPENERS.get(path.suffix, open)
+    with opener(path, "rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _zstd_chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """One frame after the other; unlike ``stream_reader`` this notices when the last one is not whole."""
+    frame: Any = None
+    pending = b""
+    while pending := pending or file.read(_ZSTD_INPUT):
+        frame = frame or zstandard.ZstdDecompressor().decompressobj()
+        chunk = frame.decompress(pending)
+        pending = b""
+        if frame.eof:
+            pending, frame = frame.unused_data, None
+        if chunk:
+            yield chunk
+    if frame is not None:
+        raise EOFError("it ends in the middle")
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what the libraries raise into errors that name the file."""
+    try:
+        yield
+    except (EOFError, ValueError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise CorruptData(f"{path}: not a whole {path.suffix} file ({error})") from error
+    except OSError as error:
+        if path.suffix == ".bz2" and error.errno is None:  # how bz2 says that the data is damaged
+            raise CorruptData(f"{path}: not a whole .bz2 file ({error})") from error
+        raise FileError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,73 @@
+"""Is there enough data to learn from? Otherwise one line says how much is missing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from zipllm.data.windows import TOKEN_DTYPE
+from zipllm.errors import UsageError
+from zipllm.tokenizer import Tokenizer
+from zipllm.train.token_files import Kind, SourceData, token_file
+
+_BYTE_VOCABULARY = 256
+
+
+def check_not_empty(sources: Sequence[SourceData]) -> None:
+    """Refuse data without a single byte. Raises ``UsageError``."""
+    if not any(source.size for source in sources):
+        raise UsageError("there is no training data: every source is empty")
+
+
+def check_windows(run: Path, sources: Sequence[SourceData], sequence: int) -> None:
+    """Require one training window of every source that is not empty.
+
+    Args:
+        run: folder with the token files.
+        sources: of training data.
+        sequence: tokens in a window.
+
+    Raises:
+        UsageError: a source has less.
+    """
+    for source in sources:
+        tokens = _count(run, "train", source.name)
+        if source.size and tokens < sequence:
+            needed = -(-source.size * sequence // max(1, tokens))
+            raise UsageError(
+                f"{source.name} has {tokens} tokens to train on, fewer than one window of {sequence}: about "
+                f"{needed:,} bytes of such data are needed instead of {source.size:,}, and a model worth having needs "
+                f"a thousand times that{_smaller(tokens, source.size)}"
+            )
+
+
+def notes(
+    run: Path, train: Sequence[SourceData], valid: Sequence[SourceData], sequence: int, tokenizer: Tokenizer
+) -> tuple[str, ...]:
+    """Return lines for the user about data that will train, but not as one might think.
+
+    Args:
+        run: folder with the token files.
+        train: sources of training data.
+        valid: sources of validation data, which may be the same.
+        sequence: tokens in a window.
+        tokenizer: of the run.
+    """
+    lines = []
+    binary = sum(file.bytes for source in train for file in source.files if file.binary)
+    total = sum(source.size for source in train)
+    if 2 * binary > total and len(tokenizer.vocabulary) > _BYTE_VOCABULARY:
+        lines.append("most of the data looks binary (it has zero bytes): --vocabulary 256, bytes, may suit it better")
+    short = [source.name for source in valid if _count(run, "valid", source.name) < sequence]
+    if short:
+        lines.append(
+            f"no validation data of {', '.join(short)}: less than one window of {sequence} tokens could be held back, "
+            "so nothing tells how well the model does on data it has not seen"
+        )
+    return tuple(lines)
+
+
+def _count(run: Path, kind: Kind, name: str) -> int:
+    return token_file(run, kind, name).stat().st_size // TOKEN_DTYPE.itemsize
+
+
+def _smaller(tokens: int, size: int) -> str:
+    return "; a smaller vocabulary makes more tokens of it" if tokens * 2 < size else ""

@@ -1,0 +1,99 @@
+"""Documents to token files: ``tokens/train-NAME.bin`` and ``tokens/valid-NAME.bin`` in the folder of a run."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from zipllm.data.inputs import DataFile
+from zipllm.data.reading import documents
+from zipllm.data.split import SMALL_BYTES, Split, document_bytes, fit_bound
+from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
+from zipllm.data.windows import TOKEN_DTYPE
+from zipllm.tokenizer import Tokenizer
+
+Kind = Literal["train", "valid"]
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """The files of one source, and how they are cut and divided.
+
+    Attributes:
+        name: of the source.
+        weight: its own, not yet multiplied by its size.
+        files: surveyed.
+        split: which documents are held back; a bound of 0 holds none back.
+        limit: bytes a compressed file may unpack to.
+    """
+
+    name: str
+    weight: float
+    files: tuple[DataFile, ...]
+    split: Split
+    limit: int = UNPACKED_LIMIT
+
+    @property
+    def size(self) -> int:
+        """Raw size of all files."""
+        return sum(file.bytes for file in self.files)
+
+    def documents(self) -> Iterator[tuple[bytes, bool]]:
+        """Yield every document, and whether it is held back."""
+        for document in _cut(self.files, self.split.document_bytes, self.limit):
+            yield document, self.split.is_valid(document)
+
+
+def divide(files: Sequence[DataFile], wanted: int, limit: int) -> Split:
+    """Choose how the files of a source are cut, and which documents are held back.
+
+    Args:
+        files: surveyed.
+        wanted: bytes to hold back at least; 0 to hold nothing back.
+        limit: bytes a compressed file may unpack to.
+    """
+    size = sum(file.bytes for file in files)
+    plain = Split(document_bytes(size))
+    if not wanted:
+        return Split(plain.document_bytes, 0)
+    if size > SMALL_BYTES:
+        return plain
+    return Split(plain.document_bytes, fit_bound(_cut(files, plain.document_bytes, limit), wanted))
+
+
+def token_file(run: Path, kind: Kind, name: str) -> Path:
+    """Where the ids of a source are."""
+    return run / "tokens" / f"{kind}-{name}.bin"
+
+
+def write_tokens(run: Path, source: SourceData, tokenizer: Tokenizer, kinds: Sequence[Kind]) -> None:
+    """Tokenise a source, each document into the file of its side; files appear only when they are whole.
+
+    Args:
+        run: folder of the run, ``tokens`` in it.
+        source: what is tokenised.
+        tokenizer: of the run.
+        kinds: ``train`` and ``valid`` for both sides of the split; one of them alone takes every document.
+
+    Raises:
+        OSError: a file cannot be written; none is left behind.
+    """
+    paths = [token_file(run, kind, source.name) for kind in kinds]
+    parts = [path.with_suffix(".part") for path in paths]
+    try:
+        with contextlib.ExitStack() as stack:
+            sinks = [stack.enter_context(part.open("wb")) for part in parts]
+            for document, held in source.documents():
+                sink = sinks[-1] if held else sinks[0]
+                sink.write(tokenizer.encode(document).astype(TOKEN_DTYPE).tobytes())
+        for part, path in zip(parts, paths, strict=True):
+            part.replace(path)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _cut(files: Sequence[DataFile], size: int, limit: int) -> Iterator[bytes]:
+    for file in files:
+        yield from documents(raw_chunks(file.path, limit), size)
