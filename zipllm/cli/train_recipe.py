@@ -32,11 +32,9 @@ def recipe_of(given: Given, out: Path | None, resumed: Path | None) -> "Recipe":
     if given.config is not None and given.data:
         raise UsageError("a recipe names its own data; give either --config or DATA")
     source = given.config or (resumed / CONFIG if resumed and (resumed / CONFIG).exists() else None)
-    content: dict[str, Any] = read_content(source) if source else {"name": _model_name(out)}
+    content: dict[str, Any] = read_content(source) if source else {}
     where = str(source or "the command line")
-    if source is not None and source == given.config:
-        content.setdefault("origin", source.name)
-    elif source is None and not given.data:
+    if source is None and not given.data:
         raise UsageError("no training data: name files or folders, or a recipe with --config")
     if given.data and source is None:
         content["source"] = _rows(given.data, "data")
@@ -47,9 +45,11 @@ def recipe_of(given: Given, out: Path | None, resumed: Path | None) -> "Recipe":
     change(content, given.settings)
     content |= {key: value for key, value in given.top.items() if value is not None}
     train = content.setdefault("train", {})
-    train |= {key: value for key, value in given.train.items() if value is not None}
-    if not any(train.get(budget) for budget in ("minutes", "steps", "tokens")):
-        train["minutes"] = 10.0
+    if isinstance(train, dict):
+        train |= {key: value for key, value in given.train.items() if value is not None}
+        if not any(train.get(budget) for budget in ("minutes", "steps", "tokens")):
+            train["minutes"] = 10.0
+    content.setdefault("name", _model_name(out))
     content.setdefault("origin", _origin(given))
     return build(content, given.data_dir or (source.parent if source else Path()), where)
 
@@ -66,7 +66,8 @@ def _origin(given: Given) -> str:
     """The command that makes the model again, without the places of files."""
     words = [f"--{key} {value}" for key, value in (given.top | given.train).items() if value is not None]
     words += [f"--set {setting}" for setting in given.settings]
-    return " ".join(["zipllm train DATA", *words]).replace("--start", "--from")
+    data = f"--config {given.config.name}" if given.config else "DATA"
+    return " ".join([f"zipllm train {data}", *words]).replace("--start", "--from")
 
 
 def run_name(given: Given, out: Path | None) -> str:

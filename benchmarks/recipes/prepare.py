@@ -1,4 +1,4 @@
-"""Lay out the training data of the default model: python benchmarks/recipes/prepare_small.py CORPORA OUT.
+"""Lay out the training data of the shipped models: python benchmarks/recipes/prepare.py CORPORA OUT.
 
 CORPORA holds ``bench/enwik8.xz`` and ``train/{train,valid}/*.xz``; beside the training files,
 ``train/train/index/NAME.index.tsv.xz`` lists offset, bytes, licence and source of every member. OUT gets
