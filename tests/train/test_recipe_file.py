@@ -37,14 +37,14 @@ def test_settings_of_tables_and_of_the_recipe() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("train.matrix_lrr=1", "unknown key 'train.matrix_lrr'; did you mean 'train.matrix_lr'"),
-        ("train.lr=3e-4", "unknown key 'train.lr'"),
-        ("modle.width=3", "did you mean 'model.width'"),
+        ("train.matrix_lrr=1", "unknown key 'matrix_lrr'; did you mean 'matrix_lr'"),
+        ("train.lr=3e-4", "unknown key 'lr' .known: minutes, "),
+        ("modle.width=3", "unknown key 'modle'; did you mean 'model'"),
         ("vocab=3", "did you mean 'vocabulary'"),
-        ("model.vocabulary_size=3", "unknown key 'model.vocabulary_size'"),
+        ("model.vocabulary_size=3", "unknown key 'vocabulary_size'"),
         ("train.batch", "write KEY=VALUE"),
         ("=3", "unknown key ''"),
-        ("a.b.c=3", "unknown key 'a.b.c'"),
+        ("a.b.c=3", "unknown key 'a.b'"),
     ],
 )
 def test_wrong_settings_name_the_nearest_key(setting: str, message: str) -> None:

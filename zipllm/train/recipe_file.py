@@ -75,10 +75,9 @@ def change(content: Content, settings: Sequence[str]) -> None:
         if not equals:
             raise UsageError(f"--set {setting}: write KEY=VALUE, for example train.batch=8")
         table, dot, name = key.strip().rpartition(".")
-        allowed = _TABLES.get(table, []) if dot else _TOP_KEYS
-        known = [*_TOP_KEYS, *(f"{name}.{inner}" for name, inners in _TABLES.items() for inner in inners)]
-        if name not in allowed:
-            check_keys([key.strip()], known, "--set")
+        if dot and table not in _TABLES:
+            check_keys([table], _TABLES, f"--set {setting}")
+        check_keys([name], _TABLES[table] if dot else _TOP_KEYS, f"--set {setting}")
         target = content.setdefault(table, {}) if dot else content
         if not isinstance(target, dict):
             raise UsageError(f"--set {setting}: {table} is not a table in this recipe")
