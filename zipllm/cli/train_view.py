@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import textwrap
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from zipllm.train.runlog import Report
+    from zipllm.train.validation import Validation
 
 CURVE_COLUMNS = 60
 _BARS = "▁▂▃▄▅▆▇█"
@@ -36,6 +38,7 @@ class TrainView:
         self._notes: list[str] = []
         self._train: list[float] = []
         self._valid: list[float] = []
+        self._shown: Validation | None = None
         self._last: Report | None = None
 
     def __enter__(self) -> "TrainView":
@@ -63,6 +66,7 @@ class TrainView:
         self._train.append(report.train_bpb)
         if report.valid is not None:
             self._valid.append(report.valid.total)
+            self._shown = report.valid
         if self._level < 1:
             return
         if self._use_panel:
@@ -89,7 +93,7 @@ class TrainView:
         rows: list[RenderableType] = [Text(note, style="dim") for note in self._notes[-3:]]
         if self._last is not None:
             bars = _BARS if (sys.stderr.encoding or "").lower().startswith("utf") else _ASCII_BARS
-            rows += [Text(line) for line in report_lines(self._last)]
+            rows += [Text(line) for line in _panel_lines(self._last, self._shown)]
             rows.append(Text(f"train {curve(self._train, bars)}", style="cyan"))
             if len(self._valid) > 1:
                 rows.append(Text(f"valid {curve(self._valid, bars)}", style="magenta"))
@@ -113,6 +117,25 @@ def report_lines(report: "Report") -> list[str]:
     if len(report.valid.by_source) > 1:
         valid += "  " + "  ".join(f"{name} {bpb:.3f}" for name, bpb in report.valid.by_source.items())
     return [numbers, valid]
+
+
+def _panel_lines(report: "Report", valid: "Validation | None") -> list[str]:
+    """The same in lines that fit 80 columns, with the latest validation kept in view."""
+    phase = ", rounding" if report.rounding else ""
+    step = (
+        f"step {report.step:,}  {100 * report.progress:.1f} %  {report.tokens / 1e6:.2f} M tokens  "
+        f"{_duration(report.seconds)} + {_duration(report.seconds_left)} left{phase}"
+    )
+    lines = [
+        step,
+        f"{format_speed(report.bytes_per_second, 1.0)}  {report.tokens_per_second:,.0f} tokens/s",
+        f"train {report.train_bpb:.3f} bpb",
+    ]
+    if valid is not None:
+        lines[2] += f"  valid {valid.total:.3f}" + (f" (best {report.best:.3f})" if report.best is not None else "")
+        if len(valid.by_source) > 1:
+            lines += textwrap.wrap("  ".join(f"{name} {bpb:.3f}" for name, bpb in valid.by_source.items()), 74)
+    return lines
 
 
 def curve(values: list[float], bars: str = _BARS, columns: int = CURVE_COLUMNS) -> str:

@@ -220,8 +220,8 @@ def _about(probe: Probe) -> str:
     if probe.problem:
         return f"torch.compile does not work here, training goes on without it ({probe.problem})"
     verdict = "used" if probe.compiled < probe.plain else "not used"
-    times = f"{probe.compiled:.2f} s a pass against {probe.plain:.2f} s plain"
-    return f"torch.compile: {times}, {verdict} (compiling took {probe.compiling:.0f} s)"
+    times = f"{probe.compiled:.2f} s a pass, {probe.plain:.2f} s without, {probe.compiling:.0f} s once"
+    return f"torch.compile: {times}: {verdict}"
 
 
 @dataclass(frozen=True)
