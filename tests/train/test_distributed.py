@@ -16,7 +16,8 @@ from zipllm.train.distributed import Group, joined
 LINES = b"".join(b"2026-11-22 10:%02d:00 INFO request %d served\n" % (n % 60, n * 7919 % 1000) for n in range(1500))
 SETTINGS = (
     "--vocabulary", "300", "--steps", "18", "--precision", "float32", "--compile", "off", "--device", "cpu", "-T", "1",
-    "--set", "train.batch=8", "--set", "train.rounding=0.0", "--set", "train.sequence=32", "--set", "train.evaluate_every=0.0",
+    "--set", "train.batch=8", "--set", "train.rounding=0.0",
+    "--set", "train.sequence=32", "--set", "train.evaluate_every=0.0",
     "--set", "model.width=32", "--set", "model.heads=2", "--set", "model.feedforward=64", "--set", "model.window=16",
 )  # fmt: skip
 

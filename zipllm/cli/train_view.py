@@ -42,6 +42,8 @@ class TrainView:
         self._last: Report | None = None
 
     def __enter__(self) -> "TrainView":
+        if self._use_panel:
+            self._draw()
         return self
 
     def __exit__(
@@ -91,7 +93,9 @@ class TrainView:
         from rich.text import Text
 
         rows: list[RenderableType] = [Text(note, style="dim") for note in self._notes[-3:]]
-        if self._last is not None:
+        if self._last is None:
+            rows.append(Text("reading the data, and trying what is fastest"))
+        else:
             bars = _BARS if (sys.stderr.encoding or "").lower().startswith("utf") else _ASCII_BARS
             rows += [Text(line) for line in _panel_lines(self._last, self._shown)]
             rows.append(Text(f"train {curve(self._train, bars)}", style="cyan"))
