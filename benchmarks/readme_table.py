@@ -98,6 +98,5 @@ def _note(rows: list[Row]) -> str:
     )
 
 
-
 if __name__ == "__main__":
     main()
