@@ -3,12 +3,13 @@
 import bz2
 import gzip
 import lzma
+import random
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from zipllm.data.reading import documents, find_files, read_data
+from zipllm.data.reading import documents, find_files, open_data, read_data
 from zipllm.errors import FileError
 
 DATA = b"some bytes\n" * 1000
@@ -28,6 +29,33 @@ def test_reading_by_suffix(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"file{suffix}"
     path.write_bytes(content)
     assert read_data(path) == DATA
+
+
+PACK = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": zstandard.compress}
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("end", [3, 12, -3])
+def test_truncated_files_are_no_data(tmp_path: Path, suffix: str, end: int) -> None:
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(PACK[suffix](DATA)[:end])
+    with pytest.raises(FileError, match="broken"):
+        read_data(path)
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_files_joined_are_data_joined(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"joined{suffix}"
+    path.write_bytes(PACK[suffix](DATA) + PACK[suffix](b"") + PACK[suffix](b"more"))
+    assert read_data(path) == DATA + b"more"
+
+
+def test_pieces_of_a_zstd_file(tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(300_000) + bytes(3_000_000)
+    path = tmp_path / "file.zst"
+    path.write_bytes(zstandard.compress(data))
+    with open_data(path) as stream:
+        assert b"".join(iter(lambda: stream.read(70_000), b"")) == data
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".bz2", ".zst"])

@@ -2,20 +2,20 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import zstandard
 
+from zipllm.data.zst import ZstdFile
 from zipllm.errors import FileError
 
-_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".xz": lzma.decompress,
-    ".bz2": bz2.decompress,
-}
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -38,18 +38,21 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_data(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed when its suffix says so.
+    """Return the bytes of a file, decompressed when its suffix says so; errors as ``open_data``."""
+    with open_data(path) as stream:
+        return stream.read()
+
+
+@contextmanager
+def open_data(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, decompressed when its suffix says so.
 
     Raises:
-        FileError: the file cannot be read, or is not what its suffix says.
+        FileError: the file cannot be read, or is not what its suffix says; also while reading inside the ``with``.
     """
     try:
-        if path.suffix == ".zst":
-            with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-                return bytes(stream.read())
-        raw = path.read_bytes()
-        decompress = _DECOMPRESS.get(path.suffix)
-        return raw if decompress is None else decompress(raw)
+        with _open(path) as stream:
+            yield stream
     except gzip.BadGzipFile as error:
         raise FileError(f"{path}: not a whole .gz file ({error})") from error
     except OSError as error:
@@ -68,6 +71,17 @@ def documents(data: bytes, size: int = 1 << 16) -> Iterator[bytes]:
             end = newline + 1 if newline >= 0 else end
         yield data[start:end]
         start = end
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    if path.suffix == ".zst":
+        with path.open("rb") as file, io.BufferedReader(ZstdFile(file)) as stream:
+            yield stream
+        return
+    opener: Callable[..., IO[bytes]] = _OPENERS.get(path.suffix, open)
+    with opener(path, "rb") as stream:
+        yield stream
 
 
 def _hidden(path: Path, root: Path) -> bool:
