@@ -5,8 +5,12 @@ alone are weaker: they say which corpus was used, not which part of it.
 """
 
 import re
+from typing import TYPE_CHECKING
 
 from zipllm.bench.inputs import BenchInput
+
+if TYPE_CHECKING:
+    from zipllm.model.card import Card
 
 _WHOLE = "the model's card names this file's SHA-256 among its training data"
 _HELD_BACK = {"enwik8": 90_000_000}
@@ -14,6 +18,17 @@ _HELD_BACK = {"enwik8": 90_000_000}
 
 _SLICE = re.compile(r"\[(\d+)([KMG]?):")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+
+def learnt_digests(card: "Card") -> tuple[str, ...]:
+    """Return the SHA-256 of training files, where a card gives them in the note of a source."""
+    words = (word.strip(".,;:()") for source in card.sources for word in source.note.split())
+    return tuple(word for word in words if len(word) == 64 and not set(word) - set("0123456789abcdef"))
+
+
+def learnt_names(card: "Card") -> tuple[str, ...]:
+    """Return the names of the training data."""
+    return tuple(source.name for source in card.sources)
 
 
 def contamination(item: BenchInput, digests: tuple[str, ...], names: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipllm.bench.codecs import Facts
+from zipllm.bench.contamination import learnt_digests, learnt_names
 from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
 from zipllm.errors import UsageError
 
@@ -100,8 +101,8 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
         model=stored.name,
         model_id=stored.model_id.hex(),
         parameters=sum(config.parameter_counts()),
-        learnt_from=_digests(card),
-        learnt_names=tuple(source.name for source in card.sources),
+        learnt_from=learnt_digests(card),
+        learnt_names=learnt_names(card),
         versions={"torch": torch.__version__},
     )
 
@@ -114,12 +115,6 @@ def _needs_model(settings: ZipllmSettings) -> bool:
 
 def _level(settings: ZipllmSettings) -> str:
     return "/".join(f"{name}={value}" if name != "level" else str(value) for name, value in settings.options.items())
-
-
-def _digests(card: Any) -> tuple[str, ...]:
-    """SHA-256 of training files, where a card gives them in the note of a source."""
-    words = (word.strip(".,;:()") for source in card.sources for word in source.note.split())
-    return tuple(word for word in words if len(word) == 64 and not set(word) - set("0123456789abcdef"))
 
 
 def _device() -> str:
