@@ -180,6 +180,7 @@ def test_corpora_and_slices(inside: Inside, folder: Path) -> None:
         (("tiny.safetensors", "bad.xz"), 1, "bad.xz: not a whole .xz file"),
         (("tiny.safetensors",), 2, "DATA"),
         (("tiny.safetensors", "t", "--limit", "many"), 2, "--limit"),
+        (("tiny.safetensors", "t", "--limit", "0"), 2, "--limit must leave a byte"),
         (("tiny.safetensors", "t", "--block-size", "17M"), 2, "block_size must be"),
         (("tiny.safetensors", "t", "--lanes", "5000"), 2, "lanes must be 1 to"),
     ],

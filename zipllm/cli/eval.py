@@ -16,6 +16,7 @@ from zipllm.cli import backend, options
 from zipllm.cli.messages import say
 from zipllm.cli.results import print_json
 from zipllm.cli.voice import Voice, finish
+from zipllm.errors import UsageError
 from zipllm.files.names import STDIN
 from zipllm.files.signals import before_signal_exit
 from zipllm.files.source import standard_input
@@ -106,6 +107,8 @@ def evaluate(
     voice = Voice("eval", 1 - quiet, progress=not no_progress, json=json)
 
     def run() -> int:
+        if limit == 0:
+            raise UsageError("--limit must leave a byte at least")
         machine = backend.Machine(model, device, threads)
         settings = backend.CompressSettings(level=level, lanes=lanes, block_size=block_size)
         return _run(machine, settings, _Wanted(tuple(data), data_dir, limit, history), voice)

@@ -18,7 +18,8 @@ _HEADS = ("file", "bytes", "tokens", "nats", "bits", "bpb", "bpc", "ppl", "byte 
 _NOTE = (
     "nats, bits: per token. bpb, bpc: bits per byte and per character. ppl: perplexity per token, byte and word, words "
     "as white space divides the original text (lm-eval counts an empty one more for white space at either end). All of "
-    "it is the model alone, without what an archive learns from the file itself, and without headers."
+    "it is the model alone, without what an archive learns from the file itself, and without headers. A dash: nothing "
+    "to divide by, or no finite number."
 )
 _ARCHIVE = "archive: bits per byte of the archive that compress writes, with adaptive prediction and headers, decoded."
 _INVALID = "‡ not all of it is UTF-8: each byte that is not counts as one character"

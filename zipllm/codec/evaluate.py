@@ -153,14 +153,12 @@ class _Nowhere:
 
 def _cost(chunk: Predicted, precision: int) -> float:
     """Return the bits that the tokens of a chunk cost; what stands behind a lane's end does not count."""
-    tokens = chunk.tokens[..., np.newaxis].astype(np.int64)
-    below = np.take_along_axis(chunk.cumulative, tokens, axis=-1)[..., 0]
-    above = np.take_along_axis(chunk.cumulative, tokens + 1, axis=-1)[..., 0]
-    real = np.arange(chunk.tokens.shape[1]) < chunk.counts[:, np.newaxis]
-    taken = (above - below)[real].astype(np.float64)
-    if taken.min(initial=1) < 1 or (chunk.cumulative[real][:, [0, -1]] != (0, 1 << precision)).any():
-        raise ValueError("frequencies do not sum to their precision or are not positive: the predictor is broken")
-    return precision * taken.size - float(np.log2(taken).sum())
+    lanes, steps = np.nonzero(np.arange(chunk.tokens.shape[1]) < chunk.counts[:, np.newaxis])
+    tokens = chunk.tokens[lanes, steps]
+    below, above, first, last = (chunk.cumulative[lanes, steps, at] for at in (tokens, tokens + 1, 0, -1))
+    if first.any() or (last != 1 << precision).any() or (above <= below).any():
+        raise ValueError("frequencies are not positive or do not sum to their precision: the predictor is broken")
+    return precision * tokens.size - float(np.log2((above - below).astype(np.float64)).sum())
 
 
 def _power(exponent: float | None) -> float | None:
