@@ -28,6 +28,12 @@ print(code, *sorted(heavy), file=sys.stderr)
         ("bench", "--help"),
         ("data", "--help"),
         ("data", "list"),
+        ("eval", "--help"),
+        ("model", "--help"),
+        ("model", "list"),
+        ("model", "list", "--json"),
+        ("model", "show", "small"),
+        ("model", "show", "small", "--json"),
     ],
     ids=str,
 )
@@ -65,7 +71,9 @@ def test_version_without_an_installed_package(inside, monkeypatch: pytest.Monkey
     assert "torch is not installed" in inside("-V").out.decode()
 
 
-@pytest.mark.parametrize("command", ["compress", "decompress", "test", "list", "train", "bench", "data"])
+@pytest.mark.parametrize(
+    "command", ["compress", "decompress", "test", "list", "train", "bench", "data", "eval", "model"]
+)
 def test_every_command_explains_itself(inside, command: str):
     done = inside(command, "-h")
     assert (done.code, done.err) == (0, "")
@@ -79,6 +87,7 @@ def test_flags_agree_across_commands(inside):
         "decompress": "-o -c -k -f -r -S -T -q -v --rm --model --device --threads --max-output --max-memory --json",
         "test": "-f -r -S -T -q -v --model --device --threads --max-output --max-memory --no-progress --json",
         "list": "-f -r -S -q -v --max-output --max-memory --json",
+        "eval": "-T -q --device --threads --lanes --block-size --no-progress --json",
     }
     for command, names in flags.items():
         words = set(inside(command, "--help").out.decode().split())

@@ -11,7 +11,7 @@ from zipllm.bench.inputs import BenchInput
 from zipllm.data.registry import corpora
 from zipllm.data.slices import parse_slice
 from zipllm.model.card import Card
-from zipllm.model.provenance import lists_all
+from zipllm.model.provenance import listed_digests, lists_all
 
 _GENERIC = {"files", "samples", "data"}
 """Names that zipllm itself gives to whatever it is shown."""
@@ -19,7 +19,12 @@ _GENERIC = {"files", "samples", "data"}
 _WHOLE = "the model's card names this file's SHA-256 among its training data"
 
 
-def names_that_count(card: Card) -> tuple[str, ...]:
+def learnt_digests(card: Card) -> tuple[str, ...]:
+    """Return the SHA-256 of training files, where a card gives them in the note of a source."""
+    return tuple(digest for source in card.sources for digest in listed_digests(source.note))
+
+
+def learnt_names(card: Card) -> tuple[str, ...]:
     """Return the names on a card of data that its digests do not describe."""
     return tuple(s.name for s in card.sources if not lists_all(s.note) or _stem(s.name) in corpora())
 

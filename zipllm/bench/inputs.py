@@ -38,8 +38,8 @@ class BenchInput:
     whole_sha256: str
 
 
-class _Hashing:
-    """Writes through to a file and hashes what passes."""
+class Hashing:
+    """Writes through to a file, hashes and counts what passes."""
 
     def __init__(self, sink: BinaryIO) -> None:
         self._sink = sink
@@ -67,7 +67,7 @@ def prepare_inputs(arguments: Sequence[str], places: Places, folder: Path) -> li
     """
     inputs: list[BenchInput] = []
     for argument in arguments:
-        for prepare in _meant(argument, places):
+        for prepare in resolve(argument, places):
             inputs.append(prepare.into(folder / f"{len(inputs):06d}"))
     names = [(item.corpus, item.file) for item in inputs]
     for name in names:
@@ -77,19 +77,26 @@ def prepare_inputs(arguments: Sequence[str], places: Places, folder: Path) -> li
 
 
 @dataclass(frozen=True)
-class _CorpusPart:
+class CorpusPart:
+    """What an argument means in a corpus: a file of it, or a part of that."""
+
     corpus: Corpus
     file: CorpusFile
     part: slice
     label: str
     places: Places
 
+    @property
+    def name(self) -> str:
+        """``canterbury/alice29.txt``, ``enwik8[95M:96M]``."""
+        return self.label if len(self.corpus.files) == 1 else f"{self.corpus.name}/{self.label}"
+
     def into(self, target: Path) -> BenchInput:
         problem: ZipllmError | None = None
         for copy in find_copies(self.corpus, self.file, self.places):
             try:
                 with target.open("wb") as sink:
-                    hashing = _Hashing(sink)
+                    hashing = Hashing(sink)
                     copy_verified(copy, self.file, hashing, self.part)
             except CorruptData as error:
                 problem = problem or error
@@ -103,18 +110,26 @@ class _CorpusPart:
 
 
 @dataclass(frozen=True)
-class _PathPart:
+class PathPart:
+    """What an argument means outside of the corpora: a file, or a part of it."""
+
     path: Path
     corpus: str
     label: str
     part: slice
+    suffix: str = ""
+
+    @property
+    def name(self) -> str:
+        """The path as the user gave it, with the slice."""
+        return f"{self.path}{self.suffix}"
 
     def into(self, target: Path) -> BenchInput:
         try:
             size = self.path.stat().st_size
-            begin, end, _ = self.part.indices(size)
+            begin, end = check_slice(self.name, self.part, size)
             with self.path.open("rb") as source, target.open("wb") as sink:
-                hashing = _Hashing(sink)
+                hashing = Hashing(sink)
                 source.seek(begin)
                 while begin < end and (chunk := source.read(min(_CHUNK, end - begin))):
                     begin += hashing.write(chunk)
@@ -124,7 +139,8 @@ class _PathPart:
         return BenchInput(self.corpus, self.label, target, hashing.size, digest, digest)
 
 
-def _meant(argument: str, places: Places) -> Iterator[_CorpusPart | _PathPart]:
+def resolve(argument: str, places: Places) -> Iterator[CorpusPart | PathPart]:
+    """Yield everything an argument means; errors as ``prepare_inputs``."""
     name, part, suffix = argument, slice(None), ""
     if not Path(argument).exists():
         name, part = parse_slice(argument)
@@ -137,14 +153,14 @@ def _meant(argument: str, places: Places) -> Iterator[_CorpusPart | _PathPart]:
             raise UsageError(f"the corpus {corpus} has no file {file_name!r}")
         for file in files:
             check_slice(argument, part, file.bytes)
-            yield _CorpusPart(known, file, part, file.name + suffix, places)
+            yield CorpusPart(known, file, part, file.name + suffix, places)
         return
     path = Path(name)
     if not path.exists():
         raise UsageError(f"{name!r} is neither a file nor a corpus (known: {', '.join(corpora())})")
     for found in find_files([path]):
-        check_slice(argument, part, found.stat().st_size)
         if path.is_dir():
-            yield _PathPart(found, path.resolve().name or "/", found.relative_to(path).as_posix() + suffix, part)
+            label = found.relative_to(path).as_posix() + suffix
+            yield PathPart(found, path.resolve().name or "/", label, part, suffix)
         else:
-            yield _PathPart(found, FILES, found.name + suffix, part)
+            yield PathPart(found, FILES, found.name + suffix, part, suffix)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipllm.bench.codecs import Facts
-from zipllm.bench.contamination import names_that_count
+from zipllm.bench.contamination import learnt_digests, learnt_names
 from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
 from zipllm.errors import UsageError
-from zipllm.model.provenance import listed_digests
 
 if TYPE_CHECKING:
     from zipllm.codec.engine import Engine
@@ -102,8 +101,8 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
         model=stored.name,
         model_id=stored.model_id.hex(),
         parameters=sum(config.parameter_counts()),
-        learnt_from=tuple(digest for source in card.sources for digest in listed_digests(source.note)),
-        learnt_names=names_that_count(card),
+        learnt_from=learnt_digests(card),
+        learnt_names=learnt_names(card),
         versions={"torch": torch.__version__},
     )
 

@@ -17,9 +17,11 @@ from zipllm.cli.bench import bench
 from zipllm.cli.compress import compress
 from zipllm.cli.data import data_app
 from zipllm.cli.decompress import decompress
+from zipllm.cli.eval import evaluate
 from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
 from zipllm.cli.list import list_archives
 from zipllm.cli.messages import complain, explain
+from zipllm.cli.model import model_app
 from zipllm.cli.results import StandardOutputError, write_stdout
 from zipllm.cli.test import check_archives
 from zipllm.cli.train import train
@@ -32,6 +34,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("list", list_archives),
     ("train", train),
     ("bench", bench),
+    ("eval", evaluate),
 )
 
 app = typer.Typer(
@@ -44,6 +47,7 @@ app = typer.Typer(
 for _name, _function in _COMMANDS:
     app.command(_name)(_function)
 app.add_typer(data_app, name="data")
+app.add_typer(model_app, name="model")
 
 
 @app.callback(invoke_without_command=True)

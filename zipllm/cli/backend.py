@@ -16,7 +16,8 @@ from zipllm.files.source import Source
 
 if TYPE_CHECKING:
     from zipllm.codec.engine import Engine
-    from zipllm.codec.options import ProgressCallback, Summary
+    from zipllm.codec.options import EncodeOptions, ProgressCallback, Summary
+    from zipllm.model.store import StoredModel
 
 Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
 """Codes a source into a sink (None: nowhere) and tells how far it is."""
@@ -50,9 +51,13 @@ class Machine:
             ModelError: there is none of that name, path or id, or its header is damaged.
         """
         if self.model is not None:
-            from zipllm.model.store import ModelStore
+            self.stored()
 
-            ModelStore.default().find(self.model)
+    def stored(self) -> "StoredModel":
+        """Look for the model the user named, or the default one; errors as ``check``."""
+        from zipllm.model.store import DEFAULT_MODEL, ModelStore
+
+        return ModelStore.default().find(DEFAULT_MODEL if self.model is None else self.model)
 
     def engine(self, model_id: bytes | None = None) -> "Engine":
         """Load the model the user named, else the one an archive names by its id, else the default.
@@ -213,6 +218,17 @@ def content_size(source: Source) -> int | None:
         total = sum(item.record.raw_size for item in scan(source.stream) if isinstance(item.record, BlockHeader))
     source.stream.seek(0)
     return total or None
+
+
+def evaluation_options(settings: CompressSettings) -> "EncodeOptions":
+    """Return the options of the archive whose cost is asked for.
+
+    Raises:
+        UsageError: a setting is out of range.
+    """
+    from zipllm.codec.levels import encode_options
+
+    return encode_options(settings.level, block_size=settings.block_size, lanes=settings.lanes or None)
 
 
 def model_names() -> dict[bytes, str]:

@@ -3,13 +3,9 @@
 Imported after the measuring, because rich takes a while to import.
 """
 
-import io
-import os
-import sys
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,9 +15,8 @@ from zipllm.bench.tables import bpb, break_even, kilobytes
 from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
 from zipllm.cli.messages import format_size
 from zipllm.cli.results import write_stdout
-from zipllm.files.names import escape_name
+from zipllm.cli.tables import new_table, render, shown
 
-_PIPED_WIDTH = 160
 _MOST_FILES = 40
 _NOTE = (
     "bpb: archive bits per byte of the original, less is better. geo.: its geometric mean, every file weighs the same. "
@@ -45,18 +40,18 @@ def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
     changes = compare(old, rows)
     if old:
         parts.append(_changes(changes))
-    write_stdout(_render(parts))
+    write_stdout(render(parts))
 
 
 def _files(rows: Sequence[Row], corpus: str) -> Table:
     mine = [row for row in rows if row.corpus == corpus]
     codecs = codecs_of(mine)
-    table = _table(f"{corpus}: bits per byte of each file", ["file", "bytes", *codecs])
+    table = new_table(f"{corpus}: bits per byte of each file", ["file", "bytes", *codecs])
     for file in files_of(mine, corpus):
         found = {row.codec: row for row in mine if row.file == file}
         best = min((row.compressed_bytes for row in found.values() if row.compressed_bytes is not None), default=None)
         size = next(iter(found.values())).raw_bytes
-        table.add_row(_name(file), f"{size:,}", *(_rate(found.get(codec), best) for codec in codecs))
+        table.add_row(shown(file), f"{size:,}", *(_rate(found.get(codec), best) for codec in codecs))
     return table
 
 
@@ -71,7 +66,7 @@ def _rate(row: Row | None, best: int | None) -> Text:
 
 def _totals(rows: Sequence[Row], corpus: str) -> Table:
     heads = ["codec", "bytes", "bpb", "geo.", "+weights", "+program", "pays at", "in", "out", "RAM"]
-    table = _table(f"{corpus}: {_files_together(len(files_of(rows, corpus)))}", heads)
+    table = new_table(f"{corpus}: {_files_together(len(files_of(rows, corpus)))}", heads)
     found = {total.codec: total for total in totals(rows) if total.corpus == corpus}
     best = {
         name: min((value for total in found.values() if (value := getattr(total, name)) is not None), default=None)
@@ -81,7 +76,7 @@ def _totals(rows: Sequence[Row], corpus: str) -> Table:
         if codec in found:
             table.add_row(*_total_cells(found[codec], best))
         else:
-            table.add_row(_name(codec), Text("not complete", style="bold red"))
+            table.add_row(shown(codec), Text("not complete", style="bold red"))
     return table
 
 
@@ -104,7 +99,7 @@ def _total_cells(total: Total, best: dict[str, float | None]) -> list[Text]:
         return Text(_short_size(value), style="bold" if value == best[name] else "")
 
     return [
-        _name(total.codec + ("†" if total.contaminated else "")),
+        shown(total.codec + ("†" if total.contaminated else "")),
         Text(f"{total.compressed_bytes:,}"),
         rate("bits_per_byte"),
         rate("geometric_bpb"),
@@ -118,12 +113,12 @@ def _total_cells(total: Total, best: dict[str, float | None]) -> list[Text]:
 
 
 def _changes(changes: Sequence[Change]) -> Table:
-    table = _table("changes against the earlier run", ["file", "codec", "before", "now", "size", "in", "out"])
+    table = new_table("changes against the earlier run", ["file", "codec", "before", "now", "size", "in", "out"])
     for change in changes:
         style = "red" if change.worse else "green" if (change.size or 0) < 0 else ""
         table.add_row(
-            _name(change.new.file),
-            _name(change.new.codec),
+            shown(change.new.file),
+            shown(change.new.codec),
             _bytes(change.old),
             _bytes(change.new),
             Text(_percent(change.size), style=style),
@@ -139,24 +134,3 @@ def _bytes(row: Row) -> str:
 
 def _percent(change: float | None) -> str:
     return "-" if change is None else f"{100 * change:+.2f} %"
-
-
-def _name(text: str) -> Text:
-    return Text(escape_name(text))  # Text: no markup in names
-
-
-def _table(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=Text(escape_name(title)), title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    for index, head in enumerate(heads):
-        table.add_column(_name(head), justify="left" if index == 0 else "right", overflow="fold")
-    return table
-
-
-def _render(parts: Sequence[RenderableType]) -> str:
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else _PIPED_WIDTH
-    sink = io.StringIO()
-    console = Console(file=sink, width=width or _PIPED_WIDTH, force_terminal=terminal, highlight=False)
-    for part in parts:
-        console.print(part)
-    return sink.getvalue()

@@ -95,7 +95,7 @@ def table(listings: Sequence[Listing], names: Mapping[bytes, str]) -> str:
         coded = sum(listing.coded_bytes for listing in listings)
         blocks = sum(listing.blocks for listing in listings)
         rows.append((str(blocks), *_size_cells(raw, coded), CHECK, "", f"{len(listings)} files"))
-    return "\n".join(_aligned(_COLUMNS, rows, left=("Check", "Model", "Filename"))) + "\n"
+    return "\n".join(aligned(_COLUMNS, rows, left=("Check", "Model", "Filename"))) + "\n"
 
 
 def details(listing: Listing, names: Mapping[bytes, str]) -> str:
@@ -117,7 +117,7 @@ def details(listing: Listing, names: Mapping[bytes, str]) -> str:
     lines = [escape_name(listing.name), *(f"  {label + ':':<16} {value}" for label, value in fields)]
     if listing.rows:
         rows = [_block_row(number, row) for number, row in enumerate(listing.rows, 1)]
-        lines += ["", *("  " + line for line in _aligned(_BLOCK_COLUMNS, rows, left=("Coding", "CRC32")))]
+        lines += ["", *("  " + line for line in aligned(_BLOCK_COLUMNS, rows, left=("Coding", "CRC32")))]
     return "\n".join(lines) + "\n"
 
 
@@ -194,7 +194,8 @@ def _crc(header: BlockHeader) -> str:
     return f"{header.raw_crc32:08x}"
 
 
-def _aligned(columns: Sequence[str], rows: Sequence[tuple[str, ...]], left: Sequence[str]) -> Iterator[str]:
+def aligned(columns: Sequence[str], rows: Sequence[tuple[str, ...]], left: Sequence[str]) -> Iterator[str]:
+    """Yield a table line by line: each column as wide as its widest cell, those in ``left`` aligned there."""
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     for cells in (tuple(columns), *rows):
         padded = (

@@ -7,6 +7,7 @@ after a while instead of filling memory or disk.
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
@@ -50,6 +51,33 @@ def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT) -> Iterator[bytes]:
             if size > limit and path.suffix in SUFFIXES:
                 raise LimitExceeded(f"{path}: unpacks to more than the {limit:,} bytes allowed for one file")
             yield chunk
+
+
+def open_raw(path: Path, limit: int = UNPACKED_LIMIT) -> io.BufferedReader:
+    """Open a file for reading its raw bytes; errors as in ``raw_chunks``, also while reading."""
+    return io.BufferedReader(_ChunkReader(raw_chunks(path, limit)))
+
+
+class _ChunkReader(io.RawIOBase):
+    """Pieces as a stream."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # RawIOBase hands over no other
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

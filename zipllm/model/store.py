@@ -157,7 +157,7 @@ class ModelStore:
         """Check a model file and copy it into the user's store.
 
         Args:
-            source: the file; it is loaded and verified as a whole.
+            source: the file; it is loaded and verified as a whole, and its self-test is run on the reference.
             name: to install it under; the name on its card by default.
             replace: whether a model of that name in the user's store is replaced.
 
@@ -166,15 +166,19 @@ class ModelStore:
             FileError: the name is taken and ``replace`` is false, or the store cannot be written.
             ModelError: the source is missing or not a valid model.
         """
+        from zipllm.model.build import check_reference
         from zipllm.model.file import load_model_file, save_model
 
         model = load_model_file(source, self.limits)
+        check_reference(model)
         name = _valid_name(model.card.name if name is None else name)
         if (self.shipped / (name + SUFFIX)).exists():
-            raise UsageError(f"{name!r} is the name of a shipped model; install it under another name")
+            raise UsageError(f"{name!r} is the name of a shipped model; install it under another name (--name)")
         target = self.user / (name + SUFFIX)
         if os.path.lexists(target) and not replace:
-            raise FileError(f"a model called {name!r} is already installed: {os.fspath(target)!r}")
+            raise FileError(
+                f"a model called {name!r} is already installed (--force replaces it): {os.fspath(target)!r}"
+            )
         try:
             self.user.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,5 +1,6 @@
 """Opening model files safely, and seeing them through their headers alone (no torch, no numpy)."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -43,8 +44,8 @@ def open_model_file(path: Path) -> Iterator[tuple[BinaryIO, int]]:
 
     Raises:
         ModelNotFound: nothing is there.
-        ModelInvalid: it is a folder, pipe, socket or device.
-        FileError: it cannot be opened or read, for lack of permission or because of a loop of links.
+        ModelInvalid: it is a folder, pipe, socket or device, or a loop of links.
+        FileError: it cannot be opened or read, say for lack of permission.
     """
     shown = repr(os.fspath(path))
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -53,6 +54,8 @@ def open_model_file(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the name
         raise ModelNotFound(f"there is no model file {shown}") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ModelInvalid(f"model file {shown}: a loop of symbolic links") from error
         raise FileError(f"cannot open model file {shown}: {error.strerror}") from error
     try:
         status = os.fstat(descriptor)

@@ -1,0 +1,107 @@
+"""What ``zipllm eval`` reads: the inputs of the benchmark, and besides them packed files, standard input and a limit.
+
+A packed file (``.gz``, ``.xz``, ``.bz2``, ``.zst``) stands for its content here, as in training; the benchmark, which
+compresses files, takes it as it is.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from zipllm.bench.inputs import FILES, BenchInput, CorpusPart, Hashing, PathPart, resolve
+from zipllm.data.local import Places
+from zipllm.data.slices import check_slice
+from zipllm.data.unpack import open_raw
+from zipllm.errors import UsageError
+
+STDIN = "-"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class RawInput:
+    """Data to evaluate.
+
+    Attributes:
+        name: as the user gave it, or corpus and file; ``-`` for standard input.
+        item: where the raw bytes lie.
+        cut: whether the limit left something out.
+    """
+
+    name: str
+    item: BenchInput
+    cut: bool
+
+
+def prepare_raw(
+    arguments: Sequence[str], places: Places, folder: Path, stdin: Callable[[], IO[bytes]], limit: int | None = None
+) -> list[RawInput]:
+    """Put the raw bytes of everything the arguments mean into ``folder``.
+
+    Args:
+        arguments: corpora, slices of them, files, folders and ``-``.
+        places: where corpora are looked for.
+        folder: receives the files.
+        stdin: opens standard input; called for ``-``.
+        limit: bytes to keep of each; what follows is not read, unless a corpus has to be checked.
+
+    Raises:
+        UsageError: an argument is neither a corpus nor a path, a slice is empty, or something is named twice.
+        CorruptData: a copy of a corpus file is not that file.
+        FileError: a corpus is not here, or a file cannot be read.
+    """
+    inputs: list[RawInput] = []
+    for argument in arguments:
+        for part in [None] if argument == STDIN else resolve(argument, places):
+            name = STDIN if part is None else part.name
+            if any(name == earlier.name for earlier in inputs):
+                raise UsageError(f"{name} is named twice")
+            target = folder / f"{len(inputs):06d}"
+            if part is None:
+                found = _copy(stdin(), target, BenchInput(FILES, STDIN, target, 0, "", ""), 0, None, limit)
+            elif isinstance(part, PathPart):
+                found = _unpacked(part, target, limit)
+            else:
+                found = _checked(part, target, limit)
+            inputs.append(found)
+    return inputs
+
+
+def _checked(part: CorpusPart, target: Path, limit: int | None) -> RawInput:
+    """A file of a corpus is read to its end whatever the limit: its digest has to be right."""
+    begin, end, _ = part.part.indices(part.file.bytes)
+    kept = end if limit is None else min(end, begin + limit)
+    item = replace(part, part=slice(begin, kept)).into(target)
+    return RawInput(part.name, item, kept < end)
+
+
+def _unpacked(part: PathPart, target: Path, limit: int | None) -> RawInput:
+    begin, end = 0, None
+    if part.part != slice(None):
+        begin, end = check_slice(part.name, part.part, _raw_size(part.path))
+    with open_raw(part.path) as stream:
+        found = _copy(stream, target, BenchInput(part.corpus, part.label, target, 0, "", ""), begin, end, limit)
+    return replace(found, name=part.name)
+
+
+def _copy(
+    stream: IO[bytes], target: Path, item: BenchInput, begin: int, end: int | None, limit: int | None
+) -> RawInput:
+    """Copy bytes ``begin`` to ``end`` (None: all), or the first ``limit`` of them, and look whether more follow."""
+    end = sys.maxsize if end is None else end
+    kept = end if limit is None else min(end, begin + limit)
+    with target.open("wb") as sink:
+        hashing, position = Hashing(sink), 0
+        while position <= min(kept, end - 1) and (chunk := stream.read(_CHUNK)):
+            hashing.write(chunk[max(0, begin - position) : max(0, kept - position)])
+            position += len(chunk)
+    digest = hashing.digest.hexdigest()
+    item = replace(item, raw_bytes=hashing.size, sha256=digest, whole_sha256=digest)
+    return RawInput(item.file, item, kept < min(position, end))
+
+
+def _raw_size(path: Path) -> int:
+    with open_raw(path) as stream:
+        return sum(map(len, iter(lambda: stream.read(_CHUNK), b"")))

@@ -1,0 +1,163 @@
+"""The results of ``zipllm eval`` as JSON and in words.
+
+With ``--json`` there is one object for each file and, last, one for all of them, each on a line:
+
+command             ``eval``
+file | files        the name of the file (``file_base64``: its bytes, if they are not UTF-8), or how many files
+ok                  true; what cannot be evaluated ends the command before the first line
+model, model_id     name and id of the model
+raw_bytes           size of the data, packed files unpacked, after ``--limit``
+characters          code points, and one for each byte that is no part of valid UTF-8
+words               runs of characters that are not white space
+valid_utf8          whether every byte is part of valid UTF-8
+tokens              predicted; one for each token of the data, none for the start
+blocks, lanes       into which the data was cut; each lane begins without context
+bits                cost of the data: the sum of -log2 of the probability of every token
+nats_per_token      cross-entropy; null, as what follows, where there is nothing to divide by
+bits_per_token      the same in bits
+bits_per_byte       bits / raw_bytes
+bits_per_character  bits / characters
+perplexity          2 ** bits_per_token
+byte_perplexity     2 ** bits_per_byte
+word_perplexity     2 ** (bits / words); null also where that is no finite number
+limited             whether ``--limit`` left something out (of any of the files)
+contaminated        why the model may have been trained on this data, or an empty text; of the total a list
+seconds             wall time of the evaluation
+context             ``block_size``, ``lanes`` (null: by the size of a block, at most ``max_lanes``), ``window`` in
+                    tokens, ``limit`` in bytes (null: none)
+archive_bytes           only with ``--history``: size of the archive, headers included
+archive_bits_per_byte   the same by bytes of data
+archive_codings         its blocks by coding
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zipllm.bench.contamination import contamination, learnt_digests, learnt_names
+from zipllm.cli.messages import format_size
+from zipllm.cli.results import name_json
+from zipllm.codec.evaluate import Evaluation, total
+from zipllm.codec.lanes import LANE_BYTES
+from zipllm.files.names import STDIN
+
+if TYPE_CHECKING:
+    from zipllm.bench.raw_inputs import RawInput
+    from zipllm.codec.options import EncodeOptions, Summary
+    from zipllm.model.store import StoredModel
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all files of a run share: the model, the cut into blocks and lanes, and bytes kept of each file."""
+
+    stored: "StoredModel"
+    options: "EncodeOptions"
+    limit: int | None
+
+    def contaminated(self, raw: "RawInput") -> str:
+        """Return why the model may have been trained on this data, or an empty text."""
+        card = self.stored.summary.metadata.card
+        return contamination(raw.item, learnt_digests(card), learnt_names(card))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One file: the data, its evaluation, the archive's summary if one was written, seconds of the evaluation."""
+
+    raw: "RawInput"
+    evaluation: Evaluation
+    archive: "Summary | None"
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "stdin" if self.raw.name == STDIN else self.raw.name
+
+
+def evaluation_json(measured: Measured, setup: Setup) -> dict[str, object]:
+    """Return the object of one file."""
+    return {
+        "command": "eval",
+        **name_json("file", measured.raw.name),
+        **_model_json(setup),
+        **_rates_json(measured.evaluation),
+        "limited": measured.raw.cut,
+        "contaminated": setup.contaminated(measured.raw),
+        "seconds": round(measured.seconds, 3),
+        "context": _context_json(setup),
+        **_archives_json([measured]),
+    }
+
+
+def total_json(files: Sequence[Measured], setup: Setup) -> dict[str, object]:
+    """Return the object of all files together."""
+    return {
+        "command": "eval",
+        "files": len(files),
+        **_model_json(setup),
+        **_rates_json(total(measured.evaluation for measured in files)),
+        "limited": any(measured.raw.cut for measured in files),
+        "contaminated": [reason for measured in files if (reason := setup.contaminated(measured.raw))],
+        "seconds": round(sum(measured.seconds for measured in files), 3),
+        "context": _context_json(setup),
+        **_archives_json(files),
+    }
+
+
+def context_text(setup: Setup) -> str:
+    """Say in which context the tokens were predicted."""
+    options, window = setup.options, setup.stored.summary.metadata.config.window
+    if options.lanes:
+        lanes = f"each cut into {options.lanes} lane{'s' if options.lanes > 1 else ''}"
+    else:
+        lanes = f"each cut into lanes: one below {format_size(2 * LANE_BYTES)}, then one per {format_size(LANE_BYTES)}"
+        lanes += f", at most {options.max_lanes}"
+    return (
+        f"Context: as in an archive. Blocks of up to {format_size(options.block_size)}, {lanes}. A lane begins with "
+        f"the start token and nothing before it; in every layer a token sees itself and the {window - 1} before it."
+    )
+
+
+def _model_json(setup: Setup) -> dict[str, object]:
+    return {"ok": True, "model": setup.stored.name, "model_id": setup.stored.model_id.hex()}
+
+
+def _rates_json(evaluation: Evaluation) -> dict[str, object]:
+    names = (
+        "raw_bytes characters words valid_utf8 tokens blocks lanes bits nats_per_token bits_per_token bits_per_byte "
+        "bits_per_character perplexity byte_perplexity word_perplexity"
+    )
+    return {name: getattr(evaluation, name) for name in names.split()}
+
+
+def _context_json(setup: Setup) -> dict[str, object]:
+    return {
+        "block_size": setup.options.block_size,
+        "lanes": setup.options.lanes,
+        "max_lanes": setup.options.max_lanes,
+        "window": setup.stored.summary.metadata.config.window,
+        "limit": setup.limit,
+    }
+
+
+def archive_bytes(files: Sequence[Measured]) -> int | None:
+    """Return the size of the archives of all files; None if none were written."""
+    sizes = [measured.archive.coded_bytes for measured in files if measured.archive is not None]
+    return sum(sizes) if sizes else None
+
+
+def _archives_json(files: Sequence[Measured]) -> dict[str, object]:
+    size, raw = archive_bytes(files), sum(measured.evaluation.raw_bytes for measured in files)
+    if size is None:
+        return {}
+    codings: Counter[str] = Counter()
+    for measured in files:
+        codings.update(measured.archive.codings if measured.archive else {})
+    return {
+        "archive_bytes": size,
+        "archive_bits_per_byte": 8 * size / raw if raw else None,
+        "archive_codings": {coding: count for coding, count in sorted(codings.items()) if count},
+    }

@@ -1,0 +1,57 @@
+"""Characters and words of bytes that may be text, counted piece by piece.
+
+Bytes that are no part of valid UTF-8 count as one character each and belong to the word they stand in, so that both
+numbers exist for every input and equal the usual ones for text.
+"""
+
+import codecs
+import re
+from dataclasses import dataclass
+
+_INVALID = re.compile("[\udc80-\udcff]")
+"""How the ``surrogateescape`` handler shows bytes that do not decode (PEP 383)."""
+
+_PIECE = 1 << 20
+"""Bytes decoded at once: the words of a piece are held in memory."""
+
+
+@dataclass(frozen=True)
+class TextCounts:
+    """What was counted.
+
+    Attributes:
+        characters: Unicode code points, and one for each byte that is no part of valid UTF-8.
+        words: runs of characters that are not white space, as ``len(text.split())``.
+        valid_utf8: whether all of it is UTF-8.
+    """
+
+    characters: int
+    words: int
+    valid_utf8: bool
+
+
+class TextCounter:
+    """Counts bytes that come in pieces of any size; a character or word may lie across several."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._characters = self._words = 0
+        self._inside = False  # a word
+        self._valid = True
+
+    def update(self, data: bytes) -> None:
+        """Take more bytes."""
+        for begin in range(0, len(data), _PIECE):
+            self._count(self._decoder.decode(data[begin : begin + _PIECE]))
+
+    def finish(self) -> TextCounts:
+        """Return the counts of everything; no more bytes may follow."""
+        self._count(self._decoder.decode(b"", final=True))
+        return TextCounts(self._characters, self._words, self._valid)
+
+    def _count(self, text: str) -> None:
+        if text:
+            self._characters += len(text)
+            self._words += len(text.split()) - (self._inside and not text[0].isspace())
+            self._inside = not text[-1].isspace()
+            self._valid = self._valid and _INVALID.search(text) is None
