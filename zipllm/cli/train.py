@@ -196,7 +196,7 @@ def _recipe(
     from dataclasses import replace
 
     from zipllm.train.config import TrainConfig
-    from zipllm.train.corpus import Source
+    from zipllm.train.corpus import data_sources
     from zipllm.train.recipe import Recipe, read_recipe
 
     given = {key: value for key, value in settings.items() if value is not None}
@@ -210,8 +210,7 @@ def _recipe(
             raise UsageError("no training data: name files or folders, or a recipe with --config")
         if "minutes" not in given and "steps" not in given:
             given["minutes"] = 10.0
-        held = (Source("valid", tuple(valid)),) if valid else ()
-        return Recipe(TrainConfig(**given), (Source("data", tuple(data)),), held)
+        return Recipe(TrainConfig(**given), data_sources(data), data_sources(valid, "valid"))
     except ValueError as error:
         raise UsageError(str(error)) from error
 
