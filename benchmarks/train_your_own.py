@@ -64,6 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--work", type=Path, help="keeps model, run and dictionary there")
     parser.add_argument("--json", type=Path, help="rows as JSON lines")
+    parser.add_argument("--markdown", type=Path, help="the tables as Markdown")
     return parser.parse_args()
 
 
@@ -90,10 +91,11 @@ def compare(arguments: argparse.Namespace, model: Path) -> int:
     """Run the benchmark, in the folder of model and dictionary so that their names are short; returns its exit code."""
     ppmd = ["ppmd:12"] if importlib.util.find_spec("pyppmd") else []
     codecs = ["zstd:19", "zstd:19/dict=dictionary", "xz:9e", *ppmd, "zipllm:small", f"zipllm:{model.name}"]
-    rows = ["--json", arguments.json.resolve(), "--force"] if arguments.json else []
+    rows = ["--json", arguments.json.resolve()] if arguments.json else []
+    tables = ["--markdown", arguments.markdown.resolve()] if arguments.markdown else []
     tests = [path.resolve() for path in arguments.test]
     how = ["--codecs", ",".join(codecs), "--threads", arguments.threads]
-    return zipllm("bench", *tests, *how, *rows, folder=model.parent, check=False)
+    return zipllm("bench", *tests, *how, *rows, *tables, "--force", folder=model.parent, check=False)
 
 
 def provenance(arguments: argparse.Namespace, model: Path, seconds: float) -> dict[str, Any]:
