@@ -1,12 +1,15 @@
 """Writes the log among the bundled samples: python benchmarks/make_log_sample.py > zipllm/data/samples/server.log.
 
-An invented web shop on an invented day: no real log has a licence as clear as none at all.
+An invented web shop on an invented day: no real log has a licence as clear as none at all. Other days of the same shop,
+and longer ones: python benchmarks/make_log_sample.py --day 1 --lines 20000.
 """
 
+import argparse
 import random
 import sys
 from datetime import datetime, timedelta
 
+SEED = 20240229
 PATHS = ("/", "/search?q=lamp", "/search?q=tent", "/item/4711", "/item/1815", "/cart", "/checkout", "/static/app.js")
 AGENTS = ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_2)", "curl/8.5.0")
 EVENTS = (
@@ -18,10 +21,16 @@ EVENTS = (
 
 
 def main() -> None:
-    generator = random.Random(20240229)
-    clock = datetime(2024, 2, 29, 6, 0, 0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--day", type=int, default=0, help="after the day of the sample")
+    parser.add_argument("--lines", type=int, default=42)
+    arguments = parser.parse_args()
+    generator = random.Random(SEED)
+    clock = datetime(2024, 2, 29, 6, 0, 0) + timedelta(days=arguments.day)
     clients = [f"10.{generator.randrange(8)}.{generator.randrange(256)}.{generator.randrange(256)}" for _ in range(12)]
-    for _ in range(42):
+    if arguments.day:
+        generator.seed(SEED + arguments.day)
+    for _ in range(arguments.lines):
         clock += timedelta(milliseconds=generator.randrange(20, 9000))
         stamp = clock.strftime("%Y-%m-%d %H:%M:%S,") + f"{clock.microsecond // 1000:03d}"
         if generator.random() < 0.25:

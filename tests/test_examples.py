@@ -1,10 +1,24 @@
 """Every example runs and says what it promises."""
 
+import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+
+_TOY = (
+    (r"--lines 30000", "--lines 150"),
+    (r"--lines 2000", "--lines 20"),
+    (r"--minutes 10", "--steps 2"),
+    (r"--preset tiny", "--preset nano --vocabulary 300 --compile off"),
+)
+"""Pattern and replacement: the commands of the page at a size that takes seconds."""
 
 
 def test_quickstart() -> None:
@@ -13,3 +27,44 @@ def test_quickstart() -> None:
     assert "zipllm" in done.stdout.splitlines()[0]
     assert done.stdout.count(" bits  ") == 10
     assert not done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_train_your_own(tmp_path: Path) -> None:
+    commands = [line[2:] for line in (EXAMPLES / "train_your_own.md").read_text().splitlines() if line[:2] == "$ "]
+    assert len(commands) == 9
+    script = "\n".join(commands)
+    for pattern, toy in _TOY:
+        script, count = re.subn(pattern, toy, script)
+        assert count, f"{pattern} is no longer on the page"
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    done = subprocess.run(
+        ["bash", "-e", "-x", "-o", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=_environment(tmp_path / "bin"),
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "identical" in done.stdout.splitlines()
+    rows = [json.loads(line) for line in (tmp_path / "shop.jsonl").read_text().splitlines()]
+    assert {"zstd:19", "zstd:19/dict=dictionary", "xz:9e", "zipllm:small", "zipllm:shop.safetensors"} <= {
+        row["codec"] for row in rows
+    }
+    assert all(row["verified"] and not row["contaminated"] and row["file"] == "wednesday.log" for row in rows)
+    made = json.loads((tmp_path / "shop.train.json").read_text())
+    assert made["steps"] == 2
+    assert made["model_bytes"] == (tmp_path / "shop.safetensors").stat().st_size
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """``python`` and ``zipllm`` are the ones under test, wherever they are installed."""
+    folder.mkdir()
+    for name, words in {"python": "", "zipllm": " -m zipllm"}.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n')
+        (folder / name).chmod(0o755)
+    paths = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    return os.environ | paths | {"OMP_NUM_THREADS": "1"}

@@ -15,13 +15,15 @@ import pytest
 from tests.bench.rows import DATA, bench_input, failed, row
 from zipllm.bench.codecs import parse_codecs
 from zipllm.bench.compare import compare
-from zipllm.bench.contamination import contamination
+from zipllm.bench.contamination import contamination, names_that_count
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row, failures, read_rows, row_from_dict, row_to_json
 from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.bench.tables import files_table, to_csv, to_markdown, totals_table
 from zipllm.bench.totals import pareto, totals
 from zipllm.errors import CorruptData, FileError
+from zipllm.model.card import Card, DataSource
+from zipllm.model.provenance import with_digests
 
 REQUIRED = {
     *("corpus", "file", "sha256", "codec", "level", "model_id", "raw_bytes", "compressed_bytes", "bits_per_byte"),
@@ -173,10 +175,20 @@ def _item(corpus: str, file: str) -> BenchInput:
         ("enwik8", "enwik8[95M:100M]", ("bb" * 32,), (), False),
         ("enwik8", "enwik8[95M:100M]", ("aa" * 32,), (), True),
         ("samples", "code.txt", (), ("samples",), False),
+        ("data", "new.log", (), ("data",), False),
     ],
 )
 def test_contamination(corpus: str, file: str, digests: tuple[str, ...], names: tuple[str, ...], marked: bool) -> None:
     assert bool(contamination(_item(corpus, file), digests, names)) == marked
+
+
+def test_digests_of_all_files_make_names_of_paths_needless() -> None:
+    sources = tuple(DataSource(name, "") for name in ("books", "enwik8"))
+    assert names_that_count(Card("toy", sources=sources)) == ("books", "enwik8")
+    known = with_digests(Card("toy", sources=sources), {"books": ("aa" * 32,), "enwik8": ("bb" * 32,)})
+    assert names_that_count(known) == ("enwik8",), "only a part of a corpus may have been used"
+    many = with_digests(Card("toy", sources=sources), {"books": tuple(f"{n:064x}" for n in range(1000))})
+    assert names_that_count(many) == ("books", "enwik8")
 
 
 def test_the_shipped_models_card_is_understood() -> None:

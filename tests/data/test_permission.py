@@ -14,6 +14,7 @@ from zipllm.data.registry import Corpus, CorpusFile, corpora
 from zipllm.errors import CorruptData, FileError, UsageError
 
 CONTENT = bytes(range(256)) * 20
+CLOSED = b"abc" * 100
 WEAK = b"weak" * 1000
 
 
@@ -24,7 +25,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = CorpusFile("open", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     weak = CorpusFile("weak", len(WEAK), hashlib.md5(WEAK, usedforsecurity=False).hexdigest(), "md5")
     known = {
-        "closed": Corpus("closed", "", "", "", "", (CorpusFile("a", 3, hashlib.sha256(b"abc").hexdigest()),)),
+        "closed": Corpus("closed", "", "", "", "", (CorpusFile("a", len(CLOSED), hashlib.sha256(CLOSED).hexdigest()),)),
         "open": Corpus("open", "", "", "", "", (whole,), train=(0, 4000), valid=(4000, 5000)),
         "weak": Corpus("weak", "", "", "", "", (weak,)),
     }
@@ -88,7 +89,7 @@ def test_refused_by_name(argument: str, use: Use, reason: str) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"abc", "mine.xz: is closed/a; closed is a benchmark, nothing"),
+        (CLOSED, "mine.xz: is closed/a; closed is a benchmark, nothing"),
         (CONTENT, "is open/open; open is a benchmark, only"),
         (WEAK, "is weak/weak"),
     ],
@@ -121,3 +122,10 @@ def test_enwik8_is_refused_but_for_its_beginning() -> None:
     with pytest.raises(UsageError, match=r"only enwik8\[0:90M\] of it may be trained on"):
         corpus_part("enwik8[85M:95M]", "train")
     assert corpus_part("enwik8[0:90M]", "train")[2] == slice(0, 90_000_000)
+
+
+def test_a_file_of_one_letter_comes_from_anywhere(tmp_path: Path) -> None:
+    assert corpora()["artificial"].files[0].bytes == 1
+    (tmp_path / "a").write_bytes(b"a")
+    spool = Spool(tmp_path / "spool", Places((tmp_path,)))
+    assert [file.bytes for file in survey(gather([tmp_path], "train", spool), "train")] == [1]

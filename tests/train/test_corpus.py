@@ -61,6 +61,14 @@ def test_copies_of_a_document_are_on_one_side() -> None:
     assert len(raw(corpus, "valid").splitlines()) == 3 * len(valid)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hundredth_of_a_log_is_held_back_at_least(seed: int) -> None:
+    lines = b"".join(b"%d line %d\n" % (seed, number) for number in range(80_000))
+    Path("long.log").write_bytes(lines)
+    held = len(raw(prepare("long.log"), "valid"))
+    assert len(lines) / 100 <= held <= len(lines) / 12
+
+
 def test_own_validation_data_leaves_all_for_training() -> None:
     Path("held").write_bytes(b"something else\n" * 100)
     corpus = prepare("a.log", valid=("held",))

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
 from zipllm.errors import FileError
@@ -74,8 +75,13 @@ def _meant(path: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.rglob("*") if child.is_file() and not _hidden(child, folder))
+    """Regular files that are not hidden; a folder that cannot be read is an error, not an empty one."""
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if name[0] != "."]
+        found.extend(Path(root, name) for name in names if name[0] != ".")
+    return sorted(path for path in found if path.is_file())
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _refuse(error: OSError) -> NoReturn:
+    raise FileError(f"{error.filename}: {error.strerror or error}") from error

@@ -1,9 +1,9 @@
 """Which documents are held back to watch the training with: a fixed property of their bytes.
 
 A document has a place between 0 and 1, the first 64 bits of its SHA-256. Those below 1/50 are held back: one document
-in fifty, the same ones on every machine, and copies of a document always on the same side. Of little data a fiftieth
-can be less than one training window, or nothing; then the bound is raised until one window is held back, by at most a
-fifth of the bytes. Where that is not possible, nothing is held back.
+in fifty, the same ones on every machine, and copies of a document always on the same side. Of little data that can be
+far from a fiftieth of the bytes, or nothing; then the bound is raised until a hundredth is held back, and at least one
+training window, but at most a fifth. Where that is not possible, nothing is held back.
 """
 
 import hashlib

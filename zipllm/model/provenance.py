@@ -60,7 +60,8 @@ def _note(known: Sequence[str], shown: Sequence[str]) -> str:
     if not known:
         return ""
     if len(shown) == len(known):
-        return f"{_COMPLETE} {len(known)} files: {' '.join(shown)}"
+        count = "one file" if len(known) == 1 else f"{len(known)} files"
+        return f"{_COMPLETE} {count}: {' '.join(shown)}"
     listing = hashlib.sha256("".join(f"{digest}\n" for digest in sorted(known)).encode("ascii")).hexdigest()
     largest = f"SHA-256 of {len(shown)} of {len(known)} files: {' '.join(shown)}; " if shown else ""
     return f"{largest}SHA-256 of the sorted list of {len(known)} digests: {listing}"

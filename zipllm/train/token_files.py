@@ -50,7 +50,7 @@ def divide(files: Sequence[DataFile], wanted: int, limit: int) -> Split:
 
     Args:
         files: surveyed.
-        wanted: bytes to hold back at least; 0 to hold nothing back.
+        wanted: bytes of a training window, of which one must be held back; 0 to hold nothing back.
         limit: bytes a compressed file may unpack to.
     """
     size = sum(file.bytes for file in files)
@@ -59,7 +59,7 @@ def divide(files: Sequence[DataFile], wanted: int, limit: int) -> Split:
         return Split(plain.document_bytes, 0)
     if size > SMALL_BYTES:
         return plain
-    return Split(plain.document_bytes, fit_bound(_cut(files, plain.document_bytes, limit), wanted))
+    return Split(plain.document_bytes, fit_bound(_cut(files, plain.document_bytes, limit), max(wanted, size // 100)))
 
 
 def token_file(run: Path, kind: Kind, name: str) -> Path:
