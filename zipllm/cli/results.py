@@ -16,7 +16,7 @@ from zipllm.files.names import STDIN, PathError, escape_name
 if TYPE_CHECKING:
     from zipllm.codec.options import Summary
 
-Command = Literal["compress", "decompress", "test", "list", "train", "bench", "data"]
+Command = Literal["compress", "decompress", "test", "list", "train", "bench", "data", "explain", "generate"]
 
 
 class StandardOutputError(PathError):

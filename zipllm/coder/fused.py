@@ -9,6 +9,7 @@ end; the encoder adds a carry into the words already written. Equality with cons
 Kernels need numba (``COMPILES``); ``open_encoder`` and ``open_decoder`` choose what works here.
 """
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -166,6 +167,10 @@ class FusedEncoder:
     def position(self) -> int:
         """Words written so far."""
         return int(self.state[_POSITION])
+
+    def spent(self) -> float:
+        """Bits coded so far: words written, and how far the interval has shrunk since. Floating point, to be shown."""
+        return 32 * self.position() + 64 - math.log2(int(self.state[_RANGE]))
 
     def finish(self) -> NDArray[np.uint32]:
         """Close the stream and return its words, uint32 ``[m]``."""
