@@ -28,6 +28,7 @@ print(code, *sorted(heavy), file=sys.stderr)
         ("bench", "--help"),
         ("data", "--help"),
         ("data", "list"),
+        ("explain", "--help"),
     ],
     ids=str,
 )
@@ -65,7 +66,7 @@ def test_version_without_an_installed_package(inside, monkeypatch: pytest.Monkey
     assert "torch is not installed" in inside("-V").out.decode()
 
 
-@pytest.mark.parametrize("command", ["compress", "decompress", "test", "list", "train", "bench", "data"])
+@pytest.mark.parametrize("command", ["compress", "decompress", "test", "list", "train", "bench", "data", "explain"])
 def test_every_command_explains_itself(inside, command: str):
     done = inside(command, "-h")
     assert (done.code, done.err) == (0, "")

@@ -5,6 +5,7 @@ about files cost nothing. Models are loaded once for all files of a command.
 """
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,9 +88,9 @@ class Machine:
     @property
     def model_name(self) -> str:
         """What to call the model that compresses."""
-        from zipllm.model.store import DEFAULT_MODEL
+        from zipllm.model.store import DEFAULT_MODEL, SUFFIX
 
-        return DEFAULT_MODEL if self.model is None else self.model
+        return DEFAULT_MODEL if self.model is None else os.path.basename(self.model).removesuffix(SUFFIX)
 
     @cached_property
     def _ready_device(self) -> str:

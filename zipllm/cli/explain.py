@@ -91,6 +91,8 @@ def explain(
     def run() -> int:
         if no_history and by == "history":
             raise UsageError("--by history and --no-history exclude each other")
+        if part is not None and part.start == part.stop:
+            raise UsageError(f"--range {part.start}:{part.stop} holds no bytes")
         if html is not None:
             check_report(html, force=force)
         machine = backend.Machine(model, device, threads)
@@ -115,6 +117,8 @@ def _explain(
 
 
 def _open(file: str) -> Source:
+    if os.path.isdir(file):
+        raise PathError(file, "is a directory, not a file")
     if file != STDIN:
         return open_source(file, follow=True, special=True)
     if os.isatty(0):
@@ -129,18 +133,19 @@ def _read(source: Source, part: options.Span | None) -> bytes:
         LimitExceeded: there are too many.
         PathError: there are none, or they are an archive.
     """
-    from zipllm.codec.options import MOST_EXPLAINED as most
+    from zipllm.codec.options import MOST_EXPLAINED
 
     start, stop = (part.start, part.stop) if part is not None else (0, None)
     _skip(source, start)
-    wanted = most + 1 if stop is None else min(stop - start, most + 1)
+    wanted = MOST_EXPLAINED + 1 if stop is None else min(stop - start, MOST_EXPLAINED + 1)
     raw = source.stream.read(wanted)
-    if len(raw) > most:
+    if len(raw) > MOST_EXPLAINED:
+        part_of_it = f"--range {start}:{start + MOST_EXPLAINED}"
         raise LimitExceeded(
-            f"more than {most >> 10} KiB cannot be explained at once; choose a part, as --range {start}:{start + most}"
+            f"more than {MOST_EXPLAINED >> 10} KiB cannot be explained at once; choose a part, as {part_of_it}"
         )
-    if not raw and part is not None:
-        raise PathError(source.name, f"has no bytes from {start} on" if stop != start else "an empty range")
+    if not raw and start:
+        raise PathError(source.name, f"has no bytes from {start} on")
     if not raw:
         raise PathError(source.name, "is empty, there is nothing to explain")
     if start == 0 and raw.startswith(MAGIC):
@@ -180,11 +185,11 @@ def _show(
     machine: backend.Machine,
     voice: Voice,
 ) -> None:
-    from zipllm.report.words import lead, notes, sums
+    from zipllm.report.words import lead, note, sums
 
     name = "stdin" if file == STDIN else file
     model = machine.model_name if explanation.model_id is not None else None
-    remarks = [*_range_note(part, len(explanation.raw)), *notes(explanation)]
+    remarks = list(filter(None, (_range_note(part, len(explanation.raw)), note(explanation))))
     if html is not None:
         from zipllm.report.surprise import surprise_page
 
@@ -205,10 +210,8 @@ def _show(
             say(line)
 
 
-def _range_note(part: options.Span | None, size: int) -> list[str]:
+def _range_note(part: options.Span | None, size: int) -> str:
     if part is None:
-        return []
-    return [
-        f"These are bytes {part.start:,} to {part.start + size - 1:,} of the file, coded as a file of their own: "
-        "the predictions know nothing of what comes before. Offsets count from the first of them."
-    ]
+        return ""
+    which = f"bytes {part.start:,} to {part.start + size - 1:,}"
+    return f"These are {which} of the file, coded as a file of their own, and counted from the first of them."

@@ -20,8 +20,6 @@ from zipllm.errors import LimitExceeded, UsageError, VerificationFailed
 Step = Callable[[float], None]
 """Told the fraction of the work that is done, from 0 to 1."""
 
-_PREDICTED = (Coding.MODEL, Coding.HISTORY)
-
 
 @dataclass(frozen=True)
 class Explanation:
@@ -99,7 +97,7 @@ def explain_bytes(
     """
     options = replace(options or EncodeOptions(), verify=False, fallback=True)
     _check(raw, by, options)
-    lazy = lazy_engine(engine) if by != "history" else None
+    lazy = lazy_engine(engine)
     usual = _compress(raw, lazy, options, _part(step, len(raw), 0, 1 / 3))
     chosen = _choose(raw, usual, lazy, by, options, _part(step, len(raw), 1 / 3, 2 / 3))
     costs = _costs(raw, chosen, lazy, _advance(step))
@@ -154,21 +152,23 @@ def _choose(
     progress: ProgressCallback | None,
 ) -> _Coded:
     """Return the coding to explain; see ``explain_bytes``."""
-    if by == "history" or engine is None:
-        if usual.coding not in _PREDICTED:
-            name = usual.coding.name.lower()
-            raise UsageError(
-                f"without the model these bytes are coded as {name}, where no byte has a cost of its own; "
-                "let the model explain them"
-            )
-        return usual
+    if by == "history":
+        return usual if usual.coding is Coding.HISTORY else _by_history(raw, options, progress)
     if usual.coding is Coding.MODEL:
         return usual
-    if by == "auto" and usual.coding is Coding.HISTORY and len(raw) >= SAMPLE_FROM:
+    if by == "auto" and usual.coding is Coding.HISTORY and (engine is None or len(raw) >= SAMPLE_FROM):
         return usual
     forced = _compress(raw, engine, replace(options, fallback=False), progress)
     helps = usual.coding is not Coding.HISTORY or len(forced.payload) < len(usual.payload)
     return forced if by == "model" or helps else usual
+
+
+def _by_history(raw: bytes, options: EncodeOptions, progress: ProgressCallback | None) -> _Coded:
+    alone = _compress(raw, None, options, progress)
+    if alone.coding is not Coding.HISTORY:
+        name = alone.coding.name.lower()
+        raise UsageError(f"without a model these bytes are coded as {name}, in which no byte has a cost of its own")
+    return alone
 
 
 def _costs(raw: bytes, chosen: _Coded, engine: LazyEngine | None, advance: Advance | None) -> Costs:

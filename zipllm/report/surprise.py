@@ -20,8 +20,8 @@ _DEAREST = 12
 _CONTEXT = 24
 _EXPLAINED = (
     "Everything is coloured by what it cost in the archive, in bits for each of its bytes. Point at one to see why, or "
-    "press Tab to reach the text and go on with the arrow keys; click into the strip to jump. ↵ is a line feed, → a tab, "
-    "\\r a carriage return; \\x.. is a byte that is no text."
+    "press Tab to reach the text and go on with the arrow keys; click into the strip to jump. ↵ is a line feed, → a "
+    "tab, \\r a carriage return; \\x.. is a byte that is no text."
 )
 
 

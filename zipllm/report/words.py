@@ -23,8 +23,9 @@ def heat(bits_per_byte: float) -> int:
 def lead(explanation: Explanation, model: str | None) -> str:
     """Return one sentence with what counts."""
     size, count = len(explanation.raw), len(explanation.costs.bits)
+    rate = f"{explanation.bits / size:.3f} for each of {size:,} bytes"
     return (
-        f"{count:,} {unit_name(explanation, count)} cost {explanation.bits:,.1f} bits, {explanation.bits / size:.3f} for each of {size:,} bytes; "
+        f"{count:,} {unit_name(explanation, count)} cost {explanation.bits:,.1f} bits, {rate}; "
         f"the archive takes {explanation.archive_bytes:,} bytes. {coder(explanation, model)}"
     )
 
@@ -60,16 +61,16 @@ def alone_bits(explanation: Explanation) -> float | None:
     return float(np.log2(explanation.whole) * len(opinions.frequency) - np.log2(opinions.frequency).sum())
 
 
-def notes(explanation: Explanation) -> list[str]:
+def note(explanation: Explanation) -> str:
     """Return what a reader must know who expects the archive of ``compress``; mostly nothing."""
     if explanation.compress_coding is explanation.coding:
-        return []
+        return ""
     usual = _CODINGS.get(explanation.compress_coding, explanation.compress_coding.name.lower())
-    shown = "the model" if explanation.coding is Coding.MODEL else "the history alone"
-    return [
+    shown = _CODINGS[explanation.coding]
+    return (
         f"compress codes these bytes by {usual}, in an archive of {explanation.compress_bytes:,} bytes. "
         f"Shown here is {shown}, which would take {explanation.archive_bytes:,}."
-    ]
+    )
 
 
 def account(explanation: Explanation) -> list[tuple[str, str, str]]:
