@@ -12,7 +12,7 @@ from zipllm.report.words import MOST_BITS, heat
 LEFT, WIDE = 18, 974
 """Where the bars begin, and how wide all of them are together, in units of the drawing."""
 
-_TOP, _HIGH, _WIDTH, _HEIGHT = 4, 64, 1000, 82
+_TOP, _HIGH, _WIDTH, _HEIGHT = 7, 64, 1000, 85
 _MOST_BARS = 240
 
 

@@ -44,7 +44,7 @@ def surprise_page(explanation: Explanation, name: str, model: str | None, remark
         *(f"<p class=note>{escape(note)}</p>" for note in remarks),
         table(("where the archive's bits are", "bits", "bytes"), account(explanation)),
         f"<p>{escape(_EXPLAINED)}</p><noscript><p class=note>The cards need the script in this page.</p></noscript>",
-        f"<div id=bar>{strip_svg(explanation, shown_units)}{_legend()}</div>",
+        f"<div id=bar>{strip_svg(explanation, shown_units)}{_legend(explanation.lanes)}</div>",
         '<div id=text tabindex=0 role=group aria-label="The text, token by token; arrow keys move">'
         + "".join(_span(number, unit, explanation) for number, unit in enumerate(shown_units))
         + "</div>",
@@ -80,9 +80,10 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def _legend() -> str:
+def _legend(lanes: int) -> str:
     steps = "".join(f"<li class=c{2 * bits}>{bits}{'+' if bits == 8 else ''}</li>" for bits in range(9))
-    return f"<div id=legend>bits per byte <ol>{steps}</ol> of 8 without compression</div>"
+    dashes = "; dashed: a lane begins, without context of its own" if lanes > 1 else ""
+    return f"<div id=legend>bits per byte <ol>{steps}</ol> of 8 without compression{dashes}</div>"
 
 
 def _bits(explanation: Explanation, unit: Unit) -> float:
@@ -112,7 +113,7 @@ def _dearest(explanation: Explanation, shown_units: Sequence[Unit]) -> str:
             f"<tr><td><a href=#u{number}>byte {unit.begin:,}</a></td><td>{bits:.1f}</td>"
             f"<td class=words>{escape(before)}<b class=c{step}>{escape(''.join(map(sign, unit.text)))}</b></td></tr>"
         )
-    heads = "<tr><th>where</th><th>bits</th><th>what, behind what came before</th></tr>"
+    heads = "<tr><th>where</th><th>bits</th><th class=words>what, behind what came before</th></tr>"
     return f"<div class=scroll><table><thead>{heads}</thead><tbody>{''.join(rows)}</tbody></table></div>"
 
 
