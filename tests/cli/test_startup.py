@@ -29,6 +29,7 @@ print(code, *sorted(heavy), file=sys.stderr)
         ("data", "--help"),
         ("data", "list"),
         ("explain", "--help"),
+        ("generate", "--help"),
     ],
     ids=str,
 )
@@ -66,7 +67,9 @@ def test_version_without_an_installed_package(inside, monkeypatch: pytest.Monkey
     assert "torch is not installed" in inside("-V").out.decode()
 
 
-@pytest.mark.parametrize("command", ["compress", "decompress", "test", "list", "train", "bench", "data", "explain"])
+@pytest.mark.parametrize(
+    "command", ["compress", "decompress", "test", "list", "train", "bench", "data", "explain", "generate"]
+)
 def test_every_command_explains_itself(inside, command: str):
     done = inside(command, "-h")
     assert (done.code, done.err) == (0, "")

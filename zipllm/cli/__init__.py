@@ -2,7 +2,7 @@
 
 app          the commands and how they are registered
 options      the flags, once, for all commands
-compress, decompress, test, list, train, bench, data, explain    one command each
+compress, decompress, test, list, train, bench, data, explain, generate    one command each
 jobs         several files, one after the other: open, work, commit, report, worst exit code
 backend      the one door to the codec; imports torch only when it is opened
 listing      what an archive says about itself, for ``list``

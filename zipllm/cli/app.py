@@ -19,6 +19,7 @@ from zipllm.cli.data import data_app
 from zipllm.cli.decompress import decompress
 from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
 from zipllm.cli.explain import explain as explain_file
+from zipllm.cli.generate import generate
 from zipllm.cli.list import list_archives
 from zipllm.cli.messages import complain, explain
 from zipllm.cli.results import StandardOutputError, write_stdout
@@ -34,6 +35,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
     ("bench", bench),
     ("explain", explain_file),
+    ("generate", generate),
 )
 
 app = typer.Typer(

@@ -206,6 +206,10 @@ class FusedDecoder:
         """Words read so far."""
         return int(self.state[_POSITION])
 
+    def spent(self) -> float:
+        """Bits used so far, as ``FusedEncoder.spent`` counts them; two words are read before the first decision."""
+        return 32 * (self.position() - 2) + 64 - math.log2(int(self.state[_RANGE]))
+
     def at_end(self) -> bool:
         """Whether the decoded decisions encode to exactly these words.
 
