@@ -4,7 +4,6 @@ import base64
 
 from zipllm.cli.results import name_json
 from zipllm.codec.explanation import Explanation
-from zipllm.report.surprise import token_lengths
 from zipllm.report.words import alone_bits
 
 
@@ -43,7 +42,7 @@ def explanation_json(explanation: Explanation, source: str, offset: int) -> dict
 def _tokens(explanation: Explanation, offset: int) -> list[dict[str, object]]:
     costs, opinions, vocabulary = explanation.costs, explanation.costs.opinions, explanation.vocabulary
     records: list[dict[str, object]] = []
-    columns = (costs.tokens.tolist(), costs.bits.tolist(), costs.lanes.tolist(), token_lengths(explanation))
+    columns = (costs.tokens.tolist(), costs.bits.tolist(), costs.lanes.tolist(), explanation.lengths)
     for number, (token, bits, lane, length) in enumerate(zip(*columns, strict=True)):
         record = {"offset": offset, "id": token, **_bytes_json(vocabulary[token]), "lane": lane, "bits": bits}
         if opinions is not None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from rich.cells import cell_len
 
 from zipllm.codec.explanation import Explanation
-from zipllm.report.surprise import token_lengths
 from zipllm.report.units import sign, units
 
 _CLASSES = ((1.0, "."), (2.0, "-"), (4.0, "+"), (float("inf"), "#"))
@@ -53,7 +52,7 @@ def cost_class(bits_per_byte: float) -> int:
 
 def _cells(explanation: Explanation) -> Iterator[_Cell]:
     bits = explanation.costs.bits
-    for unit in units(explanation.raw, token_lengths(explanation)):
+    for unit in units(explanation.raw, explanation.lengths):
         spent = float(bits[unit.first : unit.first + unit.tokens].sum())
         kind = cost_class(spent / (unit.end - unit.begin))
         for character in unit.text:

@@ -1,7 +1,9 @@
 """``zipllm generate``: text from a model, drawn from its frequencies or decoded from random bits."""
 
 import codecs
+import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,15 +30,16 @@ _TEXT = "What is generated"
 _DRAWS = "How tokens are drawn"
 _DEFAULT_TOKENS = 200
 _WORD_BYTES = 4
+_NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?|-?\.[0-9]{1,9}")
+_SEED = re.compile(r"[0-9]{1,18}")
 _LEAST_BYTES = 8  # a coder reads two words before its first decision
 
 
 def _fraction(text: str) -> Fraction:
-    """Return a decimal number exactly. Raises ``typer.BadParameter`` for anything else."""
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise typer.BadParameter(f"{text!r} is not a number") from None
+    """Return a decimal number exactly. Raises ``typer.BadParameter`` for anything else, as 1e9 or nan."""
+    if not _NUMBER.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not a number; write 0.8")
+    return Fraction(text)
 
 
 Prompt = Annotated[
@@ -209,16 +212,12 @@ def _decompress(machine: backend.Machine, before: bytes, bits: str, length: _Len
     from zipllm.codec.generation import RandomBits, from_words
     from zipllm.codec.sampling import Randomness
 
-    if bits.isascii() and bits.isdecimal():
-        coder = RandomBits(Randomness(int(bits)).words)
+    with contextlib.ExitStack() as stack:
+        is_seed = _SEED.fullmatch(bits)
+        words = Randomness(int(bits)).words if is_seed else _FileWords(stack.enter_context(_open(bits)))
+        coder = RandomBits(words)
         engine = machine.engine()
         count = _write(engine, from_words(engine, before, coder), length)
-    else:
-        with _open(bits) as source:
-            words = _FileWords(source)
-            coder = RandomBits(words)
-            engine = machine.engine()
-            count = _write(engine, from_words(engine, before, coder), length)
     if voice.level >= 2:
         say(f"{count} tokens from {coder.bits:.1f} bits, {coder.restarts} new starts of the coder")
 

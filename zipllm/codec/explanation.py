@@ -6,6 +6,7 @@ Both codings must give the same payload byte for byte, so the costs are those of
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from zipllm.codec.costs import Costs, history_costs, model_costs
 from zipllm.codec.encoder import compress_stream
@@ -50,6 +51,11 @@ class Explanation:
     whole: int
     compress_coding: Coding
     compress_bytes: int
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Bytes of each token."""
+        return [len(self.vocabulary[token]) for token in self.costs.tokens.tolist()]
 
     @property
     def bits(self) -> float:

@@ -42,9 +42,7 @@ def strip_svg(explanation: Explanation, units: Sequence[Unit]) -> str:
 
 def bits_by_byte(explanation: Explanation) -> NDArray[np.float64]:
     """Return the bits of each byte, float64 ``[bytes]``: a token's bits are spread evenly over its own."""
-    tokens = explanation.costs.tokens.tolist()
-    lengths = np.array([len(explanation.vocabulary[token]) for token in tokens])
-    return np.repeat(explanation.costs.bits / lengths, lengths)
+    return np.repeat(explanation.costs.bits / explanation.lengths, explanation.lengths)
 
 
 def _grid() -> str:
@@ -57,9 +55,8 @@ def _grid() -> str:
 
 
 def _lanes(explanation: Explanation, size: int) -> str:
-    """Mark where each lane but the first begins; without a mark for the ends of the file there is none for one lane."""
-    lanes = explanation.costs.lanes
-    lengths = np.array([len(explanation.vocabulary[token]) for token in explanation.costs.tokens.tolist()])
+    """Mark where each lane but the first begins, and name both ends of the file."""
+    lanes, lengths = explanation.costs.lanes, np.array(explanation.lengths)
     begins = (np.cumsum(lengths) - lengths)[1:][lanes[1:] != lanes[:-1]]
     parts = [f'<text x="{LEFT}" y="{_HEIGHT - 3}">byte 0</text>']
     parts.append(f'<text x="{LEFT + WIDE}" y="{_HEIGHT - 3}" text-anchor="end">{size:,}</text>')

@@ -35,8 +35,7 @@ def surprise_page(explanation: Explanation, name: str, model: str | None, remark
         remarks: what a reader must know first.
     """
     title = f"What each {unit_name(explanation)} of {shown(name.encode('utf-8', 'surrogateescape'))} cost"
-    lengths = token_lengths(explanation)
-    shown_units = list(units(explanation.raw, lengths))
+    shown_units = list(units(explanation.raw, explanation.lengths))
     style, script = _asset("surprise.css"), _asset("surprise.js")
     body = (
         f"<h1>{escape(title)}</h1>",
@@ -50,7 +49,7 @@ def surprise_page(explanation: Explanation, name: str, model: str | None, remark
         + "</div>",
         f"<h2>The dearest places</h2>{_dearest(explanation, shown_units)}",
         "<div id=card hidden role=status></div>",
-        f'<script type="application/json" id=data>{_data(explanation, shown_units, lengths)}</script>',
+        f'<script type="application/json" id=data>{_data(explanation, shown_units)}</script>',
         f"<script>{script}</script>",
     )
     policy = (
@@ -65,11 +64,6 @@ def surprise_page(explanation: Explanation, name: str, model: str | None, remark
     )
     text = "\n".join(filter(None, body))
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{text}\n</body></html>\n'
-
-
-def token_lengths(explanation: Explanation) -> list[int]:
-    """Return how many bytes each token has."""
-    return [len(explanation.vocabulary[token]) for token in explanation.costs.tokens.tolist()]
 
 
 def _asset(name: str) -> str:
@@ -117,7 +111,7 @@ def _dearest(explanation: Explanation, shown_units: Sequence[Unit]) -> str:
     return f"<div class=scroll><table><thead>{heads}</thead><tbody>{''.join(rows)}</tbody></table></div>"
 
 
-def _data(explanation: Explanation, shown_units: Sequence[Unit], lengths: Sequence[int]) -> str:
+def _data(explanation: Explanation, shown_units: Sequence[Unit]) -> str:
     """Return the numbers behind the cards as JSON that is safe inside of a script element."""
     costs, opinions = explanation.costs, explanation.costs.opinions
     used = set(costs.tokens.tolist()) | (set(opinions.top.ravel().tolist()) if opinions else set())
@@ -129,7 +123,7 @@ def _data(explanation: Explanation, shown_units: Sequence[Unit], lengths: Sequen
         "lanes": [index for index, lane in enumerate(lanes) if index == 0 or lane != lanes[index - 1]],
         "words": {token: shown(explanation.vocabulary[token]) for token in sorted(used)},
         "unit": [unit.tokens for unit in shown_units],
-        "length": lengths,
+        "length": explanation.lengths,
         "id": costs.tokens.tolist(),
         "bits": [round(bits, 3) for bits in costs.bits.tolist()],
     }
