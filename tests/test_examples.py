@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ _TOY = (
     (r"--preset tiny", "--preset nano --vocabulary 300 --compile off"),
 )
 """Pattern and replacement: the commands of the page at a size that takes seconds."""
+RANDOM_BITS = (EXAMPLES / "decompress_random_bits.md").read_text(encoding="utf-8")
 
 
 def test_quickstart() -> None:
@@ -68,3 +70,23 @@ def _environment(folder: Path) -> dict[str, str]:
         (folder / name).chmod(0o755)
     paths = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     return os.environ | paths | {"OMP_NUM_THREADS": "1"}
+
+
+def block(language: str) -> str:
+    """The one block of code of this language on the page."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", RANDOM_BITS, re.DOTALL | re.MULTILINE)
+    return found
+
+
+def test_the_program_about_random_bits_prints_what_the_page_says() -> None:
+    command = [sys.executable, "-c", block("python")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=True, cwd=EXAMPLES.parent)
+    assert done.stdout == block("text")
+
+
+def test_the_command_about_random_bits_writes_what_the_page_says() -> None:
+    line, _, said = block("console").partition("\n")
+    _, *arguments = shlex.split(line.removeprefix("$ "))
+    command = [sys.executable, "-m", "zipllm", *arguments]
+    done = subprocess.run(command, capture_output=True, timeout=250, check=True, cwd=EXAMPLES.parent)
+    assert done.stdout.decode() + "\n" == said

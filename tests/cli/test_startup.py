@@ -34,6 +34,8 @@ print(code, *sorted(heavy), file=sys.stderr)
         ("model", "list", "--json"),
         ("model", "show", "small"),
         ("model", "show", "small", "--json"),
+        ("explain", "--help"),
+        ("generate", "--help"),
     ],
     ids=str,
 )
@@ -72,7 +74,8 @@ def test_version_without_an_installed_package(inside, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "command", ["compress", "decompress", "test", "list", "train", "bench", "data", "eval", "model"]
+    "command",
+    ["compress", "decompress", "test", "list", "train", "bench", "data", "eval", "model", "explain", "generate"],
 )
 def test_every_command_explains_itself(inside, command: str):
     done = inside(command, "-h")

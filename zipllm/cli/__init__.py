@@ -2,11 +2,13 @@
 
 app          the commands and how they are registered
 options      the flags, once, for all commands
-compress, decompress, test, list, train, bench, eval, data, model    one command each, or one group
+compress, decompress, test, list, train, bench, eval, explain, generate, data, model    a command each, or a group
 jobs         several files, one after the other: open, work, commit, report, worst exit code
 backend      the one door to the codec; imports torch only when it is opened
 listing      what an archive says about itself, for ``list``
 messages     lines for people on stderr, numbers as people read them
+explain_map, explain_json    what every token cost, in colours or signs for the terminal, and as JSON
+reports      files that hold a report: checked before the work, replaced in one step
 results      the result of one file as a line or as JSON
 tables       tables of several columns, as wide as the terminal
 voice        how much is said; errors -> lines and exit codes

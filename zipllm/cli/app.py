@@ -19,6 +19,8 @@ from zipllm.cli.data import data_app
 from zipllm.cli.decompress import decompress
 from zipllm.cli.eval import evaluate
 from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
+from zipllm.cli.explain import explain as explain_file
+from zipllm.cli.generate import generate
 from zipllm.cli.list import list_archives
 from zipllm.cli.messages import complain, explain
 from zipllm.cli.model import model_app
@@ -35,6 +37,8 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
     ("bench", bench),
     ("eval", evaluate),
+    ("explain", explain_file),
+    ("generate", generate),
 )
 
 app = typer.Typer(

@@ -5,6 +5,7 @@ about files cost nothing. Models are loaded once for all files of a command.
 """
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +17,16 @@ from zipllm.files.source import Source
 
 if TYPE_CHECKING:
     from zipllm.codec.engine import Engine
-    from zipllm.codec.options import EncodeOptions, ProgressCallback, Summary
+    from zipllm.codec.explanation import Explanation
+    from zipllm.codec.options import By, EncodeOptions, ProgressCallback, Summary
     from zipllm.model.store import StoredModel
 
 Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
 """Codes a source into a sink (None: nowhere) and tells how far it is."""
+
+
+Explain = Callable[[bytes, Callable[[float], None] | None], "Explanation"]
+"""Tells what each token of some bytes costs, and how far it is."""
 
 
 class Loaders(TypedDict):
@@ -83,6 +89,13 @@ class Machine:
         from zipllm.codec.engine import engine_from_model_file
 
         return engine_from_model_file(model_file, self._ready_device)
+
+    @property
+    def model_name(self) -> str:
+        """What to call the model that compresses."""
+        from zipllm.model.store import DEFAULT_MODEL, SUFFIX
+
+        return DEFAULT_MODEL if self.model is None else os.path.basename(self.model).removesuffix(SUFFIX)
 
     @cached_property
     def _ready_device(self) -> str:
@@ -184,6 +197,18 @@ def salvager(machine: Machine, bounds: Limits) -> Work:
         return salvage_stream(
             _seekable(source), sink, fallback=machine.engine, limits=bounds, progress=progress, **loaders
         )
+
+    return work
+
+
+def explainer(machine: Machine, by: "By", *, history: bool) -> Explain:
+    """Return the work of ``explain``; the file is coded as ``compress`` does it at its default level."""
+
+    def work(raw: bytes, step: Callable[[float], None] | None) -> "Explanation":
+        from zipllm.codec.explanation import explain_bytes
+        from zipllm.codec.levels import encode_options
+
+        return explain_bytes(raw, machine.engine, by=by, options=encode_options(history=history), step=step)
 
     return work
 

@@ -1,6 +1,5 @@
 """Where the results of ``zipllm bench`` go, and what is kept of an interrupted run."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row, read_rows, row_to_json
 from zipllm.bench.spec import Spec, zipllm_settings
+from zipllm.cli.reports import replace_text
 from zipllm.errors import UsageError
 from zipllm.files.names import PathError
 
@@ -68,7 +68,7 @@ class Outputs:
         if self.json is not None:
             if self.resume and self.json.exists():
                 kept = _still_wanted(read_rows(self.json), files, specs)
-            _replace(self.json, "".join(f"{row_to_json(row)}\n" for row in kept))
+            replace_text(self.json, "".join(f"{row_to_json(row)}\n" for row in kept))
         return kept
 
     def add(self, row: Row) -> None:
@@ -85,15 +85,15 @@ class Outputs:
         from zipllm.bench.tables import to_csv, to_markdown
 
         if self.json:
-            _replace(self.json, "".join(f"{row_to_json(row)}\n" for row in rows))
+            replace_text(self.json, "".join(f"{row_to_json(row)}\n" for row in rows))
         if self.csv:
-            _replace(self.csv, to_csv(rows))
+            replace_text(self.csv, to_csv(rows))
         if self.markdown:
-            _replace(self.markdown, to_markdown(rows))
+            replace_text(self.markdown, to_markdown(rows))
         if self.html:
             from zipllm.report.bench_page import bench_page
 
-            _replace(self.html, bench_page(rows))
+            replace_text(self.html, bench_page(rows))
         if self.figures:
             from zipllm.report.plots import save_figures
 
@@ -114,13 +114,3 @@ def _same_model(row: Row, spec: Spec) -> bool:
 
     model = ModelStore.default().find(zipllm_settings(spec).model or DEFAULT_MODEL)
     return model.model_id.hex() == row.model_id
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise PathError.from_os(path, error) from error

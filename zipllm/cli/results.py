@@ -16,7 +16,9 @@ from zipllm.files.names import STDIN, PathError, escape_name
 if TYPE_CHECKING:
     from zipllm.codec.options import Summary
 
-Command = Literal["compress", "decompress", "test", "list", "train", "bench", "eval", "data", "model"]
+Command = Literal[
+    "compress", "decompress", "test", "list", "train", "bench", "eval", "explain", "generate", "data", "model"
+]
 
 
 class StandardOutputError(PathError):

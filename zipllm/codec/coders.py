@@ -138,6 +138,10 @@ class AdaptiveEncoder:
     def written_bytes(self) -> int:
         return _WORD_BYTES * self._encoder.position()
 
+    def spent(self) -> float:
+        """Bits coded so far, fractions included; see ``FusedEncoder.spent``."""
+        return self._encoder.spent()
+
     def finish(self) -> NDArray[np.uint32]:
         return self._encoder.finish()
 

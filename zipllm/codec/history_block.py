@@ -21,13 +21,19 @@ from zipllm.mixing.decision_tree import DecisionTree
 _CHUNK = 1 << 15
 """Bytes of each lane between two reports of progress."""
 
-_NO_MODEL = np.zeros((1, 1, 0), dtype=np.int32)
+NO_MODEL = np.zeros((1, 1, 0), dtype=np.int32)
+"""Frequencies where there is no model."""
+
+
+def byte_tokens() -> tuple[bytes, ...]:
+    """Return the 256 tokens of a vocabulary of bytes."""
+    return tuple(bytes([value]) for value in range(256))
 
 
 @lru_cache(maxsize=1)
 def byte_vocabulary() -> Vocabulary:
     """Return the vocabulary of the 256 bytes: eight decisions each, no stops."""
-    tokens = tuple(bytes([value]) for value in range(256))
+    tokens = byte_tokens()
     return Vocabulary.of(DecisionTree.from_vocabulary(tokens), tokens)
 
 
@@ -35,12 +41,12 @@ def encode_history_block(raw: bytes, parameters: CodingParameters, advance: Adva
     """Code one block; arguments and result as ``model_block.encode_model_block``."""
     sizes = np.array(lane_sizes(len(raw), parameters.lanes), dtype=np.int64)
     coder = AdaptiveEncoder(byte_vocabulary(), block_memory(sizes, parameters, with_model=False), parameters)
-    table = _table(raw, sizes)
+    table = byte_table(raw, sizes)
     lanes = np.arange(len(sizes), dtype=np.int32)
     for begin in range(0, table.shape[1], _CHUNK):
         piece = table[:, begin : begin + _CHUNK]
         counts = np.clip(sizes - begin, 0, piece.shape[1])
-        coder.encode(_NO_MODEL, piece, lanes, counts)
+        coder.encode(NO_MODEL, piece, lanes, counts)
         if advance is not None:
             advance(min(1.0, (begin + _CHUNK) / table.shape[1]), coder.written_bytes())
     return words_to_bytes(coder.finish())
@@ -62,19 +68,19 @@ def decode_history_block(payload: bytes, raw_size: int, parameters: CodingParame
     lanes = np.arange(len(sizes), dtype=np.int32)
     while done < shortest:
         steps = min(_CHUNK, shortest - done)
-        coder.decode_steps(_NO_MODEL, lanes, steps)
+        coder.decode_steps(NO_MODEL, lanes, steps)
         done += steps
         if advance is not None:
             advance(done / shortest, coder.read_bytes())
     longer = np.flatnonzero(sizes > shortest).astype(np.int32)  # by one byte
     if longer.size:
-        coder.decode_steps(_NO_MODEL, longer, 1)
+        coder.decode_steps(NO_MODEL, longer, 1)
     if not coder.at_end():
         raise CorruptData("the payload of a block coded by its history has other words than its content")
     return memory.seen.tobytes()
 
 
-def _table(raw: bytes, sizes: NDArray[np.int64]) -> NDArray[np.int32]:
+def byte_table(raw: bytes, sizes: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return the bytes of each lane as a row, zeros behind the end of shorter ones."""
     table = np.zeros((len(sizes), int(sizes.max())), dtype=np.int32)
     begin = 0

@@ -18,6 +18,9 @@ HISTORY_BITS = range(12, 25)
 MAX_BLOCK_SIZE = 16 << 20
 """What a reader accepts by default; a larger block would need its limits raised."""
 
+MOST_EXPLAINED = 256 << 10
+"""Bytes; nobody reads a longer explanation of what each token cost."""
+
 MAX_LANES = 4096
 """More lanes than any device profits from."""
 
@@ -61,6 +64,9 @@ class EncodeOptions:
         if self.history_bits is not None and self.history_bits not in HISTORY_BITS:
             raise UsageError(f"history_bits must be {HISTORY_BITS[0]} to {HISTORY_BITS[-1]}, not {self.history_bits}")
 
+
+By = Literal["auto", "model", "history"]
+"""Whose costs are explained; see ``explanation.explain_bytes``."""
 
 Stage = Literal["encode", "verify", "decode"]
 

@@ -9,6 +9,7 @@ end; the encoder adds a carry into the words already written. Equality with cons
 Kernels need numba (``COMPILES``); ``open_encoder`` and ``open_decoder`` choose what works here.
 """
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -167,6 +168,10 @@ class FusedEncoder:
         """Words written so far."""
         return int(self.state[_POSITION])
 
+    def spent(self) -> float:
+        """Bits coded so far: words written, and how far the interval has shrunk since. Floating point, to be shown."""
+        return 32 * self.position() + 64 - math.log2(int(self.state[_RANGE]))
+
     def finish(self) -> NDArray[np.uint32]:
         """Close the stream and return its words, uint32 ``[m]``."""
         written = int(self.state[_POSITION])
@@ -200,6 +205,10 @@ class FusedDecoder:
     def position(self) -> int:
         """Words read so far."""
         return int(self.state[_POSITION])
+
+    def spent(self) -> float:
+        """Bits used so far, as ``FusedEncoder.spent`` counts them; two words are read before the first decision."""
+        return 32 * (self.position() - 2) + 64 - math.log2(int(self.state[_RANGE]))
 
     def at_end(self) -> bool:
         """Whether the decoded decisions encode to exactly these words.

@@ -1,0 +1,156 @@
+"""The page of ``explain``: self-contained, nothing of the file becomes markup, and the numbers are the archive's."""
+
+import base64
+import hashlib
+import html.parser
+import json
+import re
+from functools import cache
+
+import pytest
+
+from tests.codec.engines import TEXT, bpe_engine, byte_engine
+from zipllm.codec.explanation import Explanation, explain_bytes
+from zipllm.codec.options import EncodeOptions
+from zipllm.report.surprise import surprise_page
+from zipllm.report.units import shown, units
+from zipllm.report.words import account, note
+
+HOSTILE = b"</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\"'&amp;\x1b[31m\x00"
+CHINESE = "学而时习之，不亦说乎？\r\n\t\u202e\u3000".encode() + b"\xff\xe5\xad"
+
+
+@cache
+def explained(raw: bytes, by: str = "model", lanes: int = 1) -> Explanation:
+    return explain_bytes(raw, bpe_engine(), by=by, options=EncodeOptions(history_bits=14, lanes=lanes))
+
+
+class _Page(html.parser.HTMLParser):
+    """Tags with their attributes, and the text inside of scripts, styles and the map."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: dict[str, list[str]] = {"script": [], "style": []}
+        self.map = ""
+        self._open: list[tuple[str, str | None]] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self._open.append((tag, dict(attrs).get("id")))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1][0] in self.inside:
+            self.inside[self._open[-1][0]].append(data)
+        if any(identity == "text" for _, identity in self._open):
+            self.map += data
+
+    @property
+    def policy(self) -> str:
+        (found,) = [a["content"] for tag, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
+        return found
+
+    @property
+    def data(self) -> dict:
+        return json.loads(self.inside["script"][0])
+
+
+def page(raw: bytes, name: str = "a.txt", by: str = "model", lanes: int = 1) -> _Page:
+    return _Page(surprise_page(explained(raw, by, lanes), name, "tiny"))
+
+
+def digest(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+@pytest.mark.parametrize("raw", [TEXT, HOSTILE, CHINESE], ids=["english", "hostile", "chinese"])
+def test_the_page_asks_for_nothing(raw):
+    found = page(raw)
+    names = {tag for tag, _ in found.tags}
+    assert not names & {"link", "img", "iframe", "object", "embed", "form", "base"}
+    assert not any({"src", "xlink:href", "action", "style"} & set(attributes) for _, attributes in found.tags)
+    assert not any(key.startswith("on") for _, attributes in found.tags for key in attributes)
+    assert all(re.fullmatch(r"#u\d+", a["href"]) for _, a in found.tags if "href" in a)
+    (style,), script = found.inside["style"], found.inside["script"][1]
+    assert not re.search(r"url\(|@import|https?:|fetch|XMLHttp|innerHTML|eval", style + script)
+    assert found.policy == (
+        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_nothing_becomes_markup():
+    found = _Page(surprise_page(explained(HOSTILE), HOSTILE.decode(), HOSTILE.decode(), [HOSTILE.decode()]))
+    scripts = [attributes for tag, attributes in found.tags if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "data"}, {}]
+    assert "img" not in {tag for tag, _ in found.tags}
+    assert "<" not in found.inside["script"][0]
+    assert found.map == shown(HOSTILE)
+    assert "\x1b" not in surprise_page(explained(HOSTILE), "\x1b", None)
+
+
+def test_the_text_is_there_by_character():
+    """As it is, but for what cannot be seen; signs of line ends and tabs are not part of the text."""
+    assert page(TEXT).map == TEXT.decode()
+    assert page(CHINESE).map == "学而时习之，不亦说乎？\n\t\\u202e\u3000\\xff\\xe5\\xad"
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_units_end_where_characters_do(lanes):
+    found = explained(CHINESE, lanes=lanes)
+    lengths = [len(found.vocabulary[token]) for token in found.costs.tokens.tolist()]
+    parts = list(units(CHINESE, lengths))
+    assert "".join(unit.text for unit in parts) == CHINESE.decode("utf-8", "surrogateescape")
+    assert sum(unit.tokens for unit in parts) == len(lengths)
+    assert [unit.begin for unit in parts[1:]] == [unit.end for unit in parts[:-1]]
+    assert parts[0].text == "学"
+    assert parts[0].tokens == 3
+
+
+@pytest.mark.parametrize("by", ["model", "history"])
+def test_the_numbers_behind_the_cards(by):
+    found, data = explained(TEXT, by), page(TEXT, by=by).data
+    assert sum(data["bits"]) == pytest.approx(found.bits, abs=1e-3 * len(data["bits"]))
+    assert b"".join(found.vocabulary[token] for token in data["id"]) == TEXT
+    assert sum(data["unit"]) == len(data["id"]) == len(data["bits"]) == len(data["length"])
+    if by == "history":
+        assert "top" not in data
+    else:
+        assert data["top"] == found.costs.opinions.top.ravel().tolist()
+        assert set(map(str, data["top"])) <= set(data["words"])
+        assert max(data["topFrequency"]) < data["whole"]
+
+
+@pytest.mark.parametrize("by", ["model", "history"])
+def test_the_account_adds_up(by):
+    found = explained(TEXT, by)
+    *parts, total = [float(bits.replace(",", "")) for _, bits, _ in account(found)]
+    assert sum(parts) == pytest.approx(total, abs=0.2)
+    assert total == 8 * found.archive_bytes
+    text = surprise_page(found, "a", None)
+    assert f"<td>{found.bits:,.1f}</td>" in text
+    assert f"<td>{8 * found.archive_bytes:,.1f}</td>" in text
+
+
+def test_the_strip_leads_to_every_part():
+    found = page(TEXT, lanes=2)
+    identities = {a["id"] for _, a in found.tags if "id" in a}
+    links = [a["href"][1:] for tag, a in found.tags if tag == "a" and a.get("tabindex") == "-1"]
+    assert len(links) == 240
+    assert set(links) <= identities
+    assert len([a for tag, a in found.tags if tag == "line" and a.get("class") == "lane"]) == 1
+
+
+def test_a_forced_model_is_said_plainly():
+    raw = bytes(range(256)) * 2
+    found = explain_bytes(raw, byte_engine(), by="model")
+    assert note(found).startswith("compress codes these bytes by ")
+    assert f"{found.compress_bytes:,}" in note(found)
+    usual = explain_bytes(TEXT * 4, bpe_engine())
+    assert note(usual) == ""
