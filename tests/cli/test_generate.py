@@ -99,6 +99,35 @@ def test_what_is_refused(inside, model, folder, arguments, code, message):
     assert said.removesuffix("\n").removesuffix(" (see zipllm generate --help)") == f"zipllm: {message}"
 
 
+def test_by_a_codec(inside):
+    """No model is loaded; a seed gives the same bytes again."""
+    prompt = "abcdefghij" * 20
+    done = inside("generate", "--by", "gzip", "--prompt", prompt, "--bytes", "12")
+    assert (done.code, done.err, len(done.out)) == (0, "", 12)
+    assert inside("generate", "--by", "gzip", "--prompt", prompt, "-n", "12", "--seed", "0").out == done.out
+    assert inside("generate", "--by", "gzip", "--prompt", prompt, "-n", "12", "--seed", "1").out != done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["zip"], 2, "no codec called 'zip' that text can be drawn from (known: gzip, "),
+        (["copy"], 2, "no codec called 'copy' that text can be drawn from (known: gzip, "),
+        (["gzip:77"], 2, "gzip:77: gzip has 0 to 9, not 77"),
+        (["gzip", "--top-k", "3"], 2, "--by takes a codec for the model, and as it is; leave out --top-k"),
+        (["gzip", "--model", "small"], 2, "--by takes a codec for the model, and as it is; leave out --model"),
+        (["gzip", "--from-bits", "3"], 2, "--by takes a codec for the model, and as it is; leave out --from-bits"),
+        (["gzip", "--prompt-file", "long"], 5, "a prompt for a codec may have 16 KiB, this one is longer"),
+    ],
+    ids=str,
+)
+def test_what_no_codec_does(inside, folder, arguments, code, message):
+    (folder / "long").write_bytes(bytes((16 << 10) + 1))
+    found, said = inside("generate", "--by", *arguments).error
+    assert found == code
+    assert said.startswith(f"zipllm: {message}")
+
+
 def test_no_such_model(inside):
     code, message = inside("generate", "--model", "nope").error
     assert code == 4

@@ -119,6 +119,16 @@ FromBits = Annotated[
         show_default=False,
     ),
 ]
+ByCodec = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        metavar="CODEC",
+        help="By gzip, ppmd, ... instead of a model: the bytes that lengthen its archive least. For comparison.",
+        rich_help_panel=_DRAWS,
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,7 @@ def generate(
     top_p: TopP = None,
     seed: Seed = None,
     from_bits: FromBits = None,
+    by: ByCodec = None,
     model: options.ModelName = None,
     device: options.DeviceName = "auto",
     threads: options.Threads = 0,
@@ -154,6 +165,12 @@ def generate(
         given = {name: value for name, value in draws.items() if value is not None}
         _check(prompt, prompt_file, tokens, size, given, from_bits)
         length = _Length(None if size is not None else tokens or _DEFAULT_TOKENS, size)
+        if by is not None:
+            _check_codec(given, from_bits, model)
+            from zipllm.bench.continuation import codec_bytes
+
+            _write(codec_bytes(by, _prompt(prompt, prompt_file), seed or 0), length)
+            return 0
         machine = backend.Machine(model, device, threads)
         machine.check()
         before = _prompt(prompt, prompt_file)
@@ -162,7 +179,7 @@ def generate(
 
             sampling = _sampling(given)
             engine = machine.engine()
-            _write(engine, sample(engine, before, sampling), length)
+            _write(_bytes(engine, sample(engine, before, sampling)), length)
         else:
             _decompress(machine, before, from_bits, length, voice)
         return 0
@@ -187,6 +204,14 @@ def _check(
         raise UsageError(f"--from-bits draws exactly as the model says; leave out {flags}")
     if from_bits == prompt_file == STDIN:
         raise UsageError("the prompt and the bits cannot both be standard input")
+
+
+def _check_codec(draws: dict[str, Any], from_bits: str | None, model: str | None) -> None:
+    flags = [f"--{name.replace('_', '-')}" for name in draws if name != "seed"]
+    flags += ["--from-bits"] if from_bits is not None else []
+    flags += ["--model"] if model is not None else []
+    if flags:
+        raise UsageError(f"--by takes a codec for the model, and as it is; leave out {', '.join(flags)}")
 
 
 def _sampling(given: dict[str, Any]) -> "Sampling":
@@ -217,7 +242,7 @@ def _decompress(machine: backend.Machine, before: bytes, bits: str, length: _Len
         words = Randomness(int(bits)).words if is_seed else _FileWords(stack.enter_context(_open(bits)))
         coder = RandomBits(words)
         engine = machine.engine()
-        count = _write(engine, from_words(engine, before, coder), length)
+        count = _write(_bytes(engine, from_words(engine, before, coder)), length)
     if voice.level >= 2:
         say(f"{count} tokens from {coder.bits:.1f} bits, {coder.restarts} new starts of the coder")
 
@@ -239,21 +264,24 @@ class _FileWords:
         return np.frombuffer(data[: len(data) // _WORD_BYTES * _WORD_BYTES], dtype="<u4").astype(np.uint32)
 
 
-def _write(engine: "Engine", tokens: Iterator[int], length: _Length) -> int:
+def _bytes(engine: "Engine", tokens: Iterator[int]) -> Iterator[bytes]:
+    return (engine.predictor.vocabulary[token] for token in tokens)
+
+
+def _write(tokens: Iterator[bytes], length: _Length) -> int:
     """Write tokens, each as soon as it is there, up to a length; returns how many there were."""
-    count = 0
-    left = length.bytes if length.bytes is not None else -1
-    vocabulary = engine.predictor.vocabulary
+    count, left = 0, length.bytes
     with standard_output() as output:
         terminal = _Terminal() if os.isatty(1) else None
         while left != 0 and count != length.tokens:
             token = next(tokens, None)
             if token is None:
                 break
-            data = vocabulary[token] if left < 0 else vocabulary[token][:left]
-            left -= len(data) if left > 0 else 0
+            if left is not None:
+                token = token[:left]
+                left -= len(token)
             count += 1
-            output.stream.write(terminal.safe(data) if terminal else data)
+            output.stream.write(terminal.safe(token) if terminal else token)
             output.stream.flush()
         if terminal:
             output.stream.write(terminal.safe(b"", final=True) + b"\n")
