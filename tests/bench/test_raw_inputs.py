@@ -116,8 +116,8 @@ def test_equal_names_in_different_folders(prepare: Prepare) -> None:
         (("file.gz[5K:6K]",), UsageError, "5120 bytes"),
         (("file.gz[6K:]",), UsageError, "5120 bytes"),
         (("pair",), FileError, "no local copy"),
-        (("broken.gz",), FileError, r"broken\.gz: not a whole \.gz file"),
-        (("broken.zst[0:1K]",), FileError, r"broken\.zst: not a whole \.zst file"),
+        (("broken.gz",), CorruptData, r"broken\.gz: not a whole \.gz file"),
+        (("broken.zst[0:1K]",), CorruptData, r"broken\.zst: not a whole \.zst file"),
     ],
 )
 def test_wrong_arguments(prepare: Prepare, arguments: tuple[str, ...], kind: type[Exception], message: str) -> None:

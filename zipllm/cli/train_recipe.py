@@ -37,11 +37,11 @@ def recipe_of(given: Given, out: Path | None, resumed: Path | None) -> "Recipe":
     if source is None and not given.data:
         raise UsageError("no training data: name files or folders, or a recipe with --config")
     if given.data and source is None:
-        content["source"] = _rows(given.data, "data")
-    elif given.data and content.get("source") != _rows(given.data, "data"):
+        content["source"] = _rows(given.data, "data", absolute=False)
+    elif given.data and content.get("source") != _rows(given.data, "data", absolute=True):
         raise UsageError(f"{resumed} was begun with other data; --run names another folder")
     if given.valid:
-        content["valid"] = _rows(given.valid, "valid")
+        content["valid"] = _rows(given.valid, "valid", absolute=source is not None)
     change(content, given.settings)
     content |= {key: value for key, value in given.top.items() if value is not None}
     train = content.setdefault("train", {})
@@ -51,15 +51,18 @@ def recipe_of(given: Given, out: Path | None, resumed: Path | None) -> "Recipe":
             train["minutes"] = 10.0
     content.setdefault("name", _model_name(out))
     content.setdefault("origin", _origin(given))
-    return build(content, given.data_dir or (source.parent if source else Path()), where)
+    return build(content, (given.data_dir or source.parent) if source else Path(), where)
 
 
-def _rows(arguments: list[str], name: str) -> list[dict[str, Any]]:
-    """The sources that arguments stand for, as a recipe file lists them."""
+def _rows(arguments: list[str], name: str, *, absolute: bool) -> list[dict[str, Any]]:
+    """The sources that arguments stand for, as a recipe lists them; as the user wrote them, or for any folder."""
     from zipllm.train.corpus import data_sources
     from zipllm.train.recipe_file import source_content
 
-    return [source_content(source) for source in data_sources(arguments, name)]
+    sources = data_sources(arguments, name)
+    if absolute:
+        return [source_content(source) for source in sources]
+    return [{**source_content(source), "paths": [str(path) for path in source.paths]} for source in sources]
 
 
 def _origin(given: Given) -> str:

@@ -29,12 +29,13 @@ _ZSTD_INPUT = 256
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
-def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT) -> Iterator[bytes]:
+def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT, *, regular: bool = True) -> Iterator[bytes]:
     """Yield the bytes of a file, unpacked when its suffix says so.
 
     Args:
-        path: a regular file.
+        path: the file.
         limit: bytes it may unpack to; a file that is not compressed may have any size.
+        regular: refuse devices and pipes, which may have no end.
 
     Raises:
         FileError: it cannot be read, or is no regular file.
@@ -43,7 +44,7 @@ def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT) -> Iterator[bytes]:
     """
     size = 0
     with _naming(path):
-        if not path.is_file():
+        if regular and not path.is_file():
             path.stat()  # says what is wrong when there is nothing
             raise FileError(f"{path}: is not a regular file (- reads standard input)")
         for chunk in _chunks(path):
@@ -54,8 +55,8 @@ def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT) -> Iterator[bytes]:
 
 
 def open_raw(path: Path, limit: int = UNPACKED_LIMIT) -> io.BufferedReader:
-    """Open a file for reading its raw bytes; errors as in ``raw_chunks``, also while reading."""
-    return io.BufferedReader(_ChunkReader(raw_chunks(path, limit)))
+    """Open a file or device for reading its raw bytes; errors as in ``raw_chunks``, also while reading."""
+    return io.BufferedReader(_ChunkReader(raw_chunks(path, limit, regular=False)))
 
 
 class _ChunkReader(io.RawIOBase):
