@@ -206,3 +206,15 @@ def test_records_are_found():
 def test_never_larger_than_without_history(data, sample):
     with_history = compress(data, fallback=True, sample=sample, verify=False, history_bits=16)
     assert len(with_history) <= len(compress(data, fallback=True, sample=sample, verify=False))
+
+
+def test_a_sample_that_misleads_costs_nothing(monkeypatch):
+    """The sample says that the model helps; the whole block, from which the history has learnt more, says no."""
+    block = LOG[: select.SAMPLE_FROM + 5000]
+    alone = select.choose(block, None, EncodeOptions(), 0, None)
+    monkeypatch.setattr(select, "model_helps", lambda *_arguments: True)
+    monkeypatch.setattr(select, "_with_model", lambda raw, *_rest: select.Choice(Coding.MODEL, raw[: 2 * alone.size]))
+    chosen = select.choose(block, LazyEngine(byte_engine), EncodeOptions(), 0, None)
+    assert chosen == alone
+    monkeypatch.setattr(select, "_with_model", lambda raw, *_rest: select.Choice(Coding.MODEL, raw[: alone.size // 2]))
+    assert select.choose(block, LazyEngine(byte_engine), EncodeOptions(), 0, None).coding is Coding.MODEL

@@ -5,7 +5,8 @@ conventional ones are ten times slower than the quick ones, so each is asked onl
 
 1. nothing shrinks the block: JPEG, zip, random data. It is stored; no model is loaded.
 2. the history codes a sample, as text and as records, against the quick codecs: hopeless, or the style to use.
-3. the model joins in on a smaller sample: does it make the history's predictions better?
+3. the model joins in on a smaller sample: does it make the history's predictions better? If so the block is coded both
+   ways, since a sample ends before the history has learnt what a long block teaches.
 4. the whole block by what is left, and by the strong codecs unless prediction has clearly won.
 
 Everything that decides is an integer, so the same block gets the same coding on every machine.
@@ -175,9 +176,10 @@ def _predict_large(
     size, style = min(((_history(sample, style, options).size, style) for style in styles), key=lambda pair: pair[0])
     if size * len(raw) * 1000 > best.size * len(sample) * _HOPELESS:
         return []
-    if engine is not None and model_helps(engine(), raw, style, options):
-        return [_with_model(raw, engine(), style, options, advance)]
-    return [_history(raw, style, options, advance=advance)]
+    if engine is None or not model_helps(engine(), raw, style, options):
+        return [_history(raw, style, options, advance=advance)]
+    alone = _history(raw, style, options)
+    return [alone, _with_model(raw, engine(), style, options, advance)]
 
 
 def _with_model(
