@@ -248,7 +248,7 @@ def test_committed_rows_are_verified_or_marked_and_tell_no_paths() -> None:
         assert rows
         assert "/" not in "".join(row_.environment["command"] for row_ in rows).replace("benchmarks/", "").replace(
             "suites/", ""
-        ).replace("results/", "")
+        ).replace("results/", "").replace("calgary/", "").replace("19/dict", "")
         # pyppmd 1.3.1 does not give every file back: plrabn12.txt at order 16, samba at order 12.
         assert {(row_.file, row_.codec) for row_ in failures(rows)} <= {
             ("plrabn12.txt", "ppmd:16"),
