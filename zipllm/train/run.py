@@ -33,7 +33,7 @@ from zipllm.train.export import Exported, export_model
 from zipllm.train.loss import Probe, time_compiled, time_plain
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import write_recipe
-from zipllm.train.runlog import Report, RunLog
+from zipllm.train.runlog import Report, RunLog, board_writer
 from zipllm.train.start import Start, load_start
 from zipllm.train.trainer import Trainer
 from zipllm.train.vocabulary import load_tokenizer
@@ -103,10 +103,7 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
         FileError: data cannot be read or results not be written.
         ModelError: the model to start from is missing or not usable.
     """
-    if setup.resume and not checkpoints(setup.folder):
-        raise UsageError(f"{setup.folder} has no checkpoint to resume; leave out --resume to begin")
-    if checkpoints(setup.folder) and not setup.resume:
-        raise UsageError(f"{setup.folder} holds an earlier run; --resume goes on, --run names another folder")
+    _check_setup(setup)
     if recipe.train.deterministic:
         torch.use_deterministic_algorithms(True)
     with joined(setup.device) as group:
@@ -198,6 +195,16 @@ def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, liste
     except OSError as error:
         raise FileError(f"cannot write the model: {error.strerror or error}; it is in {path}") from error
     return Outcome(trainer.state, setup.out or path, exported)
+
+
+def _check_setup(setup: Setup) -> None:
+    """Refuse what cannot work before any data is read."""
+    if setup.resume and not checkpoints(setup.folder):
+        raise UsageError(f"{setup.folder} has no checkpoint to resume; leave out --resume to begin")
+    if checkpoints(setup.folder) and not setup.resume:
+        raise UsageError(f"{setup.folder} holds an earlier run; --resume goes on, --run names another folder")
+    if setup.tensorboard:
+        board_writer()  # missing: said before the data is read
 
 
 def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> ModelConfig:

@@ -65,7 +65,7 @@ class RunLog:
 
     def __init__(self, run: Path, *, tensorboard: bool = False) -> None:
         self.path = run / "metrics.jsonl"
-        self._board = _open_board(run / "tensorboard") if tensorboard else None
+        self._board = board_writer()(str(run / "tensorboard")) if tensorboard else None
 
     def write(self, report: Report) -> None:
         """Append one report. Raises ``FileError`` when the log cannot be written."""
@@ -96,9 +96,10 @@ def _write_board(board: Any, report: Report) -> None:
         board.add_scalar(name, value, report.step)
 
 
-def _open_board(folder: Path) -> Any:
+def board_writer() -> Any:
+    """Return TensorBoard's writer class. Raises ``UsageError`` when it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError("--tensorboard needs TensorBoard: pip install 'zipllm[train]'") from error
-    return SummaryWriter(str(folder))
+    return SummaryWriter
