@@ -9,7 +9,7 @@ give, for every way of cutting the stream into calls, every subset of lanes per 
 lanes and threads. The encoder relies on the first, the decoder on the second.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,3 +69,11 @@ class Predictor(Protocol):
         Returns:
             int32 ``[n, V + 1]`` cumulative frequencies, as ``prefill``. Valid until the next call.
         """
+
+
+@runtime_checkable
+class CopyingPredictor(Predictor, Protocol):
+    """A predictor whose memory can be copied, so that many texts can follow the same beginning."""
+
+    def copies(self, state: State, lanes: int) -> State:
+        """Return the memory of ``lanes`` lanes that have each seen what lane 0 of ``state`` has seen."""
