@@ -184,6 +184,8 @@ def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, liste
     if best.is_dir() and trainer.state.worse:
         model, state = load_model(best)
         listener.note(f"the weights of step {state.step:,} were the best on the validation data; they are exported")
+    elif recipe.train.shard:
+        model, state = load_model(checkpoints(setup.folder)[-1])  # this process alone has only a part
     path = setup.folder / MODEL
     exported = export_model(model, corpus, recipe, state, path)
     card = render_card(exported.model.card, model.config, exported.model.model_id, path.stat().st_size)
