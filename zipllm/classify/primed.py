@@ -122,6 +122,9 @@ class PrimedClass:
         tokens = [self._engine.tokenizer.encode(text).astype(np.int32) for text in texts]
         for batch in _batches([len(ids) for ids in tokens], min(_ROWS, chunk_steps(self._engine, 1))):
             longest = len(tokens[batch[-1]])
+            if not longest:
+                yield from ((index, tokens[index], np.zeros((0, 0), dtype=np.int32)) for index in batch)
+                continue
             fed = np.zeros((len(batch), longest), dtype=np.int32)
             for row, index in zip(fed, batch, strict=True):
                 row[:1] = self._last

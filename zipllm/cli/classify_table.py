@@ -4,8 +4,8 @@ With ``--json`` there is one object for each method, codec and number of neighbo
 
 command             ``classify``
 train, test         names of the files
-train_texts, test_texts    used of each
-train_of, test_of   how many each holds; a sample was taken where that is more
+train_texts, train_of    used of the one, and how many it holds; a sample was taken where that is more
+test_texts, test_of    of the other
 seed                of the samples, and of the linear model
 labels              all labels, sorted
 unknown_labels      labels of test texts that no training text has; they cannot be found
