@@ -159,6 +159,9 @@ class CudaKernels:
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
 
+    def copies(self, state: Any, lanes: int) -> Any:
+        return self._network.copies(state, lanes)
+
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
 
