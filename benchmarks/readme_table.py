@@ -1,7 +1,8 @@
-"""Writes the benchmark table of the README anew, from committed rows: python benchmarks/readme_table.py [--check].
+"""Writes the benchmark table of both READMEs anew, from committed rows: python benchmarks/readme_table.py [--check].
 
 The rows come from ``zipllm bench --suite benchmarks/suites/readme.toml --json benchmarks/results/readme.jsonl``; the
-table goes between the two marks in README.md. While that file is not there, ``conventional.jsonl`` is used.
+table goes between the two marks in README.md and README.zh-CN.md. While that file is not there, ``conventional.jsonl``
+is used.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from zipllm.bench.tables import bpb, kilobytes
 from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
 
 ROOT = Path(__file__).parents[1]
+CHINESE = {"codec": "编码器", "KB/s in": "压缩 KB/s", "KB/s out": "解压 KB/s"}
 BEGIN = "<!-- benchmark: made by benchmarks/readme_table.py -->\n"
 END = "<!-- end of benchmark -->\n"
 
@@ -22,13 +24,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only say whether the README is up to date")
     parser.add_argument("--rows", type=Path, help="another file of rows")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     arguments = parser.parse_args()
-    old = arguments.readme.read_text(encoding="utf-8")
-    new = rewritten(old, table(read_rows(arguments.rows or committed_rows())))
-    if arguments.check:
-        sys.exit(0 if new == old else "README.md is not up to date: run python benchmarks/readme_table.py")
-    arguments.readme.write_text(new, encoding="utf-8")
+    text = table(read_rows(arguments.rows or committed_rows()))
+    for name, wanted in {"README.md": text, "README.zh-CN.md": chinese(text)}.items():
+        old = (ROOT / name).read_text(encoding="utf-8")
+        new = rewritten(old, wanted)
+        if arguments.check and new != old:
+            sys.exit(f"{name} is not up to date: run python benchmarks/readme_table.py")
+        if not arguments.check:
+            (ROOT / name).write_text(new, encoding="utf-8")
 
 
 def committed_rows() -> Path:
@@ -41,8 +45,17 @@ def rewritten(page: str, text: str) -> str:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit("README.md has lost the marks of its benchmark table")
+        raise SystemExit("a README has lost the marks of its benchmark table")
     return before + begin + text + end + after
+
+
+def chinese(text: str) -> str:
+    """The table alone, with Chinese heads; the page itself says what the numbers are."""
+    rows, _, _ = text.partition("\n\n")
+    head, _, body = rows.partition("\n")
+    for word, translated in CHINESE.items():
+        head = head.replace(word, translated)
+    return f"{head}\n{body}\n"
 
 
 def table(rows: list[Row]) -> str:

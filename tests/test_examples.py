@@ -20,6 +20,11 @@ _TOY = (
     (r"--preset tiny", "--preset nano --vocabulary 300 --compile off"),
 )
 """Pattern and replacement: the commands of the page at a size that takes seconds."""
+QUICKSTARTS = [
+    ("quickstart.md", "zen.html", ["bits per byte", "market"]),
+    ("quickstart.zh-CN.md", "论语.html", ["每字节", "财经", "不亦说乎"]),
+]
+"""Page, the HTML page that its commands write, and words of what they say."""
 RANDOM_BITS = (EXAMPLES / "decompress_random_bits.md").read_text(encoding="utf-8")
 
 
@@ -29,6 +34,42 @@ def test_quickstart() -> None:
     assert "zipllm" in done.stdout.splitlines()[0]
     assert done.stdout.count(" bits  ") == 10
     assert not done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("page", "html", "says"), QUICKSTARTS)
+def test_quickstart_pages(page: str, html: str, says: list[str], tmp_path: Path) -> None:
+    """Every command and the program run as they stand, one after the other, in one folder."""
+    text = (EXAMPLES / page).read_text(encoding="utf-8")
+    environment = _environment(tmp_path / "bin") | {"COLUMNS": "120"}
+    script = "\n".join(re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    lines = [line.removeprefix("$ ") for line in script.splitlines() if line != "identical"]
+    assert lines.pop(0).startswith("pip install ")
+    (program,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        ["bash", "-e", "-x", "-o", "pipefail", "-c", "\n".join([*lines, "python program.py"])],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=580, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "identical" in done.stdout.splitlines()
+    assert re.search(r"class zipllm:3 +1\.0000 ", done.stdout)
+    for word in says:
+        assert word in done.stdout
+    assert "<html" in (tmp_path / html).read_text(encoding="utf-8")
+
+
+def test_the_chinese_page_says_what_the_english_one_says() -> None:
+    """Its figures are all in README.md, and the links of both pages lead somewhere."""
+    chinese, english = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.zh-CN.md", "README.md"))
+    figures = set(re.findall(r"\d[\d,.]*\d", chinese))
+    assert len(figures) > 30
+    assert not [figure for figure in figures if figure not in english]
+    for folder, page in ((ROOT, chinese), *((EXAMPLES, (EXAMPLES / name).read_text()) for name, _, _ in QUICKSTARTS)):
+        links = re.findall(r"\]\(([^)#]+)[^)]*\)", page)
+        assert links
+        assert not [link for link in links if not (folder / link).exists()]
 
 
 @pytest.mark.slow
