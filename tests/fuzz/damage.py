@@ -25,7 +25,7 @@ def _originals() -> tuple[bytes, ...]:
 
 
 def run(data: bytes) -> None:
-    """One archive by each coding, the model with history, records; half of the time the first damaged record header is given a right CRC-32."""
+    """One archive by each coding and of both kinds; half of the time the first damaged record gets a right CRC-32."""
     feed = Feed(data)
     original = feed.choice(_originals())
     resealed = feed.below(2) == 1

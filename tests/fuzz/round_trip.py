@@ -34,7 +34,7 @@ def run(data: bytes) -> None:
         verify=False,
     )
     start, stop = feed.number(2), feed.number(2)
-    content = feed.rest()[: 64 * options.block_size]
+    content = feed.rest()[: 20 * options.block_size]
     if engine is tiny:
         content = content[:_TRANSFORMED]
     archive = _archive(content, engine, options)
