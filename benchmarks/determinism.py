@@ -1,10 +1,10 @@
 """The same archive in every cell: python benchmarks/determinism.py [--python PATH]...
 
-Each cell is a process of its own (``determinism_cell.py``), with other threads, kernels, processor features or libraries;
-it codes the same inputs by the history alone and by the model, and writes golden archives again. ``--python`` adds the
-interpreters of other environments (the oldest and newest numpy, torch, numba, or another Python), in each of which
-zipllm must be importable; one without torch does the history only. Exits with 1 if two cells differ. A cell whose
-feature this processor lacks still runs: the library falls back to what there is.
+Each cell is a process of its own (``determinism_cell.py``), with other threads, kernels, processor features or
+libraries; it codes the same inputs by the history alone and by the model, and writes golden archives again.
+``--python`` adds the interpreters of other environments (the oldest and newest numpy, torch, numba, or another Python),
+in each of which zipllm must be importable; one without torch does the history only. Exits with 1 if two cells differ.
+A cell whose feature this processor lacks still runs: the library falls back to what there is.
 """
 
 import argparse
