@@ -2,8 +2,8 @@
 
 Takes distinct files of all sizes from a folder of data (``.xz`` is opened; also ``ZIPLLM_DATA_DIR``) and from Python's
 own installation, in an order that is the same on every machine with the same files. Each is compressed twice, the two
-archives compared, then decompressed and compared with the original. Files up to ``--model-bytes`` may be coded by the
-model; larger ones are left to the conventional codings, because the model would need hours.
+archives compared, then decompressed and compared with the original. Every file may be coded by its history; files up to
+``--model-bytes`` by the shipped model and their history, because the model would need hours for all.
 """
 
 import argparse
