@@ -1,8 +1,9 @@
-"""How many small changes of the code the tests notice: python -m tests.mutation [--mutants N] [--seed N].
+"""How many small changes of the code the tests notice: python -m tests.mutation [--mutants N] [--again FILE].
 
 Each mutant is the package with one operator, constant, comparison or condition changed. The tests of its folder run
-against it, the first failure kills it; a mutant that survives is printed with its line. mutmut does the same with more
-kinds of change, but it copies the whole project and cannot run tests that start processes of their own.
+against it, the first failure kills it; a mutant that survives is printed with its line. After new tests, ``--again``
+tries only the survivors that an earlier run printed. mutmut does the same with more kinds of change, but it copies the
+whole project and cannot run tests that start processes of their own.
 """
 
 import argparse
@@ -155,16 +156,25 @@ def _run_tests(tests: list[str], copy: Path) -> int:
     return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
 
 
+def survivor(mutant: Mutant) -> str:
+    """The line that a run prints for a survivor."""
+    return f"survived: {mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.what}"
+
+
 def main() -> None:
     """Try mutants chosen at random and report."""
     parser = argparse.ArgumentParser(description="Mutation test of zipllm/container and zipllm/coder.")
     parser.add_argument("--folder", action="append", choices=sorted(TESTS), help="only this folder")
     parser.add_argument("--mutants", type=int, default=100, help="how many, chosen at random; 0 is all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--again", type=Path, metavar="FILE", help="only the survivors that an earlier run printed")
     arguments = parser.parse_args()
     folders = arguments.folder or sorted(TESTS)
     paths = [path for folder in folders for path in sorted((ROOT / "zipllm" / folder).glob("*.py"))]
     found = [mutant for path in paths for mutant in mutants(path)]
+    if arguments.again:
+        printed = arguments.again.read_text(encoding="utf-8").splitlines()
+        found = [mutant for mutant in found if survivor(mutant) in printed]
     chosen = random.Random(arguments.seed).sample(found, min(arguments.mutants or len(found), len(found)))
     survivors = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -176,9 +186,9 @@ def main() -> None:
         for number, mutant in enumerate(chosen, 1):
             if not killed(mutant, copy):
                 survivors += 1
-                sys.stdout.write(f"survived: {mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.what}\n")
+                sys.stdout.write(f"{survivor(mutant)}\n")
             if number % 20 == 0 or number == len(chosen):
-                sys.stdout.write(f"{number - survivors} of {number} killed ({len(found)} mutants exist)\n")
+                sys.stdout.write(f"{number - survivors} of {number} killed ({len(found)} mutants)\n")
             sys.stdout.flush()
 
 
