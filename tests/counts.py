@@ -13,8 +13,8 @@ from tests.codec import test_damage as blocks
 from tests.container import test_damage as records
 from tests.files.test_kill_points import kill_points_survived
 from tests.vectors.make_vectors import vectors
+from zipllm import temporary
 from zipllm.container import Coding
-from zipllm.files import temporary
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from zipllm import temporary
 from zipllm.errors import FileError
-from zipllm.files import temporary
 from zipllm.files.names import PathError
 from zipllm.files.output import create_output
 from zipllm.files.source import open_source
