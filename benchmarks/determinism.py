@@ -41,9 +41,9 @@ CELLS: dict[str, dict[str, str]] = {
     **{f"MKL_CBWR={branch}": {**REFERENCE, "MKL_CBWR": branch} for branch in ("COMPATIBLE", "AVX2", "AVX512")},
     "MKL instructions SSE4_2": {**REFERENCE, "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
     "numba for any x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": ""},
-    "numba off, plain Python": {**REFERENCE, "NUMBA_DISABLE_JIT": "1"},
     "numpy without AVX512": {"NPY_DISABLE_CPU_FEATURES": NO_AVX512},
     "PYTHONHASHSEED=7": {"PYTHONHASHSEED": "7"},
+    "numba off, plain Python": {**REFERENCE, "NUMBA_DISABLE_JIT": "1"},
 }
 OTHER_CELLS = {"as it is": {}, "reference, 1 thread": REFERENCE}
 """Of the other interpreters."""

@@ -54,11 +54,11 @@ def main() -> None:
 
 def history_archives() -> Iterator[bytes]:
     """By each kind of context, in small blocks and large ones, text and noise."""
-    text, noise = PAGE.read_bytes()[:4000], random.Random(1).randbytes(200)
-    table = b"".join(bytes([row % 256, row * row % 256, 0, 255, 7 * row % 256]) for row in range(400))
+    text, noise = PAGE.read_bytes()[:1200], random.Random(1).randbytes(200)
+    table = b"".join(bytes([row % 256, row * row % 256, 0, 255, 7 * row % 256]) for row in range(120))
     yield archive(text, model=False)
     yield archive(table, model=False, history_bits=14)
-    yield archive(text + noise, model=False, block_size=1500, sample=False)
+    yield archive(text + noise, model=False, block_size=500, sample=False)
 
 
 def model_archives(size: int) -> Iterator[bytes]:
