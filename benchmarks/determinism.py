@@ -43,7 +43,6 @@ CELLS: dict[str, dict[str, str]] = {
     "numba for any x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": ""},
     "numpy without AVX512": {"NPY_DISABLE_CPU_FEATURES": NO_AVX512},
     "PYTHONHASHSEED=7": {"PYTHONHASHSEED": "7"},
-    "numba off, plain Python": {**REFERENCE, "NUMBA_DISABLE_JIT": "1"},
 }
 OTHER_CELLS = {"as it is": {}, "reference, 1 thread": REFERENCE}
 """Of the other interpreters."""
