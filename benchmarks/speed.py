@@ -61,9 +61,9 @@ CASES: dict[str, list[Case]] = {
     "default": [Case(), Case(options=("--no-verify",), back=False)],
     "sizes": [Case(size) for size in SIZES],
     "lanes": [Case(256 * KB, ("--lanes", str(lanes))) for lanes in (1, 2, 4, 8, 16, 32, 64, 128)],
-    "blocks": [Case(MB, ("--block-size", size)) for size in ("64K", "256K", "1M")],
-    "threads": [Case(MB, both=("--threads", str(threads))) for threads in (1, 2)],
-    "levels": [Case(MB, options) for options in (("-3",), ("-6", "--no-history"), ("-6",), ("-9",))],
+    "blocks": [Case(1_000_000, ("--block-size", size)) for size in ("64K", "256K", "1M")],
+    "threads": [Case(1_000_000, both=("--threads", str(threads))) for threads in (1, 2)],
+    "levels": [Case(1_000_000, options) for options in (("-3",), ("-6", "--no-history"), ("-6",), ("-9",))],
     "reference": [
         Case(32 * KB, ("--no-history", "--no-sample", "--no-verify"), variables={"ZIPLLM_KERNELS": kernels})
         for kernels in ("reference", "cpu")
