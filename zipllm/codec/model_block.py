@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.codec.coders import Coder, open_block_decoder, open_block_encoder
+from zipllm.codec.decoded_lanes import DecodedLanes
 from zipllm.codec.engine import Engine
+from zipllm.codec.lane_groups import make_groups, predictions, threads_of
 from zipllm.codec.lanes import lane_count, lane_sizes, split
+from zipllm.codec.work_queue import WorkQueue
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
 from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
@@ -97,11 +100,8 @@ def predicted_chunks(engine: Engine, tokens: Sequence[Tokens], steps: int) -> It
     table[:, 0] = engine.predictor.start_token
     for row, lane in zip(table, tokens, strict=True):
         row[1 : len(lane) + 1] = lane
-    state = engine.predictor.start(len(tokens))
-    for begin in range(0, longest, steps):
+    for begin, running, cumulative in predictions(engine.predictor, table[:, :-1], counts, steps):
         end = min(begin + steps, longest)
-        running = np.flatnonzero(counts > begin).astype(np.int32)
-        cumulative = engine.predictor.prefill(state, table[running, begin:end], running)
         left = np.minimum(counts[running] - begin, end - begin)
         yield Predicted(running, left, table[running, begin + 1 : end + 1], cumulative, end / longest)
 
@@ -149,6 +149,9 @@ def _decode_lanes(
 ) -> tuple[Tokens, NDArray[np.int64]]:
     """Decode all lanes in lock-step until the bytes of each are complete.
 
+    Where a coder takes a step's lanes one after the other, neighbouring lanes form groups: while the tokens of one
+    are decoded, other threads predict what follows in the others.
+
     Args:
         engine: the model.
         coder: decodes the tokens.
@@ -161,34 +164,26 @@ def _decode_lanes(
     Raises:
         CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.
     """
-    lengths = np.array([len(token) for token in engine.predictor.vocabulary], dtype=np.int64)
-    total = int(sizes.sum())
-    ids = np.zeros(total, dtype=np.int32)  # a token has a byte at least, so this is room enough
-    starts = np.cumsum(sizes) - sizes
-    left = sizes.copy()
-    counts = np.zeros_like(sizes)
-    state = engine.predictor.start(len(sizes))
-    running = np.arange(len(sizes), dtype=np.int32)
-    tokens = np.full(len(sizes), engine.predictor.start_token, dtype=np.int32)
-    step = 0
-    while running.size:
-        tokens = coder.decode(engine.predictor.step(state, tokens, running), running)
-        ids[starts[running] + step] = tokens
-        left[running] -= lengths[tokens]
-        unfinished = left[running] > 0
-        step += 1
-        if not unfinished.all():
-            ended = running[~unfinished]
-            if left[ended].any():
-                raise CorruptData("the payload of a model-coded block decodes to a token that overruns its lane")
-            counts[ended] = step
-            running, tokens = running[unfinished], tokens[unfinished]
-        if advance is not None and step % _REPORT_STEPS == 0:
-            fraction = 1 - int(left.sum()) / total
-            advance(fraction, coder.read_bytes())
+    decoded = DecodedLanes(engine.predictor.vocabulary, sizes)
+    groups = make_groups(engine.predictor, len(sizes), together=not coder.by_lane)
+    with WorkQueue(threads_of(engine.predictor) if len(groups) > 1 else 1) as queue:
+        running = [(group, queue.put(group.predict)) for group in groups]
+        step = 0
+        while running:
+            going_on = []
+            for group, task in running:
+                queue.wait(task)
+                lanes = group.lanes()
+                tokens = coder.decode(group.predicted(), lanes)
+                if group.feed(tokens, decoded.append(lanes, tokens, step)):
+                    going_on.append((group, queue.put(group.predict)))
+            running = going_on
+            step += 1
+            if advance is not None and step % _REPORT_STEPS == 0:
+                advance(1 - int(decoded.left.sum()) / decoded.ids.size, coder.read_bytes())
     if not coder.at_end():
         raise CorruptData("the payload of a model-coded block has other words than its content")
-    return ids, counts
+    return decoded.ids, decoded.counts
 
 
 def lanes_for(engine: Engine, raw_size: int, wanted: int | None, most: int) -> int:
