@@ -1,6 +1,7 @@
 """Lanes in groups, so that a predictor can work on some of them while others are coded.
 
 A group is some neighbouring lanes with a predictor state of their own. What is predicted does not depend on groups.
+When encoding, groups share out the work of a chunk; when decoding, each has a thread that predicts and decodes it.
 """
 
 import math
@@ -16,9 +17,9 @@ from zipllm.codec.work_queue import Task, WorkQueue
 from zipllm.predictor.base import Predictor, ThreadedPredictor
 
 LEAST_LANES = 4
-"""Lanes of a group: fewer would read the network's weights too often for too little."""
+"""Lanes of a group: fewer would read the network's weights too often for too little. Groups have multiples of it."""
 GROUPS_PER_THREAD = 2
-"""More groups than threads, so that all have something to do while one waits."""
+"""When encoding: more groups than threads, so that all have something to do until a chunk is done."""
 
 Integers = NDArray[np.int32]
 
@@ -28,14 +29,14 @@ def threads_of(predictor: Predictor) -> int:
     return predictor.threads if isinstance(predictor, ThreadedPredictor) else 1
 
 
-def cut(lanes: int, threads: int) -> list[tuple[int, int]]:
-    """Return where groups begin and end: one for one thread or few lanes."""
-    groups = max(1, min(GROUPS_PER_THREAD * threads, lanes // LEAST_LANES)) if threads > 1 else 1
-    edges = [lanes * number // groups for number in range(groups + 1)]
-    return list(pairwise(edges))
+def cut(lanes: int, groups: int) -> list[tuple[int, int]]:
+    """Return where groups begin and end: as many as wanted, or as there are lanes enough for."""
+    groups = max(1, min(groups, lanes // LEAST_LANES))
+    edges = [lanes * number // groups // LEAST_LANES * LEAST_LANES for number in range(groups)]
+    return list(pairwise([*edges, lanes]))
 
 
-class _Computing:
+class Computing:
     """A predictor and the state of one group; chooses the call that the predictor has."""
 
     def __init__(self, predictor: Predictor, lanes: int, threads: int) -> None:
@@ -72,7 +73,7 @@ def predictions(
     if threads > 1 and table.shape[1] > steps:
         yield from _predictions_ahead(predictor, table, counts, steps, threads)
         return
-    computing = _Computing(predictor, len(table), 1)
+    computing = Computing(predictor, len(table), 1)
     for begin in range(0, table.shape[1], steps):
         running = np.flatnonzero(counts > begin).astype(np.int32)
         yield begin, running, computing.prefill(table[running, begin : begin + steps], running)
@@ -111,9 +112,9 @@ class _Chunks:
         self._table = table
         self._counts = counts
         self._steps = steps
-        self._edges = cut(len(table), threads)
+        self._edges = cut(len(table), GROUPS_PER_THREAD * threads)
         alone = max(1, threads // len(self._edges))
-        self._groups = [_Computing(predictor, end - begin, alone) for begin, end in self._edges]
+        self._groups = [Computing(predictor, end - begin, alone) for begin, end in self._edges]
         self._last: list[Task | None] = [None] * len(self._edges)
         self._columns = len(predictor.vocabulary) + 1
         self._rooms = [np.empty(len(table) * steps * self._columns, dtype=np.int32) for _ in range(2)]
@@ -132,51 +133,3 @@ class _Chunks:
                 self._last[number] = task = queue.put(work, after=self._last[number])
                 tasks.append(task)
         return _Chunk(begin, running, out, tasks)
-
-
-class Group:
-    """Some neighbouring lanes of a block being decoded: what was predicted for them, and what comes next.
-
-    Attributes:
-        first: number of its first lane.
-    """
-
-    def __init__(self, predictor: Predictor, edges: tuple[int, int], in_place: bool) -> None:
-        self.first, end = edges
-        lanes = end - self.first
-        self._computing = _Computing(predictor, lanes, 1)
-        self._lanes = np.arange(lanes, dtype=np.int32)
-        self._tokens = np.full(lanes, predictor.start_token, dtype=np.int32)
-        columns = len(predictor.vocabulary) + 1
-        self._room = np.empty((lanes if in_place else 0, 1, columns), dtype=np.int32)
-        self._predicted = self._room[:, 0]
-
-    def lanes(self) -> Integers:
-        """Return the lanes of the block that go on, int32 ``[n]``."""
-        return self._lanes + np.int32(self.first)
-
-    def predict(self) -> None:
-        """Predict what follows in each lane; to be called once after each ``feed``, by any thread."""
-        if len(self._room):
-            room = self._room[: self._lanes.size]
-            self._computing.into(self._tokens[:, None], self._lanes, room)
-            self._predicted = room[:, 0]
-        else:
-            self._predicted = self._computing.step(self._tokens, self._lanes)
-
-    def predicted(self) -> Integers:
-        """Return the last prediction, int32 ``[n, V + 1]``; valid until the next."""
-        return self._predicted
-
-    def feed(self, tokens: Integers, unfinished: NDArray[np.bool_]) -> bool:
-        """Take a token for each lane, and which go on; returns whether any does."""
-        self._tokens = tokens if unfinished.all() else tokens[unfinished]
-        self._lanes = self._lanes[unfinished]
-        return bool(self._lanes.size)
-
-
-def make_groups(predictor: Predictor, lanes: int, together: bool) -> list[Group]:
-    """Return the groups of a block's lanes, in order; ``together``: all in one."""
-    threads = threads_of(predictor)
-    edges = [(0, lanes)] if together else cut(lanes, threads)
-    return [Group(predictor, pair, in_place=len(edges) > 1) for pair in edges]

@@ -7,21 +7,21 @@ What becomes of the model's frequencies is a ``Coder``'s business: ``StaticCoder
 ``AdaptiveCoder`` mixes them with what the block itself has taught so far, and works without a model, too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.coders import Coder, open_block_decoder, open_block_encoder
-from zipllm.codec.decoded_lanes import DecodedLanes
+from zipllm.codec.coders import open_block_decoder, open_block_encoder
+from zipllm.codec.decoded_lanes import decode_lanes
 from zipllm.codec.engine import Engine
-from zipllm.codec.lane_groups import make_groups, predictions, threads_of
+from zipllm.codec.lane_groups import predictions
 from zipllm.codec.lanes import lane_count, lane_sizes, split
-from zipllm.codec.work_queue import WorkQueue
+from zipllm.codec.options import Advance
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
-from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
+from zipllm.errors import LimitExceeded, UnsupportedData
 
 MAX_STATE_BYTES = 2 << 30
 """Memory for the predictor's state and frequencies of all lanes; encoder and decoder refuse more."""
@@ -30,12 +30,6 @@ CHUNK_CUMULATIVE_BYTES = 32 << 20
 """Frequencies predicted by one call when encoding: enough rows to fill the processor, little enough memory."""
 
 MAX_CHUNK_STEPS = 1024
-
-_REPORT_STEPS = 64
-"""A decoder reports its progress once in so many steps."""
-
-Advance = Callable[[float, int], None]
-"""Told the fraction of the block that is done, from 0 to 1, and about how many payload bytes that took."""
 
 Tokens = NDArray[np.int32]
 
@@ -136,54 +130,13 @@ def decode_model_block(
     check_memory(engine, parameters.lanes)
     sizes = np.array(lane_sizes(raw_size, parameters.lanes), dtype=np.int64)
     coder = open_block_decoder(engine, sizes, parameters, words_from_bytes(payload))
-    ids, counts = _decode_lanes(engine, coder, sizes, advance)
+    decoded = decode_lanes(engine.predictor, coder, sizes, advance)
     starts = np.cumsum(sizes) - sizes
     decode = engine.tokenizer.decode
     return b"".join(
-        decode(ids[start : start + count].tolist()) for start, count in zip(starts, counts.tolist(), strict=True)
+        decode(decoded.ids[start : start + count].tolist())
+        for start, count in zip(starts, decoded.counts.tolist(), strict=True)
     )
-
-
-def _decode_lanes(
-    engine: Engine, coder: Coder, sizes: NDArray[np.int64], advance: Advance | None
-) -> tuple[Tokens, NDArray[np.int64]]:
-    """Decode all lanes in lock-step until the bytes of each are complete.
-
-    Where a coder takes a step's lanes one after the other, neighbouring lanes form groups: while the tokens of one
-    are decoded, other threads predict what follows in the others.
-
-    Args:
-        engine: the model.
-        coder: decodes the tokens.
-        sizes: int64 ``[lanes]``, bytes of each lane.
-        advance: told about progress, if given.
-
-    Returns:
-        Ids int32 ``[raw_size]`` in which each lane's begin where its bytes would, and how many each lane has.
-
-    Raises:
-        CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.
-    """
-    decoded = DecodedLanes(engine.predictor.vocabulary, sizes)
-    groups = make_groups(engine.predictor, len(sizes), together=not coder.by_lane)
-    with WorkQueue(threads_of(engine.predictor) if len(groups) > 1 else 1) as queue:
-        running = [(group, queue.put(group.predict)) for group in groups]
-        step = 0
-        while running:
-            going_on = []
-            for group, task in running:
-                queue.wait(task)
-                lanes = group.lanes()
-                tokens = coder.decode(group.predicted(), lanes)
-                if group.feed(tokens, decoded.append(lanes, tokens, step)):
-                    going_on.append((group, queue.put(group.predict)))
-            running = going_on
-            step += 1
-            if advance is not None and step % _REPORT_STEPS == 0:
-                advance(1 - int(decoded.left.sum()) / decoded.ids.size, coder.read_bytes())
-    if not coder.at_end():
-        raise CorruptData("the payload of a model-coded block has other words than its content")
-    return decoded.ids, decoded.counts
 
 
 def lanes_for(engine: Engine, raw_size: int, wanted: int | None, most: int) -> int:

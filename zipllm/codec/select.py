@@ -27,8 +27,8 @@ from zipllm.codec.conventional import (
 )
 from zipllm.codec.engine import Engine, LazyEngine
 from zipllm.codec.history_block import encode_history_block
-from zipllm.codec.model_block import Advance, chunk_steps, encode_model_block, lanes_for, predicted_chunks
-from zipllm.codec.options import EncodeOptions
+from zipllm.codec.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks
+from zipllm.codec.options import Advance, EncodeOptions
 from zipllm.codec.styles import TEXT_STYLE, record_style
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import Coding, CodingParameters
