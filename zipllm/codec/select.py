@@ -31,7 +31,7 @@ from zipllm.codec.engine import Engine, LazyEngine
 from zipllm.codec.history_block import encode_history_block
 from zipllm.codec.lane_groups import threads_of
 from zipllm.codec.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks
-from zipllm.codec.options import Advance, EncodeOptions
+from zipllm.codec.options import DEFAULT_HISTORY_BITS, Advance, EncodeOptions
 from zipllm.codec.styles import TEXT_STYLE, record_style
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import Coding, CodingParameters
@@ -181,7 +181,7 @@ def _predict_large(
         return []
     if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
-    if threads_of(engine().predictor) == 1:
+    if threads_of(engine().predictor) == 1 or options.history_bits > DEFAULT_HISTORY_BITS:  # two of those are too much
         return [_history(raw, style, options), _with_model(raw, engine(), style, options, advance)]
     history = partial(_history, raw, style, options, 1)
     return list(beside(history, lambda: _with_model(raw, engine(), style, options, advance)))
