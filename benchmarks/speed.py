@@ -171,13 +171,14 @@ class Bench:
             yield {"what": " ".join(map(os.path.basename, command)), "raw_bytes": 0, **cost.row(0)}
 
     def _compile(self) -> Iterator[dict[str, Any]]:
-        """The first run of all: with an empty cache, once for each size and direction."""
+        """The first run of all: with an empty cache, once for each size and direction, whatever ``--repeat`` says."""
+        once = Bench(self._folder, self._text, repeat=1)
         for size in (KB, 64 * KB):
             for back in (False, True):
                 with tempfile.TemporaryDirectory(prefix="zipllm-cache-") as cache:
                     variables = {"NUMBA_CACHE_DIR": cache}
                     if not back:
-                        row = next(self._code(Case(size, variables=variables, back=False)))
+                        row = next(once._code(Case(size, variables=variables, back=False)))
                     else:
                         *_, row = self._code(Case(size, both=(), variables={}))
                         command = ["decompress", "-q", "-f", self._names["raw.zllm"], "-o", self._names["back"]]
