@@ -127,7 +127,8 @@ def _lines(figure: Figure, x: _Axis, y: _Axis) -> str:
     parts = []
     for index, series in enumerate(figure.series):
         corners = " ".join(f"{x.at(px):.1f},{y.at(py):.1f}" for px, py in series.points)
-        parts.append(f'<polyline class="line" stroke="{COLOURS[index % len(COLOURS)]}" points="{corners}"/>')
+        dashes = ' stroke-dasharray="6 4"' if series.marked else ""
+        parts.append(f'<polyline class="line" stroke="{COLOURS[index % len(COLOURS)]}"{dashes} points="{corners}"/>')
     return "".join(parts) + _legend([series.name for series in figure.series])
 
 

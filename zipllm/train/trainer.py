@@ -106,6 +106,11 @@ class Trainer:
         self.loss.use_compiler(bool(self.state.compiled))
         self._shared: nn.Module = self.group.wrap(self.loss)
 
+    @property
+    def sources(self) -> tuple[TokenSource, ...]:
+        """What is trained on."""
+        return self._sampler.sources
+
     def use_compiler(self, on: bool) -> None:
         """Settle whether ``torch.compile`` is used, for the rest of the run and after every resumption."""
         self.loss.use_compiler(on)
