@@ -64,6 +64,17 @@ def test_wrong_data_is_one_clear_line_and_leaves_nothing(
     assert sorted(data.rglob("*")) == before
 
 
+def test_a_compressed_file_and_standard_input_have_a_limit_of_their_own(
+    inside: Inside, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "whole.gz").write_bytes(gzip.compress(LINES))
+    done = inside("train", "whole.gz", "-o", "m.safetensors", "--max-input", "10K", *QUICK)
+    assert (done.code, done.err) == (
+        5,
+        "zipllm: whole.gz: unpacks to more than the 10,240 bytes allowed for one file\n",
+    )
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_file_that_cannot_be_read(inside: Inside, data: Path) -> None:
     (data / "tiny.log").chmod(0)

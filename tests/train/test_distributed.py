@@ -46,12 +46,15 @@ def metrics(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")
+
+
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard", ["false", "true"])
+def test_two_processes_equal_one(tmp_path: Path, shard: str) -> None:
     (tmp_path / "server.log").write_bytes(LINES)
     train(tmp_path / "one", ())
-    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")
-    train(tmp_path / "two", torchrun, "--set", "train.accumulate=2")
+    train(tmp_path / "two", TORCHRUN, "--set", "train.accumulate=2", "--set", f"train.shard={shard}")
     one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
     assert len(one) == len(two) == 2
     for alone, shared in zip(one, two, strict=True):
@@ -62,6 +65,17 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     for name, tensor in weights[0].items():
         assert torch.allclose(tensor, weights[1][name], atol=1e-4), name
     assert (tmp_path / "two/model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_sharded_run_rounds_is_exported_and_goes_on_alone(tmp_path: Path) -> None:
+    (tmp_path / "server.log").write_bytes(LINES)
+    settings = ("--set", "train.shard=true", "--set", "train.rounding=0.5")
+    train(tmp_path / "two", TORCHRUN, *settings, "--steps", "12")
+    assert (tmp_path / "two/model.safetensors").exists()
+    (tmp_path / "two/config.toml").unlink()
+    train(tmp_path / "two", (), *settings, "--resume", "--steps", "18")
+    assert [row["step"] for row in metrics(tmp_path / "two")] == [12, 18]
 
 
 def test_alone_without_torchrun() -> None:

@@ -1,5 +1,6 @@
 """The last phase: the float model computes nearly what its integer form will, and can be resumed inside of it."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,8 @@ from zipllm.model.integer import IntegerTransformer
 from zipllm.model.quantize import quantize
 from zipllm.model.restore import restore
 from zipllm.model.rounding import LEVELS, Matrix, round_rows, round_to_levels
+from zipllm.train import loss
+from zipllm.train.runlog import Report
 from zipllm.train.trainer import Trainer
 
 MakeTrainer = Callable[..., Trainer]
@@ -60,6 +63,23 @@ def test_rounding_begins_at_the_end_and_survives_a_resumption(make_trainer: Make
     assert second.model.rounding
     second.train(ignore)
     assert same_weights(whole.model, second.model)
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler warns about itself
+def test_the_traced_form_rounds_as_the_plain_one_does(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = make_trainer("plain", rounding=0.5)
+    plain.train(ignore)
+    monkeypatch.setattr(loss.torch, "compile", functools.partial(torch.compile, backend="eager"))
+    compiled = make_trainer("compiled", rounding=0.5)
+    compiled.use_compiler(True)
+    seen: list[Report] = []
+    compiled.train(seen.append)
+    assert compiled.model.rounding
+    assert seen[-1].rounding
+    for ours, theirs in zip(compiled.model.state_dict().values(), plain.model.state_dict().values(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
 
 
 def test_no_rounding_when_it_is_switched_off(make_trainer: MakeTrainer) -> None:

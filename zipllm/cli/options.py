@@ -115,6 +115,17 @@ MaxOutput = Annotated[
         show_default=False,
     ),
 ]
+MaxInput = Annotated[
+    int | None,
+    typer.Option(
+        "--max-input",
+        metavar="SIZE",
+        parser=parse_size,
+        help="Refuse a compressed file or standard input of more than SIZE; 16G by default.",
+        rich_help_panel=_LIMITS,
+        show_default=False,
+    ),
+]
 MaxMemory = Annotated[
     int | None,
     typer.Option(

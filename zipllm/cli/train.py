@@ -136,6 +136,7 @@ def train(
     dry_run: DryRun = False,
     device: options.DeviceName = "auto",
     threads: options.Threads = 0,
+    max_input: options.MaxInput = None,
     quiet: options.Quiet = 0,
 ) -> None:
     """Train a Transformer on DATA and write it as a model file.
@@ -170,12 +171,14 @@ def train(
 
     def work() -> int:
         from zipllm.data.local import Places
+        from zipllm.data.unpack import UNPACKED_LIMIT
         from zipllm.train.run import Setup
 
         folder = run or Path("runs") / run_name(given, out)
         recipe = recipe_of(given, out, folder if resume else None)
         places = Places.default(data_dir)
-        setup = Setup(folder, out, _device(device, threads), resume, tensorboard, places)
+        limit = UNPACKED_LIMIT if max_input is None else max_input
+        setup = Setup(folder, out, _device(device, threads), resume, tensorboard, places, limit)
         return _rehearse(recipe, setup) if dry_run else _train(recipe, setup, voice)
 
     finish(voice, work)

@@ -20,6 +20,7 @@ from torch import Tensor
 from zipllm.errors import FileError
 from zipllm.model.config import ModelConfig
 from zipllm.model.transformer import Transformer
+from zipllm.train.sharding import cut_like, whole_tensors
 
 BEST = "best"
 """Folder of the checkpoint with the lowest validation cost; it has no optimiser state."""
@@ -50,34 +51,54 @@ class TrainState:
     compiled: bool | None = None
 
 
-def save_checkpoint(
-    run: Path, model: Transformer, optimisers: list[torch.optim.Optimizer], state: TrainState, keep: int = 2
-) -> Path:
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one moment, whole.
+
+    Attributes:
+        config: shape of the model.
+        state: counters.
+        weights: float tensors by name.
+        optimisers: tensors of the optimisers, named ``optimiser/parameter/field``; empty if there are none.
+    """
+
+    config: ModelConfig
+    state: TrainState
+    weights: dict[str, Tensor]
+    optimisers: dict[str, Tensor]
+
+
+def snapshot(model: Transformer, optimisers: list[torch.optim.Optimizer], state: TrainState) -> Snapshot:
+    """Gather a run; when the model is sharded, every process makes this call."""
+    return Snapshot(model.config, state, whole_tensors(model.state_dict()), whole_tensors(_flatten(optimisers)))
+
+
+def save_checkpoint(run: Path, taken: Snapshot, keep: int = 2) -> Path:
     """Write ``run/step-NNNNNN`` and drop all but the newest ``keep``. Returns the new folder.
 
     Raises:
         FileError: the folder cannot be written.
     """
-    final = _write(run / f"step-{state.step:06d}", model, optimisers, state)
+    final = _write(run / f"step-{taken.state.step:06d}", taken)
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return final
 
 
-def save_best(run: Path, model: Transformer, state: TrainState) -> Path:
+def save_best(run: Path, taken: Snapshot) -> Path:
     """Write ``run/best`` in place of the one before. Raises ``FileError`` when it cannot be written."""
-    return _write(run / BEST, model, [], state)
+    return _write(run / BEST, taken)
 
 
-def _write(final: Path, model: Transformer, optimisers: list[torch.optim.Optimizer], state: TrainState) -> Path:
+def _write(final: Path, taken: Snapshot) -> Path:
     part = final.with_name(f".{final.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        save_file(_contiguous(model.state_dict()), part / "model.safetensors")
-        if optimisers:
-            save_file(_flatten(optimisers), part / "optimiser.safetensors")
-        description = {"model": model.config.to_dict(), "state": asdict(state)}
+        save_file(_contiguous(taken.weights), part / "model.safetensors")
+        if taken.optimisers:
+            save_file(_contiguous(taken.optimisers), part / "optimiser.safetensors")
+        description = {"model": taken.config.to_dict(), "state": asdict(taken.state)}
         (part / "state.json").write_text(json.dumps(description, indent=1, sort_keys=True))
         shutil.rmtree(final, ignore_errors=True)
         os.replace(part, final)
@@ -110,7 +131,7 @@ def load_model(folder: Path) -> tuple[Transformer, TrainState]:
 
 
 def load_optimisers(folder: Path, optimisers: list[torch.optim.Optimizer]) -> None:
-    """Restore optimiser state in place.
+    """Restore optimiser state in place, cut as the parameters are.
 
     Raises:
         FileError: the state is missing or belongs to other parameters.
@@ -120,23 +141,26 @@ def load_optimisers(folder: Path, optimisers: list[torch.optim.Optimizer]) -> No
     except (OSError, SafetensorError) as error:
         raise FileError(f"cannot read the optimiser state in {folder}: {error}") from error
     for number, optimiser in enumerate(optimisers):
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             owner, index, field = name.split("/")
             if int(owner) == number:
-                state.setdefault(int(index), {})[field] = tensor
+                parameter = parameters[int(index)]
+                part = cut_like(tensor, parameter) if tensor.shape == parameter.shape else tensor
+                state.setdefault(int(index), {})[field] = part
         description = optimiser.state_dict()
         optimiser.load_state_dict({"state": state, "param_groups": description["param_groups"]})
 
 
 def _flatten(optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """Name every state tensor ``optimiser/parameter/field``."""
+    """Name every state tensor ``optimiser/parameter/field``, in the same order in every process."""
     flat: dict[str, Any] = {}
     for number, optimiser in enumerate(optimisers):
         for index, fields in optimiser.state_dict()["state"].items():
             for field, value in fields.items():
                 flat[f"{number}/{index}/{field}"] = value
-    return _contiguous(flat)
+    return flat
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+Precision = Literal["auto", "bf16", "float32"]
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -30,6 +32,8 @@ class TrainConfig:
         precision: ``bf16`` runs the products in bfloat16, ``float32`` everything in float32; ``auto``
             takes bf16 where the device has it.
         compile: ``auto`` tries ``torch.compile`` on a long run and keeps it if it is measured to be faster.
+        shard: under torchrun, every process keeps only its part of weights and optimiser state (FSDP2), for models
+            that fill the memory; without it, all of them (DDP), which is faster.
         deterministic: refuse operations whose result may differ between runs (slower on a GPU).
         evaluate_every: minutes between evaluations.
         save_every: minutes between checkpoints.
@@ -55,8 +59,9 @@ class TrainConfig:
     rounding: float = 0.1
     clip: float = 1.0
     seed: int = 0
-    precision: Literal["auto", "bf16", "float32"] = "auto"
+    precision: Precision = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
+    shard: bool = False
     deterministic: bool = False
     evaluate_every: float = 1.0
     save_every: float = 5.0

@@ -1,7 +1,8 @@
 """Data parallel training: the processes ``torchrun`` starts, and what they must agree on.
 
-Every process holds the whole model and works on its share of each batch; DistributedDataParallel averages the
-gradients, so that the run is the same as that of one process on the whole batch, up to the order of sums.
+Every process works on its share of each batch and gradients are averaged, so that the run is the same as that of one
+process on the whole batch, up to the order of sums. By default every process holds the whole model
+(DistributedDataParallel); ``train.shard`` gives each a part of it (``zipllm.train.sharding``).
 """
 
 import os
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from zipllm.errors import UsageError
+from zipllm.train.sharding import shard
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,12 @@ class Group:
         """Every ``size``-th window of a batch ``[batch, time]``, beginning with this process's own."""
         return windows[self.rank :: self.size]
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """Let a module's gradients be averaged over the group."""
+    def wrap(self, module: nn.Module, *, sharded: bool = False) -> nn.Module:
+        """Let a module's gradients be averaged over the group; if ``sharded``, cut its parameters in place, too."""
         if self.size == 1:
+            return module
+        if sharded:
+            shard(module, self.device, self.size)
             return module
         return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
 

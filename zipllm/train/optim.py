@@ -12,20 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from zipllm.model.transformer import Transformer
-from zipllm.train.config import TrainConfig
+from zipllm.train.config import Precision, TrainConfig
 from zipllm.train.precision import has_bf16
+from zipllm.train.sharding import cut_like, whole
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the published iteration: steep at zero, so that small singular values grow fast."""
 
 
-def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalise(matrices: Tensor, precision: Precision = "float32", steps: int = 5) -> Tensor:
     """Map each matrix of ``[n, rows, columns]`` to an approximately orthogonal one (singular values near 1).
 
-    The iteration bears bfloat16, which is taken where it is fast.
+    The iteration bears bfloat16, which is taken where ``precision`` allows it and it is fast.
     """
     a, b, c = _QUINTIC
-    x = matrices.bfloat16() if has_bf16(matrices.device) else matrices.float()
+    fast = precision != "float32" and has_bf16(matrices.device)
+    x = matrices.bfloat16() if fast else matrices.float()
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
@@ -40,16 +42,25 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum orthogonalised by Newton-Schulz, with decoupled weight decay.
 
+    Sharded matrices are gathered for the iteration, which every process makes for itself.
+
     Args:
         parameters: two-dimensional parameters only.
         lr: step size; the update has a spectral norm of about ``lr * sqrt(max(1, rows / columns))``.
         momentum: decay of the Nesterov momentum.
         weight_decay: fraction of ``lr`` by which weights shrink per step.
+        precision: of the iteration, see `orthogonalise`.
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        parameters: Iterable[Tensor],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        precision: Precision = "float32",
     ) -> None:
+        self._precision = precision
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -72,12 +83,12 @@ class Muon(torch.optim.Optimizer):
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = torch.zeros_like(parameter)
             buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
-            updates.append(parameter.grad.lerp(buffer, group["momentum"]))
+            updates.append(whole(parameter.grad.lerp(buffer, group["momentum"])))
         rows, columns = parameters[0].shape
         scale = group["lr"] * max(1.0, rows / columns) ** 0.5
-        for parameter, update in zip(parameters, orthogonalise(torch.stack(updates)), strict=True):
+        for parameter, update in zip(parameters, orthogonalise(torch.stack(updates), self._precision), strict=True):
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            parameter.sub_(update, alpha=scale)
+            parameter.sub_(cut_like(update, parameter), alpha=scale)
 
 
 def make_optimisers(model: Transformer, config: TrainConfig) -> list[torch.optim.Optimizer]:
@@ -93,7 +104,7 @@ def make_optimisers(model: Transformer, config: TrainConfig) -> list[torch.optim
         groups.append({"params": [model.head.weight], "lr": config.head_lr})
     adam = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
     optimisers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=config.matrix_lr, weight_decay=config.weight_decay),
+        Muon(matrices, lr=config.matrix_lr, weight_decay=config.weight_decay, precision=config.precision),
         adam,
     ]
     for optimiser in optimisers:

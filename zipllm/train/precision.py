@@ -2,9 +2,10 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Literal
 
 import torch
+
+from zipllm.train.config import Precision
 
 
 @cache
@@ -19,8 +20,11 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.backends.mkldnn.is_available() and supported is not None and bool(supported())
 
 
-def autocast(precision: Literal["auto", "bf16", "float32"], device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which the model runs; ``auto`` takes bfloat16 where it is fast."""
-    if precision == "float32" or (precision == "auto" and not has_bf16(device)):
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+def takes_bf16(precision: Precision, device: torch.device) -> bool:
+    """Whether a setting means bfloat16 on a device; ``auto`` takes it where it is fast."""
+    return precision == "bf16" or (precision == "auto" and has_bf16(device))
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which the model runs."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if takes_bf16(precision, device) else nullcontext()

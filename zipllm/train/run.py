@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from zipllm.data.local import Places
+from zipllm.data.unpack import UNPACKED_LIMIT
 from zipllm.errors import FileError, UsageError
 from zipllm.model.card_markdown import render_card
 from zipllm.model.config import ModelConfig
@@ -64,6 +65,7 @@ class Setup:
         resume: go on from the newest checkpoint in the folder.
         tensorboard: write event files as well.
         places: where registered corpora are looked for; None: the usual places.
+        limit: bytes that a compressed file may unpack to, and standard input may bring.
     """
 
     folder: Path
@@ -72,6 +74,7 @@ class Setup:
     resume: bool = False
     tensorboard: bool = False
     places: Places | None = None
+    limit: int = UNPACKED_LIMIT
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> 
     """Tokenise the data, in the leading process first, and make the trainer; errors as in `run`."""
     if group.leads:
         tokenizer = start.tokenizer if start else load_tokenizer(recipe.tokenizer) if recipe.tokenizer else None
-        options = DataOptions(recipe.vocabulary, tokenizer, recipe.train.sequence, setup.places)
+        options = DataOptions(recipe.vocabulary, tokenizer, recipe.train.sequence, setup.places, setup.limit)
         prepare_corpus(setup.folder, recipe.sources, recipe.valid, options, resume=setup.resume)
     group.wait()
     corpus = open_corpus(setup.folder)
@@ -181,6 +184,8 @@ def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, liste
     if best.is_dir() and trainer.state.worse:
         model, state = load_model(best)
         listener.note(f"the weights of step {state.step:,} were the best on the validation data; they are exported")
+    elif recipe.train.shard:
+        model, state = load_model(checkpoints(setup.folder)[-1])  # this process alone has only a part
     path = setup.folder / MODEL
     exported = export_model(model, corpus, recipe, state, path)
     card = render_card(exported.model.card, model.config, exported.model.model_id, path.stat().st_size)

@@ -23,6 +23,7 @@ from zipllm.train.checkpoint import (
     load_optimisers,
     save_best,
     save_checkpoint,
+    snapshot,
 )
 from zipllm.train.config import TrainConfig
 from zipllm.train.distributed import Group
@@ -31,6 +32,7 @@ from zipllm.train.optim import make_optimisers, scale_learning_rates
 from zipllm.train.precision import autocast
 from zipllm.train.rounding import start_rounding
 from zipllm.train.runlog import Report
+from zipllm.train.sharding import gathered
 from zipllm.train.validation import Validation, evaluate
 
 REPORT_STEPS = 16
@@ -98,13 +100,13 @@ class Trainer:
         if model.config != model_config:
             raise UsageError(f"{newest[0] if newest else 'the start'} holds a model of another shape")
         self.model = model.to(self.device)
-        self._optimisers = make_optimisers(self.model, self.config)
+        self.loss = WindowLoss(self.model)
+        self.loss.use_compiler(bool(self.state.compiled))
+        self._shared: nn.Module = self.group.wrap(self.loss, sharded=self.config.shard)
+        self._optimisers = make_optimisers(self.model, self.config)  # of the parameters as they are shared now
         if newest:
             load_optimisers(newest[0], self._optimisers)
             self._sampler.position = self.state.position
-        self.loss = WindowLoss(self.model)
-        self.loss.use_compiler(bool(self.state.compiled))
-        self._shared: nn.Module = self.group.wrap(self.loss)
 
     @property
     def sources(self) -> tuple[TokenSource, ...]:
@@ -159,8 +161,9 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint of the current state."""
+        taken = snapshot(self.model, self._optimisers, self.state)
         if self.group.leads:
-            save_checkpoint(self.run, self.model, self._optimisers, self.state)
+            save_checkpoint(self.run, taken)
         self.group.wait()
 
     @property
@@ -248,7 +251,8 @@ class Trainer:
         if not self.config.rounding or self.model.rounding or self._progress < 1 - self.config.rounding:
             return 0.0
         clock = time.perf_counter()
-        start_rounding(self.model, torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS)))
+        with gathered(self.loss):
+            start_rounding(self.model, torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS)))
         self.state = replace(self.state, best=None, worse=0)
         if self.state.compiled:
             with self.autocast():
@@ -258,12 +262,13 @@ class Trainer:
 
     def _judge(self) -> Validation | None:
         """Evaluate, keep the model if it is the best so far, and count if it is not."""
-        result = self.evaluate() if self.group.leads else None
+        result = self.evaluate() if self.group.leads or self.config.shard else None  # a part alone cannot compute
         total = self.group.largest(result.total if result else 0.0)[0]
         if self._valid and (self.state.best is None or total < self.state.best):
             self.state = replace(self.state, best=total, worse=0)
+            taken = snapshot(self.model, [], self.state)
             if self.group.leads:
-                save_best(self.run, self.model, self.state)
+                save_best(self.run, taken)
         elif self._valid:
             self.state = replace(self.state, worse=self.state.worse + 1)
         return result
