@@ -77,9 +77,7 @@ def _along(engine: Engine, data: bytes, sizes: Sizes, *, history: bool) -> list[
         places = np.searchsorted(edges, starts, side="right") - 1
         bits += np.bincount(places, weights=costs, minlength=len(bits))[: len(bits)]
         counts += np.bincount(places, minlength=len(bits))[: len(bits)]
-    return [
-        [edges[i], edges[i + 1], float(bits[i] / counts[i])] for i in range(len(bits)) if counts[i]
-    ]
+    return [[edges[i], edges[i + 1], float(bits[i] / counts[i])] for i in range(len(bits)) if counts[i]]
 
 
 def _windows(rows: Rows) -> Rows:
@@ -89,9 +87,7 @@ def _windows(rows: Rows) -> Rows:
 def tables(rows: Rows) -> Sequence[Table]:
     """By window, and by position."""
     found = _windows(rows)
-    cells = tuple(
-        (str(row["window"]), number(row["bpb"]), f"{row['parameters']:,}", trained_on(row)) for row in found
-    )
+    cells = tuple((str(row["window"]), number(row["bpb"]), f"{row['parameters']:,}", trained_on(row)) for row in found)
     heads = ("window, bytes", "bits per byte", "parameters", "tokens trained on")
     parts = [Table(f"By window, on {found[0]['bytes']:,} bytes", heads, cells)]
     alone, both = (_curve(rows, name) for name in _WAYS.values())
@@ -170,8 +166,8 @@ STUDY = Study(
     method=METHOD,
     expected={"quick": 120, "full": 1800},
     sizes={
-        "quick": Sizes(1_000_000, 64_000, 600_000, 64, 2, (8, 32, 128), 6, 8192),
-        "full": Sizes(8_000_000, 512_000, 4_000_000, 96, 3, (4, 16, 64, 256, 512), 24, 16384, 1024),
+        "quick": Sizes(1_000_000, 32_000, 600_000, 64, 2, (8, 32, 128), 4, 8192),
+        "full": Sizes(8_000_000, 512_000, 4_000_000, 96, 3, (4, 16, 64, 256), 24, 16384, 512),
     },
     run=run,
     tables=tables,

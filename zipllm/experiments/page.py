@@ -85,7 +85,9 @@ def to_html(report: Report) -> str:
     study = report.study
     title = f"zipllm experiment: {study.name}"
     parts = [f"<h1>{escape(study.name)}</h1>", f"<h3>{escape(study.question)}</h3>"]
-    parts += [_paragraph(text) for text in (study.method, report.setting().replace("`", ""), report.context(), report.cost())]
+    parts += [
+        _paragraph(text) for text in (study.method, report.setting().replace("`", ""), report.context(), report.cost())
+    ]
     parts += [_paragraph(f"Left out: {what}.") for what in report.left_out]
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in study.conclude(report.rows))
     parts.append(f"<h2>What came out</h2><ul>{items}</ul>")

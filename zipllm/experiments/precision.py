@@ -10,11 +10,12 @@ from torch import Tensor
 
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.study import Row, Rows, Study, Table, change, number, percent, select
-from zipllm.experiments.training import CALIBRATION_WINDOWS, Plan, Shape, Trained
+from zipllm.experiments.training import CALIBRATION_WINDOWS, FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan, Trained
 from zipllm.model.evaluate import float_bits, integer_bits
 from zipllm.model.file import model_to_bytes
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.parameters import IntegerModel
+from zipllm.report.figures import Figure, Series
 from zipllm.train.start import load_start
 
 QUESTION = "What do int8 and int4 weights cost in bits per byte, and what do they save in the file?"
@@ -34,8 +35,7 @@ class Sizes:
 
     train_bytes: int
     test_bytes: int
-    tokens: int
-    shape: Shape
+    plan: Plan
     bits: tuple[int, ...]
     windows: int
     sequence: int = 256
@@ -46,7 +46,7 @@ def run(lab: Lab, sizes: Sizes) -> None:
     """Measure floats, then every number of bits, for both models."""
     text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
     about = {"text": text.origin, "seed": lab.seed}
-    _measure_model(lab, "byte model", lab.train(Plan(sizes.shape, sizes.tokens), text), text.test, sizes, about)
+    _measure_model(lab, "byte model", lab.train(sizes.plan, text), text.test, sizes, about)
     if sizes.shipped:
         start = load_start("small")
         tokens = torch.from_numpy(start.tokenizer.encode(text.train[: 8 * CALIBRATION_WINDOWS * 512])).long()
@@ -55,9 +55,7 @@ def run(lab: Lab, sizes: Sizes) -> None:
         _measure_model(lab, "shipped small", shipped, text.test, sizes, about)
 
 
-def _measure_model(
-    lab: Lab, name: str, trained: Trained, data: bytes, sizes: Sizes, about: dict[str, Any]
-) -> None:
+def _measure_model(lab: Lab, name: str, trained: Trained, data: bytes, sizes: Sizes, about: dict[str, Any]) -> None:
     tokens = torch.from_numpy(trained.tokenizer.encode(data)).long()
     count = min(sizes.windows, len(tokens) // sizes.sequence)
     windows = tokens[: count * sizes.sequence].view(count, sizes.sequence)
@@ -163,7 +161,8 @@ def conclude(rows: Rows) -> Sequence[str]:
         if {8, 4} <= set(found):
             said.append(_eight_or_four(model, found[8], found[4]))
         kept = [
-            (size, min(tried, key=lambda bits: _adjusted(found[bits], size) or 0.0)) for size in _CORPORA  # noqa: B023
+            (size, min(tried, key=lambda bits: _adjusted(found[bits], size) or 0.0))
+            for size in _CORPORA  # noqa: B023
         ]
         words = ", ".join(f"{bits} for {size / 1e6:,.0f} MB" for size, bits in kept)
         said.append(f"{model}: with the packed file counted, the best bits a weight are {words}.")
@@ -187,8 +186,8 @@ STUDY = Study(
     method=METHOD,
     expected={"quick": 60, "full": 900},
     sizes={
-        "quick": Sizes(1_000_000, 32_000, 1_000_000, Shape(64, 2, 2), (8, 6, 5, 4, 3, 2), 32),
-        "full": Sizes(8_000_000, 512_000, 8_000_000, Shape(128, 4, 4, 256), (8, 7, 6, 5, 4, 3, 2), 200, 512),
+        "quick": Sizes(QUICK_TEXT, 32_000, QUICK, (8, 6, 4, 3), 12),
+        "full": Sizes(FULL_TEXT, 512_000, FULL, (8, 7, 6, 5, 4, 3, 2), 100, 512),
     },
     run=run,
     tables=tables,

@@ -7,7 +7,7 @@ from zipllm.experiments.contest import contest, is_there, keep_model
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.scoring import context_words
 from zipllm.experiments.study import Row, Rows, Study, Table, change, number, trained_on
-from zipllm.experiments.training import Plan, Shape
+from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan
 from zipllm.report.figures import Figure, Series
 
 QUESTION = "How much of compression is the predictor, if tokenizing, coding and container stay the same?"
@@ -35,19 +35,18 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is computed: training text and tokens, the network, and the text that is compressed."""
+    """How much is computed: training text, what is trained on it, and the text that is compressed."""
 
     train_bytes: int
     test_bytes: int
-    tokens: int
-    shape: Shape
+    plan: Plan
     shipped: bool = True
 
 
 def run(lab: Lab, sizes: Sizes) -> None:
     """Measure every predictor on the same held-out text."""
     text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
-    trained = lab.train(Plan(sizes.shape, sizes.tokens), text)
+    trained = lab.train(sizes.plan, text)
     path = keep_model(trained.export(), lab.models)
     codecs = {
         **{name: name if name != "history" else "zipllm:3" for name in _ONLINE},
@@ -163,8 +162,8 @@ STUDY = Study(
     method=METHOD,
     expected={"quick": 110, "full": 1500},
     sizes={
-        "quick": Sizes(1_000_000, 32_000, 1_000_000, Shape(64, 2, 2)),
-        "full": Sizes(8_000_000, 256_000, 8_000_000, Shape(128, 4, 4, 256)),
+        "quick": Sizes(QUICK_TEXT, 32_000, QUICK),
+        "full": Sizes(FULL_TEXT, 256_000, FULL),
     },
     run=run,
     tables=tables,

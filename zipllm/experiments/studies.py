@@ -13,9 +13,9 @@ NAMES = (
     "modality",
     "scaling",
     "tokenizer",
-    "pretraining",
-    "transfer",
     "skill",
+    "transfer",
+    "pretraining",
 )
 """In the order in which ``all`` runs them: models that one trains are there for the next."""
 

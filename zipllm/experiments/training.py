@@ -57,16 +57,16 @@ class Plan:
         tokens: to train on, repeats counted.
         vocabulary: 256 for bytes, else the size of a byte-pair vocabulary that is learnt from the training text.
         sequence: tokens in a training window.
-        batch: windows in a step.
-        rate: factor on all learning rates; fine-tuning takes a lower one.
+        batch: windows in a step; few, since many small steps learn most from few tokens.
+        rate: factor on the learning rates of ``zipllm train``; fine-tuning takes a lower one.
     """
 
     shape: Shape
     tokens: int
     vocabulary: int = BYTES
     sequence: int = 256
-    batch: int = 16
-    rate: float = 1.0
+    batch: int = 4
+    rate: float = 2.0
 
     def train_config(self, seed: int) -> TrainConfig:
         """Return the trainer's settings."""
@@ -83,6 +83,13 @@ class Plan:
             scalar_lr=usual.scalar_lr * self.rate,
             **rates,
         )
+
+
+QUICK = Plan(Shape(64, 2, 2), 600_000)
+FULL = Plan(Shape(128, 4, 4, 256), 8_000_000, sequence=512)
+"""What most studies train, by scale, so that they share the models."""
+QUICK_TEXT, FULL_TEXT = 1_000_000, 8_000_000
+"""Bytes of text to train these on."""
 
 
 @dataclass(frozen=True, eq=False)
