@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ def run(lab: Lab, sizes: Sizes) -> None:
                 "along": _along(engine, text.test, sizes, history=history),
                 "window_reach": max(sizes.windows),
                 "pieces": sizes.pieces,
-                "context": f"along: pieces of {sizes.piece_bytes:,} bytes, each a block of one lane that begins with nothing",
+                "context": f"along: pieces of {sizes.piece_bytes:,} bytes, each a block of one lane that begins "
+                "with nothing",
                 **about,
             },
         )
@@ -127,13 +129,14 @@ def conclude(rows: Rows) -> Sequence[str]:
     """Say where longer windows stop paying, and where the curves flatten."""
     found = _windows(rows)
     first, last = found[0], found[-1]
-    said = [
+    whole = (
         f"A window of {last['window']} instead of {first['window']} takes {change(last['bpb'], first['bpb'])} "
         f"({last['bpb']:.3f} against {first['bpb']:.3f} bits per byte)."
-    ]
-    steps = [(row["window"], before["bpb"] - row["bpb"]) for before, row in zip(found, found[1:], strict=False)]
+    )
+    said = [whole]
+    steps = [(row["window"], before["bpb"] - row["bpb"]) for before, row in pairwise(found)]
     gains = ", ".join(f"to {window}: {gain:+.3f}" for window, gain in steps)
-    shrinking = all(later < earlier for (_, earlier), (_, later) in zip(steps, steps[1:], strict=False))
+    shrinking = all(later < earlier for (_, earlier), (_, later) in pairwise(steps))
     said.append(
         f"What each step saves ({gains} bits per byte) "
         + ("gets less every time." if shrinking else "does not get less every time, at this amount of training.")

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Settings:
     out: Path
     scale: Scale = "quick"
     seed: int = 0
-    places: Places = Places(())
+    places: Places = field(default_factory=lambda: Places(()))
     resume: bool = False
     html: bool = False
 

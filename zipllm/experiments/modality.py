@@ -18,8 +18,10 @@ from zipllm.report.figures import Figure, Series
 
 QUESTION = "What do models of text make of Chinese, code, pictures, sound and DNA, beside codecs made for these?"
 METHOD = (
-    "A byte model trained here on English text and the shipped model, which never saw a picture, a sound or a genome, code "
-    "data of several kinds, alone (the payload) and with the history (the whole archive). gzip, xz and PPMd code the same "
+    "A byte model trained here on English text and the shipped model, which never saw a picture, a sound or a "
+    "genome, code "
+    "data of several kinds, alone (the payload) and with the history (the whole archive). gzip, xz and PPMd code "
+    "the same "
     "bytes, PNG the pictures, FLAC the sound; each of these is decoded and compared."
 )
 TEXTS, MEDIA = {"wiki": "text", "chinese": "Chinese", "python": "code"}, ("image", "audio", "dna")
@@ -157,7 +159,8 @@ def conclude(rows: Rows) -> Sequence[str]:
         ours, theirs, plain = (min(each, key=each.__getitem__) for each in (neural, others, alone))
         said.append(
             f"On {kind}, {ours}{_mark(rows, ours, kind)} takes {neural[ours]:.1f} % of the raw size, {theirs} "
-            f"{others[theirs]:.1f} %: {change(neural[ours], others[theirs])}. Without the history the best model, {plain}, takes "
+            f"{others[theirs]:.1f} %: {change(neural[ours], others[theirs])}. Without the history the best model, "
+            f"{plain}, takes "
             f"{alone[plain]:.1f} %{', more than the data themselves' if alone[plain] > 100 else ''}."
         )
     if any(row.get("contaminated") for row in rows):
@@ -177,8 +180,10 @@ def quotes(rows: Rows) -> Sequence[Quote]:
         Quote(
             'Delétang et al., "Language Modeling Is Compression" (2023), abstract: ImageNet patches and LibriSpeech.',
             Table("Percent of raw size", ("coder", "pictures", "sound"), cells + ours),
-            "Their pictures and sounds are others than ours, so only the order within each group can be compared. Their model "
-            "has about 70 billion parameters, which are not counted, and beats PNG and FLAC without having been trained for "
+            "Their pictures and sounds are others than ours, so only the order within each group can be compared. "
+            "Their model "
+            "has about 70 billion parameters, which are not counted, and beats PNG and FLAC without having been "
+            "trained for "
             "either.",
         ),
     )

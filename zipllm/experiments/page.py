@@ -42,7 +42,8 @@ class Report:
         expected = self.study.expected[self.header["scale"]]
         return (
             f"Expected on two idle cores: {expected:,.0f} s. Took {self.seconds:,.0f} s on the clock, "
-            f"{self.processor_s:,.0f} s of processor time; a model that an earlier study has trained is not trained again."
+            f"{self.processor_s:,.0f} s of processor time; a model that an earlier study has trained is not "
+            "trained again."
         )
 
     def setting(self) -> str:

@@ -21,7 +21,8 @@ from zipllm.train.start import load_start
 QUESTION = "What do int8 and int4 weights cost in bits per byte, and what do they save in the file?"
 METHOD = (
     "A byte model trained here and the shipped model are exported with fewer and fewer bits per weight, without any "
-    "training after that, activations always int8. Each form codes the same windows of held-out text, every window from "
+    "training after that, activations always int8. Each form codes the same windows of held-out text, every window "
+    "from "
     "the start token. The file holds one byte per weight whatever the bits; its size with the weights packed is "
     "computed, and its size through xz is measured. The shipped model's floats are restored from its int8 form."
 )
@@ -105,7 +106,7 @@ def _models(rows: Rows) -> list[str]:
 
 def tables(rows: Rows) -> Sequence[Table]:
     """One table for each model."""
-    heads = ("bits a weight", "bits per byte", "against float", "file", "packed", "file through xz")
+    heads: tuple[str, ...] = ("bits a weight", "bits per byte", "against float", "file", "packed", "file through xz")
     heads += tuple(f"adjusted, {size / 1e6:,.0f} MB" for size in _CORPORA[1:3])
     parts = []
     for model in _models(rows):
@@ -160,10 +161,7 @@ def conclude(rows: Rows) -> Sequence[str]:
         said.append(f"{model}: against float, {losses}.")
         if {8, 4} <= set(found):
             said.append(_eight_or_four(model, found[8], found[4]))
-        kept = [
-            (size, min(tried, key=lambda bits: _adjusted(found[bits], size) or 0.0))
-            for size in _CORPORA  # noqa: B023
-        ]
+        kept = [(size, min(tried, key=lambda bits: _adjusted(found[bits], size) or 0.0)) for size in _CORPORA]
         words = ", ".join(f"{bits} for {size / 1e6:,.0f} MB" for size, bits in kept)
         said.append(f"{model}: with the packed file counted, the best bits a weight are {words}.")
     return said
@@ -174,7 +172,8 @@ def _eight_or_four(model: str, eight: Row, four: Row) -> str:
     if lost <= 0:
         return f"{model}: four bits cost nothing here and save {saved:,} bytes."
     return (
-        f"{model}: four bits instead of eight save {saved:,} bytes of weights and cost {lost:.3f} bits per byte, so eight "
+        f"{model}: four bits instead of eight save {saved:,} bytes of weights and cost {lost:.3f} bits per byte, "
+        "so eight "
         f"pay from {8 * saved / lost / 1e6:,.1f} MB of text on (packed by xz, the four-bit file is "
         f"{change(four['xz_bytes'], eight['xz_bytes'])})."
     )

@@ -17,8 +17,10 @@ from zipllm.train.start import Start, load_start
 
 QUESTION = "Does starting from the shipped model help a small corpus, and how large may the corpus be?"
 METHOD = (
-    "The shipped model goes on with corpora of several sizes. The same network with fresh weights, and a small byte model, "
-    "learn the same corpora from nothing; the first sees exactly the same tokens, the second a fixed number of them. All "
+    "The shipped model goes on with corpora of several sizes. The same network with fresh weights, and a small "
+    "byte model, "
+    "learn the same corpora from nothing; the first sees exactly the same tokens, the second a fixed number of "
+    "them. All "
     "code the same held-out text, and the shipped model as it is does, too."
 )
 SHIPPED, TUNED, FRESH, BYTES = (
@@ -161,7 +163,7 @@ def _when(curve: list[tuple[int, float]], tuned: list[tuple[int, float]], asis: 
         else f"it reaches the shipped one at {reached:,}"
     )
     return said + (
-        f", nor, at any size tried, the one that went on."
+        ", nor, at any size tried, the one that went on."
         if beaten is None and reached is None
         else ", but not the one that went on."
         if beaten is None

@@ -14,7 +14,8 @@ from zipllm.report.figures import Figure, Series
 QUESTION = "How do bits per byte fall with parameters and data, and which size of model is best once its file counts?"
 METHOD = (
     "Byte models of several widths are trained on several amounts of the same text and code the same held-out text. "
-    "The raw rate counts the payload. The adjusted rate counts the model file, too, spread over a corpus of a given size "
+    "The raw rate counts the payload. The adjusted rate counts the model file, too, spread over a corpus of a "
+    "given size "
     "that is assumed to cost the same rate."
 )
 _CORPORA = (1e5, 1e6, 1e7, 1e8, 1e9)
@@ -72,7 +73,7 @@ def _budgets(rows: Rows) -> list[int]:
 
 def tables(rows: Rows) -> Sequence[Table]:
     """Every model, raw and adjusted."""
-    heads = ("width", "parameters", "tokens trained on", "bits per byte", "model file, bytes")
+    heads: tuple[str, ...] = ("width", "parameters", "tokens trained on", "bits per byte", "model file, bytes")
     heads += tuple(f"adjusted, {_size(corpus)}" for corpus in _CORPORA)
     cells = tuple(
         (
@@ -120,18 +121,21 @@ def conclude(rows: Rows) -> Sequence[str]:
     """Say how steep it is, and which width is best for which corpus."""
     longest = select(rows, budget=_budgets(rows)[-1])
     small, large = longest[0], longest[-1]
-    said = [
-        f"{large['parameters'] / small['parameters']:.1f} times the parameters take the raw rate from {small['bpb']:.3f} to "
+    steep = (
+        f"{large['parameters'] / small['parameters']:.1f} times the parameters take the raw rate from "
+        f"{small['bpb']:.3f} to "
         f"{large['bpb']:.3f} bits per byte at {large['trained_tokens']:,} tokens: every doubling saves "
         f"{_per_doubling(small, large, 'parameters'):.3f}."
-    ]
+    )
+    said = [steep]
     few = select(rows, width=large["width"])[0]
     if few["budget"] != large["budget"]:
         said.append(
             f"{large['trained_tokens'] / few['trained_tokens']:.1f} times the training takes the widest model from "
-            f"{few['bpb']:.3f} to {large['bpb']:.3f}: every doubling saves {_per_doubling(few, large, 'trained_tokens'):.3f}."
+            f"{few['bpb']:.3f} to {large['bpb']:.3f}: every doubling saves "
+            f"{_per_doubling(few, large, 'trained_tokens'):.3f}."
         )
-    best = [(corpus, min(longest, key=lambda row: _adjusted(row, corpus))) for corpus in _CORPORA]  # noqa: B023
+    best = [(corpus, min(longest, key=lambda row: _adjusted(row, corpus))) for corpus in _CORPORA]
     words = ", ".join(f"{row['width']} for {_size(corpus)}" for corpus, row in best)
     said.append(f"With the model file counted, the best width is {words}.")
     inside = [_size(corpus) for corpus, row in best if row is not small and row is not large]
@@ -164,8 +168,10 @@ def quotes(rows: Rows) -> Sequence[Quote]:
         Quote(
             'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), Table 1, enwik9, raw rates.',
             Table("Size in percent of the data", ("model", "raw", "adjusted, 1 GB"), cells),
-            "Theirs were trained on enwik8 and measured on enwik9 in pieces of 2,048 bytes, for far longer than the models "
-            "here; ours code other text. What can be compared is the direction: more parameters, fewer bits, as long as "
+            "Theirs were trained on enwik8 and measured on enwik9 in pieces of 2,048 bytes, for far longer than "
+            "the models "
+            "here; ours code other text. What can be compared is the direction: more parameters, fewer bits, as "
+            "long as "
             "the parameters are not counted.",
         ),
     )

@@ -11,15 +11,17 @@ from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.scoring import context_words, payload
 from zipllm.experiments.study import Quote, Rows, Study, Table, number
 from zipllm.experiments.tasks import CHOICES, cloze, cloze_accuracy, find_tasks, majority, probe_accuracy
-from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan, snapshot, train
+from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan, train
 from zipllm.report.figures import Figure, Series
 from zipllm.tokenizer import Tokenizer
 from zipllm.train.trainer import Trainer
 
 QUESTION = "As a model learns to compress, does its ability at tasks grow linearly with the bits it saves?"
 METHOD = (
-    "One byte model is looked at as its training goes on, at numbers of tokens that double. Each time it codes held-out "
-    "text, chooses among four words the one that was left out of held-out text (the cheapest wins; no fitting), and its mean "
+    "One byte model is looked at as its training goes on, at numbers of tokens that double. Each time it codes "
+    "held-out "
+    "text, chooses among four words the one that was left out of held-out text (the cheapest wins; no fitting), "
+    "and its mean "
     "activations are given to a linear classifier fitted on the training parts of task sets."
 )
 CLOZE = "cloze"
@@ -126,7 +128,8 @@ def conclude(rows: Rows) -> Sequence[str]:
         moved = points[-1][1] - points[0][1]
         noise = 100 * float(np.sqrt(0.25 / rows[0]["questions"])) if name == CLOZE else None
         said.append(
-            f"{name}: from {points[0][1]:.1f} to {points[-1][1]:.1f} % ({moved:+.1f} points), r = {number(r, 2)} with bits per "
+            f"{name}: from {points[0][1]:.1f} to {points[-1][1]:.1f} % ({moved:+.1f} points), r = {number(r, 2)} "
+            "with bits per "
             f"byte" + (f"; a standard error of one look is up to {noise:.1f} points." if noise else ".")
         )
     whole = correlation(_mean(rows))
@@ -147,10 +150,12 @@ def quotes(rows: Rows) -> Sequence[Quote]:
     cells = (("31 public models, 12 benchmarks, each domain of ability", "about -0.95"), ours)
     return (
         Quote(
-            'Huang et al., "Compression Represents Intelligence Linearly" (2024): Pearson correlation of bits per character '
+            'Huang et al., "Compression Represents Intelligence Linearly" (2024): Pearson correlation of bits per '
+            "character "
             "and average benchmark score.",
             Table("Bits against scores", ("what", "Pearson's r"), cells),
-            "They compare different models after training, we one small model along its training; our tasks are far easier.",
+            "They compare different models after training, we one small model along its training; our tasks are "
+            "far easier.",
         ),
     )
 
@@ -166,7 +171,7 @@ STUDY = Study(
             ("trec_qc", "ag_news"), (600, 300),
         ),
         "full": Sizes(
-            FULL_TEXT, 128_000, FULL, (31_250, 62_500, 125_000, 250_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000),
+            FULL_TEXT, 128_000, FULL, tuple(8_000_000 >> halvings for halvings in range(8, -1, -1)),
             2000, 1_000_000, ("trec_qc", "ag_news", "r8", "sms_spam"), (4000, 1000),
         ),
     },

@@ -1,4 +1,4 @@
-"""Two kinds of tasks for models that are trained to predict: which word was left out, and to which class a text belongs."""
+"""Two kinds of tasks for models that predict: which word was left out, and to which class a text belongs."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def cloze(text: bytes, count: int, seed: int) -> NDArray[np.int64]:
     words = sorted({match[0] for match in found})
     by_length = {n: [word for word in words if len(word) == n] for n in {len(word) for word in words}}
     generator = np.random.default_rng(seed)
-    questions = []
+    questions: list[list[list[int]]] = []
     for place in generator.permutation(len(found)):
         match = found[place]
         others = [word for word in by_length[len(match[0])] if word != match[0]]
@@ -78,7 +78,7 @@ def cloze_accuracy(trained: Trained, questions: NDArray[np.int64]) -> float:
 
 
 def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) -> list[Labelled]:
-    """Return the task sets of a data folder: ``tasks/NAME/train.jsonl*`` and ``test.jsonl*`` with ``text`` and ``label``.
+    """Return task sets of a data folder: ``tasks/NAME/train.jsonl*`` and ``test.jsonl*``, with ``text`` and ``label``.
 
     Raises:
         CorruptData: a line is something else.
@@ -105,7 +105,7 @@ def _examples(path: Path, count: int) -> list[tuple[bytes, str]]:
 
 
 def probe_accuracy(trained: Trained, task: Labelled) -> float:
-    """Return the accuracy of a linear classifier (ridge regression on one-hot labels) on the model's mean activations."""
+    """Return the accuracy of a linear classifier (ridge regression on one-hot labels) on mean activations."""
     labels = sorted({label for _, label in task.train})
     features, tests = (_features(trained, [text for text, _ in part]) for part in (task.train, task.test))
     mean, deviation = features.mean(0), features.std(0) + 1e-6

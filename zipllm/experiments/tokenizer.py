@@ -12,9 +12,11 @@ from zipllm.report.figures import Figure, Series
 
 QUESTION = "Does it pay to predict byte pairs instead of bytes, if both may compute equally much?"
 METHOD = (
-    "One and the same network is trained over bytes and over byte-pair vocabularies learnt from the same text. A larger "
+    "One and the same network is trained over bytes and over byte-pair vocabularies learnt from the same text. A "
+    "larger "
     "vocabulary makes the output matrix larger and every token dearer, so it gets fewer tokens: as many as the "
-    "multiplications of the byte model pay for, attention included. Bits are counted per byte of text, so that vocabularies "
+    "multiplications of the byte model pay for, attention included. Bits are counted per byte of text, so that "
+    "vocabularies "
     "can be compared."
 )
 _CORPORA = (1e7, 1e9)
@@ -60,7 +62,15 @@ def run(lab: Lab, sizes: Sizes) -> None:
 
 def tables(rows: Rows) -> Sequence[Table]:
     """By vocabulary."""
-    heads = ("vocabulary", "bits per byte", "bytes per token", "window, bytes", "parameters", "tokens", "text, bytes")
+    heads: tuple[str, ...] = (
+        "vocabulary",
+        "bits per byte",
+        "bytes per token",
+        "window, bytes",
+        "parameters",
+        "tokens",
+        "text, bytes",
+    )
     heads += tuple(f"adjusted, {corpus / 1e6:,.0f} MB" for corpus in _CORPORA)
     cells = tuple(
         (
@@ -105,11 +115,12 @@ def conclude(rows: Rows) -> Sequence[str]:
         said.append("No vocabulary of byte pairs is better at this amount of computing.")
     else:
         said.append(
-            f"It sees {best['trained_tokens'] * best['bytes_per_token'] / plain['trained_tokens']:.1f} times as much text in "
+            f"It sees {best['trained_tokens'] * best['bytes_per_token'] / plain['trained_tokens']:.1f} times as "
+            "much text in "
             f"training, and {best['bytes_per_token']:.2f} bytes a token make its window as many times longer."
         )
     for corpus in _CORPORA:
-        small = min(rows, key=lambda row: row["bpb"] + 8 * row["model_bytes"] / corpus)  # noqa: B023
+        small = min(rows, key=lambda row: row["bpb"] + 8 * row["model_bytes"] / corpus)
         said.append(f"With the model file counted over {corpus / 1e6:,.0f} MB, {_name(small['vocabulary'])} is best.")
     if best is rows[-1] and best is not plain:
         said.append("The largest vocabulary tried is the best, so the best one may be larger still.")
