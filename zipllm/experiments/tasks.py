@@ -70,7 +70,7 @@ def cloze(text: bytes, count: int, seed: int) -> NDArray[np.int64]:
 def cloze_accuracy(trained: Trained, questions: NDArray[np.int64]) -> float:
     """Return how often a byte model finds the true word the cheapest; ties count as wrong."""
     costs = []
-    for batch in torch.from_numpy(questions).view(-1, WINDOW).split(_BATCH):
+    for batch in torch.from_numpy(questions).reshape(-1, WINDOW).split(_BATCH):
         logits = trained.model(batch[:, :-1])
         costs.append(functional.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none").sum(1))
     cost = torch.cat(costs).view(-1, CHOICES)
