@@ -53,14 +53,15 @@ def run(lab: Lab, sizes: Sizes) -> None:
 
         lab.measure(f"window {window}", lambda score=score: {**score(), **about})  # type: ignore[misc]
     engine = engine_from_model(model)
+    pieces = _cut(text.test, sizes)
     for history, name in _WAYS.items():
-        lab.notice(f"{name} along {sizes.pieces} pieces of {sizes.piece_bytes:,} bytes")
+        lab.notice(f"{name} along {len(pieces)} pieces of {sizes.piece_bytes:,} bytes")
         lab.measure(
             f"along, {name}",
             lambda history=history: {  # type: ignore[misc]
-                "along": _along(engine, text.test, sizes, history=history),
+                "along": _along(engine, pieces, history=history),
                 "window_reach": max(sizes.windows),
-                "pieces": sizes.pieces,
+                "pieces": len(pieces),
                 "context": f"along: pieces of {sizes.piece_bytes:,} bytes, each a block of one lane that begins "
                 "with nothing",
                 **about,
@@ -68,14 +69,20 @@ def run(lab: Lab, sizes: Sizes) -> None:
         )
 
 
-def _along(engine: Engine, data: bytes, sizes: Sizes, *, history: bool) -> list[list[float]]:
+def _cut(data: bytes, sizes: Sizes) -> list[bytes]:
+    """Pieces at equal distances, at most as many as are wanted; none shares a byte with another."""
+    step = max(sizes.piece_bytes, len(data) // sizes.pieces)
+    begins = range(0, len(data) - sizes.piece_bytes + 1, step)
+    return [data[begin : begin + sizes.piece_bytes] for begin in begins][: sizes.pieces]
+
+
+def _along(engine: Engine, pieces: list[bytes], *, history: bool) -> list[list[float]]:
     """Bits per byte between positions that double: ``[begin, end, bits per byte]``."""
-    edges = [0, *(1 << power for power in range(sizes.piece_bytes.bit_length()))]
+    edges = [0, *(1 << power for power in range(len(pieces[0]).bit_length()))]
     bits = np.zeros(len(edges) - 1)
     counts = np.zeros(len(edges) - 1)
-    step = max(sizes.piece_bytes, len(data) // sizes.pieces)
-    for begin in range(0, len(data) - sizes.piece_bytes + 1, step):
-        starts, costs = costs_along(engine, data[begin : begin + sizes.piece_bytes], history=history)
+    for piece in pieces:
+        starts, costs = costs_along(engine, piece, history=history)
         places = np.searchsorted(edges, starts, side="right") - 1
         bits += np.bincount(places, weights=costs, minlength=len(bits))[: len(bits)]
         counts += np.bincount(places, minlength=len(bits))[: len(bits)]
@@ -92,12 +99,13 @@ def tables(rows: Rows) -> Sequence[Table]:
     cells = tuple((str(row["window"]), number(row["bpb"]), f"{row['parameters']:,}", trained_on(row)) for row in found)
     heads = ("window, bytes", "bits per byte", "parameters", "tokens trained on")
     parts = [Table(f"By window, on {found[0]['bytes']:,} bytes", heads, cells)]
+    count = select(rows, key=f"along, {_WAYS[False]}")[0]["pieces"]
     alone, both = (_curve(rows, name) for name in _WAYS.values())
     positions = tuple(
         (f"{begin:,.0f} to {end - 1:,.0f}", number(rate), number(both[i][2]) if i < len(both) else "-")
         for i, (begin, end, rate) in enumerate(alone)
     )
-    return (*parts, Table("By position in the piece, bits per byte", ("bytes", *_WAYS.values()), positions))
+    return (*parts, Table(f"By position, bits per byte, mean of {count} pieces", ("bytes", *_WAYS.values()), positions))
 
 
 def _curve(rows: Rows, name: str) -> list[list[float]]:
@@ -169,7 +177,7 @@ STUDY = Study(
     method=METHOD,
     expected={"quick": 120, "full": 1800},
     sizes={
-        "quick": Sizes(1_000_000, 32_000, 600_000, 64, 2, (8, 32, 128), 4, 8192),
+        "quick": Sizes(1_000_000, 32_000, 600_000, 64, 2, (8, 32, 128), 7, 4096),
         "full": Sizes(8_000_000, 512_000, 4_000_000, 96, 3, (4, 16, 64, 256), 24, 16384, 512),
     },
     run=run,
