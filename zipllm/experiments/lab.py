@@ -51,6 +51,7 @@ class Lab:
 
     def main_text(self, train_bytes: int, test_bytes: int) -> Text:
         """Return the text that most studies use: enwik8 where it is, else English of this machine."""
+        self.notice("reading text")
         return main_text(self.places, train_bytes, test_bytes)
 
     def train(self, plan: Plan, text: Text, start: Start | None = None) -> Trained:
