@@ -18,11 +18,10 @@ from zipllm.report.figures import Figure, Series
 
 QUESTION = "What do models of text make of Chinese, code, pictures, sound and DNA, beside codecs made for these?"
 METHOD = (
-    "A byte model trained here on English text and the shipped model, which never saw a picture, a sound or a "
-    "genome, code "
-    "data of several kinds, alone (the payload) and with the history (the whole archive). gzip, xz and PPMd code "
-    "the same "
-    "bytes, PNG the pictures, FLAC the sound; each of these is decoded and compared."
+    "A byte model trained here on English text and the shipped model, neither of which ever saw a picture, a sound "
+    "or a genome, code data of several kinds: alone (the payload), and with the history (the whole archive, in "
+    "which a block may do without a model that loses on it). gzip, xz and PPMd code the same bytes, PNG the "
+    "pictures, FLAC the sound; each of these is decoded and compared."
 )
 TEXTS, MEDIA = {"wiki": "text", "chinese": "Chinese", "python": "code"}, ("image", "audio", "dna")
 KINDS = (*TEXTS.values(), *MEDIA)
@@ -160,9 +159,13 @@ def conclude(rows: Rows) -> Sequence[str]:
         said.append(
             f"On {kind}, {ours}{_mark(rows, ours, kind)} takes {neural[ours]:.1f} % of the raw size, {theirs} "
             f"{others[theirs]:.1f} %: {change(neural[ours], others[theirs])}. Without the history the best model, "
-            f"{plain}, takes "
-            f"{alone[plain]:.1f} %{', more than the data themselves' if alone[plain] > 100 else ''}."
+            f"{plain}, takes {alone[plain]:.1f} %{', more than the data themselves' if alone[plain] > 100 else ''}."
         )
+        archives = [row["bytes"] for row in select(rows, kind=kind) if "history" in row["coder"]]
+        if len(archives) > 1 and len(set(archives)) == 1:
+            said.append(
+                f"On {kind} all archives are equally large: they do without the models, the history codes alone."
+            )
     if any(row.get("contaminated") for row in rows):
         said.append("† no fair test: the shipped model learnt from Python's own sources and documentation.")
     return said
@@ -181,10 +184,8 @@ def quotes(rows: Rows) -> Sequence[Quote]:
             'Delétang et al., "Language Modeling Is Compression" (2023), abstract: ImageNet patches and LibriSpeech.',
             Table("Percent of raw size", ("coder", "pictures", "sound"), cells + ours),
             "Their pictures and sounds are others than ours, so only the order within each group can be compared. "
-            "Their model "
-            "has about 70 billion parameters, which are not counted, and beats PNG and FLAC without having been "
-            "trained for "
-            "either.",
+            "Their model has about 70 billion parameters, which are not counted, and beats PNG and FLAC without "
+            "having been trained for either.",
         ),
     )
 

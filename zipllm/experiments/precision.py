@@ -22,9 +22,8 @@ QUESTION = "What do int8 and int4 weights cost in bits per byte, and what do the
 METHOD = (
     "A byte model trained here and the shipped model are exported with fewer and fewer bits per weight, without any "
     "training after that, activations always int8. Each form codes the same windows of held-out text, every window "
-    "from "
-    "the start token. The file holds one byte per weight whatever the bits; its size with the weights packed is "
-    "computed, and its size through xz is measured. The shipped model's floats are restored from its int8 form."
+    "from the start token. The file holds one byte per weight whatever the bits; its size with the weights packed "
+    "is computed, and its size through xz is measured. The shipped model's floats are restored from its int8 form."
 )
 _CORPORA = (1e6, 1e7, 1e8, 1e9)
 """Bytes over which the file of a model is spread."""
@@ -172,9 +171,8 @@ def _eight_or_four(model: str, eight: Row, four: Row) -> str:
     if lost <= 0:
         return f"{model}: four bits cost nothing here and save {saved:,} bytes."
     return (
-        f"{model}: four bits instead of eight save {saved:,} bytes of weights and cost {lost:.3f} bits per byte, "
-        "so eight "
-        f"pay from {8 * saved / lost / 1e6:,.1f} MB of text on (packed by xz, the four-bit file is "
+        f"{model}: four bits instead of eight save {saved:,} bytes of weights and cost {lost:.3f} bits per byte, so "
+        f"eight pay from {8 * saved / lost / 1e6:,.1f} MB of text on (packed by xz, the four-bit file is "
         f"{change(four['xz_bytes'], eight['xz_bytes'])})."
     )
 

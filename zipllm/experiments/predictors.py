@@ -130,10 +130,8 @@ def conclude(rows: Rows) -> Sequence[str]:
     alone, history, both = found["transformer"], found["history"], found["transformer+history"]
     said.append(
         f"The Transformer, trained beforehand, takes {change(alone, history)} than the history, which learns from "
-        "these "
-        f"bytes only ({alone:.3f} against {history:.3f}); both together take {change(both, min(alone, history))} "
-        "than the "
-        f"better of the two."
+        f"these bytes only ({alone:.3f} against {history:.3f}); both together take "
+        f"{change(both, min(alone, history))} than the better of the two."
     )
     said += _weights(rows, fair)
     said += [f"{row['key']} gave no result: {row['problem']}." for row in rows if row["problem"]]

@@ -17,11 +17,9 @@ from zipllm.train.start import Start, load_start
 
 QUESTION = "Does starting from the shipped model help a small corpus, and how large may the corpus be?"
 METHOD = (
-    "The shipped model goes on with corpora of several sizes. The same network with fresh weights, and a small "
-    "byte model, "
-    "learn the same corpora from nothing; the first sees exactly the same tokens, the second a fixed number of "
-    "them. All "
-    "code the same held-out text, and the shipped model as it is does, too."
+    "The shipped model goes on with corpora of several sizes. The same network with fresh weights, and a small byte "
+    "model, learn the same corpora from nothing; the first sees exactly the same tokens, the second a fixed number "
+    "of them. All code the same held-out text, and the shipped model as it is does, too."
 )
 SHIPPED, TUNED, FRESH, BYTES = (
     "shipped, as it is",

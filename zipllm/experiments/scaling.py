@@ -14,9 +14,8 @@ from zipllm.report.figures import Figure, Series
 QUESTION = "How do bits per byte fall with parameters and data, and which size of model is best once its file counts?"
 METHOD = (
     "Byte models of several widths are trained on several amounts of the same text and code the same held-out text. "
-    "The raw rate counts the payload. The adjusted rate counts the model file, too, spread over a corpus of a "
-    "given size "
-    "that is assumed to cost the same rate."
+    "The raw rate counts the payload. The adjusted rate counts the model file, too, spread over a corpus of a given "
+    "size that is assumed to cost the same rate."
 )
 _CORPORA = (1e5, 1e6, 1e7, 1e8, 1e9)
 """Bytes over which the model file is spread."""
@@ -123,9 +122,8 @@ def conclude(rows: Rows) -> Sequence[str]:
     small, large = longest[0], longest[-1]
     steep = (
         f"{large['parameters'] / small['parameters']:.1f} times the parameters take the raw rate from "
-        f"{small['bpb']:.3f} to "
-        f"{large['bpb']:.3f} bits per byte at {large['trained_tokens']:,} tokens: every doubling saves "
-        f"{_per_doubling(small, large, 'parameters'):.3f}."
+        f"{small['bpb']:.3f} to {large['bpb']:.3f} bits per byte at {large['trained_tokens']:,} tokens: every "
+        f"doubling saves {_per_doubling(small, large, 'parameters'):.3f}."
     )
     said = [steep]
     few = select(rows, width=large["width"])[0]
@@ -168,11 +166,8 @@ def quotes(rows: Rows) -> Sequence[Quote]:
         Quote(
             'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), Table 1, enwik9, raw rates.',
             Table("Size in percent of the data", ("model", "raw", "adjusted, 1 GB"), cells),
-            "Theirs were trained on enwik8 and measured on enwik9 in pieces of 2,048 bytes, for far longer than "
-            "the models "
-            "here; ours code other text. What can be compared is the direction: more parameters, fewer bits, as "
-            "long as "
-            "the parameters are not counted.",
+            "Theirs were trained for far longer, on far more computing, and code other text than ours. What can be "
+            "compared is the direction: more parameters, fewer bits, as long as the parameters are not counted.",
         ),
     )
 

@@ -19,10 +19,8 @@ from zipllm.train.trainer import Trainer
 QUESTION = "As a model learns to compress, does its ability at tasks grow linearly with the bits it saves?"
 METHOD = (
     "One byte model is looked at as its training goes on, at numbers of tokens that double. Each time it codes "
-    "held-out "
-    "text, chooses among four words the one that was left out of held-out text (the cheapest wins; no fitting), "
-    "and its mean "
-    "activations are given to a linear classifier fitted on the training parts of task sets."
+    "held-out text, chooses among four words the one that was left out of held-out text (the cheapest wins; no "
+    "fitting), and its mean activations are given to a linear classifier fitted on the training parts of task sets."
 )
 CLOZE = "cloze"
 
@@ -151,8 +149,7 @@ def quotes(rows: Rows) -> Sequence[Quote]:
     return (
         Quote(
             'Huang et al., "Compression Represents Intelligence Linearly" (2024): Pearson correlation of bits per '
-            "character "
-            "and average benchmark score.",
+            "character and average benchmark score.",
             Table("Bits against scores", ("what", "Pearson's r"), cells),
             "They compare different models after training, we one small model along its training; our tasks are "
             "far easier.",

@@ -13,11 +13,9 @@ from zipllm.report.figures import Figure, Series
 QUESTION = "Does it pay to predict byte pairs instead of bytes, if both may compute equally much?"
 METHOD = (
     "One and the same network is trained over bytes and over byte-pair vocabularies learnt from the same text. A "
-    "larger "
-    "vocabulary makes the output matrix larger and every token dearer, so it gets fewer tokens: as many as the "
-    "multiplications of the byte model pay for, attention included. Bits are counted per byte of text, so that "
-    "vocabularies "
-    "can be compared."
+    "larger vocabulary makes the output matrix larger and every token dearer, so it gets fewer tokens: as many as "
+    "the multiplications of the byte model pay for, attention included. Bits are counted per byte of text, so that "
+    "vocabularies can be compared."
 )
 _CORPORA = (1e7, 1e9)
 
@@ -115,9 +113,8 @@ def conclude(rows: Rows) -> Sequence[str]:
         said.append("No vocabulary of byte pairs is better at this amount of computing.")
     else:
         said.append(
-            f"It sees {best['trained_tokens'] * best['bytes_per_token'] / plain['trained_tokens']:.1f} times as "
-            "much text in "
-            f"training, and {best['bytes_per_token']:.2f} bytes a token make its window as many times longer."
+            f"It sees {best['trained_tokens'] * best['bytes_per_token'] / plain['trained_tokens']:.1f} times as much "
+            f"text in training, and {best['bytes_per_token']:.2f} bytes a token make its window as many times longer."
         )
     for corpus in _CORPORA:
         small = min(rows, key=lambda row: row["bpb"] + 8 * row["model_bytes"] / corpus)

@@ -14,8 +14,8 @@ from zipllm.report.figures import Figure, Series
 QUESTION = "How well does a model trained on one domain compress another, before and after a little fine-tuning?"
 METHOD = (
     "A byte model is trained on each domain and codes held-out text of every domain. Then each is fine-tuned on a "
-    "small "
-    "piece of each other domain, and a new model is trained on that piece alone for as many tokens, as control."
+    "small piece of each other domain, and a new model is trained on that piece alone for as many tokens, as "
+    "control."
 )
 FRESH = "nothing"
 """What the control has been trained on before the small piece."""
@@ -128,9 +128,8 @@ def conclude(rows: Rows) -> Sequence[str]:
         tuned = {name: _rate(rows, name, target, tuned=True) or 0.0 for name in others}
         fresh, best = _rate(rows, FRESH, target, tuned=True) or 0.0, min(tuned, key=tuned.__getitem__)
         said.append(
-            f"After the small piece of {target} the {best} model is at {tuned[best]:.3f}; a model that saw the "
-            "piece only is "
-            f"at {fresh:.3f}: having learnt {best} first takes {change(tuned[best], fresh)}."
+            f"After the small piece of {target} the {best} model is at {tuned[best]:.3f}; a model that saw the piece "
+            f"only is at {fresh:.3f}: having learnt {best} first takes {change(tuned[best], fresh)}."
         )
     return said
 
