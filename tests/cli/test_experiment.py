@@ -40,11 +40,14 @@ def test_results_go_nowhere_else_than_asked(zipllm: CommandLine, folder: Path) -
     assert result.err.count("\n") == 1
 
 
-def test_an_earlier_run_is_kept(zipllm: CommandLine, folder: Path) -> None:
+@pytest.mark.parametrize("name", ["scaling", "all"])
+def test_an_earlier_run_is_kept(zipllm: CommandLine, folder: Path, name: str) -> None:
+    """``all`` finds out before it has computed anything, though others come first."""
     kept = folder / "out" / "scaling-quick"
     kept.mkdir(parents=True)
     (kept / "rows.jsonl").write_text(json.dumps({"schema": 1, "study": "scaling"}) + "\n")
-    result = zipllm("experiment", "scaling", "--out", "out")
+    result = zipllm("experiment", name, "--out", "out")
     assert result.code == 2
     assert "--resume" in result.err
+    assert [path.name for path in (folder / "out").iterdir()] == ["scaling-quick"]
     assert (kept / "rows.jsonl").read_text() == json.dumps({"schema": 1, "study": "scaling"}) + "\n"

@@ -52,7 +52,7 @@ def experiment(
 
     def run() -> int:
         from zipllm.data.local import Places
-        from zipllm.experiments.course import Settings, run_study
+        from zipllm.experiments.course import Settings, check_free, run_study
         from zipllm.experiments.studies import NAMES, find_study
 
         if name == LIST:
@@ -64,6 +64,7 @@ def experiment(
             raise UsageError(f"--data-dir {data_dir}: no such folder")
         studies = [find_study(each) for each in (NAMES if name == ALL else (name,))]
         settings = Settings(out, "full" if full else "quick", seed, Places.default(data_dir), resume=resume, html=html)
+        check_free(studies, settings)
         for study in studies:
             report = run_study(study, settings, _notice(study.name, voice))
             if voice.level >= 0:

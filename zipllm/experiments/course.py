@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from zipllm.bench.codecs import MissingCodec
 from zipllm.bench.environment import environment
 from zipllm.data.local import Places, find_copies
 from zipllm.data.registry import corpora
-from zipllm.errors import FileError
+from zipllm.errors import FileError, UsageError
 from zipllm.experiments.lab import Lab, Notice
 from zipllm.experiments.ledger import Ledger
 from zipllm.experiments.material import DOMAINS
@@ -49,6 +49,18 @@ class Settings:
     def folder(self, study: Study) -> Path:
         """Where the results of a study go."""
         return self.out / f"{study.name}-{self.scale}"
+
+
+def check_free(studies: Sequence[Study], settings: Settings) -> None:
+    """Refuse before anything is computed if one of the folders holds an earlier run that is not to go on.
+
+    Raises:
+        UsageError: it does.
+    """
+    for study in studies:
+        path = settings.folder(study) / ROWS
+        if path.exists() and not settings.resume:
+            raise UsageError(f"{path} holds an earlier run; --resume goes on, --out names another folder")
 
 
 def run_study(study: Study, settings: Settings, notice: Notice) -> Report:

@@ -44,6 +44,7 @@ class Ledger:
             for name in SAME:
                 if old.get(name) != self.header.get(name):
                     raise UsageError(f"{path} holds a run with another {name}; --out names another folder")
+            self.header = old  # machine and version are those of the first sitting
             self._rows = {str(row["key"]): row for row in rows}
         self._write([self.header, *self._rows.values()], "w")
 
