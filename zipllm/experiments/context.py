@@ -175,7 +175,7 @@ STUDY = Study(
     name="context",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 120, "full": 1800},
+    expected={"quick": 80, "full": 1800},
     sizes={
         "quick": Sizes(1_000_000, 32_000, 600_000, 64, 2, (8, 32, 128), 7, 4096),
         "full": Sizes(8_000_000, 512_000, 4_000_000, 96, 3, (4, 16, 64, 256), 24, 16384, 512),

@@ -181,7 +181,7 @@ STUDY = Study(
     name="precision",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 60, "full": 900},
+    expected={"quick": 80, "full": 900},
     sizes={
         "quick": Sizes(QUICK_TEXT, 32_000, QUICK, (8, 6, 4, 3), 12),
         "full": Sizes(FULL_TEXT, 512_000, FULL, (8, 7, 6, 5, 4, 3, 2), 100, 512),

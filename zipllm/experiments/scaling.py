@@ -176,7 +176,7 @@ STUDY = Study(
     name="scaling",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 100, "full": 3600},
+    expected={"quick": 50, "full": 3600},
     sizes={
         "quick": Sizes(QUICK_TEXT, 32_000, (8, 16, 32, 64), (150_000, 600_000), QUICK),
         "full": Sizes(FULL_TEXT, 256_000, (16, 32, 64, 128, 192), (500_000, 2_000_000, 8_000_000), FULL),
