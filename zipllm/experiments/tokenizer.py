@@ -128,7 +128,7 @@ STUDY = Study(
     name="tokenizer",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 80, "full": 2400},
+    expected={"quick": 60, "full": 2400},
     sizes={
         "quick": Sizes(QUICK_TEXT, 32_000, (512, 1024, 2048), QUICK),
         "full": Sizes(FULL_TEXT, 256_000, (512, 1024, 2048, 4096, 8192), FULL),
