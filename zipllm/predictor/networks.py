@@ -3,10 +3,12 @@
 Each is checked by the model's self-test before its first use. The choice never changes a byte.
 """
 
+import importlib.util
 import logging
 import os
 import time
 from dataclasses import dataclass
+from importlib import metadata
 from threading import Lock
 from typing import Any, Protocol
 
@@ -21,7 +23,12 @@ from zipllm.model.integer import IntegerTransformer, State
 from zipllm.model.self_test import run_self_test
 
 KERNELS = "ZIPLLM_KERNELS"
-"""Environment variable: ``reference`` or ``cpu`` instead of the automatic choice."""
+"""Environment variable: ``reference``, ``cpu`` or ``cuda`` instead of the automatic choice."""
+
+TRITON = (3, 6)
+"""Oldest version of Triton that compiles the kernels of a GPU."""
+CAPABILITY = (8, 0)
+"""Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
 
 PATIENCE = 4.0
 """Seconds that the reference may compute before kernels are compiled: less than that takes, so a small input never
@@ -53,24 +60,39 @@ def choose_network(model: Model, device: torch.device) -> Network:
     """Return what computes a model on a device.
 
     On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work; where
-    they have never been compiled, the reference goes first, since a small input is done before they are.
+    they have never been compiled, the reference goes first, since a small input is done before they are. On a CUDA
+    device it is Triton kernels, where there is a Triton that compiles them; elsewhere the reference.
 
     Raises:
         ModelInvalid: the model's self-test fails.
         UsageError: ``ZIPLLM_KERNELS`` asks for what does not exist here.
     """
     wanted = os.environ.get(KERNELS, "") or "auto"
-    if wanted not in ("auto", "reference", "cpu"):
-        raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu or not set")
+    if wanted not in ("auto", "reference", "cpu", "cuda"):
+        raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu, cuda or not set")
     possible = device.type == "cpu" and COMPILES
     if wanted == "cpu" and not possible:
         raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
+    on_gpu = device.type == "cuda" and triton_works(device)
+    if wanted == "cuda" and not on_gpu:
+        needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
+        raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
+    if on_gpu and wanted != "reference":
+        return _tested(model, CudaKernels(model, device))
     if wanted == "reference" or not possible:
         return _tested(model, Reference(model, device))
     from zipllm.kernels.cpu import kernels_are_cached
 
     late = wanted == "auto" and not kernels_are_cached()
     return _tested(model, LateKernels(model) if late else Kernels(model))
+
+
+def triton_works(device: torch.device) -> bool:
+    """Whether this machine's Triton compiles the kernels for a CUDA device."""
+    if importlib.util.find_spec("triton") is None:
+        return False
+    version = tuple(int(number) for number in metadata.version("triton").split(".")[:2])
+    return version >= TRITON and torch.cuda.get_device_capability(device) >= CAPABILITY
 
 
 class Reference:
@@ -111,6 +133,22 @@ class Kernels:
         from zipllm.kernels.cache import from_reference
 
         return from_reference(self._network.config, state)
+
+
+class CudaKernels:
+    """Triton kernels, on a GPU."""
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        from zipllm.kernels.cuda import CudaTransformer
+
+        self.name = f"cuda kernels on {device}"
+        self._network = CudaTransformer(model.integer, device)
+
+    def start(self, lanes: int) -> Any:
+        return self._network.start(lanes)
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        return self._network.predict(state, tokens, lanes)
 
 
 @dataclass
