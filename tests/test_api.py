@@ -25,7 +25,7 @@ def installed(monkeypatch):
         return byte_engine()
 
     def load(query=None, device="cpu"):
-        names = {None: byte_engine(), "bpe": bpe_engine()}
+        names = {None: byte_engine(), "small": byte_engine(), "bpe": bpe_engine()}
         if query not in names:
             raise zipllm.ModelNotFound(str(query))
         return names[query]

@@ -1,13 +1,15 @@
 """``-1`` to ``-9`` and their longer forms, and the model without history."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from tests.cli.processes import CONTENT, CommandLine
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
-from zipllm.container import ArchiveHeader, ArchiveReader
+from zipllm.container import ArchiveHeader, ArchiveReader, Model
+from zipllm.model.store import ModelStore
 
 
 def by_level(level: int) -> bytes:
@@ -35,6 +37,21 @@ def test_a_level_sets_the_size_of_blocks(zipllm: CommandLine):
         assert isinstance(header, ArchiveHeader)
         sizes.append(header.block_size >> 20)
     assert sizes == [1, 4, 16, 16]
+
+
+@pytest.mark.parametrize(
+    ("flag", "name"), [("-3", None), ("-4", "nano"), ("-5", "nano"), ("-6", "small"), ("-9", "small")]
+)
+def test_a_level_chooses_the_model(zipllm: CommandLine, flag: str, name: str | None):
+    text = (Path(__file__).parents[2] / "zipllm/container/FORMAT.md").read_bytes()[:1500]
+    (zipllm.folder / "text").write_bytes(text)
+    assert zipllm("compress", "-q", flag, "text").code == 0
+    archive = ArchiveReader(io.BytesIO((zipllm.folder / "text.zllm").read_bytes()))
+    models = [record.model_id for record in archive if isinstance(record, Model)]
+    assert models == ([] if name is None else [ModelStore.default().find(name).model_id])
+    (zipllm.folder / "text").unlink()
+    assert zipllm("decompress", "-q", "text.zllm").code == 0
+    assert (zipllm.folder / "text").read_bytes() == text
 
 
 @pytest.mark.parametrize("flags", [["--level", "0"], ["--level", "10"], ["-0"], ["--level", "best"]])

@@ -74,15 +74,15 @@ def test_list(inside: Inside, search: Path, user: Path) -> None:
     assert (done.code, done.err) == (0, "")
     lines = [line.split() for line in done.out.decode().splitlines()]
     assert lines[0] == ["Name", "Id", "Size", "Parameters", "Origin", "Licence"]
-    assert lines[1][0] == "small"
+    assert [line[0] for line in lines[1:3]] == ["nano", "small"]
     parameters = f"{sum(CONFIG.parameter_counts()):,}"
     size = f"{len(GOOD) / 1024:.3g}"
-    assert lines[2:5] == [
+    assert lines[3:6] == [
         ["m", ID[:16], size, "KiB", parameters, "path", "Apache-2.0"],
         ["m", ID[:16], size, "KiB", parameters, "user,", "shadowed", "Apache-2.0"],
         ["mine", ID[:16], size, "KiB", parameters, "user", "Apache-2.0"],
     ]
-    assert lines[5][0] == "unusable:"
+    assert lines[6][0] == "unusable:"
     assert b"\x1b" not in done.out
     assert b"truncated" in done.out
 
@@ -91,7 +91,8 @@ def test_list_as_json(inside: Inside, search: Path, user: Path) -> None:
     for name in ("small", "m"):
         (search / f"{name}.safetensors").write_bytes(GOOD)
     (search / "x.safetensors").write_bytes(b"no model")
-    small, m, second, x = records(inside("model", "list", "--json"))
+    nano, small, m, second, x = records(inside("model", "list", "--json"))
+    assert (nano["name"], nano["origin"], nano["default"]) == ("nano", "shipped", False)
     assert (small["name"], small["origin"], small["default"], small["shadowed"]) == ("small", "shipped", True, False)
     assert (second["name"], second["origin"], second["default"], second["shadowed"]) == ("small", "path", False, True)
     assert m == {
@@ -117,7 +118,8 @@ def test_a_damaged_file_is_in_the_way_of_one_of_its_name(inside: Inside, search:
     assert inside("model", "import", "-q", "m.safetensors", "--name", "m").code == 0
     (search / "m.safetensors").write_bytes(b"junk")
     found = [record for record in records(inside("model", "list", "--json")) if record["ok"]]
-    assert [(record["name"], record["shadowed"]) for record in found] == [("small", False), ("m", True)]
+    names = [(record["name"], record["shadowed"]) for record in found]
+    assert names == [("nano", False), ("small", False), ("m", True)]
 
 
 # --------------------------------------------------------------------------- show
@@ -191,7 +193,8 @@ def test_verify_all(inside: Inside, search: Path) -> None:
     (search / "m.safetensors").write_bytes(GOOD)
     done = inside("model", "verify")
     assert (done.code, done.err) == (0, "")
-    small, m = done.out.decode().splitlines()
+    nano, small, m = done.out.decode().splitlines()
+    assert nano.startswith("nano: right (self-test on reference and ")
     assert small.startswith("small: right (self-test on reference and ")
     assert m.startswith("m: right (self-test on reference and ")
     assert str(search / "m.safetensors") in m
@@ -211,7 +214,7 @@ def test_verify_goes_on_behind_a_damaged_one(inside: Inside, search: Path) -> No
     assert "no model called 'c'" in third
     assert inside("model", "verify", "-qq", "a").error == (4, "")
     done = inside("model", "verify")
-    assert (done.code, len(done.err.splitlines()), len(done.out.splitlines())) == (4, 2, 2)
+    assert (done.code, len(done.err.splitlines()), len(done.out.splitlines())) == (4, 2, 3)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

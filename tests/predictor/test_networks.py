@@ -50,6 +50,12 @@ def test_an_engine_that_does_not_exist(model: Model, monkeypatch: pytest.MonkeyP
         choose_network(model, CPU)
 
 
+def test_kernels_of_a_gpu_without_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(networks.KERNELS, "cuda")
+    with pytest.raises(UsageError, match="capability 8.0"):
+        networks.choose_network(model, torch.device("cpu"))
+
+
 def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "COMPILES", False)
     assert isinstance(choose_network(model, CPU), Reference)

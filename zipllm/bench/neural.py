@@ -26,15 +26,16 @@ class ZipllmCodec:
 
     def __init__(self, settings: ZipllmSettings) -> None:
         from zipllm.codec.engine import engine_from_model
-        from zipllm.model.store import DEFAULT_MODEL, ModelStore
+        from zipllm.model.store import ModelStore
 
         self._options = options_of(settings)
         self._engine: Engine | None = None
-        if not _needs_model(settings):
+        model = model_of(settings)
+        if model is None:
             self.facts = Facts(level=_level(settings), program_bytes=program_bytes())
             return
         store = ModelStore.default()
-        stored = store.find(settings.model or DEFAULT_MODEL)
+        stored = store.find(model)
         self._engine = engine_from_model(store.load(stored.path), _device())
         self.facts = _facts(stored, settings)
 
@@ -107,10 +108,11 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
     )
 
 
-def _needs_model(settings: ZipllmSettings) -> bool:
+def model_of(settings: ZipllmSettings) -> str | None:
+    """Return the model that codes: the one named, else the level's, which may have none."""
     from zipllm.codec.levels import DEFAULT_LEVEL, level_of
 
-    return settings.model is not None or level_of(int(settings.options.get("level", DEFAULT_LEVEL))).model
+    return settings.model or level_of(int(settings.options.get("level", DEFAULT_LEVEL))).model
 
 
 def _level(settings: ZipllmSettings) -> str:

@@ -7,7 +7,7 @@ about files cost nothing. Models are loaded once for all files of a command.
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, TypedDict
 
@@ -41,7 +41,7 @@ class Machine:
     """With which model, where, and with how many threads; nothing of this changes a byte of the result.
 
     Attributes:
-        model: name, path or id; None is the default when compressing, the archive's own when decompressing.
+        model: name, path or id; None is the level's when compressing, the archive's own when decompressing.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: of the processor; 0 leaves the choice to the libraries.
     """
@@ -142,7 +142,8 @@ def compressor(machine: Machine, settings: CompressSettings) -> Work:
         sample=settings.sample,
         embed_model=settings.embed_model,
     )
-    engine = machine.engine if machine.model is not None or level_of(settings.level).model else None
+    model = machine.model or level_of(settings.level).model
+    engine = replace(machine, model=model).engine if model is not None else None
 
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.encoder import compress_stream

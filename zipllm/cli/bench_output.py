@@ -110,7 +110,8 @@ def _still_wanted(rows: Sequence[Row], files: Sequence[BenchInput], specs: Seque
 def _same_model(row: Row, spec: Spec) -> bool:
     if spec.name != "zipllm":
         return True
-    from zipllm.model.store import DEFAULT_MODEL, ModelStore
+    from zipllm.bench.neural import model_of
+    from zipllm.model.store import ModelStore
 
-    model = ModelStore.default().find(zipllm_settings(spec).model or DEFAULT_MODEL)
-    return model.model_id.hex() == row.model_id
+    model = model_of(zipllm_settings(spec))
+    return row.model_id == ("" if model is None else ModelStore.default().find(model).model_id.hex())

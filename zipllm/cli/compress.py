@@ -36,7 +36,7 @@ def compress(
             min=1,
             max=9,
             metavar="1-9",
-            help="Also -1 to -9. 1 to 3: history alone, fast; 4 to 9: with the model, ever more memory and time.",
+            help="Also -1 to -9. 1 to 3: history alone, fast; 4 and 5: model nano, too; 6 to 9: small, ever slower.",
             rich_help_panel=_CODING,
         ),
     ] = 6,

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from zipllm.codec.options import Summary
 
 Command = Literal[
-    "compress", "decompress", "test", "list", "train", "bench", "eval", "explain", "generate", "data", "model"
+    "compress",
+    "decompress",
+    "test",
+    "list",
+    "train",
+    "bench",
+    "eval",
+    "explain",
+    "generate",
+    "data",
+    "model",
+    "experiment",
 ]
 
 

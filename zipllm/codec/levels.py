@@ -1,7 +1,8 @@
 """Compression levels, as presets over model, history and lanes.
 
-Levels 1 to 3 do without the Transformer: the history alone, ten to twenty times faster. From 4 on both predict
-together; higher levels have more memory for the history, and fewer lanes, each with a longer context of its own.
+Levels 1 to 3 do without a Transformer: the history alone, several times faster. From 4 on both predict together, at 4
+and 5 with the smallest model; higher levels have more memory for the history, or fewer lanes, each with a longer
+context of its own.
 Nothing here is stored: an archive says what its decoder needs.
 """
 
@@ -20,28 +21,28 @@ class Level:
     """A preset.
 
     Attributes:
-        model: whether a Transformer predicts, too.
+        model: name of the shipped model that predicts, too, unless the user chooses another; None: none does.
         history_bits: the history has up to ``2**history_bits`` slots of 32 bytes.
         max_lanes: lanes of a block, at most.
         block_size: bytes coded together.
     """
 
-    model: bool
+    model: str | None
     history_bits: int
     max_lanes: int
     block_size: int
 
 
 LEVELS = {
-    1: Level(False, 18, 64, 1 << 20),
-    2: Level(False, 20, 64, 4 << 20),
-    3: Level(False, 22, 64, 16 << 20),
-    4: Level(True, 18, 64, 4 << 20),
-    5: Level(True, 20, 64, 8 << 20),
-    6: Level(True, 22, 64, 16 << 20),
-    7: Level(True, 22, 32, 16 << 20),
-    8: Level(True, 23, 16, 16 << 20),
-    9: Level(True, 24, 8, 16 << 20),
+    1: Level(None, 18, 64, 1 << 20),
+    2: Level(None, 20, 64, 4 << 20),
+    3: Level(None, 22, 64, 16 << 20),
+    4: Level("nano", 20, 64, 4 << 20),
+    5: Level("nano", 22, 64, 16 << 20),
+    6: Level("small", 22, 64, 16 << 20),
+    7: Level("small", 22, 32, 16 << 20),
+    8: Level("small", 23, 16, 16 << 20),
+    9: Level("small", 24, 8, 16 << 20),
 }
 
 

@@ -13,4 +13,12 @@ loops small enough to read one by one:
     forward.py      all of it in order
     cache.py        what lanes remember
     cpu.py          threads, and the interface of the reference
+
+On a GPU (``cuda.py``) Triton kernels do what lies between the products of ``torch._int_mm``:
+
+    gpu_parameters.py   a model's tensors, side by side where one kernel takes several
+    gpu_layers.py       embedding, norms, residual stream, heads, activation
+    gpu_attention.py    attention over the window
+    gpu_frequencies.py  logits to cumulative frequencies
+    cuda.py             all of it in order, single steps as a CUDA graph, and the interface of the reference
 """

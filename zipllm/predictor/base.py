@@ -9,7 +9,7 @@ give, for every way of cutting the stream into calls, every subset of lanes per 
 lanes and threads. The encoder relies on the first, the decoder on the second.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,4 +68,31 @@ class Predictor(Protocol):
 
         Returns:
             int32 ``[n, V + 1]`` cumulative frequencies, as ``prefill``. Valid until the next call.
+        """
+
+
+@runtime_checkable
+class ThreadedPredictor(Predictor, Protocol):
+    """A predictor that several threads may use at once, each with a state of its own."""
+
+    @property
+    def threads(self) -> int:
+        """How many threads are worth using; 1: do not."""
+
+    def predict_into(
+        self,
+        state: State,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int = 1,
+    ) -> None:
+        """Do what ``prefill`` does, with the result where the caller wants it.
+
+        Args:
+            state: changed in place.
+            tokens: int32 ``[n, T]``.
+            lanes: int32 ``[n]``, ascending.
+            out: int32 ``[n, T, V + 1]``, C-contiguous; receives the cumulative frequencies.
+            threads: that this call may use.
         """

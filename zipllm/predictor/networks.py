@@ -3,10 +3,13 @@
 Each is checked by the model's self-test before its first use. The choice never changes a byte.
 """
 
+import importlib.util
 import logging
 import os
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from importlib import metadata
 from threading import Lock
 from typing import Any, Protocol
 
@@ -21,7 +24,12 @@ from zipllm.model.integer import IntegerTransformer, State
 from zipllm.model.self_test import run_self_test
 
 KERNELS = "ZIPLLM_KERNELS"
-"""Environment variable: ``reference`` or ``cpu`` instead of the automatic choice."""
+"""Environment variable: ``reference``, ``cpu`` or ``cuda`` instead of the automatic choice."""
+
+TRITON = (3, 6)
+"""Oldest version of Triton that compiles the kernels of a GPU."""
+CAPABILITY = (8, 0)
+"""Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
 
 PATIENCE = 4.0
 """Seconds that the reference may compute before kernels are compiled: less than that takes, so a small input never
@@ -42,8 +50,17 @@ class Network(Protocol):
     def name(self) -> str:
         """What computes, for messages."""
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads of Python gain from predicting side by side, each with a state of its own."""
+
     def start(self, lanes: int) -> Any:
         """Return the state of ``lanes`` streams that have been fed nothing."""
+
+    def predict_into(
+        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+    ) -> None:
+        """Put what ``predict`` gives into ``out``, with that many threads."""
 
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         """Feed int32 ``[n, time]`` to lanes ``[n]``, or to all; int32 ``[n, time, vocabulary + 1]``."""
@@ -53,18 +70,25 @@ def choose_network(model: Model, device: torch.device) -> Network:
     """Return what computes a model on a device.
 
     On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work; where
-    they have never been compiled, the reference goes first, since a small input is done before they are.
+    they have never been compiled, the reference goes first, since a small input is done before they are. On a CUDA
+    device it is Triton kernels, where there is a Triton that compiles them; elsewhere the reference.
 
     Raises:
         ModelInvalid: the model's self-test fails.
         UsageError: ``ZIPLLM_KERNELS`` asks for what does not exist here.
     """
     wanted = os.environ.get(KERNELS, "") or "auto"
-    if wanted not in ("auto", "reference", "cpu"):
-        raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu or not set")
+    if wanted not in ("auto", "reference", "cpu", "cuda"):
+        raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu, cuda or not set")
     possible = device.type == "cpu" and COMPILES
     if wanted == "cpu" and not possible:
         raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
+    on_gpu = device.type == "cuda" and triton_works(device)
+    if wanted == "cuda" and not on_gpu:
+        needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
+        raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
+    if on_gpu and wanted != "reference":
+        return _tested(model, CudaKernels(model, device))
     if wanted == "reference" or not possible:
         return _tested(model, Reference(model, device))
     from zipllm.kernels.cpu import kernels_are_cached
@@ -73,7 +97,30 @@ def choose_network(model: Model, device: torch.device) -> Network:
     return _tested(model, LateKernels(model) if late else Kernels(model))
 
 
-class Reference:
+def triton_works(device: torch.device) -> bool:
+    """Whether this machine's Triton compiles the kernels for a CUDA device."""
+    if importlib.util.find_spec("triton") is None:
+        return False
+    version = tuple(int(number) for number in metadata.version("triton").split(".")[:2])
+    return version >= TRITON and torch.cuda.get_device_capability(device) >= CAPABILITY
+
+
+class _Alone(ABC):
+    """A network with threads of its own, or none."""
+
+    concurrent = False
+
+    @abstractmethod
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        """As ``Network``."""
+
+    def predict_into(
+        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+    ) -> None:
+        out[:] = self.predict(state, tokens, lanes)
+
+
+class Reference(_Alone):
     """The plain torch engine, on any device."""
 
     def __init__(self, model: Model, device: torch.device) -> None:
@@ -94,6 +141,7 @@ class Kernels:
     """The compiled engine, on the CPU."""
 
     name = "cpu kernels"
+    concurrent = True
 
     def __init__(self, model: Model) -> None:
         from zipllm.kernels.cpu import CpuTransformer
@@ -106,11 +154,32 @@ class Kernels:
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
 
+    def predict_into(
+        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+    ) -> None:
+        self._network.predict_into(state, tokens, lanes, out, threads)
+
     def take_over(self, state: State) -> Any:
         """Return the reference's state in the kernels' form."""
         from zipllm.kernels.cache import from_reference
 
         return from_reference(self._network.config, state)
+
+
+class CudaKernels(_Alone):
+    """Triton kernels, on a GPU."""
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        from zipllm.kernels.cuda import CudaTransformer
+
+        self.name = f"cuda kernels on {device}"
+        self._network = CudaTransformer(model.integer, device)
+
+    def start(self, lanes: int) -> Any:
+        return self._network.start(lanes)
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        return self._network.predict(state, tokens, lanes)
 
 
 @dataclass
@@ -132,6 +201,10 @@ class LateKernels:
     def name(self) -> str:
         return (self._kernels or self._reference).name
 
+    @property
+    def concurrent(self) -> bool:
+        return self._kernels is not None
+
     def start(self, lanes: int) -> _LateState:
         return _LateState((self._kernels or self._reference).start(lanes))
 
@@ -145,6 +218,17 @@ class LateKernels:
         if isinstance(state.inner, State):
             state.inner = kernels.take_over(state.inner)
         return kernels.predict(state.inner, tokens, lanes)
+
+    def predict_into(
+        self,
+        state: _LateState,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int,
+    ) -> None:
+        assert self._kernels is not None, "concurrent only with kernels"
+        self._kernels.predict_into(state.inner, tokens, lanes, out, threads)
 
     def _compile(self) -> Kernels:
         """Return the kernels, compiled by their self-test."""

@@ -1,4 +1,4 @@
-"""The shipped default model: whole, small enough, and better than the conventional codecs at prose."""
+"""The shipped models: whole, small enough, and better than the conventional codecs at prose."""
 
 import lzma
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import zipllm
-from zipllm.codec.engine import Engine
+from zipllm.codec.engine import Engine, engine_from_model
+from zipllm.codec.levels import LEVELS
 from zipllm.model.build import check_reference
 from zipllm.model.card_markdown import render_card
 from zipllm.model.file import Model
@@ -17,24 +18,33 @@ CHINESE = """话说天下大势，分久必合，合久必分。周末七国分�
 汉朝自高祖斩白蛇而起义，一统天下，后来光武中兴，传至献帝，遂分为三国。""".encode()
 
 
-@pytest.fixture(scope="module")
-def stored() -> StoredModel:
-    return ModelStore.default().find(DEFAULT_MODEL)
+LARGEST = {"nano": 1_500_000, "small": 10_000_000}
+"""Bytes."""
+
+
+@pytest.fixture(scope="module", params=LARGEST)
+def stored(request: pytest.FixtureRequest) -> StoredModel:
+    return ModelStore.default().find(request.param)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return ModelStore.default().load(DEFAULT_MODEL)
+def model(stored: StoredModel) -> Model:
+    return ModelStore.default().load(stored.path)
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return zipllm.load_model()
+def engine(model: Model) -> Engine:
+    return engine_from_model(model)
 
 
 def test_it_is_the_shipped_one_and_small_enough(stored: StoredModel) -> None:
     assert stored.origin == "shipped"
-    assert stored.path.stat().st_size <= 10_000_000
+    assert stored.path.stat().st_size <= LARGEST[stored.name]
+
+
+def test_there_are_no_others() -> None:
+    shipped = {stored.name for stored in ModelStore.default().models() if stored.origin == "shipped"}
+    assert shipped == {*LARGEST, DEFAULT_MODEL} == {*LARGEST, *filter(None, (level.model for level in LEVELS.values()))}
 
 
 def test_its_self_test_passes_on_the_reference(model: Model) -> None:
@@ -59,11 +69,11 @@ def test_text_is_smaller_than_xz_makes_it(engine: Engine, data: bytes) -> None:
     assert len(archive) < 0.9 * len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
 
 
-def test_reference_and_kernels_write_the_same_archive(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from zipllm.codec.engine import engine_from_model
-
+def test_reference_and_kernels_write_the_same_archive(
+    model: Model, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
-    reference = engine_from_model(ModelStore.default().load(DEFAULT_MODEL))
+    reference = engine_from_model(model)
     data = ENGLISH[:700]
     archive = zipllm.compress(data, model=reference, lanes=3)
     assert archive == zipllm.compress(data, model=engine, lanes=3)

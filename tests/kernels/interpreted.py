@@ -1,0 +1,63 @@
+"""The GPU's kernels in Triton's interpreter, against the reference.
+
+``TRITON_INTERPRET=1 python -m tests.kernels.interpreted all``
+A process of its own, because Triton decides at its import whether it interprets. Prints the cases that differ.
+"""
+
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.kernels.test_equality import SHAPES, expected, random_model, random_tokens
+from tests.model.conftest import extreme_model, shaped
+from zipllm.kernels.cuda import CudaTransformer
+from zipllm.model.parameters import IntegerModel
+
+WIDE = shaped(width=128, heads=1, window=20, layers=1)
+"""Fed more tokens than its ring holds, in tiles of 64 queries."""
+
+
+def computed(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed one token, then three, then one, then the rest."""
+    network = CudaTransformer(model, "cpu")
+    state = network.start(len(tokens))
+    pieces = np.split(tokens, [1, 4, 5], axis=1)
+    return np.concatenate([network.predict(state, piece).copy() for piece in pieces if piece.size], axis=1)
+
+
+def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed lanes in turns, in pieces of 1 to 3 tokens."""
+    generator = np.random.default_rng(0)
+    network = CudaTransformer(model, "cpu")
+    state, fed = network.start(len(tokens)), np.zeros(len(tokens), dtype=int)
+    result = np.zeros((*tokens.shape, model.config.vocabulary_size + 1), dtype=np.int32)
+    while (fed < tokens.shape[1]).any():
+        time = int(generator.integers(1, 4))
+        able = (fed + time <= tokens.shape[1]) & (generator.random(len(tokens)) < 0.6)
+        lanes = np.flatnonzero(able).astype(np.int32)
+        if lanes.size:
+            piece = np.stack([tokens[lane, fed[lane] : fed[lane] + time] for lane in lanes])
+            for row, lane in zip(network.predict(state, piece, lanes), lanes, strict=True):
+                result[lane, fed[lane] : fed[lane] + time] = row
+            fed[lanes] += time
+    return result
+
+
+def main(which: str) -> int:
+    different = 0
+    for number, config in enumerate(SHAPES[:1] if which == "some" else [*SHAPES[1:], WIDE]):
+        tokens = random_tokens(config, lanes=2, time=45 if config is WIDE else 5, seed=number)
+        for kind, model in (("random", random_model(config, number)), ("extreme", extreme_model(config))):
+            if not np.array_equal(computed(model, tokens), expected(model, tokens)):
+                print(f"{kind} model {config}")
+                different += 1
+    model, tokens = random_model(shaped(window=3, layers=1), 2), random_tokens(shaped(), lanes=3, time=6, seed=1)
+    if not np.array_equal(some_lanes(model, tokens), expected(model, tokens)):
+        print("some of the lanes at each call")
+        different += 1
+    return different
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]) > 0)
