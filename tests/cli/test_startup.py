@@ -36,6 +36,7 @@ print(code, *sorted(heavy), file=sys.stderr)
         ("model", "show", "small", "--json"),
         ("explain", "--help"),
         ("generate", "--help"),
+        ("classify", "--help"),
     ],
     ids=str,
 )

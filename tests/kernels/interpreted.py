@@ -44,6 +44,14 @@ def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int
     return result
 
 
+def copied(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed two lanes three tokens, and the rest to three copies of the first."""
+    network = CudaTransformer(model, "cpu")
+    state = network.start(2)
+    network.predict(state, tokens[:2, :3])
+    return network.predict(network.copies(state, 3), np.repeat(tokens[:1, 3:], 3, axis=0))
+
+
 def main(which: str) -> int:
     different = 0
     for number, config in enumerate(SHAPES[:1] if which == "some" else [*SHAPES[1:], WIDE]):
@@ -55,6 +63,9 @@ def main(which: str) -> int:
     model, tokens = random_model(shaped(window=3, layers=1), 2), random_tokens(shaped(), lanes=3, time=6, seed=1)
     if not np.array_equal(some_lanes(model, tokens), expected(model, tokens)):
         print("some of the lanes at each call")
+        different += 1
+    if not np.array_equal(copied(model, tokens), np.repeat(expected(model, tokens)[:1, 3:], 3, axis=0)):
+        print("copies of a lane")
         different += 1
     return different
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.predictor.base import Predictor
+from zipllm.predictor.base import CopyingPredictor, Predictor
 
 Lanes = NDArray[np.int32]
 
@@ -85,3 +85,16 @@ def check_states_are_apart(predictor: Predictor, tokens: Lanes) -> None:
     for at in range(tokens.shape[1]):
         predictor.step(second, tokens[1:2, at].copy(), lane)
         assert np.array_equal(predictor.step(first, tokens[:1, at].copy(), lane), expected[:, at])
+
+
+def check_copies(predictor: CopyingPredictor, tokens: Lanes, fed: int) -> None:
+    """Lanes that begin as copies predict what a lane predicts that saw all of it, and leave the first as it was."""
+    begin = np.repeat(tokens[:1, :fed], len(tokens), axis=0)
+    expected = by_steps(predictor, np.concatenate((begin, tokens[:, fed:]), axis=1))[:, fed:]
+    state = predictor.start(2)  # the second lane must not be copied
+    predictor.prefill(state, np.concatenate((tokens[:1, :fed], tokens[-1:, :fed]))) if fed else None
+    copied = predictor.copies(state, len(tokens))
+    assert np.array_equal(predictor.prefill(copied, tokens[:, fed:]), expected)
+    if fed:
+        again = predictor.copies(state, 1)
+        assert np.array_equal(predictor.prefill(again, tokens[:1, fed:]), expected[:1])

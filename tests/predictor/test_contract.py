@@ -5,7 +5,7 @@ import pytest
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from tests.predictor import contract
 from zipllm.model.build import build_model
-from zipllm.predictor.base import Predictor
+from zipllm.predictor.base import CopyingPredictor, Predictor
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.byte import ByteTokenizer
@@ -54,3 +54,10 @@ def test_causality(predictor):
 
 def test_states_are_apart(predictor):
     contract.check_states_are_apart(predictor, contract.random_tokens(predictor, 2, 20))
+
+
+@pytest.mark.parametrize("fed", [0, 3, 25])
+def test_copies(predictor, fed):
+    if not isinstance(predictor, CopyingPredictor):
+        pytest.skip("has no state that can be copied")
+    contract.check_copies(predictor, contract.random_tokens(predictor, 3, 30), fed)

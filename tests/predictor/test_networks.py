@@ -96,6 +96,13 @@ def test_the_change_to_kernels_in_the_middle_of_streams(
     assert [record.message.split(" ")[0] for record in caplog.records] == ["compiling", "kernels"]
     assert np.array_equal(late.predict(other, tokens[:, 1:]), wanted[:, 1:])  # a state from before the change
     assert np.array_equal(late.predict(late.start(3), tokens), wanted)
+    other = LateKernels(model)  # by the reference; a copy goes on with it, or with the kernels
+    state = other.start(2)
+    other.predict(state, tokens[:2, :30])
+    copied = other.copies(state, 1)
+    other.predict(state, tokens[:2, 30:])
+    assert np.array_equal(late.predict(late.copies(copied, 1), tokens[:1, 30:]), wanted[:1, 30:])
+    assert np.array_equal(other.predict(copied, tokens[:1, 30:]), wanted[:1, 30:])
 
 
 @needs_numba

@@ -2,7 +2,8 @@
 
 app          the commands and how they are registered
 options      the flags, once, for all commands
-compress, decompress, test, list, train, bench, eval, explain, generate, data, model    a command each, or a group
+compress, decompress, test, list, train, bench, eval, explain, generate, classify    a command each
+data, model  groups of commands
 jobs         several files, one after the other: open, work, commit, report, worst exit code
 backend      the one door to the codec; imports torch only when it is opened
 listing      what an archive says about itself, for ``list``

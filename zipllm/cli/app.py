@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from zipllm import __version__
 from zipllm.cli.bench import bench
+from zipllm.cli.classify import classify
 from zipllm.cli.compress import compress
 from zipllm.cli.data import data_app
 from zipllm.cli.decompress import decompress
@@ -41,6 +42,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("explain", explain_file),
     ("generate", generate),
     ("experiment", experiment),
+    ("classify", classify),
 )
 
 app = typer.Typer(

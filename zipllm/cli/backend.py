@@ -102,7 +102,7 @@ class Machine:
         import torch
 
         if self.threads:
-            _set_threads(self.threads)
+            set_threads(self.threads)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise UsageError("--device cuda: no CUDA device can be used here")
         if self.device == "auto":
@@ -264,7 +264,8 @@ def model_names() -> dict[bytes, str]:
     return {model.model_id: model.name for model in reversed(ModelStore.default().models())}
 
 
-def _set_threads(count: int) -> None:
+def set_threads(count: int) -> None:
+    """Let torch and the compiled kernels use so many threads."""
     import numba
     import torch
 

@@ -26,6 +26,7 @@ Command = Literal[
     "eval",
     "explain",
     "generate",
+    "classify",
     "data",
     "model",
     "experiment",

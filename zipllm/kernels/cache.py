@@ -107,6 +107,17 @@ class CpuState:
             self.filled[lane] = filled - drop
 
 
+def copied(state: CpuState, lanes: int) -> CpuState:
+    """Return the memory of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was."""
+    keys, corrections, values = state.cache
+    cache = Cache(
+        np.repeat(keys[:, :1], lanes, axis=1),
+        np.repeat(corrections[:, :1], lanes, axis=1),
+        np.repeat(values[:, :1], lanes, axis=1),
+    )
+    return CpuState(cache, np.repeat(state.filled[:1], lanes))
+
+
 def new_state(config: ModelConfig, lanes: int) -> CpuState:
     """Return the memory of lanes that have been fed nothing."""
     shape = CacheShape.of(config)

@@ -109,6 +109,11 @@ class CudaTransformer:
         positions = torch.zeros(lanes, dtype=torch.int32, device=self.device)
         return CudaState(keys, torch.zeros_like(keys), positions, self._host(0))
 
+    def copies(self, state: CudaState, lanes: int) -> CudaState:
+        """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
+        keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
+        return CudaState(keys, values, state.positions[:1].repeat_interleave(lanes), self._host(0))
+
     @torch.no_grad()
     def predict(
         self, state: CudaState, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None

@@ -105,7 +105,8 @@ def _append_up_to(
 
 
 @inlined
-def _begin_token(memory: Memory, lane: NDArray[np.int64]) -> None:
+def begin_token(memory: Memory, lane: NDArray[np.int64]) -> None:
+    """Note that a token begins here."""
     begin = lane[POSITION]
     memory.begins[begin] = 1
     memory.now[BEFORE] = np.int64(memory.seen[begin - 1]) if begin > 0 else np.int64(0)
@@ -125,7 +126,7 @@ def _code_token(
     wanted: Integer,
 ) -> Integer:
     """Code one token of a lane, ``wanted`` or, decoding, -1; returns it, or what was wrong."""
-    _begin_token(memory, lane)
+    begin_token(memory, lane)
     node: Integer = np.int64(vocabulary.root)
     depth: Integer = np.int64(0)
     while node >= 0:

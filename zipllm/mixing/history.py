@@ -20,6 +20,18 @@ _HALF = 1 << (MAP_BITS - 1)
 _MOST = (1 << MAP_BITS) - 1
 
 
+@inlined
+def first_candidate(slots: NDArray[np.uint16], key: Integer) -> Integer:
+    """Return the number of the slot where a context is looked for first; the other is ``number ^ 1``, beside it."""
+    return (key * HASH >> 22) & ((slots.size >> 4) - 1)
+
+
+@inlined
+def half_key(key: Integer, half: Integer) -> Integer:
+    """Return the hash of a context for half a byte: 0 for the first, else the first half's bits behind a 1."""
+    return hash_pair(key, 1 + half) if half else key
+
+
 @part
 def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) -> Integer:
     """Return where the slot of a context begins, emptied if it was another's.
@@ -29,7 +41,7 @@ def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) 
         seen: ``Tables.seen``.
         key: hash of the context, 32 bits.
     """
-    index = (key * HASH >> 22) & ((slots.size >> 4) - 1)
+    index = first_candidate(slots, key)
     check = key & 0xFFFF
     if np.int64(slots[index * 16]) == check:
         return index * 16
@@ -47,12 +59,9 @@ def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) 
 
 @inlined
 def find_slots(memory: Memory, tables: Tables, half: Integer) -> None:
-    """Fill ``memory.places`` for half a byte: 0 for the first, else the first half's bits behind a leading 1."""
+    """Fill ``memory.places`` for half a byte; see ``half_key``."""
     for number in range(CONTEXTS):
-        key = memory.contexts[number]
-        if half:
-            key = hash_pair(key, 1 + half)
-        memory.places[number] = find_slot(memory.slots, tables.seen, key)
+        memory.places[number] = find_slot(memory.slots, tables.seen, half_key(memory.contexts[number], half))
 
 
 @part

@@ -21,19 +21,25 @@ _LEAST_LONG, _LEAST_SHORT = 5, 3
 _TRUST_COUNT = 1023
 
 
+@inlined
+def match_place(memory: Memory, lane: NDArray[np.int64], number: Integer) -> Integer:
+    """Return where the index of a match model keeps the last place of the context at hand."""
+    key = hash_pair(lane[RECENT], 77 + (lane[EARLIER] & 0xFFFF) if number == 0 else np.int64(99))
+    place: Integer = (key * HASH >> 25) & (memory.match_index.shape[1] - 1)
+    return place
+
+
 @part
 def follow_matches(memory: Memory, lane: NDArray[np.int64], byte: Integer) -> None:
     """Move on by the byte that was just remembered, and look for new places where one has failed."""
-    position, recent = lane[POSITION], lane[RECENT]
-    mask = memory.match_index.shape[1] - 1
+    position = lane[POSITION]
     for number in range(MATCHES):
         length, pointer = lane[LENGTH + number], lane[POINTER + number]
         if length > 0 and np.int64(memory.seen[pointer]) == byte:
             length, pointer = min(length + 1, np.int64(_MOST)), pointer + 1
         else:
             length = np.int64(0)
-        key = hash_pair(recent, 77 + (lane[EARLIER] & 0xFFFF) if number == 0 else np.int64(99))
-        index = (key * HASH >> 25) & mask
+        index = match_place(memory, lane, number)
         if length == 0:
             pointer = np.int64(memory.match_index[number, index])
             length = _common_length(memory, pointer, position)

@@ -8,7 +8,7 @@ layers). Refining: maps of probabilities by small contexts correct what is syste
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import part
+from zipllm.coder.compiled import inlined, part
 from zipllm.coder.fused import Integer
 from zipllm.mixing.memory import BINS, INPUTS, SELECTORS, WEIGHT_BITS
 from zipllm.mixing.tables import LIMIT, MANTISSA_BITS, ONE_BITS
@@ -99,9 +99,15 @@ def refined(refiners: NDArray[np.int32], mixture: Integer, row: Integer) -> Inte
     return (np.int64(refiners[row, low]) * (_SPAN - share) + np.int64(refiners[row, low + 1]) * share) // _SPAN
 
 
+@inlined
+def nearest_point(mixture: Integer) -> Integer:
+    """Return the point of a refining map that learns from a mixture."""
+    return ((mixture + LIMIT + 1) * (BINS - 1) + _SPAN // 2) // _SPAN
+
+
 @part
 def learn_refined(refiners: NDArray[np.int32], mixture: Integer, row: Integer, bit: Integer) -> None:
     """Move the nearer point towards what came."""
-    nearest = ((mixture + LIMIT + 1) * (BINS - 1) + _SPAN // 2) // _SPAN
+    nearest = nearest_point(mixture)
     old = np.int64(refiners[row, nearest])
     refiners[row, nearest] = old + (((np.int64(bit) << ONE_BITS) - old) >> _REFINE_SHIFT)

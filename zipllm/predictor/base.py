@@ -96,3 +96,11 @@ class ThreadedPredictor(Predictor, Protocol):
             out: int32 ``[n, T, V + 1]``, C-contiguous; receives the cumulative frequencies.
             threads: that this call may use.
         """
+
+
+@runtime_checkable
+class CopyingPredictor(Predictor, Protocol):
+    """A predictor whose memory can be copied, so that many texts can follow the same beginning."""
+
+    def copies(self, state: State, lanes: int) -> State:
+        """Return the memory of ``lanes`` lanes that have each seen what lane 0 of ``state`` has seen."""

@@ -62,6 +62,9 @@ class Network(Protocol):
     ) -> None:
         """Put what ``predict`` gives into ``out``, with that many threads."""
 
+    def copies(self, state: Any, lanes: int) -> Any:
+        """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
+
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         """Feed int32 ``[n, time]`` to lanes ``[n]``, or to all; int32 ``[n, time, vocabulary + 1]``."""
 
@@ -130,6 +133,10 @@ class Reference(_Alone):
     def start(self, lanes: int) -> State:
         return self._network.start(lanes)
 
+    def copies(self, state: State, lanes: int) -> State:
+        keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
+        return State(keys, values, state.positions[:1].repeat_interleave(lanes))
+
     def predict(self, state: State, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         chosen = None if lanes is None else torch.from_numpy(lanes)
         hidden = self._network.forward(state, torch.from_numpy(np.ascontiguousarray(tokens)), chosen)
@@ -150,6 +157,11 @@ class Kernels:
 
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
+
+    def copies(self, state: Any, lanes: int) -> Any:
+        from zipllm.kernels.cache import copied
+
+        return copied(state, lanes)
 
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
@@ -177,6 +189,9 @@ class CudaKernels(_Alone):
 
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
+
+    def copies(self, state: Any, lanes: int) -> Any:
+        return self._network.copies(state, lanes)
 
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
@@ -207,6 +222,11 @@ class LateKernels:
 
     def start(self, lanes: int) -> _LateState:
         return _LateState((self._kernels or self._reference).start(lanes))
+
+    def copies(self, state: _LateState, lanes: int) -> _LateState:
+        source = self._reference if isinstance(state.inner, State) else self._kernels
+        assert source is not None, "only kernels make such a state"
+        return _LateState(source.copies(state.inner, lanes))
 
     def predict(self, state: _LateState, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         kernels = self._compile() if self._spent > PATIENCE else self._kernels

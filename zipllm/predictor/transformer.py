@@ -44,6 +44,9 @@ class TransformerPredictor:
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
 
+    def copies(self, state: Any, lanes: int) -> Any:
+        return self._network.copies(state, lanes)
+
     def prefill(
         self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
     ) -> NDArray[np.int32]:

@@ -1,0 +1,99 @@
+"""What labels by compression must beat: the most frequent label, and a linear model of weighted counts."""
+
+import importlib
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.errors import UsageError, ZipllmError
+
+_LOOKED_AT = 200
+"""Characters of each text that decide what the units are."""
+_UNSPACED = 0.1
+"""From this share of letters of scripts without spaces on, characters are counted instead of words."""
+
+
+Label = Callable[[Sequence[bytes]], NDArray[np.float64]]
+"""From texts to the chance of each label, float64 ``[texts, labels]``."""
+
+
+class MissingPackage(ZipllmError):
+    """scikit-learn is not installed."""
+
+
+def majority_chances(truth: NDArray[np.int64], texts: int, count: int) -> NDArray[np.float64]:
+    """Return the most frequent label of training (int64 ``[m]``) for every text; the first of equals."""
+    return _certain(np.full(texts, np.bincount(truth, minlength=count).argmax()), count)
+
+
+def check_installed() -> None:
+    """Look for scikit-learn.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    _load("sklearn")
+
+
+def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, seed: int) -> Label:
+    """Fit TF-IDF with logistic regression. Units are words; one and two characters in scripts without spaces.
+
+    Args:
+        train: training texts; bytes that are no UTF-8 are replaced.
+        labels: int64 ``[m]``.
+        count: of labels.
+        seed: of the solver.
+
+    Raises:
+        MissingPackage: scikit-learn is not installed.
+        UsageError: the texts have no word or character to count.
+    """
+    features, linear = _load("sklearn.feature_extraction.text"), _load("sklearn.linear_model")
+    known = [text.decode("utf-8", "replace") for text in train]
+    units: dict[str, Any] = {"analyzer": "char", "ngram_range": (1, 2)} if unspaced(known) else {}
+    vectors = features.TfidfVectorizer(sublinear_tf=True, **units)
+    model = linear.LogisticRegression(max_iter=1000, C=10.0, random_state=seed)
+    try:
+        counts = vectors.fit_transform(known)
+    except ValueError as error:  # an empty vocabulary
+        raise UsageError(
+            f"TF-IDF finds nothing to count in the training texts ({error}); see --no-baselines"
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of convergence: a baseline is taken as it is after 1000 rounds
+        model.fit(counts, labels)
+
+    def label(texts: Sequence[bytes]) -> NDArray[np.float64]:
+        wanted = [text.decode("utf-8", "replace") for text in texts]
+        return _certain(model.predict(vectors.transform(wanted)), count)
+
+    return label
+
+
+def unspaced(texts: Sequence[str]) -> bool:
+    """Whether texts are in a script that puts no spaces between words: Chinese, Japanese, Thai, ..."""
+    kinds: Counter[bool] = Counter()
+    for text in texts:
+        kinds.update(unicodedata.category(character) == "Lo" for character in text[:_LOOKED_AT] if character.isalpha())
+    return kinds[True] > _UNSPACED * kinds.total()
+
+
+def _certain(labels: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    chances = np.zeros((len(labels), count))
+    chances[np.arange(len(labels)), labels] = 1.0
+    return chances
+
+
+def _load(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingPackage(
+            "the TF-IDF baseline needs scikit-learn, which is not installed: pip install 'zipllm[classify]', "
+            "or --no-baselines"
+        ) from error

@@ -1,0 +1,162 @@
+"""What texts cost behind a class's texts, as zipllm would code them there: by the history, the Transformer, or both.
+
+The class's texts are coded once, in one lane. Every text is then measured from that state: the Transformer's is copied
+for a batch of texts, that of the history is put back after each (``mixing.trial``). So the cost is what an archive of
+the class's texts would grow by if this one text stood at its end.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.codec.coders import AdaptiveEncoder, block_memory
+from zipllm.codec.engine import Engine
+from zipllm.codec.history_block import NO_MODEL, byte_vocabulary
+from zipllm.codec.model_block import chunk_steps
+from zipllm.coder.range_coder import PROBABILITY_BITS
+from zipllm.container import CodingParameters
+from zipllm.errors import UsageError
+from zipllm.mixing.adaptive import MIXER_VERSION, Style
+from zipllm.mixing.contexts import TEXT
+from zipllm.mixing.memory import MIN_SLOT_BITS
+from zipllm.mixing.trial import Trial
+from zipllm.predictor.base import CopyingPredictor, State
+
+_STYLE = Style(TEXT, 1)
+_ROWS = 1024
+"""Tokens predicted at once: enough to fill a processor, little enough memory for their frequencies."""
+_SEEN = 1 << 16
+"""Bytes before a text that are shown to a model without a history: it looks back layers * window tokens, 1536 here."""
+
+
+@dataclass(frozen=True)
+class Priming:
+    """How a class's texts are remembered.
+
+    Attributes:
+        engine: the model; None does without.
+        history_bits: up to ``2**history_bits`` slots of 32 bytes; None does without a history.
+    """
+
+    engine: Engine | None
+    history_bits: int | None
+
+    def __post_init__(self) -> None:
+        if self.engine is None and self.history_bits is None:
+            raise UsageError("without a model and without a history nothing predicts")
+        if self.engine is not None and not isinstance(self.engine.predictor, CopyingPredictor):
+            raise UsageError("the state of this model cannot be copied, so it cannot be primed for many texts")
+
+
+class PrimedClass:
+    """One class, its texts coded.
+
+    Args:
+        priming: how.
+        content: the class's texts, joined; at least one byte.
+        longest: bytes of the longest text that will be measured.
+    """
+
+    def __init__(self, priming: Priming, content: bytes, longest: int) -> None:
+        self._engine = priming.engine
+        self._state: State = None
+        self._last = -1
+        self._trial: Trial | None = None
+        vocabulary = byte_vocabulary() if priming.engine is None else priming.engine.vocabulary
+        coder = None
+        if priming.history_bits is not None:
+            parameters = _parameters(priming.history_bits, len(content))
+            sizes = np.array([len(content) + longest], dtype=np.int64)
+            memory = block_memory(sizes, parameters, with_model=priming.engine is not None)
+            coder = AdaptiveEncoder(vocabulary, memory, parameters)
+        self._learn(content, coder)
+        if coder is not None:
+            self._trial = Trial(coder.memory, vocabulary, _STYLE)
+
+    def bits(self, texts: Sequence[bytes], step: Callable[[float], None]) -> NDArray[np.float64]:
+        """Return what each text costs, float64 ``[texts]``, in bits.
+
+        Args:
+            texts: none longer than was said.
+            step: told which part is done.
+        """
+        found = np.zeros(len(texts))
+        for done, (index, tokens, cumulative) in enumerate(self._predicted(texts), 1):
+            if self._trial is not None:
+                found[index] = self._trial.bits(tokens, cumulative)
+            else:
+                found[index] = self._model_bits(tokens, cumulative)
+            step(done / len(texts))
+        return found
+
+    def _learn(self, content: bytes, coder: AdaptiveEncoder | None) -> None:
+        one, count = np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.int64)
+        if self._engine is None:
+            assert coder is not None, "something predicts"
+            tokens = _bytes(content)[None]
+            coder.encode(NO_MODEL, tokens, one, count * tokens.size)
+            return
+        predictor = self._engine.predictor
+        if coder is None:
+            content = content[-_SEEN:]
+        tokens = self._engine.tokenizer.encode(content)[None].astype(np.int32)
+        fed = np.concatenate(([[predictor.start_token]], tokens), axis=1).astype(np.int32)
+        self._state, self._last = predictor.start(1), int(fed[0, -1])
+        steps = chunk_steps(self._engine, 1)
+        for begin in range(0, tokens.size, steps):
+            here = slice(begin, min(begin + steps, tokens.size))
+            cumulative = predictor.prefill(self._state, fed[:, here])
+            if coder is not None:
+                coder.encode(cumulative, tokens[:, here], one, count * (here.stop - here.start))
+
+    def _predicted(self, texts: Sequence[bytes]) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
+        """Yield the number of each text, its tokens int32 ``[n]``, and their frequencies int32 ``[n, V + 1]``."""
+        if self._engine is None:
+            for index, text in enumerate(texts):
+                yield index, _bytes(text), NO_MODEL[0]
+            return
+        predictor = self._engine.predictor
+        assert isinstance(predictor, CopyingPredictor), "checked when the priming was made"
+        tokens = [self._engine.tokenizer.encode(text).astype(np.int32) for text in texts]
+        for batch in _batches([len(ids) for ids in tokens], min(_ROWS, chunk_steps(self._engine, 1))):
+            longest = len(tokens[batch[-1]])
+            if not longest:
+                yield from ((index, tokens[index], np.zeros((0, 0), dtype=np.int32)) for index in batch)
+                continue
+            fed = np.zeros((len(batch), longest), dtype=np.int32)
+            for row, index in zip(fed, batch, strict=True):
+                row[:1] = self._last
+                row[1 : len(tokens[index])] = tokens[index][:-1]
+            cumulative = predictor.prefill(predictor.copies(self._state, len(batch)), fed)
+            for place, index in enumerate(batch):
+                yield index, tokens[index], cumulative[place, : len(tokens[index])]
+
+    def _model_bits(self, tokens: NDArray[np.int32], cumulative: NDArray[np.int32]) -> float:
+        assert self._engine is not None, "without a history there is a model"
+        rows = np.arange(len(tokens))
+        share = cumulative[rows, tokens + 1].astype(np.int64) - cumulative[rows, tokens]
+        return self._engine.predictor.precision * len(tokens) - float(np.log2(share).sum())
+
+
+def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Yield numbers of texts of like length, shortest first; so many that padded they have at most ``most`` tokens."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[index] > most:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _bytes(content: bytes) -> NDArray[np.int32]:
+    return np.frombuffer(content, dtype=np.uint8).astype(np.int32)
+
+
+def _parameters(history_bits: int, size: int) -> CodingParameters:
+    """Return those of a block of so many bytes; see ``codec.select``."""
+    bits = max(MIN_SLOT_BITS, min(history_bits, size.bit_length() + 4))
+    return CodingParameters(1, PROBABILITY_BITS, mixer=MIXER_VERSION, history=bits, kind=TEXT, record=1)

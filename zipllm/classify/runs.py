@@ -1,0 +1,152 @@
+"""Methods and baselines on one pair of splits, as rows of one table."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.bench.codecs import open_codec, with_defaults
+from zipllm.bench.spec import Spec
+from zipllm.classify import baselines
+from zipllm.classify.class_costs import Prime, class_coder
+from zipllm.classify.documents import Document, labels_of
+from zipllm.classify.ncd import distances
+from zipllm.classify.scores import Scores, score
+from zipllm.classify.votes import least_chances, neighbour_chances
+from zipllm.errors import UsageError
+
+Step = Callable[[float], None]
+"""Told which part of a method's work is done."""
+
+
+class Splits:
+    """Training texts and texts to be labelled.
+
+    Attributes:
+        train, test: texts.
+        labels: all of them, sorted.
+        train_labels, truth: int64, numbers of labels.
+
+    Raises:
+        UsageError: the training texts have one label only.
+    """
+
+    def __init__(self, train: Sequence[Document], test: Sequence[Document]) -> None:
+        self.labels = labels_of(train, test)
+        number = {label: index for index, label in enumerate(self.labels)}
+        self.train, self.test = ([document.text for document in part] for part in (train, test))
+        self.train_labels, self.truth = (
+            np.array([number[document.label] for document in part], dtype=np.int64) for part in (train, test)
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one method did.
+
+    Attributes:
+        method: ``majority``, ``tfidf``, ``ncd`` or ``class``.
+        codec: with its settings; empty for baselines.
+        k: neighbours that vote; 0 where none do.
+        tune_steps: training steps on each class.
+        scores: how good it is.
+        prepare_seconds: of wall time, before the first text: training, or coding the texts of the classes.
+        seconds: of wall time for all texts after that.
+    """
+
+    method: str
+    codec: str
+    k: int
+    tune_steps: int
+    scores: Scores
+    prepare_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method with its settings, opened, so that what is wrong with it shows before anything runs."""
+
+    name: str
+    spec: Spec
+    ks: tuple[int, ...]
+    tune_steps: int
+    length: Callable[[bytes], bytes] | None
+    prime: Prime | None
+
+
+def open_method(name: str, spec: Spec, ks: Sequence[int], tune_steps: int) -> Method:
+    """Open what a method needs.
+
+    Args:
+        name: ``ncd`` or ``class``.
+        spec: of the codec.
+        ks: numbers of neighbours, for ``ncd``.
+        tune_steps: for ``class``.
+
+    Raises:
+        UsageError: the codec or a setting is unknown or does not fit the method.
+        ZipllmError: the codec cannot be opened.
+    """
+    if name == "class":
+        return Method(name, with_defaults(spec), (0,), tune_steps, None, class_coder(spec, tune_steps))
+    if tune_steps:
+        raise UsageError("--fine-tune is for --method class: neighbours have no model to train")
+    spec = with_defaults(spec)
+    return Method(name, spec, tuple(ks), 0, open_codec(spec).compress, None)
+
+
+def baseline_rows(splits: Splits, seed: int) -> Iterator[Row]:
+    """Yield the rows of the baselines.
+
+    Raises:
+        MissingPackage: scikit-learn is not installed.
+    """
+    count, texts = len(splits.labels), len(splits.test)
+    begun = time.perf_counter()
+    chances = baselines.majority_chances(splits.train_labels, texts, count)
+    yield Row("majority", "", 0, 0, score(splits.truth, chances), 0.0, time.perf_counter() - begun)
+    begun = time.perf_counter()
+    label = baselines.linear_model(splits.train, splits.train_labels, count, seed)
+    fitted = time.perf_counter()
+    chances = label(splits.test)
+    seconds = time.perf_counter() - fitted
+    yield Row("tfidf", "", 0, 0, score(splits.truth, chances), fitted - begun, seconds)
+
+
+def method_rows(method: Method, splits: Splits, step: Step) -> Iterator[Row]:
+    """Yield a row for every number of neighbours, or the only one."""
+    if method.prime is not None:
+        chances, prepared, seconds = _by_class(method, splits, step)
+        yield Row("class", str(method.spec), 0, method.tune_steps, score(splits.truth, chances), prepared, seconds)
+        return
+    assert method.length is not None, "a method has one or the other"
+    compress = method.length
+    begun = time.perf_counter()
+    found = distances(lambda data: len(compress(data)), splits.train, splits.test, step)
+    seconds = time.perf_counter() - begun
+    for k in method.ks:
+        chances = neighbour_chances(found, splits.train_labels, k, len(splits.labels))
+        yield Row("ncd", str(method.spec), k, 0, score(splits.truth, chances), 0.0, seconds)
+
+
+def _by_class(method: Method, splits: Splits, step: Step) -> tuple[NDArray[np.float64], float, float]:
+    """Return chances float64 ``[texts, labels]``, seconds before the texts, and seconds for them."""
+    assert method.prime is not None, "this is the method by classes"
+    costs = np.full((len(splits.test), len(splits.labels)), np.inf)
+    longest, prepared, seconds = max(map(len, splits.test)), 0.0, 0.0
+    classes = np.unique(splits.train_labels).tolist()
+    for done, label in enumerate(classes):
+        texts = [text for text, own in zip(splits.train, splits.train_labels.tolist(), strict=True) if own == label]
+
+        def within(part: float, done: int = done) -> None:
+            step((done + part) / len(classes))
+
+        begun = time.perf_counter()
+        with method.prime(texts, longest) as measure:
+            primed = time.perf_counter()
+            costs[:, label] = measure(splits.test, within)
+        prepared, seconds = prepared + primed - begun, seconds + time.perf_counter() - primed
+    return least_chances(costs), prepared, seconds

@@ -1,0 +1,47 @@
+"""A Transformer fine-tuned on the texts of one class, by ``zipllm.train``."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from zipllm.codec.engine import Engine, engine_from_model
+from zipllm.model.store import DEFAULT_MODEL
+from zipllm.train.config import TrainConfig
+from zipllm.train.corpus import Source
+from zipllm.train.recipe import Recipe
+from zipllm.train.run import Setup, run
+from zipllm.train.runlog import Report
+
+_BATCH, _SEQUENCE = 8, 256
+
+
+class _Silent:
+    """Nobody is told about a training run of seconds."""
+
+    def note(self, text: str) -> None:
+        """Drop it."""
+
+    def report(self, report: Report) -> None:
+        """Drop it."""
+
+
+def tuned_engine(model: str | None, texts: Sequence[bytes], steps: int) -> Engine:
+    """Return a model trained for some more steps on texts, with one in fifty held back.
+
+    Args:
+        model: name, path or id; None is the default model.
+        texts: of the class.
+        steps: of the optimiser.
+
+    Raises:
+        UsageError: the texts are too few to train on.
+        ModelError: the model cannot be gone on from.
+    """
+    with tempfile.TemporaryDirectory(prefix="zipllm-classify-") as name:
+        folder = Path(name)
+        (folder / "texts").write_bytes(b"\n".join(texts) + b"\n")
+        config = TrainConfig(steps=steps, batch=_BATCH, sequence=_SEQUENCE, compile="off")
+        recipe = Recipe(config, (Source("texts", (folder / "texts",)),), start=model or DEFAULT_MODEL)
+        outcome = run(recipe, Setup(folder / "run"), _Silent(), lambda: False)
+        assert outcome.exported is not None, "a run that nobody stops ends with an export"
+        return engine_from_model(outcome.exported.model)

@@ -1,0 +1,243 @@
+"""What tokens would cost behind what a memory has learnt, without it remembering them.
+
+Many short texts are to be measured against one memory (``zipllm classify``). Copying the memory for each takes 40 ms at
+150 MB, coding a text of 250 bytes two. So the large arrays keep a journal here: what stands in a place is written down
+before the place changes, and put back in reverse order. Small arrays are copied. The cost is the one that
+``adaptive`` would pay for these tokens, decision by decision, but for what the range coder drops.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.coder.compiled import entry, part, source_digest
+from zipllm.coder.fused import Integer
+from zipllm.mixing.adaptive import Style, Vocabulary, begin_token
+from zipllm.mixing.contexts import remember_byte, set_contexts
+from zipllm.mixing.decision_tree import STOP
+from zipllm.mixing.history import first_candidate, half_key
+from zipllm.mixing.matches import follow_matches, match_place
+from zipllm.mixing.memory import CONTEXTS, HALF, KIND, LAST_TOKEN, MATCHES, MIXTURE, POSITION, ROW_1, ROW_2, Memory
+from zipllm.mixing.mixer import nearest_point
+from zipllm.mixing.prediction import hear_model, hear_no_model, learn, predict_bit, predict_stop
+from zipllm.mixing.tables import ONE_BITS, Tables, tables
+
+_PAIR = 32  # numbers of two neighbouring slots
+_REFINERS = -1
+_SMALL = ("maps", "stop_slots", "stop_maps", "match_maps", "successors", "weights", "final_weights", "decided")
+_PIECE = 1 << 12
+"""Bytes of a text whose places are written down at once; longer texts get a longer journal."""
+
+
+class Journal(NamedTuple):
+    """What stood in places that were changed, oldest first.
+
+    Attributes:
+        pairs: int64 ``[n]``, where two neighbouring slots begin.
+        slots: uint16 ``[n, 32]``, what they held.
+        places: int64 ``[m, 2]``, which array (the number of a match index, or ``_REFINERS``) and where in it.
+        values: int32 ``[m]``.
+        used: int64 ``[2]``, how many of each.
+    """
+
+    pairs: NDArray[np.int64]
+    slots: NDArray[np.uint16]
+    places: NDArray[np.int64]
+    values: NDArray[np.int32]
+    used: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, size: int) -> "Journal":
+        """Return room for texts of so many bytes: 32 lookups, 16 refiners, two matches for each."""
+        pairs, places = 2 * CONTEXTS * size, (16 + MATCHES) * size
+        return cls(
+            np.empty(pairs, dtype=np.int64),
+            np.empty((pairs, _PAIR), dtype=np.uint16),
+            np.empty((places, 2), dtype=np.int64),
+            np.empty(places, dtype=np.int32),
+            np.zeros(2, dtype=np.int64),
+        )
+
+
+class Trial:
+    """A memory against which texts are measured, one after the other, all from the same beginning.
+
+    Args:
+        memory: what has been learnt, in one lane that has room for the longest text; in use until the trial is over.
+        vocabulary: of the tokens.
+        style: of the contexts.
+    """
+
+    def __init__(self, memory: Memory, vocabulary: Vocabulary, style: Style) -> None:
+        assert len(memory.registers) == 1, "texts are measured behind one lane"
+        self._memory, self._vocabulary, self._style = memory, vocabulary, style
+        self._saved = {name: getattr(memory, name).copy() for name in (*_SMALL, "registers")}
+        self._start = int(memory.registers[0, POSITION])
+        self._journal = Journal.of(_PIECE)
+
+    def bits(self, tokens: NDArray[np.int32], cumulative: NDArray[np.int32]) -> float:
+        """Return what tokens cost, in bits.
+
+        Args:
+            tokens: int32 ``[n]``.
+            cumulative: int32 ``[n, V + 1]``, the model's frequencies; ``[1, 0]`` without a model.
+
+        Raises:
+            ValueError: the frequencies do not ascend, or the text is longer than the room for it.
+        """
+        size = int((self._vocabulary.starts[tokens + 1] - self._vocabulary.starts[tokens]).sum())
+        memory = self._memory
+        if self._start + size > memory.seen.size:
+            raise ValueError(f"a text of {size} bytes does not fit behind what the memory has learnt")
+        if 2 * CONTEXTS * size > self._journal.pairs.size:
+            self._journal = Journal.of(size)
+        rows = np.require(cumulative, np.int32, ["C", "W"])
+        wanted = np.require(tokens, np.int32, ["C", "W"])
+        cost: float = _try_tokens(memory, tables(), self._vocabulary, wanted, rows, self._style, self._journal)
+        for name, saved in self._saved.items():
+            np.copyto(getattr(memory, name), saved)
+        memory.seen[self._start : self._start + size] = 0
+        memory.begins[self._start : self._start + size] = 0
+        if cost < 0:
+            raise ValueError("cumulative frequencies are not strictly ascending: the predictor is broken")
+        return cost
+
+
+@part
+def _note_slots(memory: Memory, journal: Journal, half: Integer) -> None:
+    """Write down the slots in which half of a byte is looked up."""
+    for number in range(CONTEXTS):
+        begin = (first_candidate(memory.slots, half_key(memory.contexts[number], half)) & ~np.int64(1)) * 16
+        at = journal.used[0]
+        journal.pairs[at] = begin
+        for index in range(_PAIR):
+            journal.slots[at, index] = memory.slots[begin + index]
+        journal.used[0] = at + 1
+
+
+@part
+def _note(journal: Journal, which: Integer, place: Integer, value: Integer) -> None:
+    at = journal.used[1]
+    journal.places[at, 0] = which
+    journal.places[at, 1] = place
+    journal.values[at] = value
+    journal.used[1] = at + 1
+
+
+@part
+def _note_refiners(memory: Memory, journal: Journal) -> None:
+    point, columns = nearest_point(memory.now[MIXTURE]), memory.refiners.shape[1]
+    for slot in (ROW_1, ROW_2):
+        row = memory.now[slot]
+        _note(journal, np.int64(_REFINERS), row * columns + point, np.int64(memory.refiners[row, point]))
+
+
+@part
+def _append(memory: Memory, journal: Journal, lane: NDArray[np.int64], byte: Integer) -> None:
+    """Do what ``adaptive`` does with a byte that is settled, and write down what the match models forget."""
+    remember_byte(memory, lane, byte)
+    for number in range(MATCHES):
+        place = match_place(memory, lane, np.int64(number))
+        _note(journal, np.int64(number), place, np.int64(memory.match_index[number, place]))
+    follow_matches(memory, lane, byte)
+    memory.now[HALF] = -1
+
+
+@part
+def _try_token(
+    memory: Memory,
+    constants: Tables,
+    vocabulary: Vocabulary,
+    lane: NDArray[np.int64],
+    wanted: Integer,
+    cumulative: NDArray[np.int32],
+    style: Style,
+    journal: Journal,
+) -> float:
+    """Predict and learn one token, as ``adaptive`` codes it; returns its bits, or a negative number."""
+    begin_token(memory, lane)
+    begin, length = vocabulary.starts[wanted], vocabulary.starts[wanted + 1] - vocabulary.starts[wanted]
+    node, depth, bits = np.int64(vocabulary.root), np.int64(0), 0.0
+    while node >= 0:
+        while depth < vocabulary.byte_depth[node]:
+            _append(memory, journal, lane, np.int64(vocabulary.letters[begin + depth]))
+            depth += 1
+        hear_no_model(memory)
+        if cumulative.size > 0:
+            low, middle = np.int64(cumulative[vocabulary.low[node]]), np.int64(cumulative[node + 1])
+            high = np.int64(cumulative[vocabulary.high[node]])
+            if not low < middle < high:
+                return -1.0
+            hear_model(memory, constants, low, middle, high)
+        kind = np.int64(vocabulary.kind[node])
+        memory.now[KIND] = kind
+        if kind == STOP:
+            probability = predict_stop(memory, constants, lane, node, depth)
+        else:
+            letter = np.int64(vocabulary.letters[vocabulary.starts[vocabulary.low[node]] + depth])
+            half = np.int64(16) | letter >> 4 if kind >= 4 else np.int64(0)
+            if memory.now[HALF] < 0:
+                set_contexts(memory, lane, style.kind, style.record)
+            if memory.now[HALF] != half:
+                _note_slots(memory, journal, half)
+            probability = predict_bit(memory, constants, lane, letter, style.kind, style.record)
+            _note_refiners(memory, journal)
+        bit = np.int64(1) if wanted > node else np.int64(0)
+        chance = probability if bit else (np.int64(1) << ONE_BITS) - probability
+        bits += ONE_BITS - np.log2(np.float64(chance))
+        learn(memory, constants, lane, bit)
+        node = np.int64(vocabulary.child[node, bit])
+    while depth < length:
+        _append(memory, journal, lane, np.int64(vocabulary.letters[begin + depth]))
+        depth += 1
+    lane[LAST_TOKEN] = wanted
+    return bits
+
+
+@part
+def _put_back(memory: Memory, journal: Journal) -> None:
+    for at in range(journal.used[0] - 1, -1, -1):
+        for index in range(_PAIR):
+            memory.slots[journal.pairs[at] + index] = journal.slots[at, index]
+    columns = memory.refiners.shape[1]
+    for at in range(journal.used[1] - 1, -1, -1):
+        which, place, value = journal.places[at, 0], journal.places[at, 1], journal.values[at]
+        if which == _REFINERS:
+            memory.refiners[place // columns, place % columns] = value
+        else:
+            memory.match_index[which, place] = value
+    journal.used[:] = 0
+
+
+def _build(version: int) -> Any:
+    """Return the entry point; see ``adaptive._build``."""
+
+    def try_tokens(
+        memory: Memory,
+        constants: Tables,
+        vocabulary: Vocabulary,
+        tokens: NDArray[np.int32],
+        cumulative: NDArray[np.int32],
+        style: Style,
+        journal: Journal,
+    ) -> float:
+        """Return the bits of all tokens, or a negative number; the large arrays are as before."""
+        bits = 0.0
+        lane = memory.registers[0]
+        for step in range(tokens.size):
+            row = cumulative[step % cumulative.shape[0]]
+            cost = _try_token(memory, constants, vocabulary, lane, np.int64(tokens[step]), row, style, journal)
+            if cost < 0.0:
+                bits = cost
+                break
+            bits += cost
+        _put_back(memory, journal)
+        return bits + version * 0
+
+    return entry(try_tokens)
+
+
+_HERE = Path(__file__)
+_try_tokens = _build(source_digest([*_HERE.parent.glob("*.py")]))
