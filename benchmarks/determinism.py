@@ -1,44 +1,51 @@
 """The same archive in every cell: python benchmarks/determinism.py [--python PATH]...
 
-Each cell is a process of its own, with other threads, kernels, processor features or libraries; it compresses the same
-inputs and prints the SHA-256 of all archives. ``--python`` adds the interpreters of other environments (the oldest and
-newest numpy, torch, numba, or another Python), in each of which zipllm must be importable. Exits with 1 if two cells
-differ. A cell whose feature this processor lacks still runs: the library falls back to what there is.
+Each cell is a process of its own (``determinism_cell.py``), with other threads, kernels, processor features or
+libraries; it codes the same inputs by the history alone and by the model, and writes golden archives again.
+``--python`` adds the interpreters of other environments (the oldest and newest numpy, torch, numba, or another Python),
+in each of which zipllm must be importable; one without torch does the history only. Exits with 1 if two cells differ.
+A cell whose feature this processor lacks still runs: the library falls back to what there is.
 """
 
 import argparse
-import hashlib
+import json
 import os
 import platform
-import random
 import re
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "zipllm" / "container" / "FORMAT.md"
+CELL = Path(__file__).with_name("determinism_cell.py")
+ONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "CELL_THREADS": "1"}
+TWO = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "CELL_THREADS": "2"}
+REFERENCE = {"ZIPLLM_KERNELS": "reference", **ONE}
+NO_AVX512 = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
 
 CELLS: dict[str, dict[str, str]] = {
     "as it is": {},
-    "1 thread": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "CELL_THREADS": "1"},
-    "2 threads": {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "CELL_THREADS": "2"},
-    "reference, 1 thread": {"ZIPLLM_KERNELS": "reference", "CELL_THREADS": "1"},
+    "1 thread": ONE,
+    "2 threads": TWO,
     "compiled kernels": {"ZIPLLM_KERNELS": "cpu"},
+    "reference, 1 thread": REFERENCE,
+    "reference, 2 threads": {**REFERENCE, **TWO},
     **{
-        f"ATen {isa}, {kernels}": {"ATEN_CPU_CAPABILITY": isa, "ZIPLLM_KERNELS": kernels, "CELL_THREADS": "1"}
+        f"ATen {isa}, {kernels}": {**ONE, "ATEN_CPU_CAPABILITY": isa, "ZIPLLM_KERNELS": kernels}
         for isa in ("default", "avx2", "avx512")
         for kernels in ("reference", "cpu")
     },
     **{
-        f"oneDNN {isa}": {"ONEDNN_MAX_CPU_ISA": isa, "ZIPLLM_KERNELS": "reference", "CELL_THREADS": "1"}
-        for isa in ("SSE41", "AVX2", "AVX512_CORE")
+        f"oneDNN {isa}": {**REFERENCE, "ONEDNN_MAX_CPU_ISA": isa}
+        for isa in ("SSE41", "AVX2", "AVX512_CORE", "AVX512_CORE_VNNI")
     },
-    "MKL compatible": {"MKL_CBWR": "COMPATIBLE", "ZIPLLM_KERNELS": "reference", "CELL_THREADS": "1"},
+    **{f"MKL_CBWR={branch}": {**REFERENCE, "MKL_CBWR": branch} for branch in ("COMPATIBLE", "AVX2", "AVX512")},
+    "MKL instructions SSE4_2": {**REFERENCE, "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "numba for any x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": ""},
+    "numpy without AVX512": {"NPY_DISABLE_CPU_FEATURES": NO_AVX512},
     "PYTHONHASHSEED=7": {"PYTHONHASHSEED": "7"},
-    "reference, 2 threads": {"ZIPLLM_KERNELS": "reference", "CELL_THREADS": "2"},
 }
+OTHER_CELLS = {"as it is": {}, "reference, 1 thread": REFERENCE}
+"""Of the other interpreters."""
 
 
 def main() -> None:
@@ -46,63 +53,56 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], metavar="PATH", help="another interpreter")
     parser.add_argument("--cells", default="", metavar="REGEX", help="only the cells whose name matches")
     parser.add_argument("--bytes", type=int, default=300, help="of text that the model codes in every cell")
-    parser.add_argument("--cell", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.cell:
-        print(versions(), digest(arguments.bytes), sep="\n")
-        return
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, {arguments.bytes} bytes of text")
-    found = set()
+    print(f"{processor()}, {os.cpu_count()} processors, {arguments.bytes} bytes of text by the model\n")
+    print("| cell | versions | history alone | by the model | golden archives written again |")
+    print("| --- | --- | --- | --- | --- |")
+    history, model, whole = set(), set(), True
     for python in [sys.executable, *arguments.python]:
-        chosen = {name: cell for name, cell in CELLS.items() if re.search(arguments.cells, name)}
-        cells = chosen if python == sys.executable else {"as it is": {}, "reference": CELLS["reference, 1 thread"]}
-        for name, environment in cells.items():
-            libraries, archive = run(python, environment, arguments.bytes)
-            found.add(archive)
-            print(f"| {name:24} | {libraries:58} | {archive[:16]} |", flush=True)
-    print(f"{len(found)} different hash{'es' if len(found) != 1 else ''}")
-    sys.exit(len(found) != 1)
+        for name, environment in (CELLS if python == sys.executable else OTHER_CELLS).items():
+            if not re.search(arguments.cells, name):
+                continue
+            found = run(python, environment, arguments.bytes)
+            history.add(found["history"])
+            model.update([found["model"]] if found["model"] else [])
+            whole &= found["all_golden"]
+            shown = [
+                name,
+                found["versions"],
+                found["history"][:16],
+                (found["model"] or "no torch")[:16],
+                found["golden"],
+            ]
+            print(f"| {' | '.join(shown)} |", flush=True)
+    print(f"\nDifferent hashes: {len(history)} by the history alone, {len(model)} by the model.")
+    sys.exit(len(history) != 1 or len(model) > 1 or not whole)
 
 
-def run(python: str, environment: dict[str, str], size: int) -> tuple[str, str]:
-    command = [python, str(Path(__file__).resolve()), "--cell", "--bytes", str(size)]
+def processor() -> str:
+    """What /proc says, where there is one."""
+    try:
+        names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def run(python: str, environment: dict[str, str], size: int) -> dict:
+    """Run one cell; what fails is shown in place of its hash, and differs from all others."""
     quiet = {"OMP_WAIT_POLICY": "PASSIVE"}  # waiting threads leave the processor to others: faster on a busy machine
-    given = {**os.environ, "PYTHONPATH": str(ROOT), **quiet, **environment}
+    given = {**os.environ, "PYTHONPATH": str(CELL.parents[1]), **quiet, **environment}
+    command = [python, str(CELL), "--bytes", str(size)]
     done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
     if done.returncode:
-        return done.stderr.strip().splitlines()[-1][:58], f"failed with {done.returncode}"
-    libraries, archive = done.stdout.splitlines()[-2:]
-    return libraries, archive
-
-
-def versions() -> str:
-    packages = ("torch", "numpy", "numba", "tokenizers")
-    return " ".join([f"py{platform.python_version()}", *(f"{name} {metadata.version(name)}" for name in packages)])
-
-
-def digest(size: int) -> str:
-    """SHA-256 over the archives of a text, of random bytes and of both, by the model everywhere."""
-    import io
-
-    import torch
-
-    from zipllm.codec.encoder import compress_stream
-    from zipllm.codec.engine import load_engine
-    from zipllm.codec.options import EncodeOptions
-
-    if "CELL_THREADS" in os.environ:
-        torch.set_num_threads(int(os.environ["CELL_THREADS"]))
-    text, noise = PAGE.read_bytes()[:size], random.Random(1).randbytes(200)
-    total = hashlib.sha256()
-    for data, options in (
-        (text, EncodeOptions(lanes=1, fallback=False)),
-        (text + noise, EncodeOptions(lanes=3, fallback=False, block_size=size)),
-        (text[:300], EncodeOptions()),
-    ):
-        sink = io.BytesIO()
-        compress_stream(io.BytesIO(data), sink, engine=load_engine, options=options)
-        total.update(sink.getvalue())
-    return total.hexdigest()
+        reason = (done.stderr.strip().splitlines() or ["killed"])[-1][:80]
+        return {
+            "versions": reason,
+            "history": f"failed: {done.returncode}",
+            "model": None,
+            "golden": "",
+            "all_golden": False,
+        }
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

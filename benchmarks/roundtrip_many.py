@@ -2,8 +2,8 @@
 
 Takes distinct files of all sizes from a folder of data (``.xz`` is opened; also ``ZIPLLM_DATA_DIR``) and from Python's
 own installation, in an order that is the same on every machine with the same files. Each is compressed twice, the two
-archives compared, then decompressed and compared with the original. Files up to ``--model-bytes`` may be coded by the
-model; larger ones are left to the conventional codings, because the model would need hours.
+archives compared, then decompressed and compared with the original. Every file may be coded by its history; files up to
+``--model-bytes`` by the shipped model and their history, because the model would need hours for all.
 """
 
 import argparse
@@ -43,11 +43,13 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, default=400, metavar="N", help="how many distinct files")
     parser.add_argument("--model-bytes", type=int, default=4000, metavar="N", help="largest file that asks the model")
+    parser.add_argument("--smallest", type=int, default=0, metavar="N", help="leave out smaller files")
     parser.add_argument("--largest", type=int, default=8 << 20, metavar="N", help="leave out larger files")
     arguments = parser.parse_args()
     folders = [Path(sysconfig.get_path("stdlib")), *([Path(arguments.data_dir)] if arguments.data_dir else [])]
+    sizes = range(arguments.smallest, arguments.largest + 1)
     counts, failures, started = {bound: Count() for bound in CLASSES}, [], time.monotonic()
-    for number, (path, data) in enumerate(distinct(folders, arguments.files, arguments.largest), 1):
+    for number, (path, data) in enumerate(distinct(folders, arguments.files, sizes), 1):
         summary = round_trip(data, with_model=len(data) <= arguments.model_bytes)
         if summary is None:
             failures.append(path)
@@ -60,14 +62,14 @@ def main() -> None:
     sys.exit(bool(failures))
 
 
-def distinct(folders: list[Path], most: int, largest: int) -> Iterator[tuple[Path, bytes]]:
-    """Files by turns from each folder, shuffled by the hash of their names, each content once."""
+def distinct(folders: list[Path], most: int, sizes: range) -> Iterator[tuple[Path, bytes]]:
+    """Files of these sizes by turns from each folder, shuffled by the hash of their names, each content once."""
     seen: set[bytes] = set()
     for group in zip(*(cycle(shuffled(folder)) for folder in folders), strict=False):
         for path in group:
             if len(seen) == most:
                 return
-            data = content(path, largest) if path else None
+            data = content(path, sizes) if path else None
             if data is not None and (digest := hashlib.sha256(data).digest()) not in seen:
                 seen.add(digest)
                 yield path, data
@@ -85,12 +87,12 @@ def cycle(paths: list[Path]) -> Iterator[Path | None]:
         yield None
 
 
-def content(path: Path, largest: int) -> bytes | None:
+def content(path: Path, sizes: range) -> bytes | None:
     try:
         data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
     except (OSError, lzma.LZMAError):
         return None
-    return data if len(data) <= largest else None
+    return data if len(data) in sizes else None
 
 
 def round_trip(data: bytes, with_model: bool) -> Summary | None:

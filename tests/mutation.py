@@ -1,21 +1,25 @@
-"""How many small changes of the code the tests notice: python -m tests.mutation [--mutants N] [--seed N].
+"""How many small changes of the code the tests notice: python -m tests.mutation [--mutants N] [--again FILE].
 
 Each mutant is the package with one operator, constant, comparison or condition changed. The tests of its folder run
-against it, the first failure kills it; a mutant that survives is printed with its line. mutmut does the same with more
-kinds of change, but it copies the whole project and cannot run tests that start processes of their own.
+against it, the first failure kills it; a mutant that survives is printed with its line. After new tests, ``--again``
+tries only the survivors that an earlier run printed. mutmut does the same with more kinds of change, but it copies the
+whole project and cannot run tests that start processes of their own.
 """
 
 import argparse
 import ast
+import importlib
 import os
 import random
+import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 TESTS = {
@@ -26,6 +30,12 @@ TESTS = {
 
 MORE_TESTS = {"survey.py": ["tests/codec/test_salvage.py"]}
 """Files that are tested where they are used."""
+
+HEAVY = ("torch", "numba", "constriction", "zstandard", "safetensors", "tokenizers")
+"""Libraries that take longer to import than most tests to fail; they are loaded once, and each mutant is a child."""
+
+SECONDS = 100
+"""Of processor time; a mutant that takes more never ends, and is noticed."""
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -113,15 +123,42 @@ def killed(mutant: Mutant, copy: Path) -> bool:
     original = target.read_text(encoding="utf-8")
     target.write_text(mutant.source, encoding="utf-8")
     try:
-        tests = MORE_TESTS.get(relative.name, []) + TESTS[relative.parts[1]]
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-        environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=120, check=False)
-        return done.returncode != 0
-    except subprocess.TimeoutExpired:
-        return True  # it never ends: noticed
+        return not _passes([*MORE_TESTS.get(relative.name, []), *TESTS[relative.parts[1]]], copy)
     finally:
         target.write_text(original, encoding="utf-8")
+
+
+def _passes(tests: list[str], copy: Path) -> bool:
+    """Run tests in a child, which has the libraries already and imports zipllm and the tests from the copy."""
+    for name in HEAVY:
+        importlib.import_module(name)
+    child = os.fork()
+    if child == 0:
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+            os._exit(_run_tests(tests, copy))
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    return status == 0
+
+
+def _run_tests(tests: list[str], copy: Path) -> int:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "zipllm")]:
+        del sys.modules[name]
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy)
+    sys.path[:] = [str(copy), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    sys.dont_write_bytecode = True
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
+
+
+def survivor(mutant: Mutant) -> str:
+    """The line that a run prints for a survivor."""
+    return f"survived: {mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.what}"
 
 
 def main() -> None:
@@ -130,21 +167,28 @@ def main() -> None:
     parser.add_argument("--folder", action="append", choices=sorted(TESTS), help="only this folder")
     parser.add_argument("--mutants", type=int, default=100, help="how many, chosen at random; 0 is all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--again", type=Path, metavar="FILE", help="only the survivors that an earlier run printed")
     arguments = parser.parse_args()
     folders = arguments.folder or sorted(TESTS)
     paths = [path for folder in folders for path in sorted((ROOT / "zipllm" / folder).glob("*.py"))]
     found = [mutant for path in paths for mutant in mutants(path)]
+    if arguments.again:
+        printed = arguments.again.read_text(encoding="utf-8").splitlines()
+        found = [mutant for mutant in found if survivor(mutant) in printed]
     chosen = random.Random(arguments.seed).sample(found, min(arguments.mutants or len(found), len(found)))
     survivors = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "project")
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", "__pycache__", ".*_cache", "runs"))
+        for folder_name in folders:
+            if not _passes(TESTS[folder_name], copy):
+                raise SystemExit(f"the tests of {folder_name} fail without any mutant")
         for number, mutant in enumerate(chosen, 1):
             if not killed(mutant, copy):
                 survivors += 1
-                sys.stdout.write(f"survived: {mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.what}\n")
+                sys.stdout.write(f"{survivor(mutant)}\n")
             if number % 20 == 0 or number == len(chosen):
-                sys.stdout.write(f"{number - survivors} of {number} killed ({len(found)} mutants exist)\n")
+                sys.stdout.write(f"{number - survivors} of {number} killed ({len(found)} mutants)\n")
             sys.stdout.flush()
 
 

@@ -49,6 +49,11 @@ def test_every_predictor_comes_back(tmp_path: Path, codec: str) -> None:
     assert row.weights_bytes == 0
 
 
+def test_predictors_code_without_the_history(tmp_path: Path) -> None:
+    """Counts of single bytes know nothing of the order: two that alternate cost a bit each."""
+    assert measure(tmp_path, "order0", b"ab" * 2000).bits_per_byte > 0.95
+
+
 def test_repeats(tmp_path: Path) -> None:
     row = measure(tmp_path, "gzip", repeat=5)
     assert row.compress.repeats == row.decompress.repeats == 5

@@ -186,3 +186,15 @@ def test_odd_names(inside: Inside, folder: Path, name: str):
         text = inside(*arguments).out.decode()
         assert all(line.isprintable() for line in text.splitlines())
         assert len(text.splitlines()) == (2 if len(arguments) == 2 else 13)
+
+
+def test_a_missing_model_stops_all_but_the_list(inside: Inside, folder: Path):
+    (folder / "m.zllm").write_bytes(model_archive())
+    before = sorted(path.name for path in folder.iterdir())
+    assert inside("list", "m.zllm").code == 0
+    for command in ("decompress", "test"):
+        code, message = inside(command, "-q", "m.zllm").error
+        assert code == 4
+        assert MODEL_ID.hex() in message
+        assert "zipllm model import" in message
+    assert sorted(path.name for path in folder.iterdir()) == before, "no output file"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from zipllm.cli.app import run
+from zipllm.cli.train_recipe import Given, _origin
 
 LINES = b"2026-11-22 10:00:00 INFO request served in 12 ms for /index.html\n"
 QUICK = ("--preset", "nano", "--vocabulary", "300", "--compile", "off", "-T", "1")
@@ -39,6 +40,12 @@ def test_train_then_compress_with_the_new_model(tmp_path: Path, log_file: Path) 
     back = zipllm("decompress", "server.log.zllm", "-o", "back", "--model", "log.safetensors", cwd=tmp_path)
     assert back.returncode == 0, back.stderr
     assert (tmp_path / "back").read_bytes() == log_file.read_bytes()
+
+
+def test_the_recorded_command_names_no_place_of_a_file() -> None:
+    top = {"preset": None, "start": "/home/me/runs/first", "vocabulary": None, "tokenizer": None}
+    given = Given(Path("/home/me/family.toml"), None, [], [], top, {"minutes": 5.0}, ["train.batch=4"])
+    assert _origin(given) == "zipllm train --config family.toml --from first --minutes 5.0 --set train.batch=4"
 
 
 @pytest.mark.slow

@@ -52,3 +52,25 @@ def test_with_numba_a_kernel_is_compiled() -> None:
     kernel = compiled.compiled(double)
     assert kernel is not double
     assert kernel(21) == 42
+
+
+@pytest.mark.skipif(not compiled.COMPILES, reason="numba is not installed or told not to compile")
+def test_what_python_calls_leaves_its_lock_to_other_threads() -> None:
+    assert compiled.compiled(double).targetoptions["nogil"]
+    assert compiled.entry(double).targetoptions["nogil"]
+
+
+@pytest.mark.skipif(not compiled.COMPILES, reason="numba is not installed or told not to compile")
+@pytest.mark.parametrize("decorate", [compiled.part, compiled.inlined, compiled.entry])
+def test_parts_and_entries_count_no_references(decorate: Callable[..., Any]) -> None:
+    assert not decorate(double).targetoptions["_nrt"]
+
+
+@pytest.mark.skipif(not compiled.COMPILES, reason="numba is not installed or told not to compile")
+def test_a_part_has_no_wrapper_for_python() -> None:
+    assert compiled.part(double).targetoptions["no_cpython_wrapper"]
+
+
+def test_kernels_compile_exactly_where_there_is_a_numba() -> None:
+    found = compiled._load_numba() is not None
+    assert found == compiled.COMPILES

@@ -64,3 +64,12 @@ def test_the_digest_is_that_of_the_sources() -> None:
     assert compiled.source_digest([one, other]) == compiled.source_digest([other, one])
     assert compiled.source_digest([one]) != compiled.source_digest([other])
     assert 0 <= compiled.source_digest([one]) < 1 << 60
+
+
+def test_the_digest_has_all_of_its_60_bits(tmp_path: Path) -> None:
+    seen = 0
+    for number in range(30):
+        path = tmp_path / "source.py"
+        path.write_text(f"{number}")
+        seen |= compiled.source_digest([path])
+    assert seen == (1 << 60) - 1

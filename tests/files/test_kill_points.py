@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from zipllm import temporary
 from zipllm.errors import FileError
-from zipllm.files import temporary
 from zipllm.files.names import PathError
 from zipllm.files.output import create_output
 from zipllm.files.source import open_source
@@ -99,19 +99,22 @@ def check(folder: Path, force: bool) -> None:
 @pytest.mark.parametrize("force", [False, True], ids=["new file", "replaced file"])
 def test_kill_at_every_point(tmp_path: Path, force: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(temporary, "ABANDONED_SECONDS", 0)
-    survived = 0
+    assert 30 <= kill_points_survived(tmp_path, force) < MOST_POINTS
+
+
+def kill_points_survived(parent: Path, force: bool) -> int:
+    """Kill at one point after another until none is left; returns how many there were."""
     for point in range(MOST_POINTS):
-        folder = tmp_path / str(point)
+        folder = parent / str(point)
         prepare(folder, force)
         if not killed(folder, force, point):
-            break
-        survived += 1
+            return point
         check(folder, force)
         assert len(unfinished(folder)) <= 1
         write_result(folder, force=True)  # the next run
         assert unfinished(folder) == [], "it removes what the killed one left"
         assert (folder / "result").read_bytes() == CONTENT
-    assert 30 <= survived < MOST_POINTS
+    return MOST_POINTS
 
 
 @pytest.mark.parametrize("force", [False, True], ids=["new file", "replaced file"])

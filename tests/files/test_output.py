@@ -14,7 +14,7 @@ from zipllm.files import output as output_module
 from zipllm.files.names import PathError
 from zipllm.files.output import FileOutput, create_output, is_standard_output
 from zipllm.files.source import Source
-from zipllm.files.temporary import create_temporary, discard_all, is_temporary_name
+from zipllm.temporary import create_temporary, discard_all, is_temporary_name
 
 OLD = b"older content"
 

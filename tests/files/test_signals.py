@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from zipllm.files.signals import before_signal_exit, exit_on_signals
-from zipllm.files.temporary import create_temporary
+from zipllm.temporary import create_temporary
 
 SCRIPT = """
 import os, signal, sys
 from zipllm.files.signals import before_signal_exit, exit_on_signals
-from zipllm.files.temporary import create_temporary
+from zipllm.temporary import create_temporary
 
 if sys.argv[2] == "ignored":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -25,6 +25,7 @@ _WORDS = (
     "-d", "--decompress", "--model", "--device", "cpu", "cuda", "-T", "--threads", "--lanes", "--block-size",
     "--embed-model", "--no-verify", "--no-sample", "--max-output", "--max-memory", "-q", "-qq", "-v", "-vv",
     "--no-progress", "--json", "--help", "-h", "-V", "--version", "0", "1", "3", "-1", "4K", "16M", "17M", "1e3",
+    "-3", "-6", "-9", "--level", "--no-history",
     "--salvage", "--range", "0:10", "5:", ":7", "9:2", "-4:", "small", ".zllm", "\x1b[31m", "\n", "[red]", "\udcff",
 )  # fmt: skip
 

@@ -10,7 +10,19 @@ from tests.codec.engines import byte_engine
 from tests.fuzz.feed import Feed
 from tests.vectors.make_vectors import vectors
 from zipllm.codec.decoder import decode_block
-from zipllm.container import ArchiveHeader, ArchiveReader, Block, Coding, End, Limits, Scanned, crc32, scan
+from zipllm.container import (
+    ArchiveHeader,
+    ArchiveReader,
+    Block,
+    Coding,
+    CodingParameters,
+    End,
+    Limits,
+    Scanned,
+    crc32,
+    scan,
+)
+from zipllm.container.block import MAX_RECORD, PREDICTED
 from zipllm.container.model import ModelHeader
 from zipllm.container.record import RecordType, frame
 from zipllm.container.varint import encode_varint
@@ -18,7 +30,8 @@ from zipllm.errors import ZipllmError
 
 LIMITS = Limits(block_raw=1 << 16, output=1 << 17, lanes=64)
 MODEL = ModelHeader(byte_engine().model_id)
-_RAW_SIZES = (1, 2, 90, 127, 128, 4096, 65536, 65537)
+_RAW_SIZES = (1, 2, 90, 127, 128, 4096, 65536, 65537, 0)
+"""0 stands for any number."""
 
 
 def run(data: bytes) -> None:
@@ -60,10 +73,21 @@ def _record(feed: Feed) -> bytes:
     if kind is not RecordType.BLOCK or not feed.below(8):
         return frame(kind, feed.choice([len(payload), feed.number(4)]), feed.take(feed.below(200))) + payload
     coding = feed.choice([*Coding, max(Coding) + 1])
-    raw_size = b"" if coding == Coding.STORED else encode_varint(feed.choice([*_RAW_SIZES, feed.number(8) >> 1]))
+    raw_size = b"" if coding == Coding.STORED else encode_varint(feed.choice(_RAW_SIZES) or feed.number(8) >> 1)
     check = struct.pack("<I", crc32(payload) if feed.below(4) else feed.number(4))
-    parameters = feed.take(feed.below(16))
+    parameters = _parameters(feed) if coding in PREDICTED else feed.take(feed.below(4))
     return frame(kind, len(payload), bytes([coding]) + raw_size + check + parameters) + payload
+
+
+def _parameters(feed: Feed) -> bytes:
+    """Mostly such as a writer may write, with and without a mixer; else any bytes."""
+    if not feed.below(8):
+        return feed.take(feed.below(16))
+    history = feed.choice([12, 0, 13, 16, 24])
+    adaptive = {"mixer": 1, "history": history, "kind": feed.below(2)} if history else {}
+    if adaptive.get("kind"):
+        adaptive["record"] = 1 + feed.number(2) % MAX_RECORD
+    return CodingParameters(feed.choice([1, 2, 3, 64, 65]), 24, **adaptive).encode()
 
 
 def seeds() -> Iterator[bytes]:
@@ -72,6 +96,6 @@ def seeds() -> Iterator[bytes]:
         if vector.name.startswith(("good-", "bad-")) and len(vector.data) < 4096:
             yield bytes([1, 0]) + struct.pack("<H", len(vector.data) % 512) + vector.data
     for coding in Coding:
-        for parameters in (b"", bytes([1, 24, 24, 0, 0, 1])):
+        for parameters in (b"", b"\0\6" + bytes([1, 24, 24, 0, 0, 1]), b"\1\0\0\0", b"\1\0\1\6\0\2", b"\1\1\1"):
             payload = bytes(range(40))
-            yield bytes([1, 0, 40, 0]) + payload + bytes([1, coding, 2, 1, len(parameters)]) + parameters
+            yield bytes([1, 0, 40, 0]) + payload + bytes([1, coding, 2, 1]) + parameters

@@ -4,11 +4,12 @@ import io
 from collections.abc import Iterator
 from functools import cache
 
-from tests.codec.engines import byte_engine, decompress
-from tests.codec.test_damage import SMALL, archive_by
+from tests.codec.engines import byte_engine, compress, decompress
+from tests.codec.test_damage import SMALL, archive_by, archive_with
 from tests.fuzz.feed import Feed, edited
+from zipllm.codec.history_block import encode_history_block
 from zipllm.codec.salvage import salvage_stream
-from zipllm.container import Coding, Limits, crc32, scan
+from zipllm.container import Coding, CodingParameters, Limits, crc32, scan
 from zipllm.errors import ZipllmError
 
 LIMITS = Limits(block_raw=1 << 20, output=1 << 20)
@@ -16,11 +17,15 @@ LIMITS = Limits(block_raw=1 << 20, output=1 << 20)
 
 @cache
 def _originals() -> tuple[bytes, ...]:
-    return tuple(archive_by(coding) for coding in Coding)
+    alone = [archive_by(coding) for coding in Coding]
+    joined = compress(SMALL, lanes=2, history_bits=12)
+    records = CodingParameters(lanes=1, probability_bits=24, mixer=1, history=12, kind=1, record=7)
+    payload = encode_history_block(SMALL, records, None)
+    return (*alone, joined, archive_with(Coding.HISTORY, payload, lanes=1, kind=1, record=7))
 
 
 def run(data: bytes) -> None:
-    """One archive by each coding; half of the time the first damaged record header is given a right CRC-32."""
+    """One archive by each coding and of both kinds; half of the time the first damaged record gets a right CRC-32."""
     feed = Feed(data)
     original = feed.choice(_originals())
     resealed = feed.below(2) == 1
@@ -62,7 +67,7 @@ def _resealed(archive: bytes) -> bytes:
 
 def seeds() -> Iterator[bytes]:
     """One change in each archive."""
-    for index in range(len(Coding)):
+    for index in range(len(_originals())):
         for kind in range(5):
             yield bytes([index, 0, 0, 40 + kind, kind, 7])
             yield bytes([index, 1, 1, 30 + kind, kind, 7, 60, kind, 3])

@@ -67,7 +67,7 @@ def _guided(atheris: ModuleType, name: str, seconds: float, seed: int) -> None:
         f"-max_len={LONGEST_INPUT}",
         f"-seed={seed}",
         f"-artifact_prefix={os.getcwd()}/{name}-",
-        "-timeout=60",
+        "-timeout=1200",  # by the clock on the wall: on a busy machine a process may wait for minutes
         "-rss_limit_mb=4096",
         "-print_final_stats=1",
     ]

@@ -1,12 +1,16 @@
 """What every version must read, and what it must refuse, with which error."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 
 import zipllm
-from tests.vectors.make_vectors import FOLDER, Vector, hashes, readme, vectors
+from tests.vectors.make_vectors import FOLDER, hashes, readme, vectors
+from tests.vectors.parts import Vector
+from tests.vectors.payloads import RECORDED
+from tests.vectors.record import payloads
 from zipllm.container import ArchiveReader, scan
 from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData, ZipllmError
 
@@ -41,10 +45,17 @@ def test_names_are_unique_and_files_small() -> None:
     assert all(len(vector.data) < 64 << 10 for vector in VECTORS)
 
 
-def test_script_imports_nothing_of_zipllm() -> None:
-    source = Path(FOLDER / "make_vectors.py").read_text(encoding="utf-8")
-    assert "import zipllm" not in source
-    assert "from zipllm" not in source
+def test_scripts_import_nothing_of_zipllm() -> None:
+    """The one that records payloads has to."""
+    scripts = sorted({path.name for path in FOLDER.glob("*.py")} - {"record.py", Path(__file__).name})
+    assert "good_predicted.py" in scripts
+    for name in scripts:
+        source = (FOLDER / name).read_text(encoding="utf-8")
+        assert not re.search(r"^\s*(import|from) (zipllm|tests\.(?!vectors))", source, re.MULTILINE), name
+
+
+def test_what_is_recorded_is_made_again() -> None:
+    assert dict(payloads()) == {path.name: path.read_bytes() for path in RECORDED.iterdir()}
 
 
 @pytest.mark.parametrize("vector", GOOD, ids=name_of)

@@ -21,7 +21,7 @@ from zipllm.predictor.base import Predictor
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.tokenizer.byte import ByteTokenizer
 
-_OPTIONS = EncodeOptions(block_size=MAX_BLOCK_SIZE, lanes=1, fallback=False, verify=False)
+_OPTIONS = EncodeOptions(block_size=MAX_BLOCK_SIZE, lanes=1, fallback=False, verify=False, history_bits=None)
 
 
 class PredictorCodec:

@@ -20,6 +20,7 @@ from zipllm.cli.data import data_app
 from zipllm.cli.decompress import decompress
 from zipllm.cli.eval import evaluate
 from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
+from zipllm.cli.experiment import experiment
 from zipllm.cli.explain import explain as explain_file
 from zipllm.cli.generate import generate
 from zipllm.cli.list import list_archives
@@ -40,6 +41,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("eval", evaluate),
     ("explain", explain_file),
     ("generate", generate),
+    ("experiment", experiment),
     ("classify", classify),
 )
 

@@ -1,9 +1,9 @@
 """Files that hold a report: looked at before a long run, and replaced in one step after it."""
 
-import os
 from pathlib import Path
 
 from zipllm.files.names import PathError
+from zipllm.temporary import replacing
 
 
 def check_report(path: Path, *, force: bool) -> None:
@@ -26,10 +26,8 @@ def replace_text(path: Path, text: str) -> None:
     Raises:
         PathError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as (stream, _):
+            stream.write(text.encode("utf-8"))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise PathError.from_os(path, error) from error

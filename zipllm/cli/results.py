@@ -29,6 +29,7 @@ Command = Literal[
     "classify",
     "data",
     "model",
+    "experiment",
 ]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from zipllm.cli.train_recipe import Given, recipe_of, run_name
 from zipllm.cli.train_view import TrainView
 from zipllm.cli.voice import Voice, finish
 from zipllm.errors import UsageError, VerificationFailed
+from zipllm.files.signals import before_signal_exit
 
 if TYPE_CHECKING:
     from zipllm.train.recipe import Recipe
@@ -225,7 +227,10 @@ def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
     import zipllm
     from zipllm.train.run import rehearse
 
-    with tempfile.TemporaryDirectory(prefix="zipllm-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="zipllm-") as scratch,
+        before_signal_exit(lambda: shutil.rmtree(scratch, ignore_errors=True)),
+    ):
         found = rehearse(recipe, setup, Path(scratch))
         sample = bytes(range(256)) * 4
         model = zipllm.load_model(found.path)

@@ -67,7 +67,9 @@ def _rows(arguments: list[str], name: str, *, absolute: bool) -> list[dict[str, 
 
 def _origin(given: Given) -> str:
     """The command that makes the model again, without the places of files."""
-    words = [f"--{key} {value}" for key, value in (given.top | given.train).items() if value is not None]
+    given_values = {key: value for key, value in (given.top | given.train).items() if value is not None}
+    files = {key: Path(str(given_values[key])).name for key in ("start", "tokenizer") if key in given_values}
+    words = [f"--{key} {value}" for key, value in (given_values | files).items()]
     words += [f"--set {setting}" for setting in given.settings]
     data = f"--config {given.config.name}" if given.config else "DATA"
     return " ".join([f"zipllm train {data}", *words]).replace("--start", "--from")

@@ -34,7 +34,14 @@ class BlockEncoder(Protocol):
 
 
 class Coder(Protocol):
-    """Decodes the tokens of a block, step by step."""
+    """Decodes the tokens of a block, step by step.
+
+    Attributes:
+        by_lane: whether a step's tokens are coded one after the other, so that some lanes can be decoded before the
+            predictions for the next ones are known.
+    """
+
+    by_lane: bool
 
     def decode(self, cumulative: Integers, lanes: Integers) -> Integers:
         """Return a token for each lane, int32 ``[n]``; cumulative int32 ``[n, V + 1]``.
@@ -101,6 +108,8 @@ class StaticEncoder:
 class StaticDecoder:
     """Undoes ``StaticEncoder``."""
 
+    by_lane = False
+
     def __init__(self, engine: Engine, words: NDArray[np.uint32]) -> None:
         self._tree = engine.tree
         self._decoder: BitDecoder = open_decoder(words)
@@ -148,6 +157,8 @@ class AdaptiveEncoder:
 
 class AdaptiveDecoder:
     """Undoes ``AdaptiveEncoder``."""
+
+    by_lane = True
 
     def __init__(
         self, vocabulary: Vocabulary, memory: Memory, parameters: CodingParameters, words: NDArray[np.uint32]

@@ -18,7 +18,8 @@ from zipllm.codec.coders import AdaptiveEncoder, block_memory, open_block_encode
 from zipllm.codec.engine import Engine
 from zipllm.codec.history_block import NO_MODEL, byte_table, byte_vocabulary
 from zipllm.codec.lanes import lane_sizes, split
-from zipllm.codec.model_block import Advance, Predicted, check_memory, chunk_steps, predicted_chunks
+from zipllm.codec.model_block import Predicted, check_memory, chunk_steps, predicted_chunks
+from zipllm.codec.options import Advance
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_to_bytes
 from zipllm.container import CodingParameters
 from zipllm.mixing.decision_tree import DecisionTree

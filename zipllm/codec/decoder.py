@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from zipllm.codec import conventional
 from zipllm.codec.engine import Engine, EngineFinder, LazyEngine, check_model_id, engine_from_model_file
 from zipllm.codec.history_block import decode_history_block
-from zipllm.codec.model_block import Advance, decode_model_block
-from zipllm.codec.options import Progress, ProgressCallback, Summary
+from zipllm.codec.model_block import decode_model_block
+from zipllm.codec.options import Advance, Progress, ProgressCallback, Summary
 from zipllm.codec.streams import CountingSource, Readable, Writable, write_all
 from zipllm.container import (
     ArchiveHeader,

@@ -3,8 +3,7 @@
 from collections import Counter
 
 from zipllm.codec.engine import Engine, EngineSource, lazy_engine
-from zipllm.codec.model_block import Advance
-from zipllm.codec.options import EncodeOptions, Progress, ProgressCallback, Stage, Summary
+from zipllm.codec.options import Advance, EncodeOptions, Progress, ProgressCallback, Stage, Summary
 from zipllm.codec.select import choose
 from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
 from zipllm.codec.verify import verify_block

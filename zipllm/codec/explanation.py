@@ -12,8 +12,7 @@ from zipllm.codec.costs import Costs, history_costs, model_costs
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.engine import EngineSource, LazyEngine, lazy_engine
 from zipllm.codec.history_block import byte_tokens
-from zipllm.codec.model_block import Advance
-from zipllm.codec.options import MOST_EXPLAINED, By, EncodeOptions, ProgressCallback
+from zipllm.codec.options import MOST_EXPLAINED, Advance, By, EncodeOptions, ProgressCallback
 from zipllm.codec.select import SAMPLE_FROM
 from zipllm.container import BlockHeader, Coding, read_payload, scan
 from zipllm.errors import LimitExceeded, UsageError, VerificationFailed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zipllm.codec.coders import AdaptiveDecoder, AdaptiveEncoder, block_memory
 from zipllm.codec.lanes import lane_sizes
-from zipllm.codec.model_block import Advance
+from zipllm.codec.options import Advance
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
 from zipllm.errors import CorruptData, UnsupportedData

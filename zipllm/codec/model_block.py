@@ -7,18 +7,21 @@ What becomes of the model's frequencies is a ``Coder``'s business: ``StaticCoder
 ``AdaptiveCoder`` mixes them with what the block itself has taught so far, and works without a model, too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.coders import Coder, open_block_decoder, open_block_encoder
+from zipllm.codec.coders import open_block_decoder, open_block_encoder
+from zipllm.codec.decoded_lanes import decode_lanes
 from zipllm.codec.engine import Engine
+from zipllm.codec.lane_groups import predictions
 from zipllm.codec.lanes import lane_count, lane_sizes, split
+from zipllm.codec.options import Advance
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
-from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
+from zipllm.errors import LimitExceeded, UnsupportedData
 
 MAX_STATE_BYTES = 2 << 30
 """Memory for the predictor's state and frequencies of all lanes; encoder and decoder refuse more."""
@@ -27,12 +30,6 @@ CHUNK_CUMULATIVE_BYTES = 32 << 20
 """Frequencies predicted by one call when encoding: enough rows to fill the processor, little enough memory."""
 
 MAX_CHUNK_STEPS = 1024
-
-_REPORT_STEPS = 64
-"""A decoder reports its progress once in so many steps."""
-
-Advance = Callable[[float, int], None]
-"""Told the fraction of the block that is done, from 0 to 1, and about how many payload bytes that took."""
 
 Tokens = NDArray[np.int32]
 
@@ -97,11 +94,8 @@ def predicted_chunks(engine: Engine, tokens: Sequence[Tokens], steps: int) -> It
     table[:, 0] = engine.predictor.start_token
     for row, lane in zip(table, tokens, strict=True):
         row[1 : len(lane) + 1] = lane
-    state = engine.predictor.start(len(tokens))
-    for begin in range(0, longest, steps):
+    for begin, running, cumulative in predictions(engine.predictor, table[:, :-1], counts, steps):
         end = min(begin + steps, longest)
-        running = np.flatnonzero(counts > begin).astype(np.int32)
-        cumulative = engine.predictor.prefill(state, table[running, begin:end], running)
         left = np.minimum(counts[running] - begin, end - begin)
         yield Predicted(running, left, table[running, begin + 1 : end + 1], cumulative, end / longest)
 
@@ -136,59 +130,13 @@ def decode_model_block(
     check_memory(engine, parameters.lanes)
     sizes = np.array(lane_sizes(raw_size, parameters.lanes), dtype=np.int64)
     coder = open_block_decoder(engine, sizes, parameters, words_from_bytes(payload))
-    ids, counts = _decode_lanes(engine, coder, sizes, advance)
+    decoded = decode_lanes(engine.predictor, coder, sizes, advance)
     starts = np.cumsum(sizes) - sizes
     decode = engine.tokenizer.decode
     return b"".join(
-        decode(ids[start : start + count].tolist()) for start, count in zip(starts, counts.tolist(), strict=True)
+        decode(decoded.ids[start : start + count].tolist())
+        for start, count in zip(starts, decoded.counts.tolist(), strict=True)
     )
-
-
-def _decode_lanes(
-    engine: Engine, coder: Coder, sizes: NDArray[np.int64], advance: Advance | None
-) -> tuple[Tokens, NDArray[np.int64]]:
-    """Decode all lanes in lock-step until the bytes of each are complete.
-
-    Args:
-        engine: the model.
-        coder: decodes the tokens.
-        sizes: int64 ``[lanes]``, bytes of each lane.
-        advance: told about progress, if given.
-
-    Returns:
-        Ids int32 ``[raw_size]`` in which each lane's begin where its bytes would, and how many each lane has.
-
-    Raises:
-        CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.
-    """
-    lengths = np.array([len(token) for token in engine.predictor.vocabulary], dtype=np.int64)
-    total = int(sizes.sum())
-    ids = np.zeros(total, dtype=np.int32)  # a token has a byte at least, so this is room enough
-    starts = np.cumsum(sizes) - sizes
-    left = sizes.copy()
-    counts = np.zeros_like(sizes)
-    state = engine.predictor.start(len(sizes))
-    running = np.arange(len(sizes), dtype=np.int32)
-    tokens = np.full(len(sizes), engine.predictor.start_token, dtype=np.int32)
-    step = 0
-    while running.size:
-        tokens = coder.decode(engine.predictor.step(state, tokens, running), running)
-        ids[starts[running] + step] = tokens
-        left[running] -= lengths[tokens]
-        unfinished = left[running] > 0
-        step += 1
-        if not unfinished.all():
-            ended = running[~unfinished]
-            if left[ended].any():
-                raise CorruptData("the payload of a model-coded block decodes to a token that overruns its lane")
-            counts[ended] = step
-            running, tokens = running[unfinished], tokens[unfinished]
-        if advance is not None and step % _REPORT_STEPS == 0:
-            fraction = 1 - int(left.sum()) / total
-            advance(fraction, coder.read_bytes())
-    if not coder.at_end():
-        raise CorruptData("the payload of a model-coded block has other words than its content")
-    return ids, counts
 
 
 def lanes_for(engine: Engine, raw_size: int, wanted: int | None, most: int) -> int:

@@ -94,6 +94,9 @@ class Progress:
         return 8 * self.coded_bytes / self.raw_bytes if self.raw_bytes else None
 
 
+Advance = Callable[[float, int], None]
+"""Told the fraction of a block that is done, from 0 to 1, and about how many payload bytes that took."""
+
 ProgressCallback = Callable[[Progress], None]
 
 

@@ -12,8 +12,10 @@ conventional ones are ten times slower than the quick ones, so each is asked onl
 Everything that decides is an integer, so the same block gets the same coding on every machine.
 """
 
+from functools import partial
 from typing import NamedTuple
 
+from zipllm.codec.beside import beside
 from zipllm.codec.coders import StaticEncoder
 from zipllm.codec.conventional import (
     Candidate,
@@ -27,8 +29,9 @@ from zipllm.codec.conventional import (
 )
 from zipllm.codec.engine import Engine, LazyEngine
 from zipllm.codec.history_block import encode_history_block
-from zipllm.codec.model_block import Advance, chunk_steps, encode_model_block, lanes_for, predicted_chunks
-from zipllm.codec.options import EncodeOptions
+from zipllm.codec.lane_groups import threads_of
+from zipllm.codec.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks
+from zipllm.codec.options import DEFAULT_HISTORY_BITS, Advance, EncodeOptions
 from zipllm.codec.styles import TEXT_STYLE, record_style
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import Coding, CodingParameters
@@ -178,8 +181,10 @@ def _predict_large(
         return []
     if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
-    alone = _history(raw, style, options)
-    return [alone, _with_model(raw, engine(), style, options, advance)]
+    if threads_of(engine().predictor) == 1 or options.history_bits > DEFAULT_HISTORY_BITS:  # two of those are too much
+        return [_history(raw, style, options), _with_model(raw, engine(), style, options, advance)]
+    history = partial(_history, raw, style, options, 1)
+    return list(beside(history, lambda: _with_model(raw, engine(), style, options, advance)))
 
 
 def _with_model(

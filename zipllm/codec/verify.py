@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from zipllm.codec.decoder import decode_block
 from zipllm.codec.engine import Engine
-from zipllm.codec.model_block import Advance
+from zipllm.codec.options import Advance
 from zipllm.container import Block
 from zipllm.errors import VerificationFailed, ZipllmError
 

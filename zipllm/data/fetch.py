@@ -5,8 +5,6 @@ archive cannot lead anywhere. A file that is there and right is not fetched agai
 """
 
 import contextlib
-import os
-import secrets
 import tarfile
 import tempfile
 import urllib.error
@@ -19,6 +17,7 @@ from typing import IO, BinaryIO
 from zipllm.data.local import Discard, Places, Sink, copy_verified, find_copies
 from zipllm.data.registry import Corpus, CorpusFile
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError, ZipllmError
+from zipllm.temporary import replacing
 
 Opener = Callable[[str], BinaryIO]
 Report = Callable[[int], None]
@@ -135,14 +134,10 @@ def _only(names: list[str], file: CorpusFile, url: str) -> str:
 
 def _store(stream: IO[bytes], path: Path, file: CorpusFile) -> None:
     """Write, check, then rename: two processes at once both end with the right file."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as sink:
-            _copy(stream, sink, file.bytes, file.name)
+    with replacing(path) as (sink, temporary):
+        _copy(stream, sink, file.bytes, file.name)
+        sink.flush()
         copy_verified(temporary, file, Discard())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

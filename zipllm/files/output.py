@@ -16,7 +16,7 @@ from typing import Protocol, Self
 from zipllm.files.names import PathError
 from zipllm.files.source import Source
 from zipllm.files.stream import BUFFER_SIZE, NamedFile
-from zipllm.files.temporary import create_temporary, discard_temporary, remove_abandoned
+from zipllm.temporary import create_temporary, discard_temporary, remove_abandoned, umask
 
 _STDOUT_PATHS = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
@@ -182,7 +182,7 @@ def _carry_metadata(descriptor: int, source: Source) -> None:
     """
     if not source.is_regular_file:
         with contextlib.suppress(OSError):
-            os.fchmod(descriptor, 0o666 & ~_umask())
+            os.fchmod(descriptor, 0o666 & ~umask())
         return
     status = source.status
     mode = status.st_mode & 0o777  # never setuid, setgid or sticky
@@ -206,12 +206,6 @@ def _sync(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that cannot
             raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)  # the mask can only be read by setting it; a strict one does no harm meanwhile
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: str) -> None:

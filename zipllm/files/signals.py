@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from zipllm.files.temporary import discard_all
+from zipllm.temporary import discard_all
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _before_exit: list[Callable[[], object]] = []

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 
 from zipllm.files.names import STDIN, PathError
-from zipllm.files.temporary import is_temporary_name
+from zipllm.temporary import is_temporary_name
 
 FileId = tuple[int, int]  # device and inode: the same folder reached by two names is one folder
 

@@ -65,20 +65,48 @@ class CpuTransformer:
         Raises:
             ValueError: a token id or a lane number is out of range.
         """
-        chosen = np.arange(len(state.filled)) if lanes is None else lanes.astype(np.int64)
+        chosen = np.arange(len(state.filled), dtype=np.int32) if lanes is None else lanes
+        count, time = tokens.shape
+        cumulative = self._room(state, count * time).reshape(count, time, -1)
+        self.predict_into(state, tokens, chosen, cumulative, self._threads or torch.get_num_threads())
+        return cumulative
+
+    def predict_into(
+        self,
+        state: CpuState,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int = 1,
+    ) -> None:
+        """Do what ``predict`` does, with the result where the caller wants it.
+
+        Args:
+            state: changed in place, for the named lanes only.
+            tokens: as ``predict``.
+            lanes: ascending lane numbers ``[n]``.
+            out: int32 ``[n, time, vocabulary_size + 1]``, C-contiguous; receives the cumulative frequencies.
+            threads: at most so many work on it.
+
+        Raises:
+            ValueError: as ``predict``, or ``out`` has another shape, type or order.
+        """
+        chosen = lanes.astype(np.int64)
         self._check(state, tokens, chosen)
         count, time = tokens.shape
-        cumulative = self._room(state, count * time)
+        if out.shape != (count, time, self.config.vocabulary_size + 1) or not _is_plain(out):
+            raise ValueError(f"no place for predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
+        self._make_stream(state, count * time)
+        cumulative = out.reshape(count * time, -1)
         for begin in range(0, time, self._spare):
             piece = tokens[:, begin : begin + self._spare]
             state.make_room(chosen, piece.shape[1], self.config.window)
             slots = state.filled[chosen, None] + np.arange(piece.shape[1])
-            out = np.arange(count)[:, None] * time + np.arange(begin, begin + piece.shape[1])
+            target = np.arange(count)[:, None] * time + np.arange(begin, begin + piece.shape[1])
             lane = np.repeat(chosen, piece.shape[1])
-            rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), out.ravel())
-            self._run(state, rows, count, cumulative)
+            rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel())
+            self._run(state, rows, count, cumulative, threads)
             state.filled[chosen] += piece.shape[1]
-        return cumulative.reshape(count, time, -1)
 
     def _check(self, state: CpuState, tokens: NDArray[np.int32], lanes: NDArray[np.int64]) -> None:
         """Kernels index memory without looking."""
@@ -93,17 +121,19 @@ class CpuTransformer:
         """Return the first ``rows`` rows of the state's result, enlarged if need be."""
         if state.cumulative is None or len(state.cumulative) < rows:
             state.cumulative = np.empty((rows, self.config.vocabulary_size + 1), dtype=np.int32)
+        return state.cumulative[:rows]
+
+    def _make_stream(self, state: CpuState, rows: int) -> None:
         if state.stream is None or len(state.stream.residual) < rows:
             queries = self.config.heads * self._network.shape.key_size
             state.stream = Stream(
                 np.empty((rows, self.config.width), dtype=np.int32), np.zeros((rows, queries), dtype=np.uint8)
             )
-        return state.cumulative[:rows]
 
-    def _run(self, state: CpuState, rows: Rows, lanes: int, cumulative: NDArray[np.int32]) -> None:
+    def _run(self, state: CpuState, rows: Rows, lanes: int, cumulative: NDArray[np.int32], most: int) -> None:
         """Share the rows out: whole lanes if that is fair, otherwise any rows, in step from stage to stage."""
         total = len(rows.token)
-        threads = max(1, min(self._threads or torch.get_num_threads(), total // MIN_ROWS))
+        threads = max(1, min(most, total // MIN_ROWS))
         cuts = [lanes * part // threads * (total // lanes) for part in range(threads + 1)]
         layers = self.config.layers
         if max(end - begin for begin, end in pairwise(cuts)) * threads <= MAX_IMBALANCE * total:
@@ -139,3 +169,8 @@ class CpuTransformer:
             self._pool = ThreadPoolExecutor(count, thread_name_prefix="zipllm")
             self._pool_owner = (os.getpid(), count)
         return self._pool
+
+
+def _is_plain(array: NDArray[np.int32]) -> bool:
+    """Kernels are compiled for one kind of array only."""
+    return array.dtype == np.int32 and array.flags.c_contiguous and array.flags.writeable

@@ -7,6 +7,8 @@ from zipllm.coder.compiled import part
 from zipllm.kernels.elementwise import look_up
 from zipllm.model.frequencies import RATIO_SHIFT, TOTAL
 
+_PIECE = 1024
+
 
 @part
 def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: NDArray[np.int32]) -> None:
@@ -17,12 +19,7 @@ def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: N
         exponential: int32, the table of weights by distance from the largest logit.
         out: int32 ``[vocabulary + 1]``; receives 0, ..., ``2**PRECISION``.
     """
-    largest = logits[0]
-    for index in range(logits.size):
-        largest = max(largest, logits[index])
-    first = 0
-    while logits[first] != largest:
-        first += 1
+    largest, first = _first_largest(logits)
     look_up(logits, largest, exponential)
     total = np.int64(0)
     for index in range(logits.size):
@@ -34,6 +31,22 @@ def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: N
         given += np.int64(logits[index])
     logits[first] += np.int32(TOTAL - given)  # what rounding left over goes to the first of the largest
     _cumulate(logits, out)
+
+
+@part
+def _first_largest(logits: NDArray[np.int32]) -> tuple[np.int32, int]:
+    """Return the largest number and where it first stands; looked for only in the piece that has it."""
+    largest, first = logits[0], 0
+    for begin in range(0, logits.size, _PIECE):
+        piece = logits[begin : begin + _PIECE]
+        best = piece[0]
+        for index in range(piece.size):
+            best = max(best, piece[index])
+        if best > largest:
+            largest, first = best, begin
+    while logits[first] != largest:
+        first += 1
+    return largest, first
 
 
 @part

@@ -5,6 +5,7 @@ change it in the same way, decision by decision.
 """
 
 import hashlib
+import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,10 @@ REFINER_BITS = 16
 STOP_SLOT_BITS = 18
 MIN_SLOT_BITS, MAX_SLOT_BITS = 12, 24
 SLOT_BYTES = 32
+_SLOT_BYTES_PER_BYTE = 2 * CONTEXTS * SLOT_BYTES
+"""A byte looks up two slots in each context; more than all of them is more than a block can fill."""
+_SMALLEST_HUGE = 4 << 20
+"""From so many bytes on numpy asks the system for huge pages."""
 
 # Registers of a lane; the last two have one for each match.
 POSITION, END, RECENT, EARLIER, WORD, LAST_WORD, LINE, ABOVE, OPENING, LAST_TOKEN, POINTER = range(11)
@@ -114,7 +119,7 @@ def new_memory(sizes: NDArray[np.int64], slot_bits: int, prior: Prior | None) ->
     prior = prior or plain_prior()
     match_bits = min(max(total.bit_length() + 1, 12), 22)
     return Memory(
-        slots=np.zeros(SLOT_BYTES // 2 << slot_bits, dtype=np.uint16),
+        slots=_empty_slots(SLOT_BYTES << slot_bits, total),
         maps=prior.maps.copy(),
         stop_slots=np.zeros(1 << STOP_SLOT_BITS, dtype=np.uint16),
         stop_maps=prior.stop_maps.copy(),
@@ -161,6 +166,20 @@ def plain_prior() -> Prior:
         weights=weights,
         final_weights=np.full((2 * FINAL_SETS, SELECTORS), (1 << WEIGHT_BITS) // SELECTORS, dtype=np.int32),
     )
+
+
+def _empty_slots(size: int, raw_bytes: int) -> NDArray[np.uint16]:
+    """Return zeros, uint16 ``[size / 2]``, that take memory only where they are written to.
+
+    numpy asks for huge pages, which a block fills if it has as many slots as a writer gives it. A forged block of one
+    byte may have 2**24; then each byte would clear 64 MiB, in small pages it is 128 KiB.
+    """
+    if size <= _SLOT_BYTES_PER_BYTE * raw_bytes or size <= _SMALLEST_HUGE:
+        return np.zeros(size // 2, dtype=np.uint16)
+    pages = mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, dtype=np.uint16)
 
 
 def _plain_refiners() -> NDArray[np.int32]:

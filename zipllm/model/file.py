@@ -11,7 +11,6 @@ many models quickly.
 
 import io
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from zipllm.model.tensors import (
     to_arrays,
     to_tensors,
 )
+from zipllm.temporary import replacing
 from zipllm.tokenizer import Tokenizer, tokenizer_from_dict
 
 TOKENIZER_TENSOR = "tokenizer.json"
@@ -77,20 +77,11 @@ def save_model(model: Model, path: Path) -> None:
     Raises:
         FileError: it cannot be written; nothing is left behind.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        # Mode 0666 as for any new file: the umask decides, a model is no secret.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with open(os.open(temporary, flags, 0o666), "wb") as stream:
+        with replacing(Path(path)) as (stream, _):
             stream.writelines(_pieces(model))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise FileError(f"cannot write model file {os.fspath(path)!r}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_model_file(path: Path, limits: ModelLimits | None = None) -> Model:

@@ -72,6 +72,33 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class ThreadedPredictor(Predictor, Protocol):
+    """A predictor that several threads may use at once, each with a state of its own."""
+
+    @property
+    def threads(self) -> int:
+        """How many threads are worth using; 1: do not."""
+
+    def predict_into(
+        self,
+        state: State,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int = 1,
+    ) -> None:
+        """Do what ``prefill`` does, with the result where the caller wants it.
+
+        Args:
+            state: changed in place.
+            tokens: int32 ``[n, T]``.
+            lanes: int32 ``[n]``, ascending.
+            out: int32 ``[n, T, V + 1]``, C-contiguous; receives the cumulative frequencies.
+            threads: that this call may use.
+        """
+
+
+@runtime_checkable
 class CopyingPredictor(Predictor, Protocol):
     """A predictor whose memory can be copied, so that many texts can follow the same beginning."""
 

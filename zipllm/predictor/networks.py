@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import metadata
 from threading import Lock
@@ -49,8 +50,17 @@ class Network(Protocol):
     def name(self) -> str:
         """What computes, for messages."""
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether threads of Python gain from predicting side by side, each with a state of its own."""
+
     def start(self, lanes: int) -> Any:
         """Return the state of ``lanes`` streams that have been fed nothing."""
+
+    def predict_into(
+        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+    ) -> None:
+        """Put what ``predict`` gives into ``out``, with that many threads."""
 
     def copies(self, state: Any, lanes: int) -> Any:
         """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
@@ -98,7 +108,22 @@ def triton_works(device: torch.device) -> bool:
     return version >= TRITON and torch.cuda.get_device_capability(device) >= CAPABILITY
 
 
-class Reference:
+class _Alone(ABC):
+    """A network with threads of its own, or none."""
+
+    concurrent = False
+
+    @abstractmethod
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        """As ``Network``."""
+
+    def predict_into(
+        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+    ) -> None:
+        out[:] = self.predict(state, tokens, lanes)
+
+
+class Reference(_Alone):
     """The plain torch engine, on any device."""
 
     def __init__(self, model: Model, device: torch.device) -> None:
@@ -123,6 +148,7 @@ class Kernels:
     """The compiled engine, on the CPU."""
 
     name = "cpu kernels"
+    concurrent = True
 
     def __init__(self, model: Model) -> None:
         from zipllm.kernels.cpu import CpuTransformer
@@ -140,6 +166,11 @@ class Kernels:
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
 
+    def predict_into(
+        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+    ) -> None:
+        self._network.predict_into(state, tokens, lanes, out, threads)
+
     def take_over(self, state: State) -> Any:
         """Return the reference's state in the kernels' form."""
         from zipllm.kernels.cache import from_reference
@@ -147,7 +178,7 @@ class Kernels:
         return from_reference(self._network.config, state)
 
 
-class CudaKernels:
+class CudaKernels(_Alone):
     """Triton kernels, on a GPU."""
 
     def __init__(self, model: Model, device: torch.device) -> None:
@@ -185,6 +216,10 @@ class LateKernels:
     def name(self) -> str:
         return (self._kernels or self._reference).name
 
+    @property
+    def concurrent(self) -> bool:
+        return self._kernels is not None
+
     def start(self, lanes: int) -> _LateState:
         return _LateState((self._kernels or self._reference).start(lanes))
 
@@ -203,6 +238,17 @@ class LateKernels:
         if isinstance(state.inner, State):
             state.inner = kernels.take_over(state.inner)
         return kernels.predict(state.inner, tokens, lanes)
+
+    def predict_into(
+        self,
+        state: _LateState,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int,
+    ) -> None:
+        assert self._kernels is not None, "concurrent only with kernels"
+        self._kernels.predict_into(state.inner, tokens, lanes, out, threads)
 
     def _compile(self) -> Kernels:
         """Return the kernels, compiled by their self-test."""

@@ -37,6 +37,10 @@ class TransformerPredictor:
         """Name of what computes, for messages."""
         return self._network.name
 
+    @property
+    def threads(self) -> int:
+        return torch.get_num_threads() if self._network.concurrent else 1
+
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
 
@@ -51,3 +55,13 @@ class TransformerPredictor:
     def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
         cumulative: NDArray[np.int32] = self._network.predict(state, tokens[:, None], lanes)[:, 0]
         return cumulative
+
+    def predict_into(
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int = 1,
+    ) -> None:
+        self._network.predict_into(state, tokens, lanes, out, threads)

@@ -8,29 +8,10 @@ from collections.abc import Sequence
 from zipllm.bench.result import Row, failures
 from zipllm.bench.tables import bpb, break_even, kilobytes
 from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
-from zipllm.report.escape import POLICY, escape, table
+from zipllm.report.escape import escape, table
 from zipllm.report.figures import Figure, bench_figures
+from zipllm.report.html_page import html_page
 from zipllm.report.scatter import figure_svg
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1e; --soft: #6b6b70; --line: #dcdce0; --paper: #fff; --bad: #b3261e }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8ea; --soft: #a0a0a6; --line: #3a3a40; --paper: #161618; --bad: #ff8a80 }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 68rem;
-  margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
-h3 { font-size: 1.05rem; margin-bottom: .3rem } p, summary { color: var(--soft) }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .84rem; margin: .6rem 0 }
-th, td { padding: .22rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left } td.best { font-weight: 700 }
-.scroll { overflow-x: auto } .bad { color: var(--bad) } figure { margin: 1rem 0 }
-svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: var(--ink) }
-svg .grid { stroke: var(--line) } svg text.plain { fill: var(--soft) } svg text.marked { font-weight: 600 }
-svg .plain, svg .marked { paint-order: stroke; stroke: var(--paper); stroke-width: 3px }
-svg .front { fill: none; stroke: var(--soft); stroke-dasharray: 5 4 } svg .line { fill: none; stroke-width: 2 }
-svg circle.plain { stroke: none } svg circle.marked { stroke: var(--ink); stroke-width: 1.5 }
-"""
 
 _EXPLAINED = (
     "Every number is of a real archive that another process decoded and that was compared with the original; what did "
@@ -49,14 +30,7 @@ def bench_page(rows: Sequence[Row]) -> str:
         parts += [f"<h2>{escape(corpus)}</h2>", _totals(rows, corpus), _files(rows, corpus)]
         parts += [_figure(figure) for figure in bench_figures(rows, corpus)]
     parts.append(_environment(rows))
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
-    )
-    body = "\n".join(filter(None, parts))
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    return html_page(title, "\n".join(filter(None, parts)))
 
 
 def _origin(rows: Sequence[Row]) -> str:

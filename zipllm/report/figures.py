@@ -35,11 +35,13 @@ class Figure:
         x: label of the horizontal axis, with the unit.
         y: label of the vertical axis, with the unit.
         series: what is drawn.
-        kind: ``scatter`` labels single points, ``line`` joins points, ``bars`` has one bar per series and file.
+        kind: ``scatter`` labels single points, ``line`` joins points, ``bars`` has one bar per series and file,
+            ``heat`` one coloured cell per series (row) and tick (column).
         log_x: whether the horizontal axis is logarithmic.
         log_y: likewise the vertical axis.
         front: points of the Pareto front, joined by a line.
-        ticks: names under the bars.
+        ticks: names under the bars, or under the columns of a ``heat``.
+        from_zero: whether the vertical axis begins at zero.
     """
 
     name: str
@@ -52,9 +54,16 @@ class Figure:
     log_y: bool = False
     front: tuple[tuple[float, float], ...] = ()
     ticks: tuple[str, ...] = ()
+    from_zero: bool = True
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return the data as heads and rows of text."""
+        if self.kind == "heat":
+            cells = [
+                [s.name, *(f"{dict(s.points)[i]:.4f}" if i in dict(s.points) else "" for i in range(len(self.ticks)))]
+                for s in self.series
+            ]
+            return [self.y, *self.ticks], cells
         if self.kind == "bars":
             rows = [
                 [tick, *(f"{dict(s.points)[i]:.4f}" if i in dict(s.points) else "" for s in self.series)]

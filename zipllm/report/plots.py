@@ -14,6 +14,8 @@ from zipllm.report.figures import Figure, bench_figures
 from zipllm.report.scatter import COLOURS
 
 _DPI = 120
+_DOTTED = 40
+"""Points of a line up to which each is marked with a dot."""
 
 
 def require_matplotlib() -> None:
@@ -45,6 +47,21 @@ def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 
 def _save(figure: Figure, stem: Path) -> Path:
+    draw_figure(figure, stem)
+    heads, cells = figure.table()
+    with open(f"{stem}.csv", "w", encoding="utf-8", newline="") as sink:
+        csv.writer(sink, lineterminator="\n").writerows([heads, *cells])
+    return Path(f"{stem}.png")
+
+
+def draw_figure(figure: Figure, stem: Path) -> None:
+    """Write a figure as ``stem.svg`` and ``stem.png``; equal figures give equal files.
+
+    Raises:
+        MissingCodec: matplotlib is not installed.
+        OSError: a file cannot be written.
+    """
+    require_matplotlib()
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -53,24 +70,29 @@ def _save(figure: Figure, stem: Path) -> Path:
         canvas = Canvas(figsize=(8, 4.5), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.subplots()
+        axes.margins(x=0.1, y=0.1)
         _DRAW[figure.kind](axes, figure)
         axes.set_title(figure.title)
         axes.set_xlabel(figure.x)
         axes.set_ylabel(figure.y)
-        axes.margins(x=0.1, y=0.1)
-        if figure.log_y:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(_plain)
-        else:
-            axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        axes.set_axisbelow(True)
+        if figure.kind != "heat":
+            _scale(axes, figure)
         canvas.savefig(f"{stem}.svg", metadata={"Date": None})
         canvas.savefig(f"{stem}.png", dpi=_DPI)
-    heads, cells = figure.table()
-    with open(f"{stem}.csv", "w", encoding="utf-8", newline="") as sink:
-        csv.writer(sink, lineterminator="\n").writerows([heads, *cells])
-    return Path(f"{stem}.png")
+
+
+def _scale(axes: Any, figure: Figure) -> None:
+    """Give the axes their scales, limits and grid."""
+    if figure.log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_plain)
+    if figure.log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(_plain)
+    elif figure.from_zero:
+        axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
 
 
 def _plain(value: float, _position: float) -> str:
@@ -87,14 +109,15 @@ def _scatter(axes: Any, figure: Figure) -> None:
             axes.scatter([x], [y], color=COLOURS[index % len(COLOURS)], edgecolors=edge, zorder=2)
             weight = "bold" if series.marked else "normal"
             axes.annotate(series.name, (x, y), textcoords="offset points", xytext=(6, 4), weight=weight)
-    if figure.log_x:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(_plain)
 
 
 def _lines(axes: Any, figure: Figure) -> None:
     for index, series in enumerate(figure.series):
-        axes.plot(*zip(*series.points, strict=True), label=series.name, color=COLOURS[index % len(COLOURS)])
+        points = zip(*series.points, strict=True)
+        dots = "o" if len(series.points) <= _DOTTED else ""
+        style = "--" if series.marked else "-"
+        colour = COLOURS[index % len(COLOURS)]
+        axes.plot(*points, label=series.name, color=colour, marker=dots, markersize=4, linestyle=style)
     axes.legend()
 
 
@@ -104,7 +127,26 @@ def _bars(axes: Any, figure: Figure) -> None:
         places = [x - 0.4 + (index + 0.5) * wide for x, _ in series.points]
         axes.bar(places, [y for _, y in series.points], wide, label=series.name, color=COLOURS[index % len(COLOURS)])
     axes.set_xticks(range(len(figure.ticks)), figure.ticks, rotation=30, ha="right")
-    axes.legend()
+    if len(figure.series) > 1:
+        axes.legend()
 
 
-_DRAW = {"scatter": _scatter, "line": _lines, "bars": _bars}
+def _heat(axes: Any, figure: Figure) -> None:
+    """Cells from light (little) to dark (much), each with its number."""
+    grid = [
+        [dict(series.points).get(column, float("nan")) for column in range(len(figure.ticks))]
+        for series in figure.series
+    ]
+    image = axes.imshow(grid, cmap="cividis_r", aspect="auto")
+    middle = sum(image.get_clim()) / 2
+    for row, values in enumerate(grid):
+        for column, value in enumerate(values):
+            if value == value:
+                axes.text(
+                    column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > middle else "black"
+                )
+    axes.set_xticks(range(len(figure.ticks)), figure.ticks)
+    axes.set_yticks(range(len(figure.series)), [series.name for series in figure.series])
+
+
+_DRAW = {"scatter": _scatter, "line": _lines, "bars": _bars, "heat": _heat}

@@ -17,6 +17,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 24, 14, 48
 _LABEL_HEIGHT = 13.0
 _NEAR = 120
 """Pixels beside a point in which its label lies."""
+_MARGIN = 0.05
+"""Of the range of the values, on both sides, where an axis does not begin at zero."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,18 @@ def figure_svg(figure: Figure) -> str:
 
 def _y_axis(figure: Figure, values: Sequence[float]) -> _Axis:
     if not figure.log_y:
-        return _Axis(0.0, _above(max(values)), _HEIGHT - _BOTTOM, _TOP)
+        return _Axis(*_range(figure, values), _HEIGHT - _BOTTOM, _TOP)
     low, high = _decades(min(values), max(values))
     return _Axis(low, high, _HEIGHT - _BOTTOM, _TOP, log=True)
+
+
+def _range(figure: Figure, values: Sequence[float]) -> tuple[float, float]:
+    """Both ends of an axis that is not logarithmic."""
+    low, high = min(values), max(values)
+    if figure.from_zero:
+        return 0.0, _above(high)
+    margin = _MARGIN * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def _decades(low: float, high: float) -> tuple[float, float]:
@@ -69,7 +80,7 @@ def _x_axis(figure: Figure, values: Sequence[float]) -> _Axis:
     low, high = min(values), max(values)
     if figure.log_x:
         return _Axis(*_decades(low, high), _LEFT, _WIDTH - _RIGHT, log=True)
-    return _Axis(0.0, _above(high), _LEFT, _WIDTH - _RIGHT)
+    return _Axis(*_range(figure, values), _LEFT, _WIDTH - _RIGHT)
 
 
 def _frame(figure: Figure, x: _Axis, y: _Axis) -> str:
@@ -127,7 +138,8 @@ def _lines(figure: Figure, x: _Axis, y: _Axis) -> str:
     parts = []
     for index, series in enumerate(figure.series):
         corners = " ".join(f"{x.at(px):.1f},{y.at(py):.1f}" for px, py in series.points)
-        parts.append(f'<polyline class="line" stroke="{COLOURS[index % len(COLOURS)]}" points="{corners}"/>')
+        dashes = ' stroke-dasharray="6 4"' if series.marked else ""
+        parts.append(f'<polyline class="line" stroke="{COLOURS[index % len(COLOURS)]}"{dashes} points="{corners}"/>')
     return "".join(parts) + _legend([series.name for series in figure.series])
 
 

@@ -108,6 +108,11 @@ class Trainer:
             load_optimisers(newest[0], self._optimisers)
             self._sampler.position = self.state.position
 
+    @property
+    def sources(self) -> tuple[TokenSource, ...]:
+        """What is trained on."""
+        return self._sampler.sources
+
     def use_compiler(self, on: bool) -> None:
         """Settle whether ``torch.compile`` is used, for the rest of the run and after every resumption."""
         self.loss.use_compiler(on)

@@ -10,6 +10,9 @@ import os
 import secrets
 import stat
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 _PREFIX = ".zipllm-"
 _ENDING = ".tmp"
@@ -57,6 +60,30 @@ def discard_all() -> None:
         discard_temporary(path)
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Write a file that takes its name in one step: whole and on disk when the block ends without error, or not at all.
+
+    Yields:
+        The stream to write to, and the temporary path, from which it may be read back after a ``flush``.
+
+    Raises:
+        OSError: it cannot be written; an existing file stays as it was.
+    """
+    remove_abandoned(os.fspath(path.parent))
+    descriptor, temporary = create_temporary(os.fspath(path.parent))
+    try:
+        with open(descriptor, "wb") as stream:
+            yield stream, Path(temporary)
+            stream.flush()
+            with contextlib.suppress(OSError):  # file systems without modes
+                os.fchmod(descriptor, 0o666 & ~umask())
+            os.fsync(descriptor)
+            os.replace(temporary, path)
+    finally:
+        discard_temporary(temporary)
+
+
 def remove_abandoned(folder: str) -> None:
     """Remove what killed runs of the same user left in a folder; looks once in a process."""
     if folder in _cleaned:
@@ -85,3 +112,10 @@ def _remove_if_abandoned(path: str) -> None:
 def is_temporary_name(name: str) -> bool:
     """Whether a file of this name is the unfinished work of some run, perhaps one that was killed."""
     return name.startswith(_PREFIX) and name.endswith(_ENDING)
+
+
+def umask() -> int:
+    """What a new file's mode leaves out."""
+    mask = os.umask(0o077)  # the mask can only be read by setting it; a strict one does no harm meanwhile
+    os.umask(mask)
+    return mask

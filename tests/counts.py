@@ -1,0 +1,45 @@
+"""How many cases the tests of trust try, and the kill points once more: python -m tests.counts.
+
+The numbers are those of the tests' own tables; the tests decide, this only counts.
+"""
+
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from unittest import mock
+
+from tests.codec import test_damage as blocks
+from tests.container import test_damage as records
+from tests.files.test_kill_points import kill_points_survived
+from tests.vectors.make_vectors import vectors
+from zipllm import temporary
+from zipllm.container import Coding
+
+
+def main() -> None:
+    """Print one line for each kind."""
+    kinds = Counter(vector.name.split("-")[0] for vector in vectors())
+    show("vectors", ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())))
+    archives = [blocks.archive_by(coding) for coding in Coding]
+    small = sum(map(len, records.SAMPLES.values()))
+    show("truncations", f"{sum(map(len, archives))} of archives with each coding, {small} of records")
+    header = blocks.header_bits(blocks.compress(blocks.SMALL))
+    show("bits of a header, each flipped", str(header))
+    show("bits of a body, flipped at random", f"{sum(blocks.FLIPS.values())} by {len(blocks.FLIPS)} codings")
+    show("bits of whole small archives, each flipped", str(8 * small))
+    show("bytes inserted and removed", str(2 * small))
+    with mock.patch.object(temporary, "ABANDONED_SECONDS", 0):
+        for force in (False, True):
+            with tempfile.TemporaryDirectory() as folder:
+                points = kill_points_survived(Path(folder), force)
+            show(f"kill points survived, {'replaced' if force else 'new'} file", str(points))
+
+
+def show(what: str, number: str) -> None:
+    """Print what was counted."""
+    sys.stdout.write(f"{what}: {number}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Every study at toy size: it runs, writes all it promises, says what its rows say, and goes on where it stopped."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zipllm.data.local import Places
+from zipllm.errors import CorruptData, FileError, UsageError
+from zipllm.experiments import course, ledger, studies, training
+from zipllm.experiments.contest import keep_model
+from zipllm.experiments.page import Report
+from zipllm.experiments.study import Study
+from zipllm.experiments.training import Plan, Shape
+from zipllm.report.plots import MissingCodec, require_matplotlib
+
+PLAN = Plan(Shape(16, 1, 1, 32), 2048, sequence=64, batch=2)
+TOYS: dict[str, dict[str, Any]] = {
+    "predictors": {"train_bytes": 20_000, "test_bytes": 300, "plan": PLAN, "shipped": False},
+    "context": {
+        "train_bytes": 20_000, "test_bytes": 1500, "tokens": 2048, "width": 16, "layers": 1, "windows": (4, 16),
+        "pieces": 2, "piece_bytes": 256, "sequence": 64,
+    },
+    "precision": {
+        "train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN, "bits": (8, 4, 2), "windows": 4, "sequence": 64,
+        "shipped": False,
+    },
+    "modality": {"train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN, "shipped": False},
+    "scaling": {
+        "train_bytes": 20_000, "test_bytes": 1500, "widths": (8, 16), "tokens": (1024, 2048), "plan": PLAN,
+    },
+    "tokenizer": {"train_bytes": 20_000, "test_bytes": 1500, "vocabularies": (300,), "plan": PLAN},
+    "skill": {
+        "train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN, "marks": (512, 1024, 2048), "questions": 20,
+        "cloze_bytes": 20_000, "tasks": ("toy",), "examples": (30, 20),
+    },
+    "transfer": {
+        "domains": ("english", "python"), "train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN,
+        "tuning_bytes": 4000, "tuning_tokens": 512,
+    },
+    "pretraining": {
+        "domains": ("python",), "corpora": (1000, 4000), "test_bytes": 800, "epochs": 1, "byte_plan": PLAN,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_text() -> Iterator[None]:
+    """A machine's text of a few files: reading all of the standard library takes seconds."""
+    from zipllm.experiments import machine_text, material
+
+    def few(make: Any, count: int) -> Any:
+        return lambda: (document for document, _ in zip(make(), range(count), strict=False))
+
+    with pytest.MonkeyPatch.context() as patch:
+        shortened = {
+            "english": replace(material.DOMAINS["english"], machine=few(machine_text.documentation, 60)),
+            "python": replace(material.DOMAINS["python"], machine=few(machine_text.sources, 30)),
+        }
+        patch.setattr(material, "DOMAINS", {**material.DOMAINS, **shortened})
+        yield
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """A data folder with a task set, a picture and a sound."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "tasks" / "toy").mkdir(parents=True)
+    for part, count in (("train", 30), ("test", 20)):
+        rows = [{"text": "aaaa bbbb" if i % 2 else "1234 5678", "label": str(i % 2)} for i in range(count)]
+        (folder / "tasks" / "toy" / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "image" / "set").mkdir(parents=True)
+    (folder / "image" / "set" / "a.pgm").write_bytes(b"P5\n# ramp\n200 40\n255\n" + bytes(i % 200 for i in range(8000)))
+    (folder / "audio").mkdir()
+    (folder / "audio" / "a_44100hz_mono.s16le").write_bytes(bytes(range(256)) * 16)
+    return Places((folder,))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all studies write, so that they share models."""
+    return tmp_path_factory.mktemp("out")
+
+
+def toy(name: str, out: Path) -> Study:
+    """The study with sizes that take a second or two; a tiny model stands for the shipped one."""
+    study = studies.find_study(name)
+    sizes = replace(study.sizes["quick"], **TOYS[name])
+    if name == "pretraining":
+        out.mkdir(exist_ok=True)
+        tiny = training.train(PLAN, "toy", b"def toy(self):\n    return self\n" * 200, out / "models", seed=0)
+        sizes = replace(sizes, start=str(keep_model(tiny.export(), out)))
+    return replace(study, sizes={"quick": sizes, "full": None})
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, Report]:
+    return {}
+
+
+def run(name: str, out: Path, places: Places, **settings: Any) -> Report:
+    return course.run_study(
+        toy(name, out), course.Settings(out, places=places, html=True, **settings), lambda text: None
+    )
+
+
+@pytest.fixture
+def report(name: str, out: Path, places: Places, reports: dict[str, Report]) -> Report:
+    """The study's result; run once."""
+    if name not in reports:
+        reports[name] = run(name, out, places)
+    return reports[name]
+
+
+every_study = pytest.mark.parametrize("name", studies.NAMES)
+
+
+def test_all_studies_are_tried() -> None:
+    assert set(TOYS) == set(studies.NAMES)
+
+
+@every_study
+def test_writes_all_it_promises(name: str, report: Report, out: Path) -> None:
+    folder = out / f"{name}-quick"
+    page = (folder / "page.md").read_text()
+    assert report.study.question in page
+    assert all(sentence in page for sentence in report.study.conclude(report.rows))
+    html = (folder / "page.html").read_text()
+    assert "<table" in html
+    assert "://" not in html.replace("http://www.w3.org/2000/svg", "")
+    header, rows = ledger.read_ledger(folder / "rows.jsonl")
+    assert header["study"] == name
+    assert [row["key"] for row in report.rows] == [row["key"] for row in rows if not row["key"].startswith("sitting ")]
+    figures = report.study.figures(report.rows)
+    assert figures
+    for figure in figures:
+        points = [json.loads(line) for line in (folder / f"{figure.name}.jsonl").read_text().splitlines()]
+        assert len(points) == sum(len(series.points) for series in figure.series) > 0
+
+
+@every_study
+def test_figures_are_drawn(name: str, report: Report, out: Path) -> None:
+    try:
+        require_matplotlib()
+    except MissingCodec:
+        pytest.skip("matplotlib is not installed")
+    for figure in report.study.figures(report.rows):
+        assert (out / f"{name}-quick" / f"{figure.name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"<svg" in (out / f"{name}-quick" / f"{figure.name}.svg").read_bytes()
+
+
+@every_study
+def test_a_finished_study_measures_nothing_again(
+    name: str, report: Report, out: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training.Trainer, "train", lambda *_: pytest.fail("trained again"))
+    again = run(name, out, places, resume=True)
+    assert again.rows == report.rows
+    assert list(again.study.conclude(again.rows)) == list(report.study.conclude(report.rows))
+
+
+@every_study
+def test_every_rate_is_a_rate(name: str, report: Report) -> None:
+    """No row claims fewer bits than a model can know of, nor more than escaping into raw bytes would take."""
+    rates = [row["bpb"] for row in report.rows if row.get("bpb") is not None]
+    rates += [8 * row["bytes"] / row["raw_bytes"] for row in report.rows if "coder" in row]
+    assert all(0.01 < rate < 40 for rate in rates), rates
+    assert rates or name == "context"
+
+
+def test_the_conclusion_follows_the_numbers(out: Path, places: Places, reports: dict[str, Report]) -> None:
+    """Swapping two numbers swaps what is said."""
+    found = reports.get("tokenizer") or run("tokenizer", out, places)
+    plain, pairs = found.rows
+    better = [{**plain, "bpb": 2.0}, {**pairs, "bpb": 1.0}]
+    worse = [{**plain, "bpb": 1.0}, {**pairs, "bpb": 2.0}]
+    assert "50.0 % less than bytes" in found.study.conclude(better)[0]
+    assert "No vocabulary of byte pairs is better" in found.study.conclude(worse)[1]
+
+
+def test_an_interrupted_study_goes_on(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure, seen = ledger.Ledger.measure, []
+
+    def interrupt(self: ledger.Ledger, key: str, make: Any) -> Any:
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(key)
+        return measure(self, key, make)
+
+    monkeypatch.setattr(ledger.Ledger, "measure", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run("scaling", tmp_path, places)
+    monkeypatch.undo()
+    rows = tmp_path / "scaling-quick" / "rows.jsonl"
+    before = rows.read_text().splitlines()
+    with rows.open("a") as sink:
+        sink.write('{"key": "torn')  # as if the power had failed
+    with pytest.raises(UsageError, match="--resume"):
+        run("scaling", tmp_path, places)
+    report = run("scaling", tmp_path, places, resume=True)
+    assert rows.read_text().splitlines()[: len(before)] == before
+    assert len(report.rows) == 4
+
+
+def test_another_question_is_no_resumption(tmp_path: Path, places: Places) -> None:
+    run("tokenizer", tmp_path, places)
+    with pytest.raises(UsageError, match="another seed"):
+        run("tokenizer", tmp_path, places, resume=True, seed=1)
+    (tmp_path / "tokenizer-quick" / "rows.jsonl").write_text('{"schema": 1}\n[]\n')
+    with pytest.raises(CorruptData, match="line 2"):
+        run("tokenizer", tmp_path, places, resume=True)
+
+
+def test_equal_seeds_give_equal_rows(tmp_path: Path, out: Path, places: Places, reports: dict[str, Report]) -> None:
+    def numbers(report: Report) -> list[float]:
+        return [row["bpb"] for row in report.rows]
+
+    first = reports.get("tokenizer") or run("tokenizer", out, places, resume=True)
+    assert numbers(run("tokenizer", tmp_path, places)) == numbers(first)
+    assert numbers(run("tokenizer", tmp_path / "other", places, seed=3)) != numbers(first)
+
+
+def test_a_benchmark_is_never_trained_on(tmp_path: Path) -> None:
+    from zipllm.data.registry import samples_folder
+    from zipllm.experiments.material import find_text
+
+    for part in ("train", "valid"):
+        (tmp_path / "train" / part).mkdir(parents=True)
+        (tmp_path / "train" / part / "books_en.txt").write_bytes((samples_folder() / "english.txt").read_bytes())
+    with pytest.raises(UsageError, match="books_en"):
+        find_text("english", Places((tmp_path,)), 1000, 1000)
+
+
+def test_what_is_measured_is_never_trained_on(places: Places) -> None:
+    from zipllm.experiments.material import find_text
+
+    for name in ("english", "python"):
+        text = find_text(name, places, 1 << 20, 1 << 20)
+        assert text is not None
+        assert min(len(text.train), len(text.test)) > 1000
+        pieces = {line for line in text.train.splitlines() if len(line) > 60}
+        shared = [line for line in text.test.splitlines() if len(line) > 60 and line in pieces]
+        assert len(shared) < 0.2 * len(text.test.splitlines())
+
+
+def test_no_text_to_train_on_is_one_line(places: Places) -> None:
+    from zipllm.experiments.material import need_text
+
+    with pytest.raises(FileError, match="no german text .*--data-dir"):
+        need_text("german", places, 1000, 1000)

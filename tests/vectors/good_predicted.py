@@ -1,0 +1,116 @@
+"""Archives to accept, with blocks coded by a model or by their history; the model is a tiny one that they carry."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.vectors.parts import (
+    ALL_BYTES,
+    BZ2,
+    HISTORY,
+    LZMA,
+    MODEL,
+    TEXT,
+    ZSTD,
+    Vector,
+    archive,
+    around,
+    coded,
+    end,
+    header,
+    model,
+    parameters,
+    stored,
+)
+from tests.vectors.payloads import bzip2, lzma2_uncompressed, recorded, zstd_run
+
+MODEL_FILE = "tiny-model"
+MODEL_ID = bytes.fromhex("535813a9301c6932eb4bc0b925ebb390b9f5abc67ab4c7b08f0b49a059290043")
+TABLE = b"".join(bytes([row, row * row % 256, 0, 255, 7 * row % 256, row % 3, 1]) for row in range(40))
+PAGE = TEXT + b"The lazy dog sleeps; the quick brown fox does not.\n" + TEXT.upper() + TEXT
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A block whose payload is recorded: its content and its coding parameters other than the usual ones."""
+
+    name: str
+    reason: str
+    content: bytes
+    fields: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.words"
+
+
+HISTORY_BLOCKS = (
+    Predicted("history-text", "by the history alone, contexts of text", PAGE, {"mixer": 1, "history": 12}),
+    Predicted("history-records", "records of 7 bytes", TABLE, {"mixer": 1, "history": 13, "kind": 1, "record": 7}),
+    Predicted("history-record-1", "records of 1 byte", ALL_BYTES, {"mixer": 1, "history": 12, "kind": 1}),
+    Predicted("history-lanes", "three lanes, 62 + 61 + 61 bytes", PAGE[:184], {"mixer": 1, "history": 14, "lanes": 3}),
+    Predicted("history-lane-each", "a lane for every byte", TEXT, {"mixer": 1, "history": 12, "lanes": len(TEXT)}),
+    Predicted("history-one-byte", "a single byte, eight decisions", b"a", {"mixer": 1, "history": 12}),
+    Predicted("history-largest", "2^24 slots", TEXT, {"mixer": 1, "history": 24}),
+)
+MODEL_BLOCKS = (
+    Predicted("model-alone", "by the model alone, one lane", PAGE),
+    Predicted("model-lanes", "by the model alone, five lanes of unequal size", PAGE[:93], {"lanes": 5}),
+    Predicted("model-history", "the model with a history of text", PAGE, {"mixer": 1, "history": 12}),
+    Predicted(
+        "model-records",
+        "the model with a history of records, two lanes",
+        TABLE,
+        {"mixer": 1, "history": 12, "kind": 1, "record": 7, "lanes": 2},
+    ),
+)
+
+
+def predicted() -> Iterator[Vector]:
+    """One archive for each recorded block, and some of several."""
+    for block in HISTORY_BLOCKS:
+        data = around(block_of(HISTORY, block), block.content)
+        yield Vector(block.name, f"coding 5: {block.reason}", data, block.content)
+    for block in MODEL_BLOCKS:
+        body = tiny_model() + block_of(MODEL, block)
+        yield Vector(block.name, f"coding 4: {block.reason}", around(body, block.content), block.content)
+    yield every_coding()
+    yield concatenated()
+
+
+def every_coding() -> Vector:
+    """All six codings and both kinds of model-coded block in one archive of unknown size."""
+    run, text = bytes([7]) * 1000, TEXT * 9
+    alone, joined, history = MODEL_BLOCKS[0], MODEL_BLOCKS[2], HISTORY_BLOCKS[0]
+    body = (
+        tiny_model()
+        + stored(ALL_BYTES)
+        + coded(ZSTD, run, zstd_run(7, len(run)))
+        + coded(LZMA, TEXT, lzma2_uncompressed(TEXT))
+        + coded(BZ2, text, bzip2(text))
+        + block_of(MODEL, alone)
+        + block_of(HISTORY, history)
+        + block_of(MODEL, joined)
+    )
+    content = ALL_BYTES + run + TEXT + text + alone.content + history.content + joined.content
+    data = header(None) + body + end(content, len(content))
+    return Vector("every-coding", "all six codings, size unknown", data, content)
+
+
+def concatenated() -> Vector:
+    """Three archives: a model in the first, none in the others."""
+    first, second = MODEL_BLOCKS[1], HISTORY_BLOCKS[1]
+    data = (
+        around(tiny_model() + block_of(MODEL, first), first.content)
+        + around(block_of(HISTORY, second), second.content)
+        + archive(b"last")
+    )
+    content = first.content + second.content + b"last"
+    return Vector("concatenated-predicted", "three archives, coded by model, history and not at all", data, content)
+
+
+def block_of(coding: int, block: Predicted) -> bytes:
+    return coded(coding, block.content, recorded(block.file), parameters(**block.fields))
+
+
+def tiny_model() -> bytes:
+    return model(recorded(MODEL_FILE), model_id=MODEL_ID)

@@ -1,0 +1,64 @@
+"""Archives to refuse although they are intact: of another version or method, or over a default limit."""
+
+from collections.abc import Iterator
+
+from tests.vectors.parts import (
+    MIB,
+    MODEL,
+    MODEL_ID,
+    ZSTD,
+    Vector,
+    around,
+    check,
+    coded,
+    end,
+    header,
+    header_of,
+    model,
+    modelled,
+    parameters,
+    record,
+    stored,
+    varint,
+)
+from tests.vectors.payloads import zstd_run
+
+
+def unsupported() -> Iterator[Vector]:
+    yield Vector("major-version", "format version 1.0", header_of(b"\x01\0\0\x01") + end(b"", 0))
+    yield Vector("minor-version", "format version 0.2", header_of(b"\0\x02\0\x01") + end(b"", 0))
+    yield Vector("reserved-flag", "flag bit 1 set", header_of(b"\0\x01\x02\x01") + end(b"", 0))
+    yield Vector(
+        "record-type", "a record of type I", around(record(b"I", varint(5), b"index") + stored(b"raw"), b"raw")
+    )
+    yield Vector("coding-6", "coding 6", around(coded(6, b"raw", b"word"), b"raw"))
+    for name, values in {
+        "coder": parameters(coder=2),
+        "precision": parameters(precision=33),
+        "probability-bits": parameters(probability_bits=0),
+        "mixer": parameters(mixer=2),
+        "history": parameters(history=22),
+        "history-small": parameters(mixer=1, history=11),
+        "history-large": parameters(mixer=1, history=25),
+        "kind": parameters(mixer=1, history=12, kind=2),
+        "record": parameters(mixer=1, history=12, record=0),
+        "record-large": parameters(mixer=1, history=12, record=65_536),
+    }.items():
+        body = coded(MODEL, b"raw", b"word", values)
+        yield Vector(f"parameter-{name}", f"unknown value of the coding parameter {name}", modelled(body))
+
+
+def over_a_limit() -> Iterator[Vector]:
+    yield Vector("block-size", "block size 16 MiB + 1", header(0, 16 * MIB + 1) + end(b""))
+    payload = record(b"B", varint(32 * MIB + 1) + bytes([ZSTD]) + varint(3) + check(b"raw"))
+    yield Vector("payload", "a payload of 32 MiB + 1 is declared, nothing follows", header(3) + payload)
+    lanes = coded(MODEL, bytes(5000), b"word", parameters(lanes=4097))
+    yield Vector("lanes", "4097 lanes", header(5000) + model() + lanes)
+    yield Vector(
+        "model-file",
+        "a model file of 4 GiB + 1 is declared",
+        header(3) + record(b"M", varint((4 << 30) + 1) + MODEL_ID + bytes(4)),
+    )
+    block = bytes(16 * MIB)
+    bomb = coded(ZSTD, block, zstd_run(0, len(block)))
+    yield Vector("output", "1 GiB and 16 MiB of zeros in 35 KiB", header(None, 16 * MIB) + bomb * 65)

@@ -1,0 +1,101 @@
+"""Rows of a study as JSON lines: the first line says what was asked, each other line is one measurement.
+
+A row is written as soon as it is measured. A run that goes on keeps the rows of the same question (study, scale, seed,
+material, sizes) and refuses those of another.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from zipllm.errors import CorruptData, FileError, UsageError
+from zipllm.experiments.study import Row
+
+SCHEMA = 1
+"""Changes when a member changes its meaning."""
+SAME = ("schema", "study", "scale", "seed", "sizes", "material")
+"""Members of the first line that must agree for a run to go on."""
+
+
+class Ledger:
+    """The rows of one run.
+
+    Args:
+        path: the file; its folder exists.
+        header: what is asked; JSON-able.
+        resume: keep the rows that are there.
+
+    Raises:
+        UsageError: rows are there and ``resume`` is not asked for, or they answer another question.
+        CorruptData: the file is damaged.
+        FileError: it cannot be read or written.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool = False) -> None:
+        self.path = path
+        self.header: dict[str, Any] = {"schema": SCHEMA, **json.loads(json.dumps(header))}
+        self._rows: dict[str, Row] = {}
+        if path.exists():
+            if not resume:
+                raise UsageError(f"{path} holds an earlier run; --resume goes on, --out names another folder")
+            old, rows = read_ledger(path)
+            for name in SAME:
+                if old.get(name) != self.header.get(name):
+                    raise UsageError(f"{path} holds a run with another {name}; --out names another folder")
+            self.header = old  # machine and version are those of the first sitting
+            self._rows = {str(row["key"]): row for row in rows}
+        self._write([self.header, *self._rows.values()], "w")
+
+    @property
+    def rows(self) -> list[Row]:
+        """All rows, in the order in which they were measured."""
+        return list(self._rows.values())
+
+    def measure(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Row:
+        """Return the row of this key; measure and keep it if it is not there.
+
+        Args:
+            key: names the measurement within the study.
+            make: returns its values.
+        """
+        if key not in self._rows:
+            clock = time.perf_counter()
+            values = dict(make())
+            row = {"key": key, **values, "measured_s": round(time.perf_counter() - clock, 3)}
+            self._rows[key] = json.loads(json.dumps(row))
+            self._write([row], "a")
+        return self._rows[key]
+
+    def _write(self, lines: list[Any], mode: str) -> None:
+        try:
+            with self.path.open(mode, encoding="utf-8") as sink:
+                sink.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+        except OSError as error:
+            raise FileError(f"{self.path}: {error.strerror or error}") from error
+
+
+def read_ledger(path: Path) -> tuple[dict[str, Any], list[Row]]:
+    """Read the first line and the rows; a last line torn by an interruption is passed over.
+
+    Raises:
+        FileError: it cannot be read.
+        CorruptData: a line is not what it should be.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    values: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise CorruptData(f"{path}, line {number}: {error}") from error
+        if not isinstance(value, dict) or ("schema" if number == 1 else "key") not in value:
+            raise CorruptData(f"{path}, line {number}: not a row of a study")
+        values.append(value)
+    if not values or values[0]["schema"] != SCHEMA:
+        raise CorruptData(f"{path}: not the rows of a study, or of another version")
+    return values[0], list(values[1:])

@@ -1,0 +1,87 @@
+"""Text that lies on any machine with Python and zipllm: nothing is fetched, and none of it is a benchmark.
+
+It differs a little from version to version, so rows say which version it was.
+"""
+
+import ast
+import importlib.util
+import os
+import platform
+import sysconfig
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from pydoc_data import topics
+
+_LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "pydoc_data", "encodings"}
+"""Folders of the standard library that hold tests, other packages, documentation and tables."""
+_SHORTEST = 200
+"""Characters; a shorter docstring says little."""
+_NAMES_PER_DOCUMENT = 64
+
+
+def sources() -> Iterator[bytes]:
+    """Python: every module of the standard library."""
+    for path in _modules():
+        yield path.read_bytes()
+
+
+def documentation() -> Iterator[bytes]:
+    """English: the docstrings of the standard library, and the topics of ``help()``."""
+    for text in topics.topics.values():
+        yield text.encode()
+    for path in _modules():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # escapes that a later Python will refuse
+            tree = ast.parse(path.read_bytes())
+        found = (ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, _DOCUMENTED))
+        document = "\n\n".join(text for text in found if len(text) >= _SHORTEST)
+        if document:
+            yield document.encode(errors="replace")
+
+
+def headers() -> Iterator[bytes]:
+    """C++: the headers that come with torch."""
+    spec = importlib.util.find_spec("torch")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    for place in places:
+        for path in sorted(Path(place, "include").rglob("*.h")):
+            yield path.read_bytes()
+
+
+def character_names() -> Iterator[bytes]:
+    """A table: code, name, category and direction of every Unicode character that has a name."""
+    lines = []
+    for code in range(0x110000):
+        character = chr(code)
+        name = unicodedata.name(character, "")
+        if name and not name.startswith(("CJK UNIFIED", "HANGUL SYLLABLE", "TANGUT IDEOGRAPH")):
+            category, direction = unicodedata.category(character), unicodedata.bidirectional(character)
+            lines.append(f"{code:04X};{name};{category};{direction}\n")
+    for begin in range(0, len(lines), _NAMES_PER_DOCUMENT):
+        yield "".join(lines[begin : begin + _NAMES_PER_DOCUMENT]).encode()
+
+
+def origin(name: str) -> str:
+    """Say in words where one of the domains came from."""
+    python = f"Python {platform.python_version()}"
+    return {
+        "python": f"standard library of {python}",
+        "english": f"docstrings and help topics of {python}",
+        "c": f"headers of torch {metadata.version('torch')}",
+        "table": f"Unicode {unicodedata.unidata_version} character names",
+    }[name]
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _modules() -> Iterator[Path]:
+    """Modules of the standard library that are no tests, in sorted order."""
+    for root, folders, names in os.walk(sysconfig.get_path("stdlib")):
+        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
+        for name in sorted(names):
+            if name.endswith(".py"):
+                yield Path(root, name)

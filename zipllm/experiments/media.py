@@ -1,0 +1,143 @@
+"""Pictures, sound and genomes of a data folder, as raw bytes; and PNG and FLAC, which were made for two of them.
+
+A folder given with ``--data-dir`` may hold ``image/**/*.pgm*`` (8-bit gray) and ``audio/*44100hz_mono.s16le*`` (16-bit
+little-endian samples). Nothing of it is trained on.
+"""
+
+import importlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.bench.codecs import MissingCodec
+from zipllm.data.local import Places, copy_verified, find_copies
+from zipllm.data.reading import read_data
+from zipllm.data.registry import corpora
+from zipllm.errors import CorruptData
+
+ROW = 128
+"""Pixels in a row of the piece that is cut out of a picture."""
+RATE = 44100
+"""Samples in a second, as the names of the files say."""
+_PGM = re.compile(rb"P5\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Data of one kind.
+
+    Attributes:
+        kind: ``image``, ``audio`` or ``dna``.
+        data: raw bytes.
+        origin: where it came from, in words.
+    """
+
+    kind: str
+    data: bytes
+    origin: str
+
+
+def find_piece(kind: str, places: Places, size: int) -> Piece | None:
+    """Return about ``size`` bytes of a kind, or None where this machine has none.
+
+    Raises:
+        CorruptData: a file is damaged.
+        FileError: it cannot be read.
+    """
+    return {"image": _image, "audio": _audio, "dna": _genome}[kind](places, size)
+
+
+def _image(places: Places, size: int) -> Piece | None:
+    """The middle of several pictures, each ``ROW`` wide, one below the other."""
+    paths = [path for folder in places.folders for path in sorted((folder / "image").glob("*/*.pgm*"))]
+    if not paths:
+        return None
+    chosen = paths[:: max(1, len(paths) // 4)][:4]
+    rows = max(1, size // (ROW * len(chosen)))
+    parts = [_middle(read_gray(read_data(path)), rows) for path in chosen]
+    return Piece("image", np.vstack(parts).tobytes(), ", ".join(path.name.split(".")[0] for path in chosen))
+
+
+def _middle(picture: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
+    top, left = max(0, (picture.shape[0] - rows) // 2), max(0, (picture.shape[1] - ROW) // 2)
+    return picture[top : top + rows, left : left + ROW]
+
+
+def read_gray(data: bytes) -> NDArray[np.uint8]:
+    """Return the pixels ``[rows, columns]`` of a binary PGM file of 8 bits.
+
+    Raises:
+        CorruptData: it is none.
+    """
+    head = _PGM.match(data)
+    if head is None:
+        raise CorruptData("a picture is not a binary PGM file of 8 bits")
+    columns, rows = int(head[1]), int(head[2])
+    if len(data) - head.end() < columns * rows:
+        raise CorruptData("a picture ends before its last row")
+    return np.frombuffer(data, np.uint8, columns * rows, head.end()).reshape(rows, columns)
+
+
+def _audio(places: Places, size: int) -> Piece | None:
+    """The middle of the first recording."""
+    for folder in places.folders:
+        for path in sorted((folder / "audio").glob("*44100hz_mono.s16le*")):
+            data = read_data(path)
+            begin = max(0, (len(data) - size) // 2) // 2 * 2
+            return Piece("audio", data[begin : begin + size // 2 * 2], path.name.split(".")[0])
+    return None
+
+
+def _genome(places: Places, size: int) -> Piece | None:
+    large = corpora()["large"]
+    file = next(file for file in large.files if file.name == "E.coli")
+    for copy in find_copies(large, file, places):
+        sink = io.BytesIO()
+        copy_verified(copy, file, sink, slice(0, size))
+        return Piece("dna", sink.getvalue(), "beginning of E.coli")
+    return None
+
+
+def special_codecs(kind: str) -> Iterator[str]:
+    """Name the codec made for a kind, if there is one."""
+    yield from {"image": ("PNG",), "audio": ("FLAC",)}.get(kind, ())
+
+
+def special_size(name: str, data: bytes) -> int:
+    """Return the size of a file by PNG or FLAC that was read again and compared.
+
+    Raises:
+        MissingCodec: its library is not installed.
+        CorruptData: what came back differs.
+    """
+    file, back = (_png if name == "PNG" else _flac)(data)
+    if back != data:
+        raise CorruptData(f"{name} did not give back what it was given")
+    return len(file)
+
+
+def _png(data: bytes) -> tuple[bytes, bytes]:
+    image = _library("PIL.Image", "pillow")
+    sink = io.BytesIO()
+    image.fromarray(np.frombuffer(data, np.uint8).reshape(-1, ROW)).save(sink, "PNG", optimize=True)
+    return sink.getvalue(), image.open(io.BytesIO(sink.getvalue())).tobytes()
+
+
+def _flac(data: bytes) -> tuple[bytes, bytes]:
+    sound = _library("soundfile", "soundfile")
+    sink = io.BytesIO()
+    sound.write(sink, np.frombuffer(data, "<i2"), RATE, format="FLAC", subtype="PCM_16", compression_level=1.0)
+    samples, _ = sound.read(io.BytesIO(sink.getvalue()), dtype="int16")
+    return sink.getvalue(), samples.astype("<i2").tobytes()
+
+
+def _library(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:
+        raise MissingCodec(f"{package} is not installed (pip install 'zipllm[media]')") from error

@@ -1,0 +1,137 @@
+"""Two kinds of tasks for models that predict: which word was left out, and to which class a text belongs."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from zipllm.data.local import Places
+from zipllm.data.reading import read_data
+from zipllm.errors import CorruptData
+from zipllm.experiments.training import Trained
+
+WINDOW = 128
+"""Bytes of a question, and of a text to be classified, that a model sees."""
+CHOICES = 4
+_AFTER = 24
+"""Bytes after the word that was left out."""
+_WORD = re.compile(rb"(?<= )[a-z]{5,8}(?= )")
+_RIDGE = 1.0
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A task set, cut to what is used.
+
+    Attributes:
+        name: of the set.
+        train: texts and labels to fit the classifier on.
+        test: texts and labels to measure with.
+    """
+
+    name: str
+    train: list[tuple[bytes, str]]
+    test: list[tuple[bytes, str]]
+
+
+def cloze(text: bytes, count: int, seed: int) -> NDArray[np.int64]:
+    """Make questions from text: the true word in its place, and three words of the same length from the same text.
+
+    Returns:
+        Bytes ``[questions, CHOICES, WINDOW]``; choice 0 is the true one. Fewer than ``count`` if the text is short.
+    """
+    found = [
+        match for match in _WORD.finditer(text) if match.end() + _AFTER <= len(text) and match.end() + _AFTER >= WINDOW
+    ]
+    words = sorted({match[0] for match in found})
+    by_length = {n: [word for word in words if len(word) == n] for n in {len(word) for word in words}}
+    generator = np.random.default_rng(seed)
+    questions: list[list[list[int]]] = []
+    for place in generator.permutation(len(found)):
+        match = found[place]
+        others = [word for word in by_length[len(match[0])] if word != match[0]]
+        if len(others) >= CHOICES - 1 and len(questions) < count:
+            wrong = [others[i] for i in generator.choice(len(others), CHOICES - 1, replace=False)]
+            end = match.end() + _AFTER
+            before, after = text[end - WINDOW : match.start()], text[match.end() : end]
+            questions.append([list(before + word + after) for word in (match[0], *wrong)])
+    return np.array(questions, np.int64).reshape(-1, CHOICES, WINDOW)
+
+
+@torch.no_grad()
+def cloze_accuracy(trained: Trained, questions: NDArray[np.int64]) -> float:
+    """Return how often a byte model finds the true word the cheapest; ties count as wrong."""
+    costs = []
+    for batch in torch.from_numpy(questions).reshape(-1, WINDOW).split(_BATCH):
+        logits = trained.model(batch[:, :-1])
+        costs.append(functional.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none").sum(1))
+    cost = torch.cat(costs).view(-1, CHOICES)
+    return float((cost[:, 0] < cost[:, 1:].min(1).values).double().mean())
+
+
+def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) -> list[Labelled]:
+    """Return task sets of a data folder: ``tasks/NAME/train.jsonl*`` and ``test.jsonl*``, with ``text`` and ``label``.
+
+    Raises:
+        CorruptData: a line is something else.
+        FileError: a file cannot be read.
+    """
+    found = []
+    for name in names:
+        for folder in places.folders:
+            paths = [next((folder / "tasks" / name).glob(f"{part}.jsonl*"), None) for part in ("train", "test")]
+            if paths[0] and paths[1]:
+                found.append(Labelled(name, _examples(paths[0], train), _examples(paths[1], test)))
+                break
+    return found
+
+
+def _examples(path: Path, count: int) -> list[tuple[bytes, str]]:
+    """Examples at equal distances, since such files may be sorted by label."""
+    try:
+        values: list[Any] = [json.loads(line) for line in read_data(path).splitlines() if line]
+        examples = [(str(value["text"]).encode(), str(value["label"])) for value in values]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptData(f"{path}: not lines of JSON with text and label") from error
+    return examples[:: max(1, len(examples) // count)][:count]
+
+
+def probe_accuracy(trained: Trained, task: Labelled) -> float:
+    """Return the accuracy of a linear classifier (ridge regression on one-hot labels) on mean activations."""
+    labels = sorted({label for _, label in task.train})
+    features, tests = (_features(trained, [text for text, _ in part]) for part in (task.train, task.test))
+    mean, deviation = features.mean(0), features.std(0) + 1e-6
+    inputs = np.c_[(features - mean) / deviation, np.ones(len(features))]
+    wanted = np.array([[label == each for each in labels] for _, label in task.train], np.float64)
+    weights = np.linalg.solve(inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1]), inputs.T @ wanted)
+    guesses = (np.c_[(tests - mean) / deviation, np.ones(len(tests))] @ weights).argmax(1)
+    return float(np.mean([labels[guess] == label for guess, (_, label) in zip(guesses, task.test, strict=True)]))
+
+
+def majority(task: Labelled) -> float:
+    """Return the accuracy of always saying the commonest label of the training part."""
+    labels = [label for _, label in task.train]
+    commonest = max(sorted(set(labels)), key=labels.count)
+    return float(np.mean([label == commonest for _, label in task.test]))
+
+
+@torch.no_grad()
+def _features(trained: Trained, texts: list[bytes]) -> NDArray[np.float64]:
+    """Mean activations over the first ``WINDOW`` bytes, float64 ``[texts, width]``."""
+    parts = []
+    for begin in range(0, len(texts), _BATCH):
+        batch = [text[:WINDOW] or b" " for text in texts[begin : begin + _BATCH]]
+        lengths = torch.tensor([len(text) for text in batch])
+        tokens = torch.tensor([list(text.ljust(WINDOW)) for text in batch])
+        inside = (torch.arange(WINDOW) < lengths[:, None]).unsqueeze(-1)
+        hidden: Tensor = trained.model.hidden(tokens)
+        parts.append((hidden * inside).sum(1) / lengths[:, None])
+    return torch.cat(parts).double().numpy()
