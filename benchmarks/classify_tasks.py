@@ -1,6 +1,6 @@
 """Labels by compression on five task sets: AG News, R8, TREC questions, Chinese hotel reviews, THUCNews titles.
 
-    python benchmarks/classify_tasks.py --data-dir DIR    # runs what benchmarks/results/classify.jsonl lacks
+    python benchmarks/classify_tasks.py --data-dir DIR    # runs what benchmarks/results/2026-11-26-classify.jsonl lacks
     python benchmarks/classify_tasks.py --table           # writes the tables of benchmarks/results/classify.md anew
 
 DIR/tasks/SET/train.jsonl.xz and test.jsonl.xz hold the texts. Every run is one ``zipllm classify ... --json``, in a
@@ -21,7 +21,7 @@ from typing import Any
 from zipllm.bench.environment import environment
 
 RESULTS = Path(__file__).parent / "results"
-ROWS, PAGE = RESULTS / "classify.jsonl", RESULTS / "classify.md"
+ROWS, PAGE = RESULTS / "2026-11-26-classify.jsonl", RESULTS / "classify.md"
 SETS = {
     "trec_qc": "TREC",
     "ag_news": "AG News",
