@@ -10,7 +10,7 @@ import pytest
 from zipllm.bench.spec import parse_spec
 from zipllm.classify.class_costs import KNOWN, class_coder
 from zipllm.classify.continued import forked_stream
-from zipllm.errors import UsageError, ZipllmError
+from zipllm.errors import ModelNotFound, UsageError, ZipllmError
 
 CLASS = [f"line {number} of the class, about ships and the sea {number * 7}".encode() for number in range(60)]
 JOINED = b"\n".join(CLASS) + b"\n"
@@ -50,6 +50,20 @@ def test_alike_is_cheap(codec: str) -> None:
         pytest.importorskip("pyppmd")
     alike, other = costs(codec, [b"line 3 of the class, about ships", b"Quarterly profits rose again by 3"])
     assert 2 * alike < other
+
+
+@pytest.mark.parametrize(("codec", "model"), [("zipllm:4", "nano"), ("zipllm", "small"), ("zipllm:nano/6", "nano")])
+def test_the_model_is_the_one_that_compresses(codec: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> None:
+        loaded.append(name)
+        raise ModelNotFound(name)
+
+    monkeypatch.setattr("zipllm.codec.engine.load_engine", load)
+    with pytest.raises(ModelNotFound):
+        class_coder(parse_spec(codec))
+    assert loaded == [model]
 
 
 def test_few_texts_are_a_dictionary_of_zstd() -> None:

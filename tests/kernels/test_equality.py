@@ -27,6 +27,7 @@ SHAPES = [
     shaped(vocabulary_size=67, tied=True),
     shaped(vocabulary_size=300, position="alibi"),
     shaped(width=130, heads=2, feedforward=257, vocabulary_size=513),
+    shaped(layers=1, feedforward=1100, vocabulary_size=2100),  # longer than what is worked on at once
 ]
 
 

@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,6 +50,19 @@ def test_an_engine_that_does_not_exist(model: Model, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(networks.KERNELS, "abacus")
     with pytest.raises(UsageError, match="abacus"):
         choose_network(model, CPU)
+
+
+@pytest.mark.parametrize(
+    ("version", "capability", "works"), [("3.6.0", (8, 0), True), ("3.10.0+git1", (9, 0), True),
+     ("3.4.0", (9, 0), False), ("3.6.0", (7, 5), False), (None, (9, 0), False)]
+)  # fmt: skip
+def test_where_the_kernels_of_a_gpu_work(
+    version: str | None, capability: tuple[int, int], works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = None if version is None else SimpleNamespace(__version__=version)
+    monkeypatch.setitem(sys.modules, "triton", module)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert networks.triton_works(torch.device("cuda")) is works
 
 
 def test_kernels_of_a_gpu_without_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,27 +78,26 @@ def _zstd(spec: Spec, texts: Sequence[bytes]) -> Iterator[Measure]:
 
 
 def _zipllm(spec: Spec, tune_steps: int) -> Prime:
-    from zipllm.bench.neural import options_of
+    from zipllm.bench.neural import model_of, options_of
     from zipllm.classify.primed import Priming
     from zipllm.codec.engine import load_engine
-    from zipllm.codec.levels import DEFAULT_LEVEL, level_of
 
     settings = zipllm_settings(spec)
     options = options_of(settings)
-    wants_model = settings.model is not None or level_of(int(settings.options.get("level", DEFAULT_LEVEL))).model
-    if not wants_model:
+    model = model_of(settings)
+    if model is None:
         if tune_steps:
             raise UsageError(f"{spec} has no model that could be fine-tuned")
         priming = Priming(None, options.history_bits)
         return lambda texts, longest: _primed(priming, texts, longest)
-    engine = load_engine(settings.model)
+    engine = load_engine(model)
     if not tune_steps:
         priming = Priming(engine, options.history_bits)
         return lambda texts, longest: _primed(priming, texts, longest)
     from zipllm.classify.tuned import tuned_engine
 
     return lambda texts, longest: _primed(
-        Priming(tuned_engine(settings.model, texts, tune_steps), options.history_bits), texts, longest
+        Priming(tuned_engine(model, texts, tune_steps), options.history_bits), texts, longest
     )
 
 

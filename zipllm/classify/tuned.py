@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zipllm.codec.engine import Engine, engine_from_model
-from zipllm.model.store import DEFAULT_MODEL
 from zipllm.train.config import TrainConfig
 from zipllm.train.corpus import Source
 from zipllm.train.recipe import Recipe
@@ -25,11 +24,11 @@ class _Silent:
         """Drop it."""
 
 
-def tuned_engine(model: str | None, texts: Sequence[bytes], steps: int) -> Engine:
+def tuned_engine(model: str, texts: Sequence[bytes], steps: int) -> Engine:
     """Return a model trained for some more steps on texts, with one in fifty held back.
 
     Args:
-        model: name, path or id; None is the default model.
+        model: name, path or id.
         texts: of the class.
         steps: of the optimiser.
 
@@ -41,7 +40,7 @@ def tuned_engine(model: str | None, texts: Sequence[bytes], steps: int) -> Engin
         folder = Path(name)
         (folder / "texts").write_bytes(b"\n".join(texts) + b"\n")
         config = TrainConfig(steps=steps, batch=_BATCH, sequence=_SEQUENCE, compile="off")
-        recipe = Recipe(config, (Source("texts", (folder / "texts",)),), start=model or DEFAULT_MODEL)
+        recipe = Recipe(config, (Source("texts", (folder / "texts",)),), start=model)
         outcome = run(recipe, Setup(folder / "run"), _Silent(), lambda: False)
         assert outcome.exported is not None, "a run that nobody stops ends with an export"
         return engine_from_model(outcome.exported.model)

@@ -1,5 +1,7 @@
 """Faster forms of ``zipllm.model.integer``, equal to it bit for bit.
 
+What they are given is looked at in ``checks.py``, since kernels index memory without looking.
+
 On the CPU (``cpu.py``) a whole pass over the network is one compiled call that holds no lock of Python's, in
 loops small enough to read one by one:
 

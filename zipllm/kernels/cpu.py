@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from zipllm.coder.compiled import is_cached
 from zipllm.kernels.cache import CpuState, Stream, new_scratch, new_state
+from zipllm.kernels.checks import check_indices
 from zipllm.kernels.forward import Rows, forward
 from zipllm.kernels.layout import CacheShape
 from zipllm.kernels.pack import pack_network
@@ -92,7 +93,7 @@ class CpuTransformer:
             ValueError: as ``predict``, or ``out`` has another shape, type or order.
         """
         chosen = lanes.astype(np.int64)
-        self._check(state, tokens, chosen)
+        check_indices(tokens, chosen, self.config.start_token, len(state.filled))
         count, time = tokens.shape
         if out.shape != (count, time, self.config.vocabulary_size + 1) or not _is_plain(out):
             raise ValueError(f"no place for predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
@@ -107,15 +108,6 @@ class CpuTransformer:
             rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel())
             self._run(state, rows, count, cumulative, threads)
             state.filled[chosen] += piece.shape[1]
-
-    def _check(self, state: CpuState, tokens: NDArray[np.int32], lanes: NDArray[np.int64]) -> None:
-        """Kernels index memory without looking."""
-        if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) <= self.config.start_token:
-            raise ValueError(f"token ids must be from 0 to {self.config.start_token}")
-        if lanes.shape != tokens.shape[:1]:
-            raise ValueError(f"tokens of {len(tokens)} lanes for {len(lanes)} lane numbers")
-        if lanes.size and (lanes[0] < 0 or lanes[-1] >= len(state.filled) or not (lanes[1:] > lanes[:-1]).all()):
-            raise ValueError(f"lane numbers must ascend, from 0 to {len(state.filled) - 1}")
 
     def _room(self, state: CpuState, rows: int) -> NDArray[np.int32]:
         """Return the first ``rows`` rows of the state's result, enlarged if need be."""

@@ -13,6 +13,7 @@ import triton
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zipllm.kernels.checks import check_indices
 from zipllm.kernels.gpu_attention import attend
 from zipllm.kernels.gpu_frequencies import cumulate
 from zipllm.kernels.gpu_layers import activate, add_and_norm, embed, split_heads
@@ -133,7 +134,7 @@ class CudaTransformer:
             ValueError: a token id or a lane number is out of range.
         """
         chosen = np.arange(len(state.positions)) if lanes is None else lanes.astype(np.int64)
-        self._check(state, tokens, chosen)
+        check_indices(tokens, chosen, self.config.start_token, len(state.positions))
         count, time = tokens.shape
         host = self._room(state, count * time).view(count, time, -1)
         length = max(1, min(self._spare, MAX_ELEMENTS // (max(1, count) * self._widest())))
@@ -162,15 +163,6 @@ class CudaTransformer:
         if state.host.numel() < elements:
             state.host = self._host(elements)
         return state.host[:elements]
-
-    def _check(self, state: CudaState, tokens: NDArray[np.int32], lanes: NDArray[np.int64]) -> None:
-        """Kernels index memory without looking."""
-        if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) <= self.config.start_token:
-            raise ValueError(f"token ids must be from 0 to {self.config.start_token}")
-        if lanes.shape != tokens.shape[:1]:
-            raise ValueError(f"tokens of {len(tokens)} lanes for {len(lanes)} lane numbers")
-        if lanes.size and (lanes[0] < 0 or lanes[-1] >= len(state.positions) or not (lanes[1:] > lanes[:-1]).all()):
-            raise ValueError(f"lane numbers must ascend, from 0 to {len(state.positions) - 1}")
 
     def _step(self, state: CudaState, tokens: Tensor, lanes: Tensor) -> Tensor:
         """Feed one token to each lane: kernel by kernel at first, then as one graph, which the GPU runs unaided."""

@@ -3,13 +3,12 @@
 Each is checked by the model's self-test before its first use. The choice never changes a byte.
 """
 
-import importlib.util
+import importlib
 import logging
 import os
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib import metadata
 from threading import Lock
 from typing import Any, Protocol
 
@@ -102,9 +101,11 @@ def choose_network(model: Model, device: torch.device) -> Network:
 
 def triton_works(device: torch.device) -> bool:
     """Whether this machine's Triton compiles the kernels for a CUDA device."""
-    if importlib.util.find_spec("triton") is None:
+    try:
+        triton = importlib.import_module("triton")  # its distribution has more than one name
+    except ImportError:
         return False
-    version = tuple(int(number) for number in metadata.version("triton").split(".")[:2])
+    version = tuple(int(number) for number in triton.__version__.split(".")[:2])
     return version >= TRITON and torch.cuda.get_device_capability(device) >= CAPABILITY
 
 

@@ -1,0 +1,19 @@
+"""What every kernel is given is checked here, once: kernels index memory without looking."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def check_indices(tokens: NDArray[np.int32], lanes: NDArray[np.int64], start_token: int, count: int) -> None:
+    """Accept tokens int32 ``[n, time]`` for lanes int64 ``[n]`` of a state of ``count`` lanes.
+
+    Raises:
+        ValueError: a token is not from 0 to ``start_token``; lane numbers do not ascend, do not exist, or are not one
+            for each row of tokens.
+    """
+    if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) <= start_token:
+        raise ValueError(f"token ids must be from 0 to {start_token}")
+    if lanes.shape != tokens.shape[:1]:
+        raise ValueError(f"tokens of {len(tokens)} lanes for {len(lanes)} lane numbers")
+    if lanes.size and (lanes[0] < 0 or lanes[-1] >= count or not (lanes[1:] > lanes[:-1]).all()):
+        raise ValueError(f"lane numbers must ascend, from 0 to {count - 1}")
