@@ -82,6 +82,7 @@ class _OpenOptions(_TypedDict, total=False):
     sample: bool
     verify: bool
     embed_model: bool
+    same_machine: bool
     max_output: int | None
 
 
@@ -96,6 +97,7 @@ def compress(
     sample: bool = True,
     verify: bool = True,
     embed_model: bool = False,
+    same_machine: bool = False,
 ) -> bytes:
     """Compress bytes into an archive.
 
@@ -110,6 +112,8 @@ def compress(
         sample: False tries the model on everything, even on what looks incompressible.
         verify: decode and compare before returning.
         embed_model: put the model file into the archive, so that it decodes with nothing else.
+        same_machine: with a Hugging Face model (``hf:FOLDER``), which computes in floats: write an archive that only
+            this machine decodes, with these libraries and settings.
 
     Raises:
         ModelError: the model is missing or unusable.
@@ -120,7 +124,14 @@ def compress(
 
     sink = _io.BytesIO()
     options = _encode_options(
-        level, history, block_size=block_size, lanes=lanes, sample=sample, verify=verify, embed_model=embed_model
+        level,
+        history,
+        block_size=block_size,
+        lanes=lanes,
+        sample=sample,
+        verify=verify,
+        embed_model=embed_model,
+        same_machine=same_machine,
     )
     view = memoryview(data).cast("B")
     engine = _engine_source(model, level)
@@ -189,6 +200,7 @@ def open(
     sample: bool = True,
     verify: bool = True,
     embed_model: bool = False,
+    same_machine: bool = False,
     max_output: int | None = None,
 ) -> "ZipllmFile | _io.TextIOWrapper":
     """Open an archive as a file of its original content.
@@ -207,6 +219,7 @@ def open(
         sample: see ``level``.
         verify: see ``level``.
         embed_model: see ``level``.
+        same_machine: see ``level``.
         max_output: for reading; see ``decompress``.
 
     Raises:
@@ -226,7 +239,14 @@ def open(
         mode.replace("t", "", 1),
         engine=_engine_source(model, level),
         options=_encode_options(
-            level, history, block_size=block_size, lanes=lanes, sample=sample, verify=verify, embed_model=embed_model
+            level,
+            history,
+            block_size=block_size,
+            lanes=lanes,
+            sample=sample,
+            verify=verify,
+            embed_model=embed_model,
+            same_machine=same_machine,
         ),
         engines=_engine_finder(model),
         limits=Limits(output=max_output),
@@ -238,12 +258,14 @@ def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "c
     """Load a model to be given to ``compress``, ``decompress`` and ``open`` again and again.
 
     Args:
-        model: name, path or id (hexadecimal); None for the default model.
-        device: where it computes: "cpu" or "cuda". Archives are the same for all devices.
+        model: name, path or id (hexadecimal); None for the default model; ``hf:FOLDER`` for one of the Hugging Face
+            library, and ``hub:OWNER/NAME`` for one that is fetched from its hub if need be.
+        device: where it computes: "cpu" or "cuda". Archives are the same for all devices, except those of ``hf:``.
 
     Raises:
         ModelNotFound: there is none.
-        ModelInvalid: its file is damaged, or it computes wrongly on this machine.
+        ModelInvalid: its file is damaged, it computes wrongly on this machine, or it is no causal model.
+        UsageError: ``hf:`` without the extra ``hf``.
     """
     from zipllm.codec.engine import load_engine
 

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import zipllm
+from zipllm.processor import processor_name
 
 _PACKAGES = ("torch", "numpy", "numba", "constriction", "zstandard", "brotli", "pyppmd", "lz4")
 
@@ -25,7 +25,7 @@ def environment(arguments: Sequence[str], threads: int = 0) -> dict[str, Any]:
     return {
         "zipllm": zipllm.__version__,
         "git_commit": _git_commit(),
-        "cpu": _processor(),
+        "cpu": processor_name(),
         "cores": _cores(),
         "threads": threads or _cores(),
         "gpu": _gpu(),
@@ -44,12 +44,6 @@ def _without_folder(argument: str) -> str:
     if not os.path.isabs(value) and ".." not in value:
         return argument
     return option + equals + os.path.basename(value.rstrip("/"))
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    return found[1] if found else platform.processor() or platform.machine()
 
 
 def _cores() -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zipllm.codec.engine import Engine
     from zipllm.codec.explanation import Explanation
     from zipllm.codec.options import By, EncodeOptions, ProgressCallback, Summary
+    from zipllm.model.huggingface import Loaded
     from zipllm.model.store import StoredModel
 
 Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
@@ -55,9 +56,43 @@ class Machine:
 
         Raises:
             ModelError: there is none of that name, path or id, or its header is damaged.
+            UsageError: it needs a library that is not installed.
         """
-        if self.model is not None:
+        from zipllm.model.huggingface import find_folder
+
+        if self.model is not None and self.is_huggingface:
+            find_folder(self.model)
+        elif self.model is not None:
             self.stored()
+
+    def measuring_engine(self) -> "Engine":
+        """Load the Hugging Face model the user named, to measure only, which is faster; errors as ``engine``."""
+        from zipllm.predictor.huggingface import HuggingFacePredictor
+
+        engine = self.engine()
+        assert isinstance(engine.predictor, HuggingFacePredictor), "asked for only with such a model"
+        return replace(engine, predictor=engine.predictor.measuring())
+
+    def masked(self) -> "Loaded":
+        """Load the masked model the user named; errors as ``engine``."""
+        from zipllm.model.huggingface import find_folder, load_folder
+
+        assert self.model is not None, "asked for only with a Hugging Face model"
+        return load_folder(find_folder(self.model), self._ready_device)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether the model named predicts a token from both sides; errors as ``check``."""
+        from zipllm.model.huggingface import find_folder
+
+        return self.model is not None and self.is_huggingface and find_folder(self.model).kind == "masked"
+
+    @property
+    def is_huggingface(self) -> bool:
+        """Whether the model named is one of the Hugging Face library, whose floats are those of this machine."""
+        from zipllm.model.huggingface import is_huggingface
+
+        return is_huggingface(self.model)
 
     def stored(self) -> "StoredModel":
         """Look for the model the user named, or the default one; errors as ``check``."""
@@ -95,6 +130,8 @@ class Machine:
         """What to call the model that compresses."""
         from zipllm.model.store import DEFAULT_MODEL, SUFFIX
 
+        if self.model is not None and self.is_huggingface:
+            return self.model.rstrip("/")
         return DEFAULT_MODEL if self.model is None else os.path.basename(self.model).removesuffix(SUFFIX)
 
     @cached_property
@@ -121,6 +158,7 @@ class CompressSettings:
     verify: bool = True
     sample: bool = True
     embed_model: bool = False
+    same_machine: bool = False
 
 
 def compressor(machine: Machine, settings: CompressSettings) -> Work:
@@ -132,6 +170,15 @@ def compressor(machine: Machine, settings: CompressSettings) -> Work:
     """
     from zipllm.codec.levels import encode_options, level_of
 
+    if machine.is_huggingface and not settings.same_machine:
+        raise UsageError(
+            "a Hugging Face model computes in floats, and its archive decodes on this machine only; if that will do, "
+            "say --same-machine"
+        )
+    if settings.same_machine and not machine.is_huggingface:
+        raise UsageError(
+            "--same-machine is for a Hugging Face model (--model hf:FOLDER); other archives decode anywhere"
+        )
     machine.check()
     options = encode_options(
         settings.level,
@@ -141,6 +188,7 @@ def compressor(machine: Machine, settings: CompressSettings) -> Work:
         verify=settings.verify,
         sample=settings.sample,
         embed_model=settings.embed_model,
+        same_machine=settings.same_machine,
     )
     model = machine.model or level_of(settings.level).model
     engine = replace(machine, model=model).engine if model is not None else None
@@ -209,7 +257,8 @@ def explainer(machine: Machine, by: "By", *, history: bool) -> Explain:
         from zipllm.codec.explanation import explain_bytes
         from zipllm.codec.levels import encode_options
 
-        return explain_bytes(raw, machine.engine, by=by, options=encode_options(history=history), step=step)
+        options = encode_options(history=history, same_machine=machine.is_huggingface)
+        return explain_bytes(raw, machine.engine, by=by, options=options, step=step)
 
     return work
 
@@ -246,15 +295,16 @@ def content_size(source: Source) -> int | None:
     return total or None
 
 
-def evaluation_options(settings: CompressSettings) -> "EncodeOptions":
-    """Return the options of the archive whose cost is asked for.
+def evaluation_options(settings: CompressSettings, *, same_machine: bool = False) -> "EncodeOptions":
+    """Return the options of the archive whose cost is asked for; ``same_machine`` as in ``EncodeOptions``.
 
     Raises:
         UsageError: a setting is out of range.
     """
     from zipllm.codec.levels import encode_options
 
-    return encode_options(settings.level, block_size=settings.block_size, lanes=settings.lanes or None)
+    lanes = settings.lanes or None
+    return encode_options(settings.level, block_size=settings.block_size, lanes=lanes, same_machine=same_machine)
 
 
 def model_names() -> dict[bytes, str]:

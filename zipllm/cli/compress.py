@@ -73,6 +73,14 @@ def compress(
             rich_help_panel=_CODING,
         ),
     ] = False,
+    same_machine: Annotated[
+        bool,
+        typer.Option(
+            "--same-machine",
+            help="With a Hugging Face model: an archive that only this machine decodes, not portable.",
+            rich_help_panel=_CODING,
+        ),
+    ] = False,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not decode each block to check it.", rich_help_panel=_CODING)
     ] = False,
@@ -120,6 +128,7 @@ def compress(
             verify=not no_verify,
             sample=not no_sample,
             embed_model=embed_model,
+            same_machine=same_machine,
         )
         work = backend.compressor(backend.Machine(model, device, threads), settings)
         return run_job(Job(work, lambda source: source.size, policy, voice), names)

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from zipllm.bench.raw_inputs import RawInput
     from zipllm.cli.eval_results import Measured, Setup
     from zipllm.codec.engine import Engine
-    from zipllm.codec.options import ProgressCallback
+    from zipllm.codec.options import EncodeOptions, ProgressCallback
 
 _CONTEXT = "Context, as of compress"
 _DATA = "Data"
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name, path or id.", show_default=False)]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name, path or id; hf:FOLDER, hub:OWNER/NAME.", show_default=False)
+]
 Data = Annotated[
     list[str],
     typer.Argument(
@@ -102,7 +104,8 @@ def evaluate(
     """Tell what DATA costs under MODEL, by file and in all.
 
     Bits per byte, character and token; perplexities. Every token is predicted by the exact integer model in the
-    context it has in an archive, so the cost is the payload of compress --no-history.
+    context it has in an archive, so the cost is the payload of compress --no-history. hf:FOLDER names a Hugging Face
+    model, hub:OWNER/NAME fetches one; of a masked one, as BERT, the pseudo-likelihood is told, which is no code length.
     """
     voice = Voice("eval", 1 - quiet, progress=not no_progress, json=json)
 
@@ -128,21 +131,40 @@ class _Wanted:
 
 def _run(machine: backend.Machine, settings: backend.CompressSettings, wanted: _Wanted, voice: Voice) -> int:
     from zipllm.bench.raw_inputs import prepare_raw
-    from zipllm.cli.eval_results import Setup, evaluation_json, total_json
-    from zipllm.cli.eval_table import print_evaluation
     from zipllm.data.local import Places
 
-    setup = Setup(machine.stored(), backend.evaluation_options(settings), wanted.limit)
+    machine.check()
+    chosen = backend.evaluation_options(settings, same_machine=machine.is_huggingface)
     with _folder() as folder:
         places = Places.default(wanted.data_dir)
         inputs = prepare_raw(wanted.data, places, folder, lambda: standard_input().stream, wanted.limit)
+        if machine.is_masked:
+            from zipllm.cli.eval_masked import evaluate_masked
+
+            return evaluate_masked(inputs, machine, history=wanted.history, voice=voice)
+        return _causal(inputs, machine, chosen, wanted, voice)
+
+
+def _causal(
+    inputs: "Sequence[RawInput]", machine: backend.Machine, chosen: "EncodeOptions", wanted: _Wanted, voice: Voice
+) -> int:
+    from zipllm.cli.eval_results import Setup, evaluation_json, stored_subject, total_json
+    from zipllm.cli.eval_table import print_evaluation
+
+    if machine.is_huggingface:
+        from zipllm.cli.eval_huggingface import huggingface_subject
+
+        engine = machine.engine() if wanted.history else machine.measuring_engine()
+        setup = Setup(huggingface_subject(engine, machine.model_name), chosen, wanted.limit)
+    else:
+        setup = Setup(stored_subject(machine.stored()), chosen, wanted.limit)
         _warn(inputs, setup, voice)
         engine = machine.engine()
-        files = []
-        for raw in inputs:
-            files.append(_measure(raw, engine, setup, history=wanted.history, voice=voice))
-            if voice.json:
-                print_json(evaluation_json(files[-1], setup))
+    files = []
+    for raw in inputs:
+        files.append(_measure(raw, engine, setup, history=wanted.history, voice=voice))
+        if voice.json:
+            print_json(evaluation_json(files[-1], setup))
     if voice.json:
         print_json(total_json(files, setup))
     elif voice.level >= 0:
@@ -168,21 +190,23 @@ def _warn(inputs: "Sequence[RawInput]", setup: "Setup", voice: Voice) -> None:
 
 
 def _measure(raw: "RawInput", engine: "Engine", setup: "Setup", *, history: bool, voice: Voice) -> "Measured":
+    from zipllm.cli.eval_huggingface import left_out_share
     from zipllm.cli.eval_results import Measured
     from zipllm.codec.evaluate import archive_summary, evaluate_stream
 
     begun = time.monotonic()
-    with raw.item.path.open("rb") as source, _bar(raw, voice) as progress:
+    with raw.item.path.open("rb") as source, bar(raw, voice) as progress:
         evaluation = evaluate_stream(source, engine, setup.options, progress)
-    seconds = time.monotonic() - begun
+    measured = Measured(raw, evaluation, None, time.monotonic() - begun, left_out_share(engine))
     if not history:
-        return Measured(raw, evaluation, None, seconds)
-    with raw.item.path.open("rb") as source, _bar(raw, voice) as progress:
-        return Measured(raw, evaluation, archive_summary(source, engine, setup.options, progress), seconds)
+        return measured
+    with raw.item.path.open("rb") as source, bar(raw, voice) as progress:
+        return replace(measured, archive=archive_summary(source, engine, setup.options, progress))
 
 
 @contextlib.contextmanager
-def _bar(raw: "RawInput", voice: Voice) -> "Iterator[ProgressCallback | None]":
+def bar(raw: "RawInput", voice: Voice) -> "Iterator[ProgressCallback | None]":
+    """Show how far the work on an input is, if it is to be shown."""
     if not voice.progress or voice.level < 1 or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return

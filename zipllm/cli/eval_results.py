@@ -23,6 +23,9 @@ word_perplexity     2 ** (bits / words); null also where that is no finite numbe
 limited             whether ``--limit`` left something out (of any of the files)
 contaminated        why the model may have been trained on this data, or an empty text; of the total a list
 seconds             wall time of the evaluation
+portable            whether the numbers are the same on every machine; not those of a Hugging Face model
+left_out            ids of the model that stand for no bytes and are never predicted here; 0 for models of zipllm
+left_out_share      mean probability that the model gave to them, which the others get instead
 context             ``block_size``, ``lanes`` (null: by the size of a block, at most ``max_lanes``), ``window`` in
                     tokens, ``limit`` in bytes (null: none)
 archive_bytes           only with ``--history``: size of the archive, headers included
@@ -49,27 +52,71 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """The model that is evaluated.
+
+    Attributes:
+        name: what to call it.
+        model_id: 32 bytes.
+        parameters: how many it has.
+        window: tokens that a prediction looks at, at most.
+        sight: a clause that says the same.
+        digests: SHA-256 of what it has learnt from, as far as its card names them.
+        names: of what it has learnt from.
+        portable: whether its numbers are the same on every machine.
+        left_out: ids that stand for no bytes.
+    """
+
+    name: str
+    model_id: bytes
+    parameters: int
+    window: int
+    sight: str
+    digests: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    portable: bool = True
+    left_out: int = 0
+
+
+def stored_subject(stored: "StoredModel") -> Subject:
+    """Return what is said of a model file."""
+    metadata = stored.summary.metadata
+    return Subject(
+        name=stored.name,
+        model_id=stored.model_id,
+        parameters=sum(metadata.config.parameter_counts()),
+        window=metadata.config.window,
+        sight=f"in every layer a token sees itself and the {metadata.config.window - 1} before it",
+        digests=learnt_digests(metadata.card),
+        names=learnt_names(metadata.card),
+    )
+
+
+@dataclass(frozen=True)
 class Setup:
     """What all files of a run share: the model, the cut into blocks and lanes, and bytes kept of each file."""
 
-    stored: "StoredModel"
+    subject: Subject
     options: "EncodeOptions"
     limit: int | None
 
     def contaminated(self, raw: "RawInput") -> str:
         """Return why the model may have been trained on this data, or an empty text."""
-        card = self.stored.summary.metadata.card
-        return contamination(raw.item, learnt_digests(card), learnt_names(card))
+        return contamination(raw.item, self.subject.digests, self.subject.names)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One file: the data, its evaluation, the archive's summary if one was written, seconds of the evaluation."""
+    """One file: the data, its evaluation, the archive's summary if one was written, seconds of the evaluation.
+
+    ``left_out_share`` is the mean probability that the model gave to ids that stand for no bytes.
+    """
 
     raw: "RawInput"
     evaluation: Evaluation
     archive: "Summary | None"
     seconds: float
+    left_out_share: float = 0.0
 
     @property
     def name(self) -> str:
@@ -87,6 +134,7 @@ def evaluation_json(measured: Measured, setup: Setup) -> dict[str, object]:
         "limited": measured.raw.cut,
         "contaminated": setup.contaminated(measured.raw),
         "seconds": round(measured.seconds, 3),
+        "left_out_share": measured.left_out_share,
         "context": _context_json(setup),
         **_archives_json([measured]),
     }
@@ -102,6 +150,7 @@ def total_json(files: Sequence[Measured], setup: Setup) -> dict[str, object]:
         "limited": any(measured.raw.cut for measured in files),
         "contaminated": [reason for measured in files if (reason := setup.contaminated(measured.raw))],
         "seconds": round(sum(measured.seconds for measured in files), 3),
+        "left_out_share": mean_left_out(files),
         "context": _context_json(setup),
         **_archives_json(files),
     }
@@ -109,7 +158,7 @@ def total_json(files: Sequence[Measured], setup: Setup) -> dict[str, object]:
 
 def context_text(setup: Setup) -> str:
     """Say in which context the tokens were predicted."""
-    options, window = setup.options, setup.stored.summary.metadata.config.window
+    options = setup.options
     if options.lanes:
         lanes = f"each cut into {options.lanes} lane{'s' if options.lanes > 1 else ''}"
     else:
@@ -117,12 +166,19 @@ def context_text(setup: Setup) -> str:
         lanes += f", at most {options.max_lanes}"
     return (
         f"Context: as in an archive. Blocks of up to {format_size(options.block_size)}, {lanes}. A lane begins with "
-        f"the start token and nothing before it; in every layer a token sees itself and the {window - 1} before it."
+        f"the start token and nothing before it; {setup.subject.sight}."
     )
 
 
 def _model_json(setup: Setup) -> dict[str, object]:
-    return {"ok": True, "model": setup.stored.name, "model_id": setup.stored.model_id.hex()}
+    subject = setup.subject
+    return {
+        "ok": True,
+        "model": subject.name,
+        "model_id": subject.model_id.hex(),
+        "portable": subject.portable,
+        "left_out": subject.left_out,
+    }
 
 
 def _rates_json(evaluation: Evaluation) -> dict[str, object]:
@@ -138,9 +194,16 @@ def _context_json(setup: Setup) -> dict[str, object]:
         "block_size": setup.options.block_size,
         "lanes": setup.options.lanes,
         "max_lanes": setup.options.max_lanes,
-        "window": setup.stored.summary.metadata.config.window,
+        "window": setup.subject.window,
         "limit": setup.limit,
     }
+
+
+def mean_left_out(files: Sequence[Measured]) -> float:
+    """Return the mean probability that went to ids without bytes, over the tokens of all files."""
+    tokens = sum(measured.evaluation.tokens for measured in files)
+    lost = sum(measured.left_out_share * measured.evaluation.tokens for measured in files)
+    return lost / tokens if tokens else 0.0
 
 
 def archive_bytes(files: Sequence[Measured]) -> int | None:

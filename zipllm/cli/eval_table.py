@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from zipllm.cli.eval_results import Measured, Setup, archive_bytes, context_text
+from zipllm.cli.eval_results import Measured, Setup, archive_bytes, context_text, mean_left_out
 from zipllm.cli.messages import format_size
 from zipllm.cli.results import write_stdout
 from zipllm.cli.tables import new_table, render, shown
@@ -25,13 +25,20 @@ _ARCHIVE = "archive: bits per byte of the archive that compress writes, with ada
 _INVALID = "‡ not all of it is UTF-8: each byte that is not counts as one character"
 _CUT = "… only the first {}"
 _CONTAMINATED = "† no fair test: the model's card names this data among what it was trained on"
+_FLOATS = (
+    "A Hugging Face model computes in floats: on another machine the last digits may differ. What it was trained on is "
+    "not known here; it may know this data."
+)
+_LEFT_OUT = (
+    "{} ids of the model stand for no bytes (special, unused, or longer than a token may be here). They cannot occur; "
+    "the probability that the model gives to them, {:.2%} on average, goes to the others in proportion."
+)
 
 
 def print_evaluation(files: Sequence[Measured], setup: Setup) -> None:
     """Print a row for each file, one for all if there are several, and what the numbers mean."""
-    metadata = setup.stored.summary.metadata
-    parameters = sum(metadata.config.parameter_counts())
-    title = f"{setup.stored.name} ({metadata.model_id.hex()[:16]}, {parameters:,} parameters)"
+    subject = setup.subject
+    title = f"{subject.name} ({subject.model_id.hex()[:16]}, {subject.parameters:,} parameters)"
     history = archive_bytes(files) is not None
     table = new_table(title, [*_HEADS, "archive"] if history else _HEADS)
     for measured in files:
@@ -59,6 +66,9 @@ def _remarks(files: Sequence[Measured], setup: Setup) -> list[str]:
         remarks.append(_CONTAMINATED)
     if not all(measured.evaluation.valid_utf8 for measured in files):
         remarks.append(_INVALID)
+    if not setup.subject.portable:
+        remarks.append(_FLOATS)
+        remarks.append(_LEFT_OUT.format(setup.subject.left_out, mean_left_out(files)))
     return remarks
 
 

@@ -37,6 +37,7 @@ class Listing:
         coded_bytes: of the whole file.
         raw_bytes: of the content.
         models: id -> bytes of the embedded model file, 0 if it must be found elsewhere.
+        local: ids of the models whose numbers are those of one machine: archives that are not portable.
         sha256: of the content of each archive.
         rows: every block, if asked for.
     """
@@ -49,6 +50,7 @@ class Listing:
     coded_bytes: int = 0
     raw_bytes: int = 0
     models: dict[bytes, int] = field(default_factory=dict)
+    local: set[bytes] = field(default_factory=set)
     sha256: list[bytes] = field(default_factory=list)
     rows: list[BlockRow] = field(default_factory=list)
 
@@ -75,6 +77,9 @@ def read_listing(name: str, source: BinaryIO, limits: Limits, *, rows: bool) -> 
                 listing.archives += 1
                 listing.block_size = max(listing.block_size, header.block_size)
                 _add_once(listing.versions, f"{header.major}.{header.minor}")
+            case ModelHeader() as model if model.local:
+                listing.models[model.model_id] = 0
+                listing.local.add(model.model_id)
             case ModelHeader() as model:
                 listing.models[model.model_id] = max(model.payload_size, listing.models.get(model.model_id, 0))
             case BlockHeader() as block:
@@ -112,7 +117,7 @@ def details(listing: Listing, names: Mapping[bytes, str]) -> str:
         ("bpb", bpb),
         ("Ratio", ratio),
         *((f"Check {CHECK}", digest.hex()) for digest in listing.sha256),
-        *(("Model", _model_text(model_id, size, names)) for model_id, size in listing.models.items()),
+        *(("Model", _model_text(listing, model_id, size, names)) for model_id, size in listing.models.items()),
     ]
     lines = [escape_name(listing.name), *(f"  {label + ':':<16} {value}" for label, value in fields)]
     if listing.rows:
@@ -138,7 +143,10 @@ def listing_json(listing: Listing) -> dict[str, object]:
         "ratio": listing.raw_bytes / listing.coded_bytes,
         "check": CHECK,
         "sha256": [digest.hex() for digest in listing.sha256],
-        "models": [{"id": model_id.hex(), "embedded_bytes": size} for model_id, size in listing.models.items()],
+        "models": [
+            {"id": model_id.hex(), "embedded_bytes": size, "portable": model_id not in listing.local}
+            for model_id, size in listing.models.items()
+        ],
     }
     if listing.rows:
         record["block_list"] = [_block_json(row) for row in listing.rows]
@@ -151,7 +159,7 @@ def _add_once(values: list[str], value: str) -> None:
 
 
 def _row(listing: Listing, names: Mapping[bytes, str]) -> tuple[str, ...]:
-    model = ",".join(escape_name(names.get(model_id, model_id.hex()[:8])) for model_id in listing.models) or "-"
+    model = ",".join(_model_name(listing, model_id, names) for model_id in listing.models) or "-"
     sizes = _size_cells(listing.raw_bytes, listing.coded_bytes)
     return (str(listing.blocks), *sizes, CHECK, model, escape_name(listing.name))
 
@@ -165,7 +173,13 @@ def _long_size(size: int) -> str:
     return f"{size} bytes" + (f" ({format_size(size)})" if size >= 1000 else "")
 
 
-def _model_text(model_id: bytes, embedded: int, names: Mapping[bytes, str]) -> str:
+def _model_name(listing: Listing, model_id: bytes, names: Mapping[bytes, str]) -> str:
+    return "not portable" if model_id in listing.local else escape_name(names.get(model_id, model_id.hex()[:8]))
+
+
+def _model_text(listing: Listing, model_id: bytes, embedded: int, names: Mapping[bytes, str]) -> str:
+    if model_id in listing.local:
+        return f"{model_id.hex()} (not portable: floats of the machine that wrote it)"
     name = f"{escape_name(names[model_id])}, " if model_id in names else ""
     return f"{model_id.hex()} ({name}{f'embedded, {embedded} bytes' if embedded else 'not embedded'})"
 

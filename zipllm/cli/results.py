@@ -66,7 +66,8 @@ def result_line(result: Result) -> str:
         return f"{name} : {summary.blocks} whole blocks salvaged, {summary.raw_bytes} bytes ({target})"
     if result.command == "decompress":
         return f"{name} : {summary.raw_bytes} bytes ({target})"
-    return f"{name} : {_sizes(summary.raw_bytes, summary.coded_bytes, target)}"
+    where = "" if summary.portable else "; not portable, decodes on this machine only"
+    return f"{name} : {_sizes(summary.raw_bytes, summary.coded_bytes, target)}{where}"
 
 
 def total_line(results: list[Result]) -> str:
@@ -108,6 +109,7 @@ def result_json(result: Result) -> dict[str, object]:
         "blocks": summary.blocks,
         "codings": {coding: count for coding, count in sorted(summary.codings.items()) if count},
         "models": [model_id.hex() for model_id in summary.model_ids],
+        **({"portable": summary.portable} if result.command == "compress" else {}),
         "sha256": summary.sha256.hex(),
         "seconds": round(result.seconds, 3),
     }

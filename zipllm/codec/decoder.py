@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from zipllm.codec import conventional
-from zipllm.codec.engine import Engine, EngineFinder, LazyEngine, check_model_id, engine_from_model_file
+from zipllm.codec.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file
 from zipllm.codec.history_block import decode_history_block
 from zipllm.codec.model_block import decode_model_block
 from zipllm.codec.options import Advance, Progress, ProgressCallback, Summary
@@ -171,11 +171,16 @@ def archive_engine(model: Callable[[], Model], engines: EngineFinder, embedded: 
     def find() -> Engine:
         record = model()
         try:
-            return check_model_id(record.model_id, engines(record.model_id))
-        except ModelNotFound:
+            return check_model(record, engines(record.model_id))
+        except ModelNotFound as error:
+            if record.numerics is not None:
+                raise ModelNotFound(
+                    "the archive is not portable: it needs the machine that wrote it, and the folder of its Hugging "
+                    "Face model (--model hf:FOLDER)"
+                ) from error
             if record.embedded is None:
                 raise
-            return check_model_id(record.model_id, embedded(record.embedded))
+            return check_model(record, embedded(record.embedded))
 
     return LazyEngine(find)
 

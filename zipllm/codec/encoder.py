@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from zipllm.codec.engine import Engine, EngineSource, lazy_engine
+from zipllm.codec.engine import Engine, EngineSource, LazyEngine, lazy_engine
 from zipllm.codec.options import Advance, EncodeOptions, Progress, ProgressCallback, Stage, Summary
 from zipllm.codec.select import choose
 from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
@@ -48,7 +48,7 @@ def compress_stream(
         VerificationFailed: a block does not decode to what it was coded from.
         ModelError: the engine cannot be had.
         FileError: ``original_size`` is not what was read.
-        UsageError: options that do not fit together.
+        UsageError: options that do not fit together, or ``same_machine`` is not set and the model needs it.
     """
     options = options or EncodeOptions()
     encoder = ArchiveEncoder(sink, engine=engine, options=options, progress=progress, original_size=original_size)
@@ -56,6 +56,22 @@ def compress_stream(
     while block := read_up_to(counted, options.block_size):
         encoder.write(block)
     return encoder.finish()
+
+
+def _checked(engine: LazyEngine | None, options: EncodeOptions) -> LazyEngine | None:
+    """Refuse, where it is loaded, a model that would make an archive for this machine only, unless that is wanted."""
+
+    def get() -> Engine:
+        assert engine is not None
+        found = engine()
+        if found.numerics is not None and not options.same_machine:
+            raise UsageError(
+                "this model computes in floats: its archive would decode on this machine only (--same-machine, "
+                "same_machine=True)"
+            )
+        return found
+
+    return None if engine is None else LazyEngine(get)
 
 
 class ArchiveEncoder:
@@ -71,7 +87,7 @@ class ArchiveEncoder:
         original_size: int | None = None,
     ) -> None:
         self._options = options or EncodeOptions()
-        self._engine = lazy_engine(engine)
+        self._engine = _checked(lazy_engine(engine), self._options)
         if self._engine is None and not self._options.fallback:
             raise UsageError("coding every block by the model needs a model")
         self._progress = progress
@@ -79,6 +95,7 @@ class ArchiveEncoder:
         self._content = ContentHash()
         self._codings: Counter[str] = Counter()
         self._model_id: bytes | None = None
+        self._portable = True
         self._writer = ArchiveWriter(sink)
         self._writer.begin(ArchiveHeader(self._options.block_size, original_size))
 
@@ -105,6 +122,7 @@ class ArchiveEncoder:
             codings=dict(self._codings),
             model_ids=() if self._model_id is None else (self._model_id,),
             sha256=self._content.digest(),
+            portable=self._portable,
         )
 
     def _code_pending(self) -> None:
@@ -121,17 +139,24 @@ class ArchiveEncoder:
         self._report("verify" if self._options.verify else "encode")
 
     def _encode(self, raw: bytes) -> Block:
-        model_cost = _MODEL_RECORD if self._model_id is None else 0
         advance = self._advance("encode", len(raw))
-        coding, payload, parameters = choose(raw, self._engine, self._options, model_cost, advance)
+        coding, payload, parameters = choose(raw, self._engine, self._options, self._model_cost(), advance)
         return Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)
+
+    def _model_cost(self) -> int:
+        """Return what naming the model would take; one of floats describes the machine besides."""
+        if self._model_id is not None:
+            return 0
+        described = self._loaded().numerics if self._options.same_machine and self._engine is not None else None
+        return _MODEL_RECORD + len(described or b"")
 
     def _name_model(self) -> None:
         """Write the model's record before the first block that needs it."""
         if self._model_id is None:
             engine = self._loaded()
-            self._writer.model(engine.model_id, self._embedded(engine))
+            self._writer.model(engine.model_id, self._embedded(engine), engine.numerics)
             self._model_id = engine.model_id
+            self._portable = engine.numerics is None
 
     def _embedded(self, engine: Engine) -> bytes | None:
         if not self._options.embed_model:

@@ -6,14 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
+from zipllm.container import Model
 from zipllm.errors import ModelInvalid, ModelMismatch
 from zipllm.mixing.adaptive import Vocabulary
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.predictor.base import Predictor
-from zipllm.tokenizer.base import Tokenizer
+from zipllm.tokenizer.base import LosslessTokenizer
 
 if TYPE_CHECKING:
-    from zipllm.model.file import Model
+    from zipllm.model.file import Model as StoredModel
 
 ModelFile = Callable[[], bytes]
 """Gives the bytes of the whole model file; called only when the archive is to carry them."""
@@ -24,24 +25,32 @@ class Engine:
     """Everything the codec needs of a model. Immutable; the coding of different blocks may share one.
 
     Attributes:
-        model_id: SHA-256 of the model's canonical content, 32 bytes.
+        model_id: SHA-256 of the model's canonical content, or of ``numerics``, 32 bytes.
         tokenizer: bytes <-> token ids.
         predictor: token ids -> frequencies; same vocabulary as the tokenizer.
         tree: the decisions of that vocabulary.
         vocabulary: the same, for coding with history.
         model_file: for embedding; None when the model has no file.
+        numerics: what the frequencies depend on, if they are those of this machine only; None if they are the same
+            everywhere.
     """
 
     model_id: bytes
-    tokenizer: Tokenizer
+    tokenizer: LosslessTokenizer
     predictor: Predictor
     tree: DecisionTree
     vocabulary: Vocabulary
     model_file: ModelFile | None = None
+    numerics: bytes | None = None
 
     @classmethod
     def create(
-        cls, model_id: bytes, tokenizer: Tokenizer, predictor: Predictor, model_file: ModelFile | None = None
+        cls,
+        model_id: bytes,
+        tokenizer: LosslessTokenizer,
+        predictor: Predictor,
+        model_file: ModelFile | None = None,
+        numerics: bytes | None = None,
     ) -> "Engine":
         """Check that the parts fit and build the tree.
 
@@ -54,7 +63,8 @@ class Engine:
                 f"{len(predictor.vocabulary)}, or their order differs"
             )
         tree = DecisionTree.from_vocabulary(predictor.vocabulary)
-        return cls(model_id, tokenizer, predictor, tree, Vocabulary.of(tree, predictor.vocabulary), model_file)
+        vocabulary = Vocabulary.of(tree, predictor.vocabulary)
+        return cls(model_id, tokenizer, predictor, tree, vocabulary, model_file, numerics)
 
 
 EngineSource = Union[Engine, Callable[[], Engine], None]  # noqa: UP007  # evaluated at run time, | needs types
@@ -88,20 +98,25 @@ def lazy_engine(source: EngineSource) -> LazyEngine | None:
     return LazyEngine(source)
 
 
-def check_model_id(wanted: bytes, engine: Engine) -> Engine:
+def check_model(wanted: Model, engine: Engine) -> Engine:
     """Return ``engine`` if it is the model that the archive names.
 
     Raises:
-        ModelMismatch: it is another one; the message names both.
+        ModelMismatch: it is another one; the message names both, or in what two machines differ.
     """
-    if engine.model_id != wanted:
+    if engine.model_id == wanted.model_id:
+        return engine
+    if wanted.numerics is None or engine.numerics is None:
         raise ModelMismatch(
-            f"the archive was written with model {wanted.hex()}, the model given is {engine.model_id.hex()}"
+            f"the archive was written with model {wanted.model_id.hex()}, the model given is {engine.model_id.hex()}"
         )
-    return engine
+    from zipllm.predictor.numerics import differences, read_record
+
+    told = differences(read_record(wanted.numerics), read_record(engine.numerics))
+    raise ModelMismatch(f"the archive is not portable, and was written where other floats are computed: {told}")
 
 
-def engine_from_model(model: "Model", device: str = "cpu") -> Engine:
+def engine_from_model(model: "StoredModel", device: str = "cpu") -> Engine:
     """Make a loaded model file ready to code.
 
     Args:
@@ -130,16 +145,47 @@ def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
     return engine_from_model(model_from_bytes(data), device)
 
 
+def engine_from_folder(query: str, device: str = "cpu") -> Engine:
+    """Make a causal model of the Hugging Face library ready to code; errors as in ``load_engine``."""
+    import hashlib
+
+    from zipllm.model.huggingface import find_folder, load_folder, tokenizer_text
+    from zipllm.predictor.huggingface import HuggingFacePredictor
+    from zipllm.predictor.numerics import numerics
+    from zipllm.tokenizer.huggingface import HuggingFaceTokenizer
+
+    folder = find_folder(query)
+    if folder.kind != "causal":
+        raise ModelInvalid(
+            f"{folder.architecture} predicts a token from both sides, so no decoder can follow it; eval tells what it "
+            "makes of a text"
+        )
+    loaded = load_folder(folder, device)
+    try:
+        tokenizer = HuggingFaceTokenizer(tokenizer_text(loaded), loaded.rows)
+    except ValueError as error:
+        raise ModelInvalid(f"the tokenizer of {str(folder.path)!r} cannot give bytes back: {error}") from error
+    predictor = HuggingFacePredictor(loaded, tokenizer)
+    record = numerics(loaded, predictor)
+    return Engine.create(hashlib.sha256(record).digest(), tokenizer, predictor, numerics=record)
+
+
 @lru_cache(maxsize=2)
 def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
     """Load a model by name, path or id (hexadecimal), or the default model; the last two are kept in memory.
 
+    ``hf:FOLDER`` and ``hub:OWNER/NAME`` are models of the Hugging Face library; see ``zipllm.model.huggingface``.
+
     Raises:
         ModelNotFound: there is none.
-        ModelInvalid: its file is damaged or fails its self-test.
+        ModelInvalid: its file is damaged or fails its self-test; or the library cannot load it, or it is not causal.
+        UsageError: it needs a library that is not installed.
     """
+    from zipllm.model.huggingface import is_huggingface
     from zipllm.model.store import DEFAULT_MODEL, ModelStore
 
+    if isinstance(query, str) and is_huggingface(query):
+        return engine_from_folder(query, device)
     return engine_from_model(ModelStore.default().load(DEFAULT_MODEL if query is None else query), device)
 
 

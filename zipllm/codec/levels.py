@@ -58,7 +58,12 @@ def level_of(number: int) -> Level:
 
 
 def encode_options(
-    number: int = DEFAULT_LEVEL, *, history: bool = True, block_size: int | None = None, **options: Any
+    number: int = DEFAULT_LEVEL,
+    *,
+    history: bool = True,
+    block_size: int | None = None,
+    same_machine: bool = False,
+    **options: Any,
 ) -> EncodeOptions:
     """Return a level's options, with what the caller wants otherwise.
 
@@ -66,15 +71,24 @@ def encode_options(
         number: of the level.
         history: False codes with the model's own predictions.
         block_size: None takes the level's.
+        same_machine: see ``EncodeOptions``; always verified. One lane if none are asked for: a model of floats computes
+            one lane after the other, so that more are no faster.
         options: the others of ``EncodeOptions``.
 
     Raises:
-        UsageError: there is no such level, or an option is out of range.
+        UsageError: there is no such level, an option is out of range, or two contradict each other.
     """
     level = level_of(number)
+    if same_machine:
+        if not options.get("verify", True):
+            raise UsageError("what decodes on one machine only is always verified")
+        if options.get("embed_model"):
+            raise UsageError("a model of floats cannot be put into an archive")
+        options["lanes"] = options.get("lanes") or 1
     return EncodeOptions(
         block_size=level.block_size if block_size is None else block_size,
         history_bits=level.history_bits if history else None,
         max_lanes=level.max_lanes,
+        same_machine=same_machine,
         **options,
     )

@@ -40,6 +40,7 @@ class EncodeOptions:
         history_bits: predictions learn from the block, with up to ``2**history_bits`` slots of 32 bytes, 12 to 24;
             None codes with the model's own predictions.
         max_lanes: where ``lanes`` is None, a block's size gives no more than these.
+        same_machine: the archive may be one that decodes on this machine only, if the model is one of floats.
 
     Raises:
         UsageError: a value is out of range, or two contradict each other.
@@ -53,6 +54,7 @@ class EncodeOptions:
     embed_model: bool = False
     history_bits: int | None = DEFAULT_HISTORY_BITS
     max_lanes: int = DEFAULT_MAX_LANES
+    same_machine: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.block_size <= MAX_BLOCK_SIZE:
@@ -136,6 +138,7 @@ class Summary:
         model_ids: the 32-byte ids of the models used, in order of first use.
         sha256: digest of all original bytes.
         lost: damage that was passed over when salvaging; otherwise damage is an error.
+        portable: of an archive that was written: whether it decodes on other machines, too.
     """
 
     raw_bytes: int
@@ -145,6 +148,7 @@ class Summary:
     model_ids: tuple[bytes, ...]
     sha256: bytes
     lost: tuple[Lost, ...] = ()
+    portable: bool = True
 
     @property
     def blocks(self) -> int:

@@ -69,7 +69,7 @@ class ArchiveReader:
                 case BlockHeader() as header:
                     yield Block(header, self._source.read(item.payload_size, "the payload of a block"))
                 case ModelHeader() as header:
-                    yield check_model(header, self._source.read(item.payload_size, "the embedded model file"))
+                    yield check_model(header, self._source.read(item.payload_size, _payload_name(header)))
                 case record:
                     yield record
 
@@ -101,6 +101,10 @@ def read_payload(source: Seekable, item: Scanned) -> bytes:
     payload = ByteSource(source).read(item.payload_size, "a payload")
     source.seek(position)
     return payload
+
+
+def _payload_name(header: ModelHeader) -> str:
+    return "the record of the machine" if header.local else "the embedded model file"
 
 
 class _Walk:
@@ -169,8 +173,8 @@ class _Walk:
             block = BlockHeader.parse(fields)
             self._check_block(block, payload_offset + block.payload_size)
             return Scanned(block, offset, payload_offset, block.payload_size)
-        if kind is RecordType.MODEL:
-            model = ModelHeader.parse(fields)
+        if kind in (RecordType.MODEL, RecordType.LOCAL):
+            model = ModelHeader.parse(fields, local=kind is RecordType.LOCAL)
             self._check_model(model)
             return Scanned(model, offset, payload_offset, model.payload_size)
         end = End.parse(fields, self._header.original_size)

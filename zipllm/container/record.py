@@ -20,6 +20,7 @@ class RecordType(IntEnum):
 
     BLOCK = ord("B")
     END = ord("E")
+    LOCAL = ord("L")
     MODEL = ord("M")
 
 

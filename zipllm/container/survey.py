@@ -50,7 +50,7 @@ class Found:
 
     Attributes:
         header: None when it is damaged.
-        parts: MODEL and BLOCK records and holes, in order.
+        parts: MODEL, LOCAL and BLOCK records and holes, in order.
         end: None when it is damaged or cut off.
         size: original bytes of the whole archive; None when neither header nor end tell.
     """
@@ -192,8 +192,8 @@ class _Survey:
         match kind:
             case RecordType.BLOCK:
                 record = BlockHeader.parse(fields)
-            case RecordType.MODEL:
-                record = ModelHeader.parse(fields)
+            case RecordType.MODEL | RecordType.LOCAL:
+                record = ModelHeader.parse(fields, local=kind is RecordType.LOCAL)
             case RecordType.END:
                 record = End.parse(fields, self._stated_size(len(data)))
         size = len(END_MARKER) if isinstance(record, End) else record.payload_size

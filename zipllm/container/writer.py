@@ -46,7 +46,7 @@ class ArchiveWriter:
         self._has_model = False
         self._write(header.encode())
 
-    def model(self, model_id: bytes, embedded: bytes | None = None) -> None:
+    def model(self, model_id: bytes, embedded: bytes | None = None, numerics: bytes | None = None) -> None:
         """Name the model of the model-coded blocks that follow.
 
         Call it right before the first of them, so that archives without any do not carry it.
@@ -54,17 +54,17 @@ class ArchiveWriter:
         Args:
             model_id: SHA-256 of the model's canonical content, 32 bytes.
             embedded: the model file, to make the archive decodable by itself.
+            numerics: of a model whose numbers are those of one machine: what they depend on; see ``Model``.
 
         Raises:
-            UsageError: it is the second model of the archive, or the model_id has not 32 bytes.
+            UsageError: it is the second model of the archive, or contradicts itself; see ``Model.header``.
         """
         self._begun()
         if self._has_model:
             raise UsageError("an archive names one model only")
-        record = Model(model_id, embedded)
+        record = Model(model_id, embedded, numerics)
         self._write(record.header().encode())
-        if embedded is not None:
-            self._write(embedded)
+        self._write(embedded or numerics or b"")
         self._has_model = True
 
     def block(self, header: BlockHeader, payload: bytes) -> None:

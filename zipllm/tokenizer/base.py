@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 MAX_TOKEN_BYTES = 256
 
 
-class Tokenizer(Protocol):
+class LosslessTokenizer(Protocol):
     """Maps bytes to token ids; the inverse is the concatenation of the tokens' bytes."""
-
-    name: ClassVar[str]
 
     @property
     def vocabulary(self) -> tuple[bytes, ...]:
@@ -30,6 +28,12 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Iterable[int]) -> bytes:
         """Return the joined bytes of ``ids``. Raises ``IndexError`` for an id outside the vocabulary."""
+
+
+class Tokenizer(LosslessTokenizer, Protocol):
+    """One that a model file can hold."""
+
+    name: ClassVar[str]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able description from which ``tokenizer_from_dict`` restores an equal tokenizer."""

@@ -70,7 +70,7 @@ class BpeTokenizer:
 
     def encode(self, data: bytes) -> NDArray[np.int32]:
         ids: list[NDArray[np.int32]] = []
-        for chunk in _chunks(data):
+        for chunk in chunks(data):
             encoding = self._library.encode(chunk.decode("latin-1"), add_special_tokens=False)
             ids.append(np.array(encoding.ids, dtype=np.int32))
         return self._sorted_id[np.concatenate(ids)] if ids else np.zeros(0, dtype=np.int32)
@@ -125,7 +125,7 @@ def train_bpe(documents: Iterable[bytes], vocabulary_size: int = DEFAULT_VOCABUL
         max_token_length=32,
         show_progress=False,
     )
-    texts = (chunk.decode("latin-1") for document in documents for chunk in _chunks(document))
+    texts = (chunk.decode("latin-1") for document in documents for chunk in chunks(document))
     library.train_from_iterator(texts, trainer)
     return BpeTokenizer(_merges_of(library))
 
@@ -169,7 +169,7 @@ def _merges_of(library: _Library) -> list[tuple[int, int]]:
     return merges
 
 
-def _chunks(data: bytes) -> Iterator[bytes]:
+def chunks(data: bytes) -> Iterator[bytes]:
     """Cut ``data`` into pieces of about ``_CHUNK`` bytes, after a newline or before a space if there is one."""
     start = 0
     while start < len(data):

@@ -1,0 +1,235 @@
+"""Models of the Hugging Face library: a folder looked at, and loaded into torch.
+
+A model is named ``hf:FOLDER``, or ``hf:OWNER/NAME`` for one that was fetched from the hub before; nothing of that needs
+a network. ``hub:OWNER/NAME`` asks the hub, and fetches what is not there yet.
+
+Nothing of a folder is run: weights are read from safetensors only (other forms are pickle), and architectures are those
+of the library (``trust_remote_code`` is off).
+"""
+
+import hashlib
+import importlib
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from zipllm.errors import FileError, ModelInvalid, ModelNotFound, UsageError
+
+LOCAL, HUB = "hf:", "hub:"
+CONFIG, WEIGHTS = "config.json", "*.safetensors"
+
+MOST_CONTEXT = 2048
+"""Tokens of context at most, however many more the model knows: keys and values of all of them are kept in memory."""
+
+_FETCHED = ["*.json", WEIGHTS, "merges.txt", "vocab.txt", "*.model"]
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+_MOST_CONFIG_BYTES = 1 << 20
+_CHUNK = 1 << 20
+
+Kind = Literal["causal", "masked"]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a folder says of its model, before anything of it is loaded.
+
+    Attributes:
+        path: the folder.
+        architecture: class of the model in the library.
+        kind: ``causal`` predicts a token from those before it, ``masked`` from both sides.
+    """
+
+    path: Path
+    architecture: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        folder: where it comes from.
+        network: the library's module, in evaluation mode.
+        tokenizer: the library's tokenizer.
+        device: where it computes: "cpu" or "cuda".
+        rows: ids that it predicts.
+        context: tokens that it may look at, at most ``MOST_CONTEXT``.
+        parameters: how many there are.
+        digest: SHA-256 over config, tokenizer and weights, hexadecimal.
+    """
+
+    folder: Folder
+    network: Any
+    tokenizer: Any
+    device: str
+    rows: int
+    context: int
+    parameters: int
+    digest: str
+
+
+def is_huggingface(query: object) -> bool:
+    """Whether the name of a model is one of the Hugging Face library's."""
+    return isinstance(query, str) and query.startswith((LOCAL, HUB))
+
+
+def find_folder(query: str) -> Folder:
+    """Look at the folder of a model.
+
+    Args:
+        query: ``hf:FOLDER``, ``hf:OWNER/NAME`` or ``hub:OWNER/NAME``.
+
+    Raises:
+        UsageError: the library is not installed.
+        ModelNotFound: there is no such folder, or the hub has no such model.
+        ModelInvalid: it holds no model of language, or one that could only be read by running code.
+        FileError: it cannot be read.
+    """
+    _library()
+    path = _path(query)
+    architecture = _architecture(path)
+    if not sorted(path.glob(WEIGHTS)):
+        raise ModelInvalid(f"{str(path)!r} has no {WEIGHTS}; weights in other forms are not read, they can run code")
+    if not any(file for pattern in _TOKENIZERS for file in path.glob(pattern)):
+        raise ModelInvalid(f"{str(path)!r} has no tokenizer ({', '.join(_TOKENIZERS)})")
+    return Folder(path, architecture, _kind(path, architecture))
+
+
+def load_folder(folder: Folder, device: str) -> Loaded:
+    """Load weights and tokenizer; floats of 32 bits on the CPU, on CUDA those of the weights.
+
+    Raises:
+        ModelInvalid: they cannot be loaded, are not complete, or need code or a package that is not there.
+    """
+    library = _library()
+    auto = library.AutoModelForCausalLM if folder.kind == "causal" else library.AutoModelForMaskedLM
+    options = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network, report = auto.from_pretrained(
+                folder.path,
+                use_safetensors=True,
+                dtype="float32" if device == "cpu" else "auto",
+                attn_implementation="eager",
+                output_loading_info=True,
+                **options,
+            )
+            tokenizer = library.AutoTokenizer.from_pretrained(folder.path, **options)
+    except Exception as error:  # whatever a folder's contents can set off in the library
+        raise ModelInvalid(f"{str(folder.path)!r} cannot be loaded: {_line(error)}") from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ModelInvalid(f"{str(folder.path)!r} lacks {len(missing)} of its weights, as {missing[0]}")
+    network = network.eval().to(device)
+    text = network.config.get_text_config()
+    return Loaded(
+        folder=folder,
+        network=network,
+        tokenizer=tokenizer,
+        device=device,
+        rows=int(network.get_output_embeddings().weight.shape[0]),
+        context=min(int(getattr(text, "max_position_embeddings", None) or MOST_CONTEXT), MOST_CONTEXT),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        digest=_digest(folder.path),
+    )
+
+
+def tokenizer_text(loaded: Loaded) -> str:
+    """Return the JSON of the model's tokenizer.
+
+    Raises:
+        ModelInvalid: it is not one of the ``tokenizers`` library.
+    """
+    backend = getattr(loaded.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ModelInvalid(f"the tokenizer of {str(loaded.folder.path)!r} is not one of the tokenizers library")
+    return str(backend.to_str())
+
+
+def _library() -> Any:
+    """Import the library, and let it speak to nobody.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        library = importlib.import_module("transformers")
+    except ImportError as error:
+        raise UsageError("a Hugging Face model needs transformers: pip install 'zipllm[hf]'") from error
+    library.utils.logging.set_verbosity_error()
+    library.utils.logging.disable_progress_bar()
+    return library
+
+
+def _path(query: str) -> Path:
+    prefix, name = query.split(":", 1)
+    path = Path(name).expanduser()
+    if prefix + ":" == LOCAL and name and path.is_dir():
+        return path
+    if prefix + ":" == LOCAL and (path.exists() or not _is_hub_name(name)):
+        raise ModelNotFound(f"{name!r} is not a folder with a Hugging Face model")
+    return _fetch(name, fetch=prefix + ":" == HUB)
+
+
+def _is_hub_name(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
+
+
+def _fetch(name: str, *, fetch: bool) -> Path:
+    """Return the folder of a model of the hub, which is looked for here, or fetched."""
+    hub = importlib.import_module("huggingface_hub")  # comes with transformers
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=_FETCHED, local_files_only=not fetch))
+    except Exception as error:  # of the network, the hub, the disk
+        if fetch:
+            raise ModelNotFound(f"{name!r} cannot be fetched from the hub: {_line(error)}") from error
+        hint = f"there is no folder {name!r}, and no model of the hub of that name was fetched before"
+        raise ModelNotFound(f"{hint} ({HUB}{name} fetches it)") from error
+
+
+def _architecture(path: Path) -> str:
+    try:
+        with (path / CONFIG).open("rb") as stream:
+            text = stream.read(_MOST_CONFIG_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ModelInvalid(f"{str(path)!r} has no {CONFIG}: it is not the folder of a Hugging Face model") from error
+    except OSError as error:
+        raise FileError(f"cannot read {str(path / CONFIG)!r}: {error.strerror}") from error
+    try:
+        config = json.loads(text[:_MOST_CONFIG_BYTES])
+        architecture = config["architectures"][0]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise ModelInvalid(f"{str(path / CONFIG)!r} does not name an architecture") from error
+    return str(architecture)
+
+
+def _kind(path: Path, architecture: str) -> Kind:
+    names = importlib.import_module("transformers.models.auto.modeling_auto")
+    if architecture in names.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+        return "causal"
+    if architecture in names.MODEL_FOR_MASKED_LM_MAPPING_NAMES.values():
+        return "masked"
+    raise ModelInvalid(f"{str(path)!r} holds a {architecture[:80]}, which is not a model of the next token")
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 over names and contents of everything that decides what the model says."""
+    digest = hashlib.sha256()
+    names = {file.name for pattern in _FETCHED for file in path.glob(pattern) if file.is_file()}
+    for name in sorted(names):
+        content = hashlib.sha256()
+        with (path / name).open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                content.update(chunk)
+        digest.update(f"{content.hexdigest()}  {name}\n".encode())
+    return digest.hexdigest()
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of what a library has to say."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
