@@ -1,5 +1,6 @@
 """Small archives for the tests, and the whole check of one, as a decoder does it."""
 
+import hashlib
 import io
 from collections.abc import Iterable
 
@@ -21,6 +22,9 @@ from zipllm.container import (
 )
 
 MODEL_ID = bytes(range(32))
+NUMERICS = b'{"threads":1}'
+LOCAL = Model(hashlib.sha256(NUMERICS).digest(), numerics=NUMERICS)
+"""A model whose floats are those of one machine."""
 MIB = 1 << 20
 
 
@@ -52,7 +56,7 @@ def archive(blocks: Iterable[Block] = (), raw: bytes = b"", model: Model | None 
     writer = ArchiveWriter(sink)
     writer.begin(ArchiveHeader(MIB, len(raw) if known else None))
     if model is not None:
-        writer.model(model.model_id, model.embedded)
+        writer.model(model.model_id, model.embedded, model.numerics)
     for block in blocks:
         writer.block(block.header, block.payload)
     writer.end(content.digest())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.container.archives import MODEL_ID, archive, archive_of, modelled, records, stored
+from tests.container.archives import LOCAL, MODEL_ID, archive, archive_of, modelled, records, stored
 from zipllm.container import (
     ArchiveHeader,
     Block,
@@ -202,7 +202,7 @@ def test_model_layout() -> None:
     assert Model(MODEL_ID, b"file").header().encode() == expected
 
 
-@pytest.mark.parametrize("model", [Model(MODEL_ID), Model(MODEL_ID, b"a model file")])
+@pytest.mark.parametrize("model", [Model(MODEL_ID), Model(MODEL_ID, b"a model file"), LOCAL])
 def test_model_round_trip(model: Model) -> None:
     block = modelled(b"raw", b"words")
     assert records(archive([block], b"raw", model))[1:3] == [model, block]

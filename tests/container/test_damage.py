@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.container.archives import MODEL_ID, archive, archive_of, decode_stored, modelled, records, stored
+from tests.container.archives import LOCAL, MODEL_ID, archive, archive_of, decode_stored, modelled, records, stored
 from zipllm.container import ArchiveHeader, BlockHeader, Coding, Model, ModelHeader, scan
 from zipllm.errors import CorruptData, ZipllmError
 
@@ -17,6 +17,7 @@ SAMPLES = {
     "unknown size": archive_of(b"first", b"second", known=False),
     "model": archive([stored(b"raw")], b"raw", Model(MODEL_ID)),
     "embedded model": archive([stored(b"raw")], b"raw", Model(MODEL_ID, b"model file")),
+    "not portable": archive([stored(b"raw")], b"raw", LOCAL),
 }
 
 

@@ -6,10 +6,12 @@ from tests.vectors.good_predicted import HISTORY_BLOCKS
 from tests.vectors.parts import (
     BZ2,
     HISTORY,
+    KIB,
     LZMA,
     MAGIC,
     MIB,
     MODEL,
+    MODEL_ID,
     STORED,
     TEXT,
     ZSTD,
@@ -21,6 +23,7 @@ from tests.vectors.parts import (
     end,
     header,
     header_of,
+    local,
     model,
     modelled,
     parameters,
@@ -135,6 +138,17 @@ def bad_models() -> Iterator[Vector]:
         "model-check-of-nothing", "a check, but no model file", around(model(b"", b"\1\0\0\0") + stored(b"raw"), b"raw")
     )
     yield Vector("model-truncated", "ends inside of the model file", header(3) + model(b"file" * 100)[:-1])
+    yield Vector("local-empty", "LOCAL without a description", around(local(b"") + stored(b"raw"), b"raw"))
+    long = record(b"L", varint(64 * KIB) + MODEL_ID + bytes(4))
+    yield Vector("local-long", "a description of 64 KiB is declared, nothing follows", header(3) + long)
+    yield Vector(
+        "local-check", "the description is damaged", around(local(b"{}", crc=bytes(4)) + stored(b"raw"), b"raw")
+    )
+    yield Vector(
+        "local-id", "the model_id is of another description", around(local(b"{}", MODEL_ID) + stored(b"raw"), b"raw")
+    )
+    yield Vector("local-and-model", "LOCAL and MODEL", around(local(b"{}") + model() + stored(b"raw"), b"raw"))
+    yield Vector("local-truncated", "ends inside of the description", header(3) + local(b'{"threads":1}')[:-1])
     no_lanes = coded(MODEL, b"raw", b"word", parameters(lanes=0))
     yield Vector("model-lanes-0", "no lanes", modelled(no_lanes))
     yield Vector(

@@ -16,6 +16,7 @@ from tests.vectors.parts import (
     coded,
     end,
     header,
+    local,
     model,
     stored,
 )
@@ -51,6 +52,8 @@ def conventional() -> Iterator[Vector]:
     yield Vector("model-unused", "names an unknown model, but has no block that needs it", unused, TEXT)
     unused = around(model(b"not a model file") + stored(TEXT), TEXT)
     yield Vector("model-embedded-unused", "embeds a model file that no block needs", unused, TEXT)
+    unused = around(local(b'{"threads":1}') + stored(TEXT), TEXT)
+    yield Vector("local-unused", "not portable, but has no block that needs the machine", unused, TEXT)
 
 
 def tiny_blocks() -> bytes:

@@ -67,6 +67,12 @@ def model(embedded: bytes = b"", crc: bytes | None = None, model_id: bytes = MOD
     return record(b"M", varint(len(embedded)) + model_id + payload_check, embedded)
 
 
+def local(description: bytes, model_id: bytes | None = None, crc: bytes | None = None) -> bytes:
+    identity = hashlib.sha256(description).digest() if model_id is None else model_id
+    fields = varint(len(description)) + identity + (check(description) if crc is None else crc)
+    return record(b"L", fields, description)
+
+
 def parameters(
     lanes: int = 1,
     coder: int = 1,
