@@ -267,9 +267,9 @@ def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "c
         ModelInvalid: its file is damaged, it computes wrongly on this machine, or it is no causal model.
         UsageError: ``hf:`` without the extra ``hf``.
     """
-    from zipllm.codec.engine import load_engine
+    from zipllm.codec.named_engine import named_engine
 
-    return load_engine(None if model is None else _os.fspath(model), device)
+    return named_engine(None if model is None else _os.fspath(model), device)
 
 
 def _engine_source(model: ModelChoice, level: int) -> "Engine | _Callable[[], Engine] | None":

@@ -123,7 +123,7 @@ def test_json(inside: Inside, folder: Path):
         "sha256": first["sha256"],
         "models": [],
     }
-    assert second["models"] == [{"id": MODEL_ID.hex(), "embedded_bytes": 0}]
+    assert second["models"] == [{"id": MODEL_ID.hex(), "embedded_bytes": 0, "portable": True}]
 
 
 def test_json_of_blocks():

@@ -70,6 +70,7 @@ def test_json_of_compress(inside: Inside):
         "blocks": 1,
         "codings": {"stored": 1},
         "models": [],
+        "portable": True,
     }
     again = json.loads(inside("decompress", "-f", "--json", "a.zllm").out)
     assert (again["command"], again["output"], again["sha256"]) == ("decompress", "a", sha256)

@@ -17,11 +17,12 @@ import zipllm
 from tests.huggingface.fixtures import folders
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine, engine_from_folder
+from zipllm.codec.engine import Engine
 from zipllm.codec.evaluate import evaluate_stream
 from zipllm.codec.explanation import explain_bytes
 from zipllm.codec.generation import RandomBits, from_words, sample
 from zipllm.codec.levels import encode_options
+from zipllm.codec.named_engine import huggingface_engine
 from zipllm.codec.sampling import Randomness, Sampling
 from zipllm.container import ArchiveReader, BlockHeader, Coding, Model, scan
 from zipllm.errors import CorruptData, ModelMismatch, ModelNotFound, UsageError, VerificationFailed
@@ -34,12 +35,12 @@ TEXT = ("To be, or not to be: that is the question. 学而时习之 " * 3).encod
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return engine_from_folder(f"hf:{request.getfixturevalue(request.param)}")
+    return huggingface_engine(f"hf:{request.getfixturevalue(request.param)}")
 
 
 @pytest.fixture(scope="module")
 def small(gpt2: Path) -> Engine:
-    return engine_from_folder(f"hf:{gpt2}")
+    return huggingface_engine(f"hf:{gpt2}")
 
 
 def forced(engine: Engine, raw: bytes, **options: object) -> bytes:
@@ -157,7 +158,7 @@ def threads() -> Iterator[int]:
 def test_with_another_number_of_threads(small: Engine, gpt2: Path, threads: int) -> None:
     """Named, before anything is decoded."""
     with pytest.raises(ModelMismatch, match=f"threads {threads} there, {threads + 1} here"):
-        zipllm.decompress(forced(small, TEXT), model=engine_from_folder(f"hf:{gpt2}"))
+        zipllm.decompress(forced(small, TEXT), model=huggingface_engine(f"hf:{gpt2}"))
 
 
 def test_with_other_floats(small: Engine, gpt2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +172,7 @@ def test_with_other_floats(small: Engine, gpt2: Path, monkeypatch: pytest.Monkey
         return said
 
     monkeypatch.setattr(HuggingFacePredictor, "_ask", shifted)
-    other = engine_from_folder(f"hf:{gpt2}")
+    other = huggingface_engine(f"hf:{gpt2}")
     monkeypatch.undo()
     with pytest.raises(ModelMismatch, match=r"computed: probe [0-9a-f]{16}\.\.\. there, [0-9a-f]{16}\.\.\. here \("):
         zipllm.decompress(forced(small, TEXT), model=other)
@@ -179,7 +180,7 @@ def test_with_other_floats(small: Engine, gpt2: Path, monkeypatch: pytest.Monkey
 
 def test_what_does_not_come_back_is_not_written(gpt2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that computes other floats the second time."""
-    engine = engine_from_folder(f"hf:{gpt2}")
+    engine = huggingface_engine(f"hf:{gpt2}")
     plain, calls = HuggingFacePredictor._ask, []
 
     def drifting(self: HuggingFacePredictor, ids: list[int], **memory: object) -> object:

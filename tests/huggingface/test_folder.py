@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.huggingface.fixtures import folders
-from zipllm.codec.engine import engine_from_folder, load_engine
+from zipllm.codec.named_engine import huggingface_engine, named_engine
 from zipllm.errors import ModelInvalid, ModelNotFound, UsageError, ZipllmError
 from zipllm.model import huggingface
 from zipllm.model.huggingface import find_folder, is_huggingface, load_folder
@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said(folder: Path, name: str, monkeypatch: pytest.Monk
     spoil, says = WRONG[name]
     spoil(folder)
     with pytest.raises(ModelInvalid) as caught:
-        engine_from_folder(f"hf:{folder}")
+        huggingface_engine(f"hf:{folder}")
     message = str(caught.value)
     assert says in message
     assert "\n" not in message
@@ -140,13 +140,13 @@ def test_what_was_not_fetched_names_how_to(tmp_path: Path, gpt2: Path, monkeypat
 def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UsageError, match=r"pip install 'zipllm\[hf\]'"):
-        load_engine(f"hf:{tmp_path}")
+        named_engine(f"hf:{tmp_path}")
 
 
 def test_a_masked_model_is_no_coder(bert: Path) -> None:
     assert find_folder(f"hf:{bert}").kind == "masked"
     with pytest.raises(ModelInvalid, match="BertForMaskedLM predicts a token from both sides"):
-        load_engine(f"hf:{bert}")
+        named_engine(f"hf:{bert}")
 
 
 def test_what_the_digest_depends_on(folder: Path) -> None:
@@ -160,10 +160,10 @@ def test_what_the_digest_depends_on(folder: Path) -> None:
 
 
 def test_loading_says_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    engine_from_folder(f"hf:{folder}")
+    huggingface_engine(f"hf:{folder}")
     folders().change_config(folder, n_layer=3)
     with pytest.raises(ZipllmError):
-        engine_from_folder(f"hf:{folder}")
+        huggingface_engine(f"hf:{folder}")
     assert capfd.readouterr() == ("", "")
 
 

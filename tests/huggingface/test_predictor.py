@@ -8,7 +8,8 @@ import pytest
 
 from tests.huggingface.fixtures import folders
 from tests.predictor import contract
-from zipllm.codec.engine import Engine, engine_from_folder
+from zipllm.codec.engine import Engine
+from zipllm.codec.named_engine import huggingface_engine
 from zipllm.errors import ModelInvalid
 from zipllm.model.huggingface import Loaded, find_folder, load_folder, tokenizer_text
 from zipllm.predictor.huggingface import HuggingFacePredictor
@@ -19,7 +20,7 @@ LENGTH = 40  # more than the context of 32
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return engine_from_folder(f"hf:{request.getfixturevalue(request.param)}")
+    return huggingface_engine(f"hf:{request.getfixturevalue(request.param)}")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def predictor(engine: Engine) -> HuggingFacePredictor:
 
 @pytest.fixture(scope="module")
 def small(gpt2: Path) -> HuggingFacePredictor:
-    predictor = engine_from_folder(f"hf:{gpt2}").predictor
+    predictor = huggingface_engine(f"hf:{gpt2}").predictor
     assert isinstance(predictor, HuggingFacePredictor)
     return predictor
 

@@ -107,12 +107,13 @@ class Machine:
             ModelError: it is missing or unusable.
             UsageError: the device is not there.
         """
-        from zipllm.codec.engine import find_engine, load_engine
+        from zipllm.codec.engine import find_engine
+        from zipllm.codec.named_engine import named_engine
 
         device = self._ready_device
         if self.model is None and model_id is not None:
             return find_engine(model_id, device)
-        return load_engine(self.model, device)
+        return named_engine(self.model, device)
 
     def embedded_engine(self, model_file: bytes) -> "Engine":
         """Make the model file that an archive carries ready to code.

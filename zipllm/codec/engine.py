@@ -145,47 +145,16 @@ def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
     return engine_from_model(model_from_bytes(data), device)
 
 
-def engine_from_folder(query: str, device: str = "cpu") -> Engine:
-    """Make a causal model of the Hugging Face library ready to code; errors as in ``load_engine``."""
-    import hashlib
-
-    from zipllm.model.huggingface import find_folder, load_folder, tokenizer_text
-    from zipllm.predictor.huggingface import HuggingFacePredictor
-    from zipllm.predictor.numerics import numerics
-    from zipllm.tokenizer.huggingface import HuggingFaceTokenizer
-
-    folder = find_folder(query)
-    if folder.kind != "causal":
-        raise ModelInvalid(
-            f"{folder.architecture} predicts a token from both sides, so no decoder can follow it; eval tells what it "
-            "makes of a text"
-        )
-    loaded = load_folder(folder, device)
-    try:
-        tokenizer = HuggingFaceTokenizer(tokenizer_text(loaded), loaded.rows)
-    except ValueError as error:
-        raise ModelInvalid(f"the tokenizer of {str(folder.path)!r} cannot give bytes back: {error}") from error
-    predictor = HuggingFacePredictor(loaded, tokenizer)
-    record = numerics(loaded, predictor)
-    return Engine.create(hashlib.sha256(record).digest(), tokenizer, predictor, numerics=record)
-
-
 @lru_cache(maxsize=2)
 def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
     """Load a model by name, path or id (hexadecimal), or the default model; the last two are kept in memory.
 
-    ``hf:FOLDER`` and ``hub:OWNER/NAME`` are models of the Hugging Face library; see ``zipllm.model.huggingface``.
-
     Raises:
         ModelNotFound: there is none.
-        ModelInvalid: its file is damaged or fails its self-test; or the library cannot load it, or it is not causal.
-        UsageError: it needs a library that is not installed.
+        ModelInvalid: its file is damaged or fails its self-test.
     """
-    from zipllm.model.huggingface import is_huggingface
     from zipllm.model.store import DEFAULT_MODEL, ModelStore
 
-    if isinstance(query, str) and is_huggingface(query):
-        return engine_from_folder(query, device)
     return engine_from_model(ModelStore.default().load(DEFAULT_MODEL if query is None else query), device)
 
 
