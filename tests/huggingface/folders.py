@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from tokenizers import Tokenizer
 from transformers import (
     BertConfig,
@@ -42,6 +43,21 @@ def save_llama(folder: Path) -> Path:
         num_key_value_heads=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     return _save(folder, _random(LlamaForCausalLM, config), byte_fallback(), bos_token="<s>", unk_token="<unk>")
+
+
+def save_other(folder: Path, name: str) -> Path:
+    """A model of another kind: with a window of its own, without positions, without keys and values."""
+    shape = {"vocab_size": 400, "hidden_size": 32, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    more: dict[str, dict[str, Any]] = {
+        "Mistral": {
+            "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+            "max_position_embeddings": 64, "sliding_window": 16,
+        },
+        "Bloom": {"n_layer": 2, "n_head": 4},
+        "Mamba": {"state_size": 4, "num_hidden_layers": 2},
+    }  # fmt: skip
+    config = getattr(transformers, f"{name}Config")(**shape, **more[name])
+    return _save(folder, _random(getattr(transformers, f"{name}ForCausalLM"), config), byte_level(), bos_token=END)
 
 
 def save_bert(folder: Path, model: type[PreTrainedModel] = BertForMaskedLM, **settings: Any) -> Path:

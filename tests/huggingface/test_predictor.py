@@ -78,6 +78,19 @@ def test_measuring_says_nearly_the_same(predictor: HuggingFacePredictor) -> None
     assert np.abs(np.log2(steps) - np.log2(passes))[steps > 1000].max() < 1e-2
 
 
+@pytest.mark.parametrize(("name", "context"), [("Mistral", 64), ("Bloom", 2048), ("Mamba", 2048)])
+def test_other_kinds(name: str, context: int, tmp_path: Path) -> None:
+    predictor = HuggingFacePredictor(*load(folders().save_other(tmp_path / name, name)))
+    assert predictor.context == context
+    tokens = contract.random_tokens(predictor, 1, 80)
+    contract.check_chunks(predictor, tokens, [30, 50])
+    fast = predictor.measuring()
+    assert fast.stepwise == (name == "Mamba")
+    steps = np.diff(predictor.prefill(predictor.start(1), tokens)).astype(float)
+    passes = np.diff(fast.prefill(fast.start(1), tokens)).astype(float)
+    assert np.abs(np.log2(steps) - np.log2(passes))[steps > 1000].max() < 1e-2
+
+
 def test_probabilities_are_the_library_s(gpt2: Path) -> None:
     """Of all ids that stand for bytes, in proportion; up to the rounding to integers."""
     import torch

@@ -147,7 +147,7 @@ class HuggingFacePredictor:
         return cumulative_frequencies((chances * _SCALE).astype(np.int64), self.precision)
 
     def _check(self) -> None:
-        """Feed two texts that begin alike, in one pass, and one of them in two: the numbers must agree."""
+        """Feed two texts that begin alike, in one pass, and one of them in pieces: the numbers must agree."""
         start, *others = self._model_ids[np.linspace(self.start_token, 0, 5, dtype=np.int64)].tolist()
         one, other = (
             self._finite(self._ask([start, *two], use_cache=False).logits[0]) for two in (others[:2], others[2:])
@@ -155,10 +155,14 @@ class HuggingFacePredictor:
         name = f"{self.loaded.folder.architecture} of {str(self.loaded.folder.path)!r}"
         if not _close(one[0], other[0]):
             raise ModelInvalid(f"{name} predicts a token from what follows it: it is no left-to-right model")
-        lane = _Lane()
-        parts = torch.cat([self._forward(lane, [start]), self._forward(lane, others[:2])])
-        if not _close(one, parts):
+        if not _close(one, self._in_pieces([start], others[:1], others[1:2])):
             raise ModelInvalid(f"{name} does not remember between two passes what it says in one")
+        if not _close(one, self._in_pieces([start], others[:2])):
+            self.stepwise = True  # as Mamba, whose state takes one token at a time
+
+    def _in_pieces(self, *pieces: list[int]) -> Tensor:
+        lane = _Lane()
+        return torch.cat([self._forward(lane, piece) for piece in pieces])
 
     def _lane_bytes(self) -> int:
         """Return what the library keeps of a full context: of one token, and what every further one adds."""
