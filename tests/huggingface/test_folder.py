@@ -74,6 +74,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "weights cut off": (cut, "cannot be loaded"),
     "other sizes": (config(n_embd=64), "cannot be loaded"),
     "layers missing": (config(n_layer=3), "lacks 12 of its weights"),
+    "a million layers": (config(n_layer=1_000_000), "declares 1000000 layers"),
+    "terabytes": (config(n_embd=1 << 20), "parameters, its weights have"),
     "own code": (own_code, "cannot be loaded"),
     "unknown kind": (config(model_type="no such"), "cannot be loaded"),
     "no tokenizer": (without("tokenizer.json", "tokenizer_config.json"), "has no tokenizer"),

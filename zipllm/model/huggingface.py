@@ -26,6 +26,7 @@ MOST_CONTEXT = 2048
 _FETCHED = ["*.json", WEIGHTS, "merges.txt", "vocab.txt", "*.model"]
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 _MOST_CONFIG_BYTES = 1 << 20
+_MOST_LAYERS = 4096
 _CHUNK = 1 << 20
 
 Kind = Literal["causal", "masked"]
@@ -110,6 +111,7 @@ def load_folder(folder: Folder, device: str) -> Loaded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _check_size(folder, auto, library.AutoConfig.from_pretrained(folder.path, **options))
             network, report = auto.from_pretrained(
                 folder.path,
                 use_safetensors=True,
@@ -119,6 +121,8 @@ def load_folder(folder: Folder, device: str) -> Loaded:
                 **options,
             )
             tokenizer = library.AutoTokenizer.from_pretrained(folder.path, **options)
+    except ModelInvalid:
+        raise
     except Exception as error:  # whatever a folder's contents can set off in the library
         raise ModelInvalid(f"{str(folder.path)!r} cannot be loaded: {_line(error)}") from error
     if report["missing_keys"]:
@@ -136,6 +140,25 @@ def load_folder(folder: Folder, device: str) -> Loaded:
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         digest=_digest(folder.path),
     )
+
+
+def _check_size(folder: Folder, auto: Any, config: Any) -> None:
+    """Compare what the config declares with the size of the weights, before memory is taken for it.
+
+    Raises:
+        ModelInvalid: there would be more than eight parameters for each byte of the weights.
+    """
+    import torch
+
+    layers = int(getattr(config.get_text_config(), "num_hidden_layers", None) or 0)
+    if layers > _MOST_LAYERS:
+        raise ModelInvalid(f"{str(folder.path)!r} declares {layers} layers, more than {_MOST_LAYERS}")
+    with torch.device("meta"):
+        network = auto.from_config(config, trust_remote_code=False)
+    declared = sum(parameter.numel() for parameter in network.parameters())
+    held = sum(file.stat().st_size for file in folder.path.glob(WEIGHTS))
+    if declared > 8 * held:
+        raise ModelInvalid(f"{str(folder.path)!r} declares {declared} parameters, its weights have {held} bytes")
 
 
 def tokenizer_text(loaded: Loaded) -> str:
