@@ -103,6 +103,34 @@ def test_train_your_own(tmp_path: Path) -> None:
     assert made["model_bytes"] == (tmp_path / "shop.safetensors").stat().st_size
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_hugging_face(tmp_path: Path) -> None:
+    """All commands and the program of the page, with a model that is trained less, so that it loses."""
+    pytest.importorskip("transformers", reason="needs transformers: pip install 'zipllm[hf]'")
+    text = (EXAMPLES / "hugging_face.md").read_text(encoding="utf-8")
+    commands = [line[2:] for line in text.splitlines() if line[:2] == "$ "]
+    assert commands.pop(0) == "pip install 'zipllm[hf]'"
+    assert len(commands) == 11
+    (program,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    program, count = re.subn(r"range\(200\)", "range(5)", program)
+    assert count == 1
+    (tmp_path / "make_models.py").write_text(program, encoding="utf-8")
+    commands[-1] += " > again"  # where the model wins, refused
+    script = "\n".join(commands).replace("4K", "1K").replace("-T 2", "-T 3")
+    done = subprocess.run(
+        ["bash", "-e", "-x", "-o", "pipefail", "-c", script],
+        cwd=tmp_path, env=_environment(tmp_path / "bin"), capture_output=True, timeout=580, check=False,
+    )  # fmt: skip
+    said = done.stdout.decode("utf-8", "replace")
+    assert done.returncode == 0, done.stderr.decode()
+    assert "identical" in said.splitlines()
+    assert "no number here is a code length" in " ".join(said.split())
+    assert said.count("Context: as in an archive.") == 2
+    assert "hf:trained" in (tmp_path / "bits.html").read_text(encoding="utf-8")
+    assert (tmp_path / "FORMAT.md").read_bytes() == (ROOT / "zipllm" / "container" / "FORMAT.md").read_bytes()
+
+
 def _environment(folder: Path) -> dict[str, str]:
     """``python`` and ``zipllm`` are the ones under test, wherever they are installed."""
     folder.mkdir()
