@@ -128,6 +128,7 @@ def test_hugging_face(tmp_path: Path) -> None:
     assert "no number here is a code length" in " ".join(said.split())
     assert said.count("Context: as in an archive.") == 2
     assert "hf:trained" in (tmp_path / "bits.html").read_text(encoding="utf-8")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "FORMAT.md").read_bytes()
     assert (tmp_path / "FORMAT.md").read_bytes() == (ROOT / "zipllm" / "container" / "FORMAT.md").read_bytes()
 
 

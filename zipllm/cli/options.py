@@ -92,7 +92,7 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         metavar="NAME|PATH|ID",
-        help="Model; by default the shipped one, or the one the archive names.",
+        help="Model; by default the shipped one, or the one the archive names. hf:FOLDER is a Hugging Face model.",
         rich_help_panel=_SPEED,
         show_default=False,
     ),
