@@ -141,7 +141,7 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
 
     The first quarter of each piece is only read, not counted: a real lane has context there.
     """
-    tokens = [engine.tokenizer.encode(piece) for piece in _pieces(raw, _MODEL_PIECES, _MODEL_PIECE)]
+    tokens = engine.tokenizer.encode_all(_pieces(raw, _MODEL_PIECES, _MODEL_PIECE))
     steps = max(1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens))))
     coder = StaticEncoder(engine)
     for number, chunk in enumerate(predicted_chunks(engine, tokens, steps)):

@@ -197,6 +197,17 @@ class CudaKernels(_Alone):
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
 
+    def select(
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        columns: NDArray[np.int32],
+        wanted: NDArray[np.int32],
+    ) -> NDArray[np.int32]:
+        """As ``SelectingPredictor``."""
+        return self._network.select(state, tokens, lanes, columns, wanted)
+
 
 @dataclass
 class _LateState:

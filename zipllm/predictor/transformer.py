@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from zipllm.kernels.layout import lane_bytes
 from zipllm.model.file import Model
 from zipllm.predictor.base import PRECISION
-from zipllm.predictor.networks import choose_network
+from zipllm.predictor.networks import CudaKernels, choose_network
 
 
 class TransformerPredictor:
@@ -41,6 +41,10 @@ class TransformerPredictor:
     def threads(self) -> int:
         return torch.get_num_threads() if self._network.concurrent else 1
 
+    @property
+    def selects(self) -> bool:
+        return isinstance(self._network, CudaKernels)
+
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
 
@@ -51,6 +55,17 @@ class TransformerPredictor:
         self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
     ) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
+
+    def select(
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        columns: NDArray[np.int32],
+        wanted: NDArray[np.int32],
+    ) -> NDArray[np.int32]:
+        assert isinstance(self._network, CudaKernels), "asked for only where `selects` says so"
+        return self._network.select(state, tokens, lanes, columns, wanted)
 
     def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
         cumulative: NDArray[np.int32] = self._network.predict(state, tokens[:, None], lanes)[:, 0]
