@@ -70,7 +70,7 @@ class SideBySide(Generic[W]):
         else:
             self._pieces.append(piece)
         if self.workers > 1:
-            piece.begin(self._tick)
+            piece.begin(_until(self._unwanted))
 
     def take(self) -> W:
         """Return the first piece when it is done.
@@ -94,11 +94,17 @@ class SideBySide(Generic[W]):
         for piece in self._pieces:
             piece.end()
         self._pieces.clear()
-        self._unwanted.clear()
+        self._unwanted = Event()
 
-    def _tick(self) -> None:
-        if self._unwanted.is_set():
+
+def _until(unwanted: Event) -> Tick:
+    """Return what ends a piece of work; it knows no more, so that no thread keeps a forgotten reader alive."""
+
+    def tick() -> None:
+        if unwanted.is_set():
             raise _Stopped
+
+    return tick
 
 
 class _Piece(Generic[W]):
