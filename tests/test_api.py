@@ -274,13 +274,13 @@ class TestWriting:
 
     def test_a_block_that_fails_leaves_no_whole_archive(self, monkeypatch):
         """Not even when the file is closed afterwards, as ``with`` does."""
-        from zipllm.codec import encoder
+        from zipllm.codec import block_encoding
 
         def fail(*arguments):
             raise zipllm.VerificationFailed("injected")
 
         sink = io.BytesIO()
-        monkeypatch.setattr(encoder, "verify_block", fail)
+        monkeypatch.setattr(block_encoding, "verify_block", fail)
         with pytest.raises(zipllm.VerificationFailed):  # noqa: SIM117
             with zipllm.open(sink, "wb", block_size=4) as file:
                 file.write(b"12345")
