@@ -1,6 +1,8 @@
 """The door to the codec: what the flags become."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,52 @@ def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
     compressor(Machine(), CompressSettings())(io.BytesIO(), io.BytesIO(), None)
     assert seen["options"] == EncodeOptions()
+
+
+@pytest.mark.parametrize(
+    ("machine", "level", "size", "available", "expected"),
+    [
+        (Machine(threads=3), 3, 100, False, 3),
+        (Machine(threads=3, device="cpu"), 3, 100, True, 3),
+        (Machine(threads=3), 6, 100, False, 1),
+        (Machine(threads=3), 6, 100, True, 3),
+        (Machine(threads=3), 6, 10, True, 1),
+        (Machine(threads=3, device="cpu"), 6, 100, True, 1),
+        (Machine(threads=3, device="cuda"), 6, 100, False, 3),
+        (Machine(threads=99), 1, 100, False, 16),
+    ],
+)
+def test_how_many_blocks_are_coded_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, machine: Machine, level: int, size: int, available: bool, expected: int
+):
+    """As many as threads, unless they share a block for a model on the processor, or there is but one."""
+    seen: dict[str, EncodeOptions] = {}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+    monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
+    settings = CompressSettings(level=level, block_size=50)
+    source = io.BytesIO(bytes(size))
+    compressor(machine, settings)(source, io.BytesIO(), None)
+    assert seen["options"].workers == expected
+    assert source.tell() == 0
+
+
+def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    seen: dict[str, int] = {}
+    monkeypatch.setattr("zipllm.codec.decoder.decompress_stream", lambda *_files, **named: seen.update(named))
+    decompressor(Machine(threads=3), Limits())(io.BytesIO(), None, None)
+    assert seen["workers"] == 3
+
+
+def test_one_block_loads_no_torch():
+    """What is stored needs no model, and where there is one block the device does not matter."""
+    program = (
+        "import io, random, sys; from zipllm.cli.backend import *;"
+        "compressor(Machine(), CompressSettings())(io.BytesIO(random.Random(1).randbytes(9000)), io.BytesIO(), None);"
+        "print('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )
 
 
 def test_round_trip():

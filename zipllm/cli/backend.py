@@ -97,6 +97,21 @@ class Machine:
 
         return DEFAULT_MODEL if self.model is None else os.path.basename(self.model).removesuffix(SUFFIX)
 
+    def workers(self, *, on_cpu: bool = False) -> int:
+        """Return how many blocks are worked on at a time; one, if all threads share it for a model on the processor."""
+        from zipllm.codec.workers import worker_count
+
+        return worker_count(self.threads, one_block=on_cpu)
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether a model would compute on the CPU."""
+        if self.device != "auto":
+            return self.device == "cpu"
+        import torch
+
+        return not torch.cuda.is_available()
+
     @cached_property
     def _ready_device(self) -> str:
         import torch
@@ -149,7 +164,10 @@ def compressor(machine: Machine, settings: CompressSettings) -> Work:
         from zipllm.codec.encoder import compress_stream
 
         assert sink is not None, "compressing writes somewhere"
-        return compress_stream(source, sink, engine=engine, options=options, progress=progress)
+        # torch, which knows the device, is loaded only if there may be a second block
+        one = engine is not None and (_is_short(source, options.block_size) or machine.on_cpu)
+        several = replace(options, workers=machine.workers(on_cpu=one))
+        return compress_stream(source, sink, engine=engine, options=several, progress=progress)
 
     return work
 
@@ -165,9 +183,9 @@ def decompressor(machine: Machine, bounds: Limits) -> Work:
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.decoder import decompress_stream
 
-        return decompress_stream(
-            source, sink, engines=machine.engine, embedded=machine.embedded_engine, limits=bounds, progress=progress
-        )
+        loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
+        workers = machine.workers()
+        return decompress_stream(source, sink, limits=bounds, progress=progress, workers=workers, **loaders)
 
     return work
 
@@ -212,6 +230,16 @@ def explainer(machine: Machine, by: "By", *, history: bool) -> Explain:
         return explain_bytes(raw, machine.engine, by=by, options=encode_options(history=history), step=step)
 
     return work
+
+
+def _is_short(source: BinaryIO, block_size: int) -> bool:
+    """Whether a source is known to be one block."""
+    if not source.seekable():
+        return False
+    begin = source.tell()
+    size = source.seek(0, os.SEEK_END) - begin
+    source.seek(begin)
+    return size <= block_size
 
 
 def _seekable(source: BinaryIO) -> BinaryIO:

@@ -28,7 +28,7 @@ def compress(
     ] = False,
     model: options.ModelName = None,
     device: options.DeviceName = "auto",
-    threads: options.Threads = 0,
+    threads: options.CodingThreads = 0,
     level: Annotated[
         int,
         typer.Option(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Union
 
 from zipllm.errors import ModelInvalid, ModelMismatch
@@ -30,6 +31,8 @@ class Engine:
         tree: the decisions of that vocabulary.
         vocabulary: the same, for coding with history.
         model_file: for embedding; None when the model has no file.
+        side_by_side: whether coding several blocks at a time is faster: where the model is on a GPU. On a processor the
+            threads of the model share one block already.
     """
 
     model_id: bytes
@@ -38,10 +41,16 @@ class Engine:
     tree: DecisionTree
     vocabulary: Vocabulary
     model_file: ModelFile | None = None
+    side_by_side: bool = False
 
     @classmethod
     def create(
-        cls, model_id: bytes, tokenizer: Tokenizer, predictor: Predictor, model_file: ModelFile | None = None
+        cls,
+        model_id: bytes,
+        tokenizer: Tokenizer,
+        predictor: Predictor,
+        model_file: ModelFile | None = None,
+        side_by_side: bool = False,
     ) -> "Engine":
         """Check that the parts fit and build the tree.
 
@@ -54,7 +63,8 @@ class Engine:
                 f"{len(predictor.vocabulary)}, or their order differs"
             )
         tree = DecisionTree.from_vocabulary(predictor.vocabulary)
-        return cls(model_id, tokenizer, predictor, tree, Vocabulary.of(tree, predictor.vocabulary), model_file)
+        vocabulary = Vocabulary.of(tree, predictor.vocabulary)
+        return cls(model_id, tokenizer, predictor, tree, vocabulary, model_file, side_by_side)
 
 
 EngineSource = Union[Engine, Callable[[], Engine], None]  # noqa: UP007  # evaluated at run time, | needs types
@@ -65,17 +75,22 @@ EngineFinder = Callable[[bytes], Engine]
 
 
 class LazyEngine:
-    """Gets the engine at the first call and keeps it; most archives of binary data never need one."""
+    """Gets the engine at the first call and keeps it; most archives of binary data never need one.
+
+    Threads that ask at the same time get the same one.
+    """
 
     def __init__(self, get: Callable[[], Engine]) -> None:
         self._get = get
         self._engine: Engine | None = None
+        self._lock = Lock()
 
     def __call__(self) -> Engine:
         """Return the engine, loading it the first time."""
-        if self._engine is None:
-            self._engine = self._get()
-        return self._engine
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._get()
+            return self._engine
 
 
 def lazy_engine(source: EngineSource) -> LazyEngine | None:
@@ -115,7 +130,8 @@ def engine_from_model(model: "Model", device: str = "cpu") -> Engine:
     from zipllm.predictor.transformer import TransformerPredictor
 
     predictor = TransformerPredictor(model, device=device)
-    return Engine.create(model.model_id, model.tokenizer, predictor, lambda: model_to_bytes(model))
+    on_gpu = device != "cpu"
+    return Engine.create(model.model_id, model.tokenizer, predictor, lambda: model_to_bytes(model), on_gpu)
 
 
 def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
