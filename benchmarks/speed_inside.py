@@ -26,8 +26,8 @@ STAGES = {
     "history alone": ["zipllm.codec.select:_history"],
     "with the model": ["zipllm.codec.select:_with_model"],
     "conventional codecs": ["zipllm.codec.select:_quick", "zipllm.codec.select:incompressible"],
-    "verification": ["zipllm.codec.encoder:verify_block"],
-    "container": ["zipllm.codec.encoder:ArchiveWriter.block", "zipllm.codec.encoder:crc32"],
+    "verification": ["zipllm.codec.block_encoding:verify_block"],
+    "container": ["zipllm.codec.encoder:ArchiveWriter.block", "zipllm.codec.block_encoding:crc32"],
 }
 """What is timed, by the place where it is called from."""
 
