@@ -175,7 +175,7 @@ class CudaTransformer:
         kept = self._columns
         if kept is None or kept[0] is not columns:
             check_columns(columns, self.config.vocabulary_size + 1)
-            kept = self._columns = columns, self._move(torch.from_numpy(columns).long())
+            kept = self._columns = columns, self._move(torch.from_numpy(columns.astype(np.int64)))
         return kept[1]
 
     def _widest(self) -> int:
