@@ -12,7 +12,7 @@ import pytest
 
 from tests.codec.engines import TEXT, byte_engine, codings
 from tests.codec.test_select import CHAIN, chain
-from zipllm.codec import block_encoding, decoder, workers
+from zipllm.codec import block_encoding, decoder, side_by_side, workers
 from zipllm.codec.archive_file import ZipllmFile
 from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.block_encoding import BlockEncoding
@@ -154,6 +154,9 @@ def test_other_errors_are_the_same_too() -> None:
         raise ModelNotFound("it is not here")
 
     assert same_outcome(archive, engines=missing)[2] == "it is not here (block 1, bytes 0 to 2000 of the original)"
+    later = compress(bytes(3 * SIZE) + CHAIN, byte_engine(), **ALONE)[0]
+    out, _, words, _ = same_outcome(later, engines=missing)
+    assert (out, words) == (bytes(6000), "it is not here (block 4, bytes 6000 to 8000 of the original)")
 
 
 class Failing(io.BytesIO):
@@ -217,8 +220,17 @@ def blocks_in(torn: bytes) -> int:
 
 # --------------------------------------------------------------------------- progress and interruption
 @pytest.mark.parametrize("verify", [True, False])
-def test_progress(verify: bool) -> None:
-    """By the caller's thread only, never back, to the end; also where a block is coded twice."""
+def test_progress(monkeypatch: pytest.MonkeyPatch, verify: bool) -> None:
+    """By the caller's thread only, never back, to the end; also where a block is coded again, and slowly."""
+    encode, tries = BlockEncoding.run, []
+
+    def slowly(self: BlockEncoding, tick: Any) -> None:
+        tries.append(self.raw)
+        if tries.count(self.raw) == 2:
+            threading.Event().wait(2.5 * side_by_side.WATCH_SECONDS)
+        encode(self, tick)
+
+    monkeypatch.setattr(BlockEncoding, "run", slowly)
     told: list[Progress] = []
     caller = threading.current_thread()
 
@@ -227,7 +239,7 @@ def test_progress(verify: bool) -> None:
         told.append(progress)
 
     options: dict[str, Any] = ALONE | {"workers": 3, "verify": verify}
-    data = CHAIN[:2000] + CHAIN[1000:2000] + MIXED
+    data = CHAIN[:2000] + bytes(2000) + MIXED
     archive, summary = compress(data, byte_engine(), progress=note, **options)
     check_progress(told, summary)
     told.clear()
@@ -370,15 +382,30 @@ def test_the_models_state_counts() -> None:
 
 
 @pytest.mark.parametrize(("engine", "most"), [(byte_engine(), 1), (shared(), 3)], ids=["processor", "gpu"])
-def test_a_model_on_the_processor_decodes_one_block_at_a_time(
+def test_a_model_on_the_processor_decodes_its_blocks_alone(
     monkeypatch: pytest.MonkeyPatch, engine: Engine, most: int
 ) -> None:
-    archive = compress(CHAIN, engine, fallback=False)[0]
+    """Nothing is decoded beside them, either."""
+    data = (CHAIN[:SIZE] + (TEXT * 12)[: 2 * SIZE]) * 2 + CHAIN[:SIZE] * 3
+    archive = compress(data, engine, **ALONE)[0]
+    at_work: list[BlockDecoding] = []
+    beside_models = set()
+    run = BlockDecoding.run
 
-    def decode() -> None:
-        decompress_stream(io.BytesIO(archive), None, engines=lambda _: engine, workers=3)
+    def noting(self: BlockDecoding, tick: Any) -> None:
+        at_work.append(self)
+        threading.Event().wait(0.05)
+        if any(work.by_model for work in at_work):
+            beside_models.add(len(at_work))
+        run(self, tick)
+        at_work.remove(self)
 
-    assert blocks_together(monkeypatch, BlockDecoding, decode) == most
+    monkeypatch.setattr(BlockDecoding, "run", noting)
+    sink = io.BytesIO()
+    decompress_stream(io.BytesIO(archive), sink, engines=lambda _: engine, workers=3)
+    assert sink.getvalue() == data
+    assert codings(archive).count(Coding.MODEL) == 5
+    assert max(beside_models) == most
 
 
 # --------------------------------------------------------------------------- how many

@@ -50,6 +50,7 @@ class BlockDecoding:
             tick()
 
         self.raw = decode_block(self.block, self._engine, advance)
+        self.raw_bytes, self.coded_bytes = len(self.raw), self._header_bytes + len(self.block.payload)
 
 
 def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:

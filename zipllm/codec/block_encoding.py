@@ -44,6 +44,7 @@ class BlockEncoding:
         self._encode(tick)
         if self._options.verify:
             self._verify(tick)
+        self.done = float(len(self.raw))
 
     def _encode(self, tick: Tick) -> None:
         raw, worth = self.raw, 0.5 if self._options.verify else 1.0
@@ -57,10 +58,11 @@ class BlockEncoding:
         self.cost_counts = choice.cost_counts
         header = BlockHeader(choice.coding, len(raw), len(choice.payload), crc32(raw), choice.parameters)
         self.block = Block(header, choice.payload)
+        self.done, self.raw_bytes, self.coded_bytes = worth * len(raw), len(raw), len(choice.payload)
 
     def _verify(self, tick: Tick) -> None:
-        raw, payload = self.raw, self.block.payload
-        self.stage, self.raw_bytes, self.coded_bytes = "verify", len(raw), len(payload)
+        raw = self.raw
+        self.stage = "verify"
 
         def advance(fraction: float, _coded: int) -> None:
             self.done = (1 + fraction) / 2 * len(raw)
