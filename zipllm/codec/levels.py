@@ -1,8 +1,8 @@
 """Compression levels, as presets over model, history and lanes.
 
-Levels 1 to 3 do without a Transformer: the history alone, several times faster. From 4 on both predict together: 4 and 5
-with the smallest model, 6 with the default one, 7 to 9 with the largest. Higher levels have more memory for the history,
-too, and the highest fewer lanes, each with a longer context of its own.
+Levels 1 to 3 do without a Transformer: the history alone, several times faster. From 4 on both predict together: at 4
+and 5 with the smallest model, at 6 with the default one, from 7 on with the largest. Higher levels have more memory for
+the history, too, and the highest fewer lanes, each with a longer context of its own.
 Nothing here is stored: an archive says what its decoder needs.
 """
 
