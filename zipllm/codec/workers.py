@@ -16,6 +16,9 @@ MOST_WORKERS = 16
 MOST_MEMORY = 8 << 30
 """Bytes for all blocks in work, about; a single block is always allowed."""
 
+_HISTORY_TABLES = 64 << 20
+"""Bytes that a history takes besides its slots: measured, 190 to 240 MB for a block with 128 MiB of slots."""
+
 _BLOCK_COPIES = 12
 """A block in work takes so many times its size besides its history: bytes, tokens, codecs' tables."""
 
@@ -46,7 +49,7 @@ def decoding_memory(block: BlockHeader, lane_bytes: int = 0) -> int:
 
 
 def _history_bytes(bits: int) -> int:
-    return SLOT_BYTES << bits
+    return (SLOT_BYTES << bits) + _HISTORY_TABLES if bits else 0
 
 
 def _cores() -> int:
