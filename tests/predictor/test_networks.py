@@ -21,7 +21,6 @@ from zipllm.predictor import networks
 from zipllm.predictor.networks import Kernels, LateKernels, Reference, choose_network
 from zipllm.tokenizer.byte import ByteTokenizer
 
-CPU = torch.device("cpu")
 needs_numba = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
 
@@ -43,13 +42,13 @@ def test_the_user_chooses(name: str, model: Model, monkeypatch: pytest.MonkeyPat
     if name == "cpu" and not COMPILES:
         pytest.skip("numba is missing or told not to compile")
     monkeypatch.setenv(networks.KERNELS, name)
-    assert isinstance(choose_network(model, CPU), {"reference": Reference, "cpu": Kernels}[name])
+    assert isinstance(choose_network(model, "cpu"), {"reference": Reference, "cpu": Kernels}[name])
 
 
 def test_an_engine_that_does_not_exist(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(networks.KERNELS, "abacus")
     with pytest.raises(UsageError, match="abacus"):
-        choose_network(model, CPU)
+        choose_network(model, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -62,21 +61,21 @@ def test_where_the_kernels_of_a_gpu_work(
     module = None if version is None else SimpleNamespace(__version__=version)
     monkeypatch.setitem(sys.modules, "triton", module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert networks.triton_works(torch.device("cuda")) is works
+    assert networks.triton_works("cuda") is works
 
 
 def test_kernels_of_a_gpu_without_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(networks.KERNELS, "cuda")
     with pytest.raises(UsageError, match="capability 8.0"):
-        networks.choose_network(model, torch.device("cpu"))
+        networks.choose_network(model, "cpu")
 
 
 def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "COMPILES", False)
-    assert isinstance(choose_network(model, CPU), Reference)
+    assert isinstance(choose_network(model, "cpu"), Reference)
     monkeypatch.setenv(networks.KERNELS, "cpu")
     with pytest.raises(UsageError, match="numba"):
-        choose_network(model, CPU)
+        choose_network(model, "cpu")
 
 
 @needs_numba
@@ -86,7 +85,7 @@ def test_the_reference_goes_first_where_kernels_were_never_compiled(
 ) -> None:
     monkeypatch.delenv(networks.KERNELS, raising=False)
     monkeypatch.setattr("zipllm.kernels.cpu.kernels_are_cached", lambda: cached)
-    assert isinstance(choose_network(model, CPU), Kernels if cached else LateKernels)
+    assert isinstance(choose_network(model, "cpu"), Kernels if cached else LateKernels)
 
 
 @needs_numba
@@ -97,7 +96,7 @@ def test_the_change_to_kernels_in_the_middle_of_streams(
     ticks = itertools.count()  # the clock is read twice a call: ten calls by the reference, then the kernels
     monkeypatch.setattr(networks.time, "perf_counter", lambda: float(next(ticks)))
     monkeypatch.setattr(networks, "PATIENCE", 9.5)
-    reference = Reference(model, CPU)
+    reference = Reference(model, "cpu")
     wanted = reference.predict(reference.start(3), tokens).copy()
     late = LateKernels(model)
     state, other = late.start(3), late.start(3)

@@ -12,7 +12,7 @@ from zipllm.kernels.cache import Cache, Scratch
 from zipllm.kernels.elementwise import head_factor, look_up, unit8
 from zipllm.kernels.pack import OFFSET, Attention, Shape
 from zipllm.kernels.product import address, multiply, prefetch
-from zipllm.model.arithmetic import INT8_MAX
+from zipllm.model.ranges import INT8_MAX
 
 
 @part

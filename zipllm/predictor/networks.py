@@ -10,17 +10,18 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import COMPILES
 from zipllm.errors import UsageError
 from zipllm.model.file import Model
-from zipllm.model.integer import IntegerTransformer, State
 from zipllm.model.self_test import run_self_test
+
+if TYPE_CHECKING:
+    from zipllm.model.integer import State
 
 KERNELS = "ZIPLLM_KERNELS"
 """Environment variable: ``reference``, ``cpu`` or ``cuda`` instead of the automatic choice."""
@@ -68,8 +69,8 @@ class Network(Protocol):
         """Feed int32 ``[n, time]`` to lanes ``[n]``, or to all; int32 ``[n, time, vocabulary + 1]``."""
 
 
-def choose_network(model: Model, device: torch.device) -> Network:
-    """Return what computes a model on a device.
+def choose_network(model: Model, device: str) -> Network:
+    """Return what computes a model on a device; torch is imported only where it does.
 
     On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work; where
     they have never been compiled, the reference goes first, since a small input is done before they are. On a CUDA
@@ -82,10 +83,11 @@ def choose_network(model: Model, device: torch.device) -> Network:
     wanted = os.environ.get(KERNELS, "") or "auto"
     if wanted not in ("auto", "reference", "cpu", "cuda"):
         raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu, cuda or not set")
-    possible = device.type == "cpu" and COMPILES
+    kind = device.partition(":")[0]
+    possible = kind == "cpu" and COMPILES
     if wanted == "cpu" and not possible:
         raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
-    on_gpu = device.type == "cuda" and triton_works(device)
+    on_gpu = kind == "cuda" and triton_works(device)
     if wanted == "cuda" and not on_gpu:
         needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
         raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
@@ -99,8 +101,10 @@ def choose_network(model: Model, device: torch.device) -> Network:
     return _tested(model, LateKernels(model) if late else Kernels(model))
 
 
-def triton_works(device: torch.device) -> bool:
+def triton_works(device: str) -> bool:
     """Whether this machine's Triton compiles the kernels for a CUDA device."""
+    import torch
+
     try:
         triton = importlib.import_module("triton")  # its distribution has more than one name
     except ImportError:
@@ -127,18 +131,22 @@ class _Alone(ABC):
 class Reference(_Alone):
     """The plain torch engine, on any device."""
 
-    def __init__(self, model: Model, device: torch.device) -> None:
+    def __init__(self, model: Model, device: str) -> None:
+        from zipllm.model.integer import IntegerTransformer
+
         self.name = f"reference on {device}"
         self._network = IntegerTransformer(model.integer, device)
 
-    def start(self, lanes: int) -> State:
+    def start(self, lanes: int) -> "State":
         return self._network.start(lanes)
 
-    def copies(self, state: State, lanes: int) -> State:
+    def copies(self, state: "State", lanes: int) -> "State":
         keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
-        return State(keys, values, state.positions[:1].repeat_interleave(lanes))
+        return type(state)(keys, values, state.positions[:1].repeat_interleave(lanes))
 
-    def predict(self, state: State, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+    def predict(self, state: "State", tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        import torch
+
         chosen = None if lanes is None else torch.from_numpy(lanes)
         hidden = self._network.forward(state, torch.from_numpy(np.ascontiguousarray(tokens)), chosen)
         cumulative: NDArray[np.int32] = self._network.cumulative(hidden).cpu().numpy()
@@ -172,7 +180,7 @@ class Kernels:
     ) -> None:
         self._network.predict_into(state, tokens, lanes, out, threads)
 
-    def take_over(self, state: State) -> Any:
+    def take_over(self, state: "State") -> Any:
         """Return the reference's state in the kernels' form."""
         from zipllm.kernels.cache import from_reference
 
@@ -182,7 +190,7 @@ class Kernels:
 class CudaKernels(_Alone):
     """Triton kernels, on a GPU."""
 
-    def __init__(self, model: Model, device: torch.device) -> None:
+    def __init__(self, model: Model, device: str) -> None:
         from zipllm.kernels.cuda import CudaTransformer
 
         self.name = f"cuda kernels on {device}"
@@ -200,7 +208,10 @@ class CudaKernels(_Alone):
 
 @dataclass
 class _LateState:
+    """Attributes: ``inner``, the state of whatever computes; ``early``, whether that is still the reference."""
+
     inner: Any
+    early: bool
 
 
 class LateKernels:
@@ -208,7 +219,7 @@ class LateKernels:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._reference = Reference(model, torch.device("cpu"))
+        self._reference = Reference(model, "cpu")
         self._kernels: Kernels | None = None
         self._spent = 0.0
         self._lock = Lock()
@@ -222,12 +233,13 @@ class LateKernels:
         return self._kernels is not None
 
     def start(self, lanes: int) -> _LateState:
-        return _LateState((self._kernels or self._reference).start(lanes))
+        kernels = self._kernels
+        return _LateState((kernels or self._reference).start(lanes), early=kernels is None)
 
     def copies(self, state: _LateState, lanes: int) -> _LateState:
-        source = self._reference if isinstance(state.inner, State) else self._kernels
+        source = self._reference if state.early else self._kernels
         assert source is not None, "only kernels make such a state"
-        return _LateState(source.copies(state.inner, lanes))
+        return _LateState(source.copies(state.inner, lanes), state.early)
 
     def predict(self, state: _LateState, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         kernels = self._compile() if self._spent > PATIENCE else self._kernels
@@ -236,8 +248,8 @@ class LateKernels:
             prediction = self._reference.predict(state.inner, tokens, lanes)
             self._spent += time.perf_counter() - begin
             return prediction
-        if isinstance(state.inner, State):
-            state.inner = kernels.take_over(state.inner)
+        if state.early:
+            state.inner, state.early = kernels.take_over(state.inner), False
         return kernels.predict(state.inner, tokens, lanes)
 
     def predict_into(
