@@ -99,24 +99,38 @@ def test_the_change_to_kernels_in_the_middle_of_streams(
     reference = Reference(model, "cpu")
     wanted = reference.predict(reference.start(3), tokens).copy()
     late = LateKernels(model)
-    state, other = late.start(3), late.start(3)
-    late.predict(other, tokens[:, :1])
+    assert late.name == "nothing yet"
+    state, other = late.start(1), late.start(1)
+    late.predict(other, tokens[:1, :1])
     names = []
     for at in range(0, 60, 4):
-        assert np.array_equal(late.predict(state, tokens[:, at : at + 4]), wanted[:, at : at + 4])
+        assert np.array_equal(late.predict(state, tokens[:1, at : at + 4]), wanted[:1, at : at + 4])
         names.append(late.name)
     assert names[0] == "reference on cpu"
     assert names[-1] == "cpu kernels"
     assert [record.message.split(" ")[0] for record in caplog.records] == ["compiling", "kernels"]
-    assert np.array_equal(late.predict(other, tokens[:, 1:]), wanted[:, 1:])  # a state from before the change
+    assert np.array_equal(late.predict(other, tokens[:1, 1:]), wanted[:1, 1:])  # a state from before the change
     assert np.array_equal(late.predict(late.start(3), tokens), wanted)
     other = LateKernels(model)  # by the reference; a copy goes on with it, or with the kernels
-    state = other.start(2)
-    other.predict(state, tokens[:2, :30])
+    state = other.start(1)
+    other.predict(state, tokens[:1, :30])
     copied = other.copies(state, 1)
-    other.predict(state, tokens[:2, 30:])
+    other.predict(state, tokens[:1, 30:])
     assert np.array_equal(late.predict(late.copies(copied, 1), tokens[:1, 30:]), wanted[:1, 30:])
     assert np.array_equal(other.predict(copied, tokens[:1, 30:]), wanted[:1, 30:])
+
+
+@needs_numba
+def test_several_lanes_are_worth_compiling_for(
+    model: Model, tokens: NDArray[np.int32], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    reference = Reference(model, "cpu")
+    late = LateKernels(model)
+    state = late.start(3)
+    assert (late.name, late.concurrent, len(caplog.records)) == ("cpu kernels", True, 2)
+    assert np.array_equal(late.predict(state, tokens), reference.predict(reference.start(3), tokens))
+    assert np.array_equal(late.predict(late.start(1), tokens[:1]), late.predict(late.start(2), tokens[:2])[:1])
 
 
 @needs_numba
@@ -126,7 +140,12 @@ def test_kernels_that_compute_something_else_are_refused(
     wrong = Model(model.config, model.tokenizer, model.integer, model.card, model.self_test, b"x" * 32)
     predict = Kernels.predict
     monkeypatch.setattr(Kernels, "predict", lambda *arguments: predict(*arguments) + 1)
-    late = LateKernels(wrong)
-    monkeypatch.setattr(networks, "PATIENCE", -1.0)
     with pytest.raises(ModelInvalid, match="cpu kernels"):
-        late.predict(late.start(3), tokens)
+        LateKernels(wrong).start(3)
+    late = LateKernels(model)
+    state = late.start(1)
+    late.predict(state, tokens[:1, :9])
+    monkeypatch.setattr(networks, "PATIENCE", -1.0)
+    late._model = wrong
+    with pytest.raises(ModelInvalid, match="cpu kernels"):
+        late.predict(state, tokens[:1, 9:])

@@ -76,7 +76,7 @@ class IntegerModel:
 
     @classmethod
     def from_arrays(cls, config: ModelConfig, arrays: Mapping[str, IntegerArray]) -> "IntegerModel":
-        """Take exactly the tensors of the specification, and make them contiguous.
+        """Take exactly the tensors of the specification; what is not contiguous and writable is copied.
 
         Raises:
             ModelInvalid: a tensor is missing, unknown, or of the wrong type or shape.
@@ -86,7 +86,7 @@ class IntegerModel:
             raise ModelInvalid(f"model tensor {name}: " + ("missing" if name in expected else "unknown"))
         for name, (dtype, shape) in expected.items():
             _check_form(name, arrays[name], np.dtype(dtype), shape)
-        values = {name: np.ascontiguousarray(arrays[name]) for name in expected}
+        values = {name: np.require(arrays[name], requirements=["C", "W"]) for name in expected}
         return cls(config, MappingProxyType(values))
 
     @classmethod

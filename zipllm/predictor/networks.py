@@ -31,9 +31,9 @@ TRITON = (3, 6)
 CAPABILITY = (8, 0)
 """Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
 
-PATIENCE = 4.0
-"""Seconds that the reference may compute before kernels are compiled: less than that takes, so a small input never
-waits for it, and on a processor where the reference is slow every later run gains."""
+PATIENCE = 2.0
+"""Seconds that the reference may compute in one lane before kernels are compiled: with the import of torch less than
+that takes, so a small input never waits for it, and where the reference is slow every later run gains."""
 
 _SINGLE_STEPS = 4
 """Tokens of the self-test that are fed one by one, the rest as one pass."""
@@ -73,7 +73,7 @@ def choose_network(model: Model, device: str) -> Network:
     """Return what computes a model on a device; torch is imported only where it does.
 
     On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work; where
-    they have never been compiled, the reference goes first, since a small input is done before they are. On a CUDA
+    they have never been compiled, the reference goes first with a small input, which is done before they are. On a CUDA
     device it is Triton kernels, where there is a Triton that compiles them; elsewhere the reference.
 
     Raises:
@@ -97,8 +97,9 @@ def choose_network(model: Model, device: str) -> Network:
         return _tested(model, Reference(model, device))
     from zipllm.kernels.cpu import kernels_are_cached
 
-    late = wanted == "auto" and not kernels_are_cached()
-    return _tested(model, LateKernels(model) if late else Kernels(model))
+    if wanted == "auto" and not kernels_are_cached():
+        return LateKernels(model)
+    return _tested(model, Kernels(model))
 
 
 def triton_works(device: str) -> bool:
@@ -215,37 +216,40 @@ class _LateState:
 
 
 class LateKernels:
-    """The reference, until so much has been asked for that compiling kernels pays; then those."""
+    """The reference, until so much has been asked for that compiling kernels pays; then those.
+
+    Several lanes are a long block (``codec.lanes``): then it pays at once. Each is tested when it is needed first.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._reference = Reference(model, "cpu")
+        self._reference: Reference | None = None
         self._kernels: Kernels | None = None
         self._spent = 0.0
         self._lock = Lock()
 
     @property
     def name(self) -> str:
-        return (self._kernels or self._reference).name
+        network = self._kernels or self._reference
+        return "nothing yet" if network is None else network.name
 
     @property
     def concurrent(self) -> bool:
         return self._kernels is not None
 
     def start(self, lanes: int) -> _LateState:
-        kernels = self._kernels
-        return _LateState((kernels or self._reference).start(lanes), early=kernels is None)
+        kernels = self._compiled() if lanes > 1 else self._kernels
+        return _LateState((kernels or self._tested_reference()).start(lanes), early=kernels is None)
 
     def copies(self, state: _LateState, lanes: int) -> _LateState:
-        source = self._reference if state.early else self._kernels
-        assert source is not None, "only kernels make such a state"
+        source = self._tested_reference() if state.early else self._compiled()
         return _LateState(source.copies(state.inner, lanes), state.early)
 
     def predict(self, state: _LateState, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
-        kernels = self._compile() if self._spent > PATIENCE else self._kernels
+        kernels = self._compiled() if self._spent > PATIENCE else self._kernels
         if kernels is None:
             begin = time.perf_counter()
-            prediction = self._reference.predict(state.inner, tokens, lanes)
+            prediction = self._tested_reference().predict(state.inner, tokens, lanes)
             self._spent += time.perf_counter() - begin
             return prediction
         if state.early:
@@ -263,7 +267,15 @@ class LateKernels:
         assert self._kernels is not None, "concurrent only with kernels"
         self._kernels.predict_into(state.inner, tokens, lanes, out, threads)
 
-    def _compile(self) -> Kernels:
+    def _tested_reference(self) -> Reference:
+        with self._lock:
+            if self._reference is None:
+                reference = Reference(self._model, "cpu")
+                _tested(self._model, reference)
+                self._reference = reference
+            return self._reference
+
+    def _compiled(self) -> Kernels:
         """Return the kernels, compiled by their self-test."""
         with self._lock:
             if self._kernels is None:
