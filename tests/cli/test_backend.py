@@ -111,32 +111,29 @@ def test_which_model_is_loaded(
     assert asked == [expected]
 
 
-@pytest.mark.parametrize(("available", "device"), [(False, "cpu"), (True, "cuda")])
-def test_automatic_device(
-    asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, available: bool, device: str
-):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_automatic_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, device: str):
+    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: device)
     Machine().engine()
     assert asked == [("load", None, device)]
 
 
 def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: "cpu")
     with pytest.raises(UsageError, match="no CUDA device"):
         Machine(device="cuda").engine()
     assert asked == []
 
 
 def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
-    counts: list[tuple[str, int]] = []
-    monkeypatch.setattr("torch.set_num_threads", lambda count: counts.append(("torch", count)))
-    monkeypatch.setattr("numba.set_num_threads", lambda count: counts.append(("numba", count)))
+    counts: list[int] = []
+    monkeypatch.setattr("zipllm.kernels.machine.choose_threads", counts.append)
     Machine(device="cpu").engine()
     assert counts == []
     machine = Machine(device="cpu", threads=1)
     machine.engine()
     machine.engine()
-    assert counts == [("torch", 1), ("numba", 1)], "once, not for every model"
+    assert counts == [1], "once, not for every model"
 
 
 def test_a_wrong_model_name_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

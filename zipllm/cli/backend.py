@@ -1,7 +1,7 @@
 """The one door to the codec: from flags to functions that code one stream.
 
-numpy, torch and the codec are imported behind this door, when the first file is open, so that words and errors
-about files cost nothing. Models are loaded once for all files of a command.
+numpy and the codec are imported behind this door, when the first file is open, so that words and errors about files
+cost nothing; torch only where it computes. Models are loaded once for all files of a command.
 """
 
 import contextlib
@@ -114,15 +114,16 @@ class Machine:
 
     @cached_property
     def _ready_device(self) -> str:
-        import torch
+        from zipllm.kernels.machine import best_device, choose_threads
 
         if self.threads:
-            set_threads(self.threads)
-        if self.device == "cuda" and not torch.cuda.is_available():
+            choose_threads(self.threads)
+        if self.device == "cpu":
+            return "cpu"
+        device = best_device()
+        if device == "cpu" and self.device == "cuda":
             raise UsageError("--device cuda: no CUDA device can be used here")
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.device
+        return device
 
 
 @dataclass(frozen=True)
@@ -290,12 +291,3 @@ def model_names() -> dict[bytes, str]:
     from zipllm.model.store import ModelStore
 
     return {model.model_id: model.name for model in reversed(ModelStore.default().models())}
-
-
-def set_threads(count: int) -> None:
-    """Let torch and the compiled kernels use so many threads."""
-    import numba
-    import torch
-
-    torch.set_num_threads(count)
-    numba.set_num_threads(min(count, numba.get_num_threads()))  # it refuses more than there are cores

@@ -20,9 +20,10 @@ from zipllm.kernels.gpu_frequencies import cumulate
 from zipllm.kernels.gpu_layers import activate, add_and_norm, embed, split_heads
 from zipllm.kernels.gpu_parameters import Parameters
 from zipllm.kernels.gpu_state import CudaState, Memory, Pool, Step
-from zipllm.model.arithmetic import integer_matmul, residual_limit
+from zipllm.model.arithmetic import integer_matmul
 from zipllm.model.config import ModelConfig
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.ranges import residual_limit
 
 MAX_SPARE = 256
 """Tokens of a lane that go through the network together, at most: the ring has room for them and a window."""

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zipllm.kernels.layout import lane_bytes
+from zipllm.kernels.machine import threads
 from zipllm.model.file import Model
 from zipllm.predictor.base import PRECISION
 from zipllm.predictor.networks import CudaKernels, choose_network
@@ -17,20 +17,20 @@ class TransformerPredictor:
 
     Args:
         model: loaded or built, its bounds checked.
-        device: a torch device.
+        device: the name of a torch device.
 
     Raises:
         ModelInvalid: the model's self-test fails on this device.
         UsageError: ``ZIPLLM_KERNELS`` asks for something that does not exist here.
     """
 
-    def __init__(self, model: Model, device: torch.device | str = "cpu") -> None:
+    def __init__(self, model: Model, device: str = "cpu") -> None:
         self.vocabulary: tuple[bytes, ...] = model.tokenizer.vocabulary
         self.precision: int = PRECISION
         self.start_token: int = model.config.start_token
         # One number for all engines (the reference needs less), so that all accept the same archives.
         self.lane_bytes: int = lane_bytes(model.config)
-        self._network = choose_network(model, torch.device(device))
+        self._network = choose_network(model, device)
 
     @property
     def engine(self) -> str:
@@ -39,7 +39,7 @@ class TransformerPredictor:
 
     @property
     def threads(self) -> int:
-        return torch.get_num_threads() if self._network.concurrent else 1
+        return threads() if self._network.concurrent else 1
 
     @property
     def selects(self) -> bool:
