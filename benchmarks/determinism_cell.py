@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from zipllm.kernels.machine import choose_threads
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "zipllm" / "container" / "FORMAT.md"
 GOLDEN = ROOT / "tests" / "golden"
@@ -35,10 +37,8 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=300, help="of text that the model codes")
     arguments = parser.parse_args()
     with_model = importlib.util.find_spec("torch") is not None
-    if with_model and "CELL_THREADS" in os.environ:
-        import torch
-
-        torch.set_num_threads(int(os.environ["CELL_THREADS"]))
+    if "CELL_THREADS" in os.environ:
+        choose_threads(int(os.environ["CELL_THREADS"]))
     same = [golden(name, options, model=False) for name, options in HISTORY_GOLDEN.items()]
     if with_model:
         same += [golden(name, options, model=True) for name, options in MODEL_GOLDEN.items()]

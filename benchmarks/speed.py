@@ -13,11 +13,13 @@ Every row is one command run by itself, its start included; what is decompressed
     compile    1 KB and 64 KB with kernels that have never been compiled
     shapes     tokens per second of random networks by width, layers, window and vocabulary (in this process)
     stages     what the default costs, stage by stage (in this process); also --profile
+    gpu        a CUDA device that blocks share, and its network alone (in this process)
 
 The median of ``--repeat`` runs counts. A busy machine makes wall seconds too large, processor seconds hardly.
 """
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -69,7 +71,7 @@ CASES: dict[str, list[Case]] = {
         for kernels in ("reference", "cpu")
     ],
 }
-OTHERS = ("start", "compile", "shapes", "stages")
+OTHERS = ("start", "compile", "shapes", "stages", "gpu")
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*CASES, *OTHERS]
-    parser.add_argument("studies", nargs="*", metavar="STUDY", help=f"of {', '.join(names)}; default without stages")
+    parser.add_argument(
+        "studies", nargs="*", metavar="STUDY", help=f"of {', '.join(names)}; none: all but the last two"
+    )
     parser.add_argument("--profile", action="store_true", help="the study 'stages' alone")
     parser.add_argument("--text", default="enwik8[95M:99M]", help="a corpus, a slice of one, or a file")
     parser.add_argument("--data-dir", type=Path, help="where copies of the corpora are")
@@ -140,9 +144,8 @@ class Bench:
         elif study == "compile":
             yield from ({"study": study, **row} for row in self._compile())
         else:
-            import speed_inside
-
-            inside: Callable[[bytes], Iterator[dict[str, Any]]] = getattr(speed_inside, study)
+            module = importlib.import_module("speed_gpu" if study == "gpu" else "speed_inside")
+            inside: Callable[[bytes], Iterator[dict[str, Any]]] = getattr(module, study)
             yield from ({"study": study, **row} for row in inside(self._text))
 
     def _code(self, case: Case) -> Iterator[dict[str, Any]]:

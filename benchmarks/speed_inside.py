@@ -4,7 +4,7 @@ import importlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
@@ -13,17 +13,21 @@ import numpy as np
 import torch
 
 STAGES = {
-    "tokenizer": ["zipllm.tokenizer.bpe:BpeTokenizer.encode", "zipllm.tokenizer.bpe:BpeTokenizer.decode"],
-    "network": ["zipllm.predictor.transformer:TransformerPredictor.prefill"],
+    "tokenizer": ["zipllm.tokenizer.bpe:BpeTokenizer.encode_all", "zipllm.tokenizer.bpe:BpeTokenizer.decode"],
+    "network": [
+        "zipllm.predictor.transformer:TransformerPredictor.prefill",
+        "zipllm.predictor.transformer:TransformerPredictor.select",
+    ],
     "network, step": ["zipllm.predictor.transformer:TransformerPredictor.step"],
+    "decisions and coder": ["zipllm.codec.coders:StaticEncoder.encode", "zipllm.codec.coders:StaticDecoder.decode"],
     "history and coder": ["zipllm.codec.coders:encode_chunk", "zipllm.codec.coders:decode_chunk"],
     "memory of the history": ["zipllm.codec.coders:new_memory"],
     "sample": ["zipllm.codec.select:model_helps"],
     "history alone": ["zipllm.codec.select:_history"],
     "with the model": ["zipllm.codec.select:_with_model"],
     "conventional codecs": ["zipllm.codec.select:_quick", "zipllm.codec.select:incompressible"],
-    "verification": ["zipllm.codec.encoder:verify_block"],
-    "container": ["zipllm.codec.encoder:ArchiveWriter.block", "zipllm.codec.encoder:crc32"],
+    "verification": ["zipllm.codec.block_encoding:verify_block"],
+    "container": ["zipllm.codec.encoder:ArchiveWriter.block", "zipllm.codec.block_encoding:crc32"],
 }
 """What is timed, by the place where it is called from."""
 
@@ -64,12 +68,13 @@ def stages(text: bytes) -> Iterator[dict[str, Any]]:
 
     zipllm.compress(text[:40_000])  # loads the model and compiles whatever is not compiled yet
     yield {"what": "import, load, first 40 KB", "raw_bytes": 40_000, "seconds": round(time.perf_counter() - begin, 3)}
-    archive = yield from _profiled("compress", len(text), lambda: zipllm.compress(text))
-    back = yield from _profiled("decompress", len(text), lambda: zipllm.decompress(archive))
+    archive = yield from profiled("compress", len(text), lambda: zipllm.compress(text))
+    back = yield from profiled("decompress", len(text), lambda: zipllm.decompress(archive))
     assert back == text
 
 
-def _profiled(name: str, size: int, work: Callable[[], bytes]) -> Iterator[dict[str, Any]]:
+def profiled(name: str, size: int, work: Callable[[], bytes]) -> Generator[dict[str, Any], None, bytes]:
+    """Do some work and tell what its stages took, summed over threads."""
     clock = StageClock()
     with ExitStack() as patches:
         for stage, targets in STAGES.items():

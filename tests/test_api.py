@@ -4,6 +4,7 @@ import importlib
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ class TestFunctions:
         assert zipllm.decompress(archive) == data
         with pytest.raises(zipllm.UsageError):
             zipllm.compress(data, lanes=0)
+
+    @pytest.mark.parametrize(
+        ("level", "side_by_side", "expected"), [(3, None, 5), (6, None, 1), (6, False, 1), (6, True, 5)]
+    )
+    def test_blocks_at_a_time(self, monkeypatch, level, side_by_side, expected):
+        """As many as cores, unless they share one for a model on the processor."""
+        seen = {}
+        monkeypatch.setattr("zipllm.codec.workers._cores", lambda: 5)
+        monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
+        model = None if side_by_side is None else replace(byte_engine(), side_by_side=side_by_side)
+        zipllm.compress(TEXT, level=level, model=model)
+        assert seen["options"].workers == expected
 
     def test_limit(self):
         archive = zipllm.compress(TEXT)
@@ -261,13 +274,13 @@ class TestWriting:
 
     def test_a_block_that_fails_leaves_no_whole_archive(self, monkeypatch):
         """Not even when the file is closed afterwards, as ``with`` does."""
-        from zipllm.codec import encoder
+        from zipllm.codec import block_encoding
 
         def fail(*arguments):
             raise zipllm.VerificationFailed("injected")
 
         sink = io.BytesIO()
-        monkeypatch.setattr(encoder, "verify_block", fail)
+        monkeypatch.setattr(block_encoding, "verify_block", fail)
         with pytest.raises(zipllm.VerificationFailed):  # noqa: SIM117
             with zipllm.open(sink, "wb", block_size=4) as file:
                 file.write(b"12345")

@@ -101,6 +101,8 @@ def compress(
 ) -> bytes:
     """Compress bytes into an archive.
 
+    All cores are used: by the model for one block, or, without a model or with one on a GPU, each core for a block.
+
     Args:
         data: anything, also nothing.
         model: what predicts; loaded only if a part of the data profits from it.
@@ -123,6 +125,7 @@ def compress(
     from zipllm.codec.encoder import compress_stream
 
     sink = _io.BytesIO()
+    engine = _engine_source(model, level)
     options = _encode_options(
         level,
         history,
@@ -132,9 +135,9 @@ def compress(
         verify=verify,
         embed_model=embed_model,
         same_machine=same_machine,
+        workers=_encoding_workers(engine),
     )
     view = memoryview(data).cast("B")
-    engine = _engine_source(model, level)
     compress_stream(_io.BytesIO(view), sink, engine=engine, options=options, original_size=view.nbytes)
     return sink.getvalue()
 
@@ -156,10 +159,11 @@ def decompress(
         ModelError: the model is missing, unusable, or not the one the archive names.
     """
     from zipllm.codec.decoder import decompress_stream
+    from zipllm.codec.workers import worker_count
     from zipllm.container import Limits
 
-    sink = _io.BytesIO()
-    decompress_stream(_io.BytesIO(data), sink, engines=_engine_finder(model), limits=Limits(output=max_output))
+    sink, limits = _io.BytesIO(), Limits(output=max_output)
+    decompress_stream(_io.BytesIO(data), sink, engines=_engine_finder(model), limits=limits, workers=worker_count())
     return sink.getvalue()
 
 
@@ -227,6 +231,7 @@ def open(
         OSError: the file cannot be opened.
     """
     from zipllm.codec.archive_file import ZipllmFile
+    from zipllm.codec.workers import worker_count
     from zipllm.container import Limits
 
     text = "t" in mode
@@ -234,10 +239,11 @@ def open(
         raise UsageError(f"mode {mode!r} asks for text and for bytes")
     if not text and (encoding is not None or errors is not None or newline is not None):
         raise UsageError("encoding, errors and newline are for text modes")
+    engine = _engine_source(model, level)
     binary = ZipllmFile(
         file,
         mode.replace("t", "", 1),
-        engine=_engine_source(model, level),
+        engine=engine,
         options=_encode_options(
             level,
             history,
@@ -247,9 +253,11 @@ def open(
             verify=verify,
             embed_model=embed_model,
             same_machine=same_machine,
+            workers=_encoding_workers(engine),
         ),
         engines=_engine_finder(model),
         limits=Limits(output=max_output),
+        workers=worker_count(),
     )
     return _io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
 
@@ -289,6 +297,13 @@ def _engine_finder(model: ModelChoice) -> "_Callable[[bytes], Engine]":
     if isinstance(model, str | _os.PathLike):
         return lambda model_id: load_model(model)
     return lambda model_id: model
+
+
+def _encoding_workers(engine: "Engine | _Callable[[], Engine] | None") -> int:
+    """Return how many blocks are coded at a time; a model that is still to be loaded will be on the processor."""
+    from zipllm.codec.workers import worker_count
+
+    return worker_count(one_block=engine is not None and not getattr(engine, "side_by_side", False))
 
 
 def _encode_options(level: int, history: bool, **options: Any) -> Any:

@@ -1,6 +1,8 @@
 """The door to the codec: what the flags become."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,52 @@ def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch):
     assert seen["options"] == EncodeOptions()
 
 
+@pytest.mark.parametrize(
+    ("machine", "level", "size", "available", "expected"),
+    [
+        (Machine(threads=3), 3, 100, False, 3),
+        (Machine(threads=3, device="cpu"), 3, 100, True, 3),
+        (Machine(threads=3), 6, 100, False, 1),
+        (Machine(threads=3), 6, 100, True, 3),
+        (Machine(threads=3), 6, 10, True, 1),
+        (Machine(threads=3, device="cpu"), 6, 100, True, 1),
+        (Machine(threads=3, device="cuda"), 6, 100, False, 3),
+        (Machine(threads=99), 1, 100, False, 16),
+    ],
+)
+def test_how_many_blocks_are_coded_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, machine: Machine, level: int, size: int, available: bool, expected: int
+):
+    """As many as threads, unless they share a block for a model on the processor, or there is but one."""
+    seen: dict[str, EncodeOptions] = {}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+    monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
+    settings = CompressSettings(level=level, block_size=50)
+    source = io.BytesIO(bytes(size))
+    compressor(machine, settings)(source, io.BytesIO(), None)
+    assert seen["options"].workers == expected
+    assert source.tell() == 0
+
+
+def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    seen: dict[str, int] = {}
+    monkeypatch.setattr("zipllm.codec.decoder.decompress_stream", lambda *_files, **named: seen.update(named))
+    decompressor(Machine(threads=3), Limits())(io.BytesIO(), None, None)
+    assert seen["workers"] == 3
+
+
+def test_one_block_loads_no_torch():
+    """What is stored needs no model, and where there is one block the device does not matter."""
+    program = (
+        "import io, random, sys; from zipllm.cli.backend import *;"
+        "compressor(Machine(), CompressSettings())(io.BytesIO(random.Random(1).randbytes(9000)), io.BytesIO(), None);"
+        "print('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )
+
+
 def test_round_trip():
     packed, unpacked = io.BytesIO(), io.BytesIO()
     compressor(Machine(), CompressSettings())(io.BytesIO(CONTENT), packed, None)
@@ -63,32 +111,29 @@ def test_which_model_is_loaded(
     assert asked == [expected]
 
 
-@pytest.mark.parametrize(("available", "device"), [(False, "cpu"), (True, "cuda")])
-def test_automatic_device(
-    asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, available: bool, device: str
-):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_automatic_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, device: str):
+    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: device)
     Machine().engine()
     assert asked == [("load", None, device)]
 
 
 def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: "cpu")
     with pytest.raises(UsageError, match="no CUDA device"):
         Machine(device="cuda").engine()
     assert asked == []
 
 
 def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
-    counts: list[tuple[str, int]] = []
-    monkeypatch.setattr("torch.set_num_threads", lambda count: counts.append(("torch", count)))
-    monkeypatch.setattr("numba.set_num_threads", lambda count: counts.append(("numba", count)))
+    counts: list[int] = []
+    monkeypatch.setattr("zipllm.kernels.machine.choose_threads", counts.append)
     Machine(device="cpu").engine()
     assert counts == []
     machine = Machine(device="cpu", threads=1)
     machine.engine()
     machine.engine()
-    assert counts == [("torch", 1), ("numba", 1)], "once, not for every model"
+    assert counts == [1], "once, not for every model"
 
 
 def test_a_wrong_model_name_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

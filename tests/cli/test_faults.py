@@ -39,6 +39,33 @@ def test_signal_removes_the_partial_file(zipllm: CommandLine, number: int, comma
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_threads_have_blocks_in_work(zipllm: CommandLine, number: int):
+    before = zipllm.names()
+    running, writer = start_slow(zipllm, "compress", CONTENT * 10, "-1", "-T", "4", "--block-size", "2000")
+    done = running.signal(number)
+    os.close(writer)
+    assert done.error == (SIGNALS[signal.Signals(number)], "")
+    assert zipllm.names() == {*before, "fifo"}
+
+
+def test_damage_and_a_closed_pipe_while_threads_have_blocks_in_work(zipllm: CommandLine):
+    """As with one thread, in the same words; nothing is left."""
+    (zipllm.folder / "c").write_bytes(CONTENT)
+    assert zipllm("compress", "c", "-q", "-1", "-T", "4", "--block-size", "300").code == 0
+    archive = bytearray((zipllm.folder / "c.zllm").read_bytes())
+    with closed_pipe() as writer:
+        assert zipllm("decompress", "-c", "-T", "4", "c.zllm", stdout=writer).error == (141, "")
+    archive[len(archive) // 2] ^= 8
+    (zipllm.folder / "c.zllm").write_bytes(archive)
+    before = zipllm.names()
+    said = {zipllm("decompress", "c.zllm", "-o", "out", "-T", threads).error for threads in ("1", "2", "4")}
+    ((code, words),) = said
+    assert code == 3
+    assert "block" in words
+    assert zipllm.names() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_keeps_the_file_that_was_to_be_replaced(zipllm: CommandLine, number: int):
     (zipllm.folder / "result").write_bytes(b"older")
     running, writer = start_slow(zipllm, "compress", CONTENT, "-f", "--rm")

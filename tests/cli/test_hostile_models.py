@@ -18,7 +18,6 @@ from zipllm.model.build import build_model
 from zipllm.model.file import model_to_bytes, tokenizer_json
 from zipllm.model.identity import compute_model_id
 from zipllm.model.parameters import IntegerModel
-from zipllm.model.tensors import to_arrays
 from zipllm.tokenizer import ByteTokenizer
 
 Inside = Callable[..., Outcome]
@@ -52,7 +51,7 @@ def with_values(name: str, change: Callable[[torch.Tensor], torch.Tensor | None]
     changed = change(tensors[name])
     tensors[name] = tensors[name] if changed is None else changed
     integer = IntegerModel.from_tensors(CONFIG, tensors)
-    model_id = compute_model_id(CONFIG, tokenizer_json(MODEL.tokenizer), to_arrays(integer.tensors()))
+    model_id = compute_model_id(CONFIG, tokenizer_json(MODEL.tokenizer), integer.values)
     return model_to_bytes(replace(MODEL, integer=integer, model_id=model_id))
 
 

@@ -40,7 +40,7 @@ def test_a_level_sets_the_size_of_blocks(zipllm: CommandLine):
 
 
 @pytest.mark.parametrize(
-    ("flag", "name"), [("-3", None), ("-4", "nano"), ("-5", "nano"), ("-6", "small"), ("-9", "small")]
+    ("flag", "name"), [("-3", None), ("-4", "nano"), ("-5", "nano"), ("-6", "small"), ("-7", "base"), ("-9", "base")]
 )
 def test_a_level_chooses_the_model(zipllm: CommandLine, flag: str, name: str | None):
     text = (Path(__file__).parents[2] / "zipllm/container/FORMAT.md").read_bytes()[:1500]

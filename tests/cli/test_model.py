@@ -74,15 +74,15 @@ def test_list(inside: Inside, search: Path, user: Path) -> None:
     assert (done.code, done.err) == (0, "")
     lines = [line.split() for line in done.out.decode().splitlines()]
     assert lines[0] == ["Name", "Id", "Size", "Parameters", "Origin", "Licence"]
-    assert [line[0] for line in lines[1:3]] == ["nano", "small"]
+    assert [line[0] for line in lines[1:4]] == ["base", "nano", "small"]
     parameters = f"{sum(CONFIG.parameter_counts()):,}"
     size = f"{len(GOOD) / 1024:.3g}"
-    assert lines[3:6] == [
+    assert lines[4:7] == [
         ["m", ID[:16], size, "KiB", parameters, "path", "Apache-2.0"],
         ["m", ID[:16], size, "KiB", parameters, "user,", "shadowed", "Apache-2.0"],
         ["mine", ID[:16], size, "KiB", parameters, "user", "Apache-2.0"],
     ]
-    assert lines[6][0] == "unusable:"
+    assert lines[7][0] == "unusable:"
     assert b"\x1b" not in done.out
     assert b"truncated" in done.out
 
@@ -91,7 +91,8 @@ def test_list_as_json(inside: Inside, search: Path, user: Path) -> None:
     for name in ("small", "m"):
         (search / f"{name}.safetensors").write_bytes(GOOD)
     (search / "x.safetensors").write_bytes(b"no model")
-    nano, small, m, second, x = records(inside("model", "list", "--json"))
+    base, nano, small, m, second, x = records(inside("model", "list", "--json"))
+    assert (base["name"], base["origin"], base["default"]) == ("base", "shipped", False)
     assert (nano["name"], nano["origin"], nano["default"]) == ("nano", "shipped", False)
     assert (small["name"], small["origin"], small["default"], small["shadowed"]) == ("small", "shipped", True, False)
     assert (second["name"], second["origin"], second["default"], second["shadowed"]) == ("small", "path", False, True)
@@ -119,7 +120,7 @@ def test_a_damaged_file_is_in_the_way_of_one_of_its_name(inside: Inside, search:
     (search / "m.safetensors").write_bytes(b"junk")
     found = [record for record in records(inside("model", "list", "--json")) if record["ok"]]
     names = [(record["name"], record["shadowed"]) for record in found]
-    assert names == [("nano", False), ("small", False), ("m", True)]
+    assert names == [("base", False), ("nano", False), ("small", False), ("m", True)]
 
 
 # --------------------------------------------------------------------------- show
@@ -193,7 +194,8 @@ def test_verify_all(inside: Inside, search: Path) -> None:
     (search / "m.safetensors").write_bytes(GOOD)
     done = inside("model", "verify")
     assert (done.code, done.err) == (0, "")
-    nano, small, m = done.out.decode().splitlines()
+    base, nano, small, m = done.out.decode().splitlines()
+    assert base.startswith("base: right (self-test on reference and ")
     assert nano.startswith("nano: right (self-test on reference and ")
     assert small.startswith("small: right (self-test on reference and ")
     assert m.startswith("m: right (self-test on reference and ")
@@ -214,7 +216,7 @@ def test_verify_goes_on_behind_a_damaged_one(inside: Inside, search: Path) -> No
     assert "no model called 'c'" in third
     assert inside("model", "verify", "-qq", "a").error == (4, "")
     done = inside("model", "verify")
-    assert (done.code, len(done.err.splitlines()), len(done.out.splitlines())) == (4, 2, 3)
+    assert (done.code, len(done.err.splitlines()), len(done.out.splitlines())) == (4, 2, 4)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

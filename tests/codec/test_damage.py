@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-import zipllm.codec.decoder
+import zipllm.codec.block_decoding
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decompress
 from zipllm.codec import conventional
 from zipllm.codec.history_block import encode_history_block
@@ -167,7 +167,7 @@ def test_parameters_of_another_version(parameters):
 def test_other_content_of_the_same_crc_is_found(monkeypatch):
     """The SHA-256 at the end stands behind the CRC-32 of the block."""
     archive = archive_by(Coding.STORED).replace(SMALL, SMALL[::-1])
-    monkeypatch.setattr(zipllm.codec.decoder, "check_block", lambda header, raw: None)
+    monkeypatch.setattr(zipllm.codec.block_decoding, "check_block", lambda header, raw: None)
     with pytest.raises(CorruptData, match="SHA-256"):
         decompress(archive)
 

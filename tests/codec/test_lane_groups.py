@@ -5,7 +5,6 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-import torch
 
 from tests.codec.engines import TEXT
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
@@ -34,10 +33,8 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+def threads(monkeypatch):
+    return lambda count: monkeypatch.setenv("OMP_NUM_THREADS", str(count))
 
 
 def parameters(lanes: int, mixer: int = MIXER_VERSION) -> CodingParameters:

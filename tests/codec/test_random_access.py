@@ -8,7 +8,7 @@ import pytest
 import zipllm.codec.random_access
 from tests.codec.engines import TEXT, byte_engine, compress
 from zipllm.codec.archive_file import ZipllmFile
-from zipllm.codec.decoder import decode_block
+from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.extract import extract_range
 from zipllm.codec.random_access import RandomAccess
 from zipllm.container import BlockHeader, scan

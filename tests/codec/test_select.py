@@ -63,7 +63,7 @@ def whole_blocks(monkeypatch):
 def choose(raw, engine, **options):
     """Without history, so that the model stands alone against the conventional codecs."""
     options.setdefault("history_bits", None)
-    coding, payload, _ = select.choose(raw, engine, EncodeOptions(**options), 54, None)
+    coding, payload, *_ = select.choose(raw, engine, EncodeOptions(**options), 54, None)
     return coding, len(payload)
 
 
@@ -196,7 +196,7 @@ def test_records_are_found():
     table = b"".join(
         n.to_bytes(4, "little") + bytes([n % 7, 1]) + (n * n % 9973).to_bytes(2, "big") for n in range(3000)
     )
-    coding, _, parameters = select.choose(table, None, EncodeOptions(), 0, None)
+    coding, _, parameters, _ = select.choose(table, None, EncodeOptions(), 0, None)
     assert coding is Coding.HISTORY
     assert parameters.kind == 1
     assert parameters.record % 8 == 0

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.codec.engines import TEXT, byte_engine, compress, engine_with
-from zipllm.codec import conventional, encoder
+from zipllm.codec import block_encoding, conventional
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
+from zipllm.codec.select import Choice
 from zipllm.container import ArchiveReader, Block, Coding
 from zipllm.errors import VerificationFailed
 
@@ -58,14 +59,14 @@ def test_a_conventional_codec_that_fails(monkeypatch, coding):
     }
     payload = bytearray(codecs[coding](TEXT)[1])
     payload[len(payload) // 2] ^= 1
-    monkeypatch.setattr(encoder, "choose", lambda *arguments: (coding, bytes(payload), None))
+    monkeypatch.setattr(block_encoding, "choose", lambda *arguments: Choice(coding, bytes(payload)))
     with pytest.raises(VerificationFailed, match=f"{coding.name.lower()} block"):
         compress(TEXT, fallback=True)
 
 
 def test_a_correct_checksum_of_wrong_bytes_is_not_enough(monkeypatch):
     """The comparison is with the original bytes, not with the header's checksum of them."""
-    monkeypatch.setattr(encoder, "crc32", lambda raw: 0x12345678)
+    monkeypatch.setattr(block_encoding, "crc32", lambda raw: 0x12345678)
     with pytest.raises(VerificationFailed, match="CRC-32"):
         compress(TEXT)
 

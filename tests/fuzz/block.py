@@ -9,7 +9,7 @@ from itertools import pairwise
 from tests.codec.engines import byte_engine
 from tests.fuzz.feed import Feed
 from tests.vectors.make_vectors import vectors
-from zipllm.codec.decoder import decode_block
+from zipllm.codec.block_decoding import decode_block
 from zipllm.container import (
     ArchiveHeader,
     ArchiveReader,

@@ -14,8 +14,7 @@ from zipllm.model.build import build_model
 from zipllm.model.file import Model, model_from_bytes, model_to_bytes, tokenizer_json
 from zipllm.model.identity import compute_model_id
 from zipllm.model.parameters import IntegerModel
-from zipllm.model.self_test import reference_engine
-from zipllm.model.tensors import to_arrays
+from zipllm.model.reference import reference_engine
 from zipllm.predictor.base import PRECISION
 from zipllm.tokenizer import ByteTokenizer
 
@@ -63,7 +62,7 @@ def _forge(model: Model, feed: Feed) -> None:
         start, count = feed.below(len(values)), feed.choice([1, 1, len(values)])
         values[start : start + count] = value
     integer = IntegerModel.from_tensors(CONFIG, tensors)
-    model_id = compute_model_id(CONFIG, tokenizer_json(model.tokenizer), to_arrays(integer.tensors()))
+    model_id = compute_model_id(CONFIG, tokenizer_json(model.tokenizer), integer.values)
     # The self-test stays that of another model: it is not what has to keep a hostile model out.
     data = model_to_bytes(replace(model, integer=integer, model_id=model_id))
     loaded = _load(data)

@@ -11,7 +11,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from zipllm.kernels.cuda import OPTIONS
-from zipllm.kernels.gpu_attention import attend
+from zipllm.kernels.gpu_attention import attend, attend_step
 from zipllm.kernels.gpu_frequencies import cumulate
 from zipllm.kernels.gpu_layers import activate, add_and_norm, embed, split_heads
 
@@ -27,6 +27,7 @@ KERNELS = [
     (split_heads, HEADS),
     (attend, {**HEADS, "ROWS": 16, "KEYS": 64, "DIGITS": 2}),
     (attend, {**HEADS, "ROWS": 64, "KEYS": 64, "DIGITS": 3}),
+    (attend_step, {**HEADS, "KEYS": 256}),
     (cumulate, {"VOCABULARY": 8192, "BLOCK": 1024}),
 ]
 

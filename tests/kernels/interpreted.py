@@ -44,12 +44,39 @@ def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int
     return result
 
 
+def ending(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed single tokens to lanes that end one by one, the longest last: a lane fewer at each step."""
+    network, lanes = CudaTransformer(model, "cpu"), len(tokens)
+    state = network.start(lanes)
+    result = np.zeros((*tokens.shape, model.config.vocabulary_size + 1), dtype=np.int32)
+    for time in range(tokens.shape[1]):
+        running = np.arange(min(time, lanes - 1), lanes, dtype=np.int32)
+        result[running, time] = network.predict(state, tokens[running, time : time + 1], running)[:, 0]
+    return result
+
+
 def copied(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed two lanes three tokens, and the rest to three copies of the first."""
     network = CudaTransformer(model, "cpu")
     state = network.start(2)
     network.predict(state, tokens[:2, :3])
     return network.predict(network.copies(state, 3), np.repeat(tokens[:1, 3:], 3, axis=0))
+
+
+def selected(model: IntegerModel, tokens: NDArray[np.int32]) -> bool:
+    """Whether a few columns of each prediction are those of the whole: in pieces, too, and again in used memory."""
+    generator = np.random.default_rng(1)
+    columns = generator.integers(0, model.config.vocabulary_size + 1, (11, 3), dtype=np.int32)
+    wanted = generator.integers(0, 11, tokens.shape, dtype=np.int32)
+    right = np.take_along_axis(expected(model, tokens), columns[wanted], axis=2)
+    network = CudaTransformer(model, "cpu")
+    for cuts in ([], [2], [1, 2]):
+        state = network.start(len(tokens))  # the one before has been let go
+        parts = zip(np.split(tokens, cuts, axis=1), np.split(wanted, cuts, axis=1), strict=True)
+        result = [network.select(state, piece, None, columns, rows).copy() for piece, rows in parts]
+        if not np.array_equal(np.concatenate(result, axis=1), right):
+            return False
+    return True
 
 
 def main(which: str) -> int:
@@ -66,6 +93,14 @@ def main(which: str) -> int:
         different += 1
     if not np.array_equal(copied(model, tokens), np.repeat(expected(model, tokens)[:1, 3:], 3, axis=0)):
         print("copies of a lane")
+        different += 1
+    many, here = random_tokens(shaped(), lanes=9, time=9, seed=3), np.arange(9)
+    right = np.where((here[:, None] >= here)[..., None], expected(model, many), 0)
+    if not np.array_equal(ending(model, many), right):
+        print("lanes that end one by one")
+        different += 1
+    if not selected(model, tokens):
+        print("some columns")
         different += 1
     return different
 

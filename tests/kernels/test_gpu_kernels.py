@@ -32,6 +32,6 @@ def test_they_compile_for_a_gpu(capability: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [name for name, *_ in lines] == [
-        "embed", "add_and_norm", "activate", "split_heads", "attend", "attend", "cumulate"
+        "embed", "add_and_norm", "activate", "split_heads", "attend", "attend", "attend_step", "cumulate"
     ]  # fmt: skip
     assert {root for _, _, *roots in lines for root in roots} == {"sqrt.rn.f64"}

@@ -106,6 +106,19 @@ def test_chunks_do_not_matter(pieces: int, lanes: int, seed: int) -> None:
     assert memory_digest(memory) == memory_digest(other)
 
 
+@pytest.mark.parametrize("name", sorted(VOCABULARIES))
+def test_the_columns_of_its_tokens_are_all_that_coding_needs(name: str) -> None:
+    block = Block(VOCABULARIES[name], lanes=3, steps=40, seed=5, with_model=True)
+    columns = DecisionTree.from_vocabulary(VOCABULARIES[name]).columns
+    memory, encoder = new_memory(block.sizes, 12, None), FusedEncoder()
+    whole = block.chunk(0, 40, block.tokens.copy())
+    selected = np.take_along_axis(whole.cumulative, columns[block.tokens], axis=2)
+    encode_chunk(memory, block.vocabulary, whole._replace(cumulative=selected, selected=True), STYLES[0], encoder)
+    words, other = block.encode(STYLES[0])
+    assert encoder.finish().tolist() == words.tolist()
+    assert memory_digest(memory) == memory_digest(other)
+
+
 def test_it_learns() -> None:
     """The second half of a repeated text costs a tenth of the first."""
     data = np.frombuffer(PROSE + PROSE, dtype=np.uint8).astype(np.int32)[None]

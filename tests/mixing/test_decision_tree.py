@@ -151,3 +151,15 @@ def test_the_longest_hostile_chains_are_built() -> None:
     """Every prefix of one long token: the deepest tree a vocabulary of bounded tokens can have."""
     tree = DecisionTree.from_vocabulary([b"\xff" * length for length in range(1, 257)])
     assert tree.path_length.max() == 255
+
+
+@given(VOCABULARIES)
+def test_columns_are_the_cuts_on_the_way_to_a_token_and_the_total(vocabulary: list[bytes]) -> None:
+    tree = DecisionTree.from_vocabulary(vocabulary)
+    assert tree.columns.shape == (len(vocabulary), tree.path_length.max() + 1)
+    for token, row in enumerate(tree.columns.tolist()):
+        node, cuts = tree.root, []
+        while node >= 0:
+            cuts.append(int(tree.cut[node]))
+            node = int(tree.child[node, int(token > node)])
+        assert row == cuts + [len(vocabulary)] * (len(row) - len(cuts))

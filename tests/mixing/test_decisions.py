@@ -101,6 +101,24 @@ def test_both_forms_agree_on_any_vocabulary(vocabulary: list[bytes], seed: int, 
     assert probabilities.tolist() == plain_probabilities.tolist()
 
 
+@given(VOCABULARIES, st.integers(0, 2**32), st.integers(1, 5), st.integers(0, 4))
+def test_the_columns_of_its_tokens_are_all_that_a_chunk_needs(
+    vocabulary: list[bytes], seed: int, lanes: int, steps: int
+) -> None:
+    tree = DecisionTree.from_vocabulary(vocabulary)
+    cumulative, tokens, counts = ragged(seed, lanes, steps, tree.size)
+    expected = [array.tolist() for array in chunk_decisions(tree, cumulative, tokens, counts)]
+    selected = np.take_along_axis(cumulative, tree.columns[tokens], axis=2)
+    for function in (chunk_decisions, plain_chunk_decisions):
+        assert [array.tolist() for array in function(tree, selected, tokens, counts, True)] == expected
+
+
+def test_columns_of_another_tree_are_refused(form: str) -> None:
+    cumulative, tokens, counts = ragged(1, 2, 3, TREE.size)
+    with pytest.raises(ValueError, match="cumulative frequencies of shape"):
+        chunk_decisions(TREE, cumulative, tokens, counts, True)
+
+
 def test_consecutive_chunks_give_the_same_decisions_as_one(form: str) -> None:
     cumulative, tokens, counts = ragged(5, 6, 9, TREE.size)
     bits, probabilities = chunk_decisions(TREE, cumulative, tokens, counts)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -73,13 +74,13 @@ def extreme_tensors(config: ModelConfig, seed: int = 0) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, (dtype, shape) in specification(config).items():
         sizes = tuple(256 if size < 0 else size for size in shape)
-        if dtype == torch.int8:
+        if dtype == np.int8:
             signs = torch.randint(2, sizes, generator=generator) * 2 - 1
             if len(sizes) == 3:
                 signs[:, : sizes[1] // 2] = 1  # some rows all alike: the largest sums there are
             tensors[name] = (127 * signs).to(torch.int8)
         else:
-            tensors[name] = torch.zeros(sizes, dtype=dtype)
+            tensors[name] = torch.from_numpy(np.zeros(sizes, dtype=dtype))
     _fill_scales(config, tensors)
     return tensors
 

@@ -11,11 +11,11 @@ from zipllm.model import arithmetic
 from zipllm.model.arithmetic import (
     integer_matmul,
     requantise,
-    residual_limit,
     round_shift,
     scale_to_int8,
     vector_length,
 )
+from zipllm.model.ranges import residual_limit
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 

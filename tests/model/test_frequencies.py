@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from zipllm.model.frequencies import PRECISION, TOTAL, cumulate, frequencies
+from zipllm.model.frequencies import cumulate, frequencies
+from zipllm.model.ranges import PRECISION, TOTAL
 from zipllm.model.scales import TABLE_STEPS, exponential_table
 
 TABLE = exponential_table(TOTAL)

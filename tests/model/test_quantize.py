@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,7 +30,7 @@ def test_fewer_bits_cost_more_but_work(trained: Transformer) -> None:
     gaps = []
     for bits in (8, 4, 3):
         model = quantize(trained, calibration, weight_bits=bits)
-        assert int(model["query"].abs().max()) == 2 ** (bits - 1) - 1
+        assert int(np.abs(model["query"]).max()) == 2 ** (bits - 1) - 1
         gaps.append(measure_gap(trained, IntegerTransformer(model), TEST_TOKENS).percent)
     assert gaps[0] < gaps[1] < gaps[2] < 60
 
@@ -70,7 +71,7 @@ def test_export_is_repeatable_and_leaves_the_float_model_alone(trained: Transfor
     before = {name: value.clone() for name, value in trained.state_dict().items()}
     calibration = markov_tokens(16, 48, seed=2)
     first, second = quantize(trained, calibration), quantize(trained, calibration)
-    assert all(torch.equal(first[name], second[name]) for name in specification(CONFIG))
+    assert all(np.array_equal(first[name], second[name]) for name in specification(CONFIG))
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in trained.modules())
 
@@ -78,7 +79,7 @@ def test_export_is_repeatable_and_leaves_the_float_model_alone(trained: Transfor
 def test_tensors_come_back_from_their_names(exported: IntegerModel) -> None:
     again = IntegerModel.from_tensors(CONFIG, exported.tensors())
     assert list(again.tensors()) == sorted(specification(CONFIG))
-    assert all(torch.equal(again[name], tensor) for name, tensor in exported.tensors().items())
+    assert all(np.array_equal(again[name], array) for name, array in exported.values.items())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
-from zipllm.model.arithmetic import NORM_SHIFT
 from zipllm.model.build import build_model
 from zipllm.model.card import Card, DataSource, DomainResult
 from zipllm.model.config import ModelConfig
 from zipllm.model.file import Model, model_to_bytes
-from zipllm.model.parameters import IntegerModel, specification
+from zipllm.model.parameters import IntegerArray, IntegerModel, specification
+from zipllm.model.ranges import NORM_SHIFT
 from zipllm.tokenizer import ByteTokenizer
 
 CONFIG = ModelConfig(vocabulary_size=256, width=16, layers=2, heads=2, feedforward=32, window=8)
@@ -35,26 +35,26 @@ CARD = Card(
 
 def random_integer_model(config: ModelConfig = CONFIG, seed: int = 0) -> IntegerModel:
     """Weights from a hash, the same everywhere, with multipliers that keep every stage in range."""
-    halving = torch.tensor([1 << 24 >> step for step in range(25)] + [0], dtype=torch.int32)
-    tensors = {}
+    halving = np.array([1 << 24 >> step for step in range(25)] + [0], dtype=np.int32)
+    arrays: dict[str, IntegerArray] = {}
     for name, (dtype, shape) in specification(config).items():
-        if dtype == torch.int8:
+        if dtype == np.int8:
             noise = hashlib.shake_128(f"{seed} {name}".encode()).digest(math.prod(shape))
-            tensors[name] = torch.frombuffer(bytearray(noise), dtype=dtype).view(shape).clamp(min=-127)
+            arrays[name] = np.frombuffer(noise, dtype=dtype).reshape(shape).clip(min=-127)
         elif name == "frequency_exponential":
-            tensors[name] = halving
+            arrays[name] = halving
         elif name == "attention_exponential":
-            tensors[name] = halving[10:].clone()
+            arrays[name] = halving[10:]
         elif name == "position_bias":
-            tensors[name] = -(torch.arange(config.window, dtype=dtype) // 2).expand(shape)
+            arrays[name] = np.broadcast_to(-(np.arange(config.window, dtype=dtype) // 2), shape)
         elif name.endswith("_norm"):
-            tensors[name] = torch.full(shape, 90 << NORM_SHIFT, dtype=dtype)
+            arrays[name] = np.full(shape, 90 << NORM_SHIFT, dtype=dtype)
         elif name == "mixing_scale":
-            tensors[name] = torch.full(shape, 1 << NORM_SHIFT, dtype=dtype)
+            arrays[name] = np.full(shape, 1 << NORM_SHIFT, dtype=dtype)
         else:
             value = {"_multiplier": 5, "_shift": 9}[name[name.rindex("_") :]]
-            tensors[name] = torch.full(shape, value, dtype=dtype)
-    return IntegerModel.from_tensors(config, tensors)
+            arrays[name] = np.full(shape, value, dtype=dtype)
+    return IntegerModel.from_arrays(config, arrays)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from tests.model_file.conftest import CONFIG
 from zipllm.errors import ModelInvalid
 from zipllm.model import self_test
 from zipllm.model.build import check_reference
-from zipllm.model.self_test import make_self_test, reference_engine, run_self_test, self_test_from_dict
+from zipllm.model.reference import reference_engine
+from zipllm.model.self_test import make_self_test, run_self_test, self_test_from_dict
 
 
 @pytest.fixture(autouse=True)

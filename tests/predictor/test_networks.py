@@ -21,7 +21,6 @@ from zipllm.predictor import networks
 from zipllm.predictor.networks import Kernels, LateKernels, Reference, choose_network
 from zipllm.tokenizer.byte import ByteTokenizer
 
-CPU = torch.device("cpu")
 needs_numba = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
 
@@ -43,13 +42,13 @@ def test_the_user_chooses(name: str, model: Model, monkeypatch: pytest.MonkeyPat
     if name == "cpu" and not COMPILES:
         pytest.skip("numba is missing or told not to compile")
     monkeypatch.setenv(networks.KERNELS, name)
-    assert isinstance(choose_network(model, CPU), {"reference": Reference, "cpu": Kernels}[name])
+    assert isinstance(choose_network(model, "cpu"), {"reference": Reference, "cpu": Kernels}[name])
 
 
 def test_an_engine_that_does_not_exist(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(networks.KERNELS, "abacus")
     with pytest.raises(UsageError, match="abacus"):
-        choose_network(model, CPU)
+        choose_network(model, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -62,21 +61,21 @@ def test_where_the_kernels_of_a_gpu_work(
     module = None if version is None else SimpleNamespace(__version__=version)
     monkeypatch.setitem(sys.modules, "triton", module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert networks.triton_works(torch.device("cuda")) is works
+    assert networks.triton_works("cuda") is works
 
 
 def test_kernels_of_a_gpu_without_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(networks.KERNELS, "cuda")
     with pytest.raises(UsageError, match="capability 8.0"):
-        networks.choose_network(model, torch.device("cpu"))
+        networks.choose_network(model, "cpu")
 
 
 def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "COMPILES", False)
-    assert isinstance(choose_network(model, CPU), Reference)
+    assert isinstance(choose_network(model, "cpu"), Reference)
     monkeypatch.setenv(networks.KERNELS, "cpu")
     with pytest.raises(UsageError, match="numba"):
-        choose_network(model, CPU)
+        choose_network(model, "cpu")
 
 
 @needs_numba
@@ -86,7 +85,7 @@ def test_the_reference_goes_first_where_kernels_were_never_compiled(
 ) -> None:
     monkeypatch.delenv(networks.KERNELS, raising=False)
     monkeypatch.setattr("zipllm.kernels.cpu.kernels_are_cached", lambda: cached)
-    assert isinstance(choose_network(model, CPU), Kernels if cached else LateKernels)
+    assert isinstance(choose_network(model, "cpu"), Kernels if cached else LateKernels)
 
 
 @needs_numba
@@ -97,27 +96,41 @@ def test_the_change_to_kernels_in_the_middle_of_streams(
     ticks = itertools.count()  # the clock is read twice a call: ten calls by the reference, then the kernels
     monkeypatch.setattr(networks.time, "perf_counter", lambda: float(next(ticks)))
     monkeypatch.setattr(networks, "PATIENCE", 9.5)
-    reference = Reference(model, CPU)
+    reference = Reference(model, "cpu")
     wanted = reference.predict(reference.start(3), tokens).copy()
     late = LateKernels(model)
-    state, other = late.start(3), late.start(3)
-    late.predict(other, tokens[:, :1])
+    assert late.name == "nothing yet"
+    state, other = late.start(1), late.start(1)
+    late.predict(other, tokens[:1, :1])
     names = []
     for at in range(0, 60, 4):
-        assert np.array_equal(late.predict(state, tokens[:, at : at + 4]), wanted[:, at : at + 4])
+        assert np.array_equal(late.predict(state, tokens[:1, at : at + 4]), wanted[:1, at : at + 4])
         names.append(late.name)
     assert names[0] == "reference on cpu"
     assert names[-1] == "cpu kernels"
     assert [record.message.split(" ")[0] for record in caplog.records] == ["compiling", "kernels"]
-    assert np.array_equal(late.predict(other, tokens[:, 1:]), wanted[:, 1:])  # a state from before the change
+    assert np.array_equal(late.predict(other, tokens[:1, 1:]), wanted[:1, 1:])  # a state from before the change
     assert np.array_equal(late.predict(late.start(3), tokens), wanted)
     other = LateKernels(model)  # by the reference; a copy goes on with it, or with the kernels
-    state = other.start(2)
-    other.predict(state, tokens[:2, :30])
+    state = other.start(1)
+    other.predict(state, tokens[:1, :30])
     copied = other.copies(state, 1)
-    other.predict(state, tokens[:2, 30:])
+    other.predict(state, tokens[:1, 30:])
     assert np.array_equal(late.predict(late.copies(copied, 1), tokens[:1, 30:]), wanted[:1, 30:])
     assert np.array_equal(other.predict(copied, tokens[:1, 30:]), wanted[:1, 30:])
+
+
+@needs_numba
+def test_several_lanes_are_worth_compiling_for(
+    model: Model, tokens: NDArray[np.int32], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    reference = Reference(model, "cpu")
+    late = LateKernels(model)
+    state = late.start(3)
+    assert (late.name, late.concurrent, len(caplog.records)) == ("cpu kernels", True, 2)
+    assert np.array_equal(late.predict(state, tokens), reference.predict(reference.start(3), tokens))
+    assert np.array_equal(late.predict(late.start(1), tokens[:1]), late.predict(late.start(2), tokens[:2])[:1])
 
 
 @needs_numba
@@ -127,7 +140,12 @@ def test_kernels_that_compute_something_else_are_refused(
     wrong = Model(model.config, model.tokenizer, model.integer, model.card, model.self_test, b"x" * 32)
     predict = Kernels.predict
     monkeypatch.setattr(Kernels, "predict", lambda *arguments: predict(*arguments) + 1)
-    late = LateKernels(wrong)
-    monkeypatch.setattr(networks, "PATIENCE", -1.0)
     with pytest.raises(ModelInvalid, match="cpu kernels"):
-        late.predict(late.start(3), tokens)
+        LateKernels(wrong).start(3)
+    late = LateKernels(model)
+    state = late.start(1)
+    late.predict(state, tokens[:1, :9])
+    monkeypatch.setattr(networks, "PATIENCE", -1.0)
+    late._model = wrong
+    with pytest.raises(ModelInvalid, match="cpu kernels"):
+        late.predict(state, tokens[:1, 9:])

@@ -79,6 +79,14 @@ def test_any_text_comes_back(bpe: BpeTokenizer, text: str) -> None:
     check(bpe, text.encode("utf-8", "surrogatepass"))
 
 
+def test_pieces_together_are_what_each_is_alone(tokenizer: Tokenizer) -> None:
+    pieces = [b"", b"one piece", b"\xff\x00" * 9, "两块".encode() * 3, b"a line of words\n" * 9000, b""]
+    together = tokenizer.encode_all(pieces)
+    assert [ids.tolist() for ids in together] == [tokenizer.encode(piece).tolist() for piece in pieces]
+    assert {ids.dtype for ids in together} == {np.dtype(np.int32)}
+    assert tokenizer.encode_all([]) == []
+
+
 def test_every_pair_of_bytes_comes_back(bpe: BpeTokenizer) -> None:
     check(bpe, bytes(itertools.chain.from_iterable((a, b) for a in range(256) for b in range(0, 256, 3))))
 

@@ -5,6 +5,7 @@ decodes and compares every archive itself, and times that as decompression.
 """
 
 import io
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from zipllm.bench.codecs import Facts
 from zipllm.bench.contamination import learnt_digests, learnt_names
 from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
 from zipllm.errors import UsageError
+from zipllm.kernels.machine import best_device
 
 if TYPE_CHECKING:
     from zipllm.codec.engine import Engine
@@ -36,7 +38,7 @@ class ZipllmCodec:
             return
         store = ModelStore.default()
         stored = store.find(model)
-        self._engine = engine_from_model(store.load(stored.path), _device())
+        self._engine = engine_from_model(store.load(stored.path), best_device())
         self.facts = _facts(stored, settings)
 
     def compress(self, data: bytes) -> bytes:
@@ -92,8 +94,6 @@ def program_bytes() -> int:
 
 
 def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
-    import torch
-
     card, config = stored.summary.metadata.card, stored.summary.metadata.config
     return Facts(
         level="/".join(filter(None, (stored.name, _level(settings)))),
@@ -104,7 +104,7 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
         parameters=sum(config.parameter_counts()),
         learnt_from=learnt_digests(card),
         learnt_names=learnt_names(card),
-        versions={"torch": torch.__version__},
+        versions={"torch": metadata.version("torch")},
     )
 
 
@@ -117,9 +117,3 @@ def model_of(settings: ZipllmSettings) -> str | None:
 
 def _level(settings: ZipllmSettings) -> str:
     return "/".join(f"{name}={value}" if name != "level" else str(value) for name, value in settings.options.items())
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

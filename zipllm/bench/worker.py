@@ -19,6 +19,7 @@ from typing import IO, Any
 from zipllm.bench.codecs import Codec, MissingCodec, open_codec
 from zipllm.bench.spec import Spec
 from zipllm.errors import ZipllmError
+from zipllm.kernels.machine import choose_threads
 
 _ALONG_PIECES = 8
 
@@ -34,7 +35,7 @@ def main() -> None:
 
     def opening() -> dict[str, Any]:
         if order["threads"]:
-            _set_threads(order["threads"])
+            choose_threads(order["threads"])
         codec.append(open_codec(spec, order["program"]))
         return {"facts": asdict(codec[0].facts)}
 
@@ -114,12 +115,6 @@ def _peak_memory() -> int:
 def _peak_video_memory() -> int:
     torch = sys.modules.get("torch")
     return int(torch.cuda.max_memory_allocated()) if torch is not None and torch.cuda.is_available() else 0
-
-
-def _set_threads(count: int) -> None:
-    """As environment variables, which libraries read when they are loaded: none of them is loaded yet."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = str(count)
 
 
 if __name__ == "__main__":

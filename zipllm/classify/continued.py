@@ -66,8 +66,12 @@ def forked_stream(spec: Spec, content: bytes) -> Iterator[Measure]:
                 raise ZipllmError(f"{spec}: the process that compresses ended with code {process.wait()}")
             return int(_NUMBER.unpack(answer)[0])
 
-        send(content)
-        yield growth(size)
+        try:
+            send(content)
+            yield growth(size)
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # what could not be sent is still in its buffer
+                sink.close()
 
 
 def growth(size: Callable[[bytes], int]) -> Measure:

@@ -1,7 +1,7 @@
 """The one door to the codec: from flags to functions that code one stream.
 
-numpy, torch and the codec are imported behind this door, when the first file is open, so that words and errors
-about files cost nothing. Models are loaded once for all files of a command.
+numpy and the codec are imported behind this door, when the first file is open, so that words and errors about files
+cost nothing; torch only where it computes. Models are loaded once for all files of a command.
 """
 
 import contextlib
@@ -135,17 +135,33 @@ class Machine:
             return self.model.rstrip("/")
         return DEFAULT_MODEL if self.model is None else os.path.basename(self.model).removesuffix(SUFFIX)
 
-    @cached_property
-    def _ready_device(self) -> str:
+    def workers(self, *, on_cpu: bool = False) -> int:
+        """Return how many blocks are worked on at a time; one, if all threads share it for a model on the processor."""
+        from zipllm.codec.workers import worker_count
+
+        return worker_count(self.threads, one_block=on_cpu)
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether a model would compute on the CPU."""
+        if self.device != "auto":
+            return self.device == "cpu"
         import torch
 
+        return not torch.cuda.is_available()
+
+    @cached_property
+    def _ready_device(self) -> str:
+        from zipllm.kernels.machine import best_device, choose_threads
+
         if self.threads:
-            set_threads(self.threads)
-        if self.device == "cuda" and not torch.cuda.is_available():
+            choose_threads(self.threads)
+        if self.device == "cpu":
+            return "cpu"
+        device = best_device()
+        if device == "cpu" and self.device == "cuda":
             raise UsageError("--device cuda: no CUDA device can be used here")
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.device
+        return device
 
 
 @dataclass(frozen=True)
@@ -198,7 +214,10 @@ def compressor(machine: Machine, settings: CompressSettings) -> Work:
         from zipllm.codec.encoder import compress_stream
 
         assert sink is not None, "compressing writes somewhere"
-        return compress_stream(source, sink, engine=engine, options=options, progress=progress)
+        # torch, which knows the device, is loaded only if there may be a second block
+        one = engine is not None and (_is_short(source, options.block_size) or machine.on_cpu)
+        several = replace(options, workers=machine.workers(on_cpu=one))
+        return compress_stream(source, sink, engine=engine, options=several, progress=progress)
 
     return work
 
@@ -214,9 +233,9 @@ def decompressor(machine: Machine, bounds: Limits) -> Work:
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.decoder import decompress_stream
 
-        return decompress_stream(
-            source, sink, engines=machine.engine, embedded=machine.embedded_engine, limits=bounds, progress=progress
-        )
+        loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
+        workers = machine.workers()
+        return decompress_stream(source, sink, limits=bounds, progress=progress, workers=workers, **loaders)
 
     return work
 
@@ -262,6 +281,19 @@ def explainer(machine: Machine, by: "By", *, history: bool) -> Explain:
         return explain_bytes(raw, machine.engine, by=by, options=options, step=step)
 
     return work
+
+
+def _is_short(source: BinaryIO, block_size: int) -> bool:
+    """Whether a source is known to be one block."""
+    if not source.seekable():
+        return False
+    begin = source.tell()
+    try:
+        size = source.seek(0, os.SEEK_END) - begin
+    except OSError:  # some devices and files of the system have no end; reading them tells what is wrong
+        return False
+    source.seek(begin)
+    return size <= block_size
 
 
 def _seekable(source: BinaryIO) -> BinaryIO:
@@ -313,12 +345,3 @@ def model_names() -> dict[bytes, str]:
     from zipllm.model.store import ModelStore
 
     return {model.model_id: model.name for model in reversed(ModelStore.default().models())}
-
-
-def set_threads(count: int) -> None:
-    """Let torch and the compiled kernels use so many threads."""
-    import numba
-    import torch
-
-    torch.set_num_threads(count)
-    numba.set_num_threads(min(count, numba.get_num_threads()))  # it refuses more than there are cores

@@ -134,9 +134,9 @@ def classify(
     def run() -> int:
         ks = _numbers(neighbours)
         if threads:
-            from zipllm.cli.backend import set_threads
+            from zipllm.kernels.machine import choose_threads
 
-            set_threads(threads)
+            choose_threads(threads)
         return _run(asked, method, codecs or _DEFAULT_CODECS[method], ks, fine_tune, voice)
 
     finish(voice, run)

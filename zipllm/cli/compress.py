@@ -28,7 +28,7 @@ def compress(
     ] = False,
     model: options.ModelName = None,
     device: options.DeviceName = "auto",
-    threads: options.Threads = 0,
+    threads: options.CodingThreads = 0,
     level: Annotated[
         int,
         typer.Option(
@@ -36,7 +36,7 @@ def compress(
             min=1,
             max=9,
             metavar="1-9",
-            help="Also -1 to -9. 1 to 3: history alone, fast; 4 and 5: model nano, too; 6 to 9: small, ever slower.",
+            help="Also -1 to -9. 1 to 3: history alone, fast; 4, 5: nano, too; 6: small; 7 to 9: base, ever slower.",
             rich_help_panel=_CODING,
         ),
     ] = 6,

@@ -102,6 +102,17 @@ Threads = Annotated[
     int,
     typer.Option("-T", "--threads", min=0, metavar="N", help="CPU threads; 0 is one per core.", rich_help_panel=_SPEED),
 ]
+CodingThreads = Annotated[
+    int,
+    typer.Option(
+        "-T",
+        "--threads",
+        min=0,
+        metavar="N",
+        help="CPU threads; 0 is one per core. A model on the CPU shares them; else each has a block, 16 at most.",
+        rich_help_panel=_SPEED,
+    ),
+]
 
 # --------------------------------------------------------------------------- limits
 MaxOutput = Annotated[

@@ -13,7 +13,7 @@ def check_archives(
     suffix: options.Suffix = SUFFIX,
     model: options.ModelName = None,
     device: options.DeviceName = "auto",
-    threads: options.Threads = 0,
+    threads: options.CodingThreads = 0,
     max_output: options.MaxOutput = None,
     max_memory: options.MaxMemory = None,
     quiet: options.Quiet = 0,

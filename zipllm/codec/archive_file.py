@@ -35,6 +35,7 @@ class ZipllmFile(io.BufferedIOBase):
         options: for writing.
         engines: for reading: gives the engine of a model_id.
         limits: for reading.
+        workers: for reading from the beginning on: blocks decoded at the same time; for writing see ``options``.
 
     Raises:
         UsageError: an unknown mode.
@@ -51,6 +52,7 @@ class ZipllmFile(io.BufferedIOBase):
         options: EncodeOptions | None = None,
         engines: EngineFinder = find_engine,
         limits: Limits | None = None,
+        workers: int = 1,
     ) -> None:
         self._closed = True  # until everything is open, so that a failed __init__ leaves nothing to close
         kind = mode.removesuffix("b")
@@ -64,7 +66,7 @@ class ZipllmFile(io.BufferedIOBase):
         self._reader: io.BufferedReader | None = None
         try:
             if kind == "r":
-                self._reader = io.BufferedReader(DecodedBytes(self._file, engines, limits))
+                self._reader = io.BufferedReader(DecodedBytes(self._file, engines, limits, workers))
             else:
                 self._encoder = ArchiveEncoder(self._file, engine=engine, options=options)
         except BaseException:
@@ -90,6 +92,8 @@ class ZipllmFile(io.BufferedIOBase):
         try:
             if self._encoder is not None:
                 self._encoder.finish()
+            if self._reader is not None:
+                self._reader.close()
         finally:
             self._encoder = self._reader = None
             self._close_file()

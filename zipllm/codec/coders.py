@@ -23,7 +23,9 @@ Integers = NDArray[np.int32]
 class BlockEncoder(Protocol):
     """Codes the tokens of a block, chunk by chunk."""
 
-    def encode(self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64]) -> None:
+    def encode(
+        self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64], selected: bool = False
+    ) -> None:
         """Append some steps; shapes as in ``model_block.Predicted``."""
 
     def written_bytes(self) -> int:
@@ -93,8 +95,10 @@ class StaticEncoder:
         self._encoder: BitEncoder = open_encoder()
         self._bits = 0.0
 
-    def encode(self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64]) -> None:
-        bits, probabilities = chunk_decisions(self._tree, cumulative, tokens, counts)
+    def encode(
+        self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64], selected: bool = False
+    ) -> None:
+        bits, probabilities = chunk_decisions(self._tree, cumulative, tokens, counts, selected)
         self._encoder.encode(bits, probabilities)
         self._bits += _cost(bits, probabilities)
 
@@ -135,12 +139,15 @@ class AdaptiveEncoder:
         self._style = Style(parameters.kind, parameters.record)
         self._encoder = FusedEncoder()
 
-    def encode(self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64]) -> None:
+    def encode(
+        self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64], selected: bool = False
+    ) -> None:
         chunk = Chunk(
             lanes.astype(np.int64),
             counts,
             np.require(tokens, np.int32, ["C", "W", "O"]),
             np.require(cumulative, np.int32, ["C", "W"]),
+            selected,
         )
         encode_chunk(self.memory, self._vocabulary, chunk, self._style, self._encoder)
 

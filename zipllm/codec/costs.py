@@ -69,7 +69,7 @@ class Costs(NamedTuple):
 def model_costs(engine: Engine, raw: bytes, parameters: CodingParameters, advance: Advance | None) -> Costs:
     """Code a block as ``encode_model_block`` does, and tell what every token cost; arguments and errors as there."""
     check_memory(engine, parameters.lanes)
-    pieces = [engine.tokenizer.encode(piece) for piece in split(raw, parameters.lanes)]
+    pieces = engine.tokenizer.encode_all(split(raw, parameters.lanes))
     counts = np.array([len(piece) for piece in pieces], dtype=np.int64)
     sizes = np.array(lane_sizes(len(raw), parameters.lanes), dtype=np.int64)
     coder = open_block_encoder(engine, sizes, parameters)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DecodedBytes(io.RawIOBase):
-    """Decodes block by block as it is read; holds one block.
+    """Decodes block by block as it is read; holds one block, and those in work if there are several workers.
 
     Read from the beginning on, the SHA-256 of the content is checked at the end. A seek into another block
     reads all record headers, and from then on only the blocks that are read from are decoded, each checked by
@@ -24,9 +24,12 @@ class DecodedBytes(io.RawIOBase):
         source: binary, at the first byte of an archive. Not closed here.
         engines: gives the engine of a model_id.
         limits: what is refused although it is intact.
+        workers: blocks decoded at the same time while it is read from the beginning on.
     """
 
-    def __init__(self, source: Readable, engines: EngineFinder, limits: Limits | None) -> None:
+    def __init__(self, source: Readable, engines: EngineFinder, limits: Limits | None, workers: int = 1) -> None:
+        self._workers = workers
+        self._decoder: ArchiveDecoder | None = None
         self._source = source
         self._engines = engines
         self._limits = limits
@@ -35,6 +38,10 @@ class DecodedBytes(io.RawIOBase):
         self._left = memoryview(b"")
         self._position = 0
         self._begin()
+
+    def close(self) -> None:
+        self._end_decoder()
+        super().close()
 
     def readable(self) -> bool:
         return True
@@ -69,9 +76,11 @@ class DecodedBytes(io.RawIOBase):
         return self._position
 
     def _begin(self) -> None:
+        self._end_decoder()
         if self.seekable():
             cast(Seekable, self._source).seek(self._start)
-        self._blocks = iter(ArchiveDecoder(self._source, engines=self._engines, limits=self._limits))
+        self._decoder = ArchiveDecoder(self._source, engines=self._engines, limits=self._limits, workers=self._workers)
+        self._blocks = iter(self._decoder)
         self._left, self._position = memoryview(b""), 0
         self._failure: BaseException | None = None
 
@@ -81,7 +90,14 @@ class DecodedBytes(io.RawIOBase):
         self._position = min(target, places.size)
         self._left = memoryview(b"")
         self._failure = None
+        self._end_decoder()
         self._blocks = (piece for _, piece in places.pieces(self._position, places.size))
+
+    def _end_decoder(self) -> None:
+        """Leave no thread at work on what will not be read."""
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
 
     def _places(self) -> RandomAccess:
         """All blocks by their headers; the source's position is put back, for blocks still to be read in order."""

@@ -1,27 +1,26 @@
 """Archive -> original bytes, block after block, every check made before success is reported."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 
-from zipllm.codec import conventional
+from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file
-from zipllm.codec.history_block import decode_history_block
-from zipllm.codec.model_block import decode_model_block
-from zipllm.codec.options import Advance, Progress, ProgressCallback, Summary
+from zipllm.codec.options import Progress, ProgressCallback, Summary
+from zipllm.codec.side_by_side import SideBySide
 from zipllm.codec.streams import CountingSource, Readable, Writable, write_all
+from zipllm.codec.workers import MOST_MEMORY, decoding_memory
 from zipllm.container import (
     ArchiveHeader,
     ArchiveReader,
     Block,
-    Coding,
     ContentHash,
     End,
     Limits,
     Model,
     Record,
-    check_block,
 )
-from zipllm.errors import CorruptData, ModelNotFound, ZipllmError
+from zipllm.errors import ModelNotFound, ZipllmError
 
 EmbeddedLoader = Callable[[bytes], Engine]
 """From the bytes of a model file, which may be hostile, to its engine."""
@@ -35,11 +34,12 @@ def decompress_stream(
     limits: Limits | None = None,
     embedded: EmbeddedLoader = engine_from_model_file,
     progress: ProgressCallback | None = None,
+    workers: int = 1,
 ) -> Summary:
     """Decode all concatenated archives of ``source``.
 
-    Memory is bounded by the block. When an error is raised, ``sink`` may hold bytes already; a caller who
-    must not show them writes to a temporary file.
+    Memory is bounded by the blocks in work, at most one for each worker. When an error is raised, ``sink`` may hold
+    bytes already; a caller who must not show them writes to a temporary file.
 
     Args:
         source: binary, at the first byte of an archive; a pipe will do.
@@ -47,7 +47,9 @@ def decompress_stream(
         engines: gives the engine of a model_id; asked when the first model-coded block comes.
         limits: what is refused although it is intact.
         embedded: makes an engine of the model file that an archive carries; used when ``engines`` finds none.
-        progress: told about the work done.
+        progress: told about the work done, by the caller's thread.
+        workers: blocks decoded at the same time, each by a thread, as far as memory allows; one by a model that is not
+            ``side_by_side`` is decoded alone. 1: by the caller's thread. Result and errors are the same.
 
     Raises:
         CorruptData: damage anywhere, in header, payload or content.
@@ -56,10 +58,13 @@ def decompress_stream(
         ModelNotFound: the model is neither installed nor embedded.
         ModelMismatch: ``engines`` gave another model; the message names both.
     """
-    decoder = ArchiveDecoder(source, engines=engines, limits=limits, embedded=embedded, progress=progress)
-    for raw in decoder:
-        if sink is not None:
-            write_all(sink, raw)
+    decoder = ArchiveDecoder(
+        source, engines=engines, limits=limits, embedded=embedded, progress=progress, workers=workers
+    )
+    with closing(decoder):
+        for raw in decoder:
+            if sink is not None:
+                write_all(sink, raw)
     return decoder.summary()
 
 
@@ -67,7 +72,8 @@ class ArchiveDecoder:
     """Iterates over the decoded blocks of one or several concatenated archives.
 
     The iteration ends only when the SHA-256 and the end of every archive have been found right. Arguments and
-    errors are those of ``decompress_stream``.
+    errors are those of ``decompress_stream``. With several workers, blocks are in work between two steps of the
+    iteration, and the source is read ahead; whoever gives up early calls ``close``.
     """
 
     def __init__(
@@ -78,85 +84,134 @@ class ArchiveDecoder:
         limits: Limits | None = None,
         embedded: EmbeddedLoader = engine_from_model_file,
         progress: ProgressCallback | None = None,
+        workers: int = 1,
     ) -> None:
         self._source = CountingSource(source)
         self._engines = engines
         self._limits = limits or Limits()
         self._embedded = embedded
         self._progress = progress
+        # Of all archives:
         self._archives = 0
+        self._coded = 0
         self._codings: Counter[str] = Counter()
         self._models: dict[bytes, None] = {}
         self._total = ContentHash()
+        # Of the archive that is being read:
+        self._content = ContentHash()
+        self._engine: LazyEngine | None = None
+        self._loaded: Engine | None = None
+        self._works: SideBySide[BlockDecoding] = SideBySide(workers, self._report)
         self._blocks = self._decode()
 
     def __iter__(self) -> Iterator[bytes]:
         return self._blocks
 
+    def close(self) -> None:
+        """End the iteration, and the threads if there are any."""
+        self._blocks.close()
+
     def summary(self) -> Summary:
         """What has been decoded so far; after the iteration, all of it."""
         return Summary(
             raw_bytes=self._total.size,
-            coded_bytes=self._source.count,
+            coded_bytes=self._coded,
             archives=self._archives,
             codings=dict(self._codings),
             model_ids=tuple(self._models),
             sha256=self._total.digest(),
         )
 
-    def _decode(self) -> Iterator[bytes]:
-        content = ContentHash()
-        engine: LazyEngine | None = None
-        for record in self._records():
-            match record:
-                case ArchiveHeader():
-                    content, engine = ContentHash(), None
-                    self._archives += 1
-                case Model():
-                    engine = self._engine_of(record)
-                    self._models[record.model_id] = None
-                case Block():
-                    raw = self._block(record, engine)
-                    content.update(raw)
-                    yield raw
-                case End():
-                    content.check(record)
+    def _decode(self) -> Generator[bytes, None, None]:
+        """Begin blocks as they are read; everything else, errors too, waits until the blocks before it are done."""
+        records = iter(ArchiveReader(self._source, self._limits))
+        with closing(self._works):
+            while True:
+                begin = self._source.count
+                found = _next(records)
+                if isinstance(found, Block):
+                    yield from self._begin(BlockDecoding(found, self._engine, begin, self._source.count))
+                    continue
+                while self._works:
+                    yield self._take()
+                self._coded = self._source.count
+                if found is None:
+                    return
+                self._heed(found)
 
-    def _records(self) -> Iterator[Record]:
-        """Read on; an error between two blocks says behind which."""
+    def _begin(self, work: BlockDecoding) -> Iterator[bytes]:
+        """Begin a block; yield the first of those in work until there is room for it, and for the next one."""
+        while self._works and not self._has_room(work):
+            yield self._take()
+        if work.by_model and self._engine is not None and self._works.workers > 1:
+            with self._placed(work):
+                self._loaded = self._engine()
+        self._works.put(work)
+        if self._works.full or not self._shares(work):
+            yield self._take()
+
+    def _has_room(self, work: BlockDecoding) -> bool:
+        """Whether a block may be decoded beside those that are in work."""
+        lane_bytes = 0 if self._loaded is None else self._loaded.predictor.lane_bytes
+        needed = sum(decoding_memory(other.block.header, lane_bytes) for other in [work, *self._works])
+        return self._shares(work) and needed <= MOST_MEMORY
+
+    def _shares(self, work: BlockDecoding) -> bool:
+        """Whether others may be in work with it; a model must have been loaded to tell."""
+        return not work.by_model or (self._loaded is not None and self._loaded.side_by_side)
+
+    def _take(self) -> bytes:
+        """Wait for the first of the blocks in work."""
+        first = next(iter(self._works))
+        with self._placed(first):
+            self._works.take()
+        self._total.update(first.raw)
+        self._content.update(first.raw)
+        self._codings[first.block.header.coding.name.lower()] += 1
+        self._coded = first.end
+        self._report()
+        return first.raw
+
+    def _heed(self, found: ArchiveHeader | Model | End | Exception) -> None:
+        match found:
+            case ArchiveHeader():
+                self._content, self._engine, self._loaded = ContentHash(), None, None
+                self._archives += 1
+            case Model() as record:
+                self._engine = archive_engine(lambda: record, self._engines, self._embedded)
+                self._models[record.model_id] = None
+            case End():
+                self._content.check(found)
+            case ZipllmError() if blocks := self._codings.total():
+                where = f"after block {blocks}, at byte {self._total.size} of the original"
+                raise type(found)(f"{found} ({where})") from found
+            case error:
+                raise error
+
+    @contextmanager
+    def _placed(self, work: BlockDecoding) -> Iterator[None]:
+        """Let errors say which block they are about: the first that is not finished."""
         try:
-            yield from ArchiveReader(self._source, self._limits)
+            yield
         except ZipllmError as error:
-            blocks = self._codings.total()
-            if not blocks:
-                raise
-            raise type(error)(f"{error} (after block {blocks}, at byte {self._total.size} of the original)") from error
-
-    def _block(self, block: Block, engine: LazyEngine | None) -> bytes:
-        begin = self._total.size
-        size, rest = block.header.raw_size, len(block.payload)
-
-        def advance(fraction: float, coded: int) -> None:
-            self._report(int(fraction * size), coded - rest)
-
-        try:
-            raw = decode_block(block, engine, advance if self._progress else None)
-        except ZipllmError as error:
+            begin, size = self._total.size, work.block.header.raw_size
             where = f"block {self._codings.total() + 1}, bytes {begin} to {begin + size} of the original"
             raise type(error)(f"{error} ({where})") from error
-        self._total.update(raw)
-        self._codings[block.header.coding.name.lower()] += 1
-        self._report(0, 0)
-        return raw
 
-    def _engine_of(self, record: Model) -> LazyEngine:
-        return archive_engine(lambda: record, self._engines, self._embedded)
-
-    def _report(self, raw: int, coded: int) -> None:
-        """Tell about finished blocks, and so much more of the block in work."""
+    def _report(self) -> None:
+        """Tell about finished blocks, and what is done of those in work."""
         if self._progress is not None:
-            done = self._total.size + raw
-            self._progress(Progress("decode", done, done, self._source.count + coded))
+            works = list(self._works)
+            done = self._total.size + sum(work.raw_bytes for work in works)
+            self._progress(Progress("decode", done, done, self._coded + sum(work.coded_bytes for work in works)))
+
+
+def _next(records: Iterator[Record]) -> Record | Exception | None:
+    """Return the next record, or None at the end, or why there is no next."""
+    try:
+        return next(records, None)
+    except Exception as error:  # raised when the blocks before it are done
+        return error
 
 
 def archive_engine(model: Callable[[], Model], engines: EngineFinder, embedded: EmbeddedLoader) -> LazyEngine:
@@ -183,30 +238,3 @@ def archive_engine(model: Callable[[], Model], engines: EngineFinder, embedded: 
             return check_model(record, embedded(record.embedded))
 
     return LazyEngine(find)
-
-
-def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:
-    """Decode one block by itself and check its size and CRC-32.
-
-    Args:
-        block: as read from an archive.
-        engine: the archive's model; called for a model-coded block only.
-        advance: told about progress, if given.
-
-    Raises:
-        CorruptData: the payload does not decode to what the header says.
-        UnsupportedData: coded with parameters that this version does not have.
-        LimitExceeded: needs too much memory.
-        ModelError: the model cannot be had.
-    """
-    header = block.header
-    if header.parameters is None:
-        raw = conventional.decode(header.coding, block.payload, header.raw_size)
-    elif header.coding is Coding.HISTORY:
-        raw = decode_history_block(block.payload, header.raw_size, header.parameters, advance)
-    elif engine is None:
-        raise CorruptData("a model-coded block stands before the record that names its model")
-    else:
-        raw = decode_model_block(engine(), block.payload, header.raw_size, header.parameters, advance)
-    check_block(header, raw)
-    return raw

@@ -1,21 +1,16 @@
 """Original bytes -> archive, block after block, each verified before it is written."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
+from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.engine import Engine, EngineSource, LazyEngine, lazy_engine
-from zipllm.codec.options import Advance, EncodeOptions, Progress, ProgressCallback, Stage, Summary
-from zipllm.codec.select import choose
+from zipllm.codec.options import EncodeOptions, Progress, ProgressCallback, Stage, Summary
+from zipllm.codec.side_by_side import SideBySide
 from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
-from zipllm.codec.verify import verify_block
-from zipllm.container import (
-    ArchiveHeader,
-    ArchiveWriter,
-    Block,
-    BlockHeader,
-    Coding,
-    ContentHash,
-    crc32,
-)
+from zipllm.codec.workers import encoding_workers
+from zipllm.container import ArchiveHeader, ArchiveWriter, Coding, ContentHash
 from zipllm.container.model import MODEL_ID_BYTES
 from zipllm.errors import UsageError
 
@@ -34,14 +29,15 @@ def compress_stream(
 ) -> Summary:
     """Write one archive of everything in ``source``.
 
-    Memory is bounded by the block. When an error is raised, ``sink`` holds a torn archive.
+    Memory is bounded by the blocks in work, at most one for each worker. When an error is raised, ``sink`` holds a
+    torn archive.
 
     Args:
         source: binary; a pipe will do.
         sink: binary; never asked to seek, and not closed.
         engine: the model, or how to get it when a block first needs it, or None for conventional codings only.
         options: see ``EncodeOptions``.
-        progress: told about the work done.
+        progress: told about the work done, by the caller's thread.
         original_size: bytes in ``source`` if known, for the archive's header.
 
     Raises:
@@ -53,9 +49,10 @@ def compress_stream(
     options = options or EncodeOptions()
     encoder = ArchiveEncoder(sink, engine=engine, options=options, progress=progress, original_size=original_size)
     counted = CountingSource(source)
-    while block := read_up_to(counted, options.block_size):
-        encoder.write(block)
-    return encoder.finish()
+    with closing(encoder):
+        while block := read_up_to(counted, options.block_size):
+            encoder.write(block)
+        return encoder.finish()
 
 
 def _checked(engine: LazyEngine | None, options: EncodeOptions) -> LazyEngine | None:
@@ -75,7 +72,10 @@ def _checked(engine: LazyEngine | None, options: EncodeOptions) -> LazyEngine | 
 
 
 class ArchiveEncoder:
-    """Takes bytes in pieces of any size and writes one archive. Arguments and errors as ``compress_stream``."""
+    """Takes bytes in pieces of any size and writes one archive. Arguments and errors as ``compress_stream``.
+
+    With several workers, blocks are in work between the calls; whoever gives an archive up calls ``close``.
+    """
 
     def __init__(
         self,
@@ -96,24 +96,30 @@ class ArchiveEncoder:
         self._codings: Counter[str] = Counter()
         self._model_id: bytes | None = None
         self._portable = True
+        self._done = 0.0
+        self._blocks: SideBySide[BlockEncoding] = SideBySide(encoding_workers(self._options), self._watch)
         self._writer = ArchiveWriter(sink)
         self._writer.begin(ArchiveHeader(self._options.block_size, original_size))
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take more of the original; whole blocks are coded at once."""
+        """Take more of the original; whole blocks are coded at once, or begun if there are several workers."""
         size = self._options.block_size
         left = memoryview(data).cast("B")
-        while left:
-            room = size - len(self._pending)
-            self._pending += left[:room]
-            left = left[room:]
-            if len(self._pending) == size:
-                self._code_pending()
+        with self._stopped_by_errors():
+            while left:
+                room = size - len(self._pending)
+                self._pending += left[:room]
+                left = left[room:]
+                if len(self._pending) == size:
+                    self._code_pending()
 
     def finish(self) -> Summary:
         """Code what is left, end the archive and tell what was done."""
-        if self._pending:
-            self._code_pending()
+        with self._stopped_by_errors():
+            if self._pending:
+                self._code_pending()
+            while self._blocks:
+                self._write_first()
         self._writer.end(self._content.digest())
         return Summary(
             raw_bytes=self._content.size,
@@ -125,26 +131,42 @@ class ArchiveEncoder:
             portable=self._portable,
         )
 
+    def close(self) -> None:
+        """End the threads, if there are any, and forget what they had in work; ``finish`` has no more to end."""
+        self._blocks.close()
+
     def _code_pending(self) -> None:
         raw = bytes(self._pending)
         self._pending.clear()
-        block = self._encode(raw)
-        if self._options.verify:
-            verify_block(block, raw, self._engine, self._advance("verify", len(raw), len(block.payload)))
+        self._blocks.put(BlockEncoding(raw, self._engine, self._options, self._model_cost))
+        if self._blocks.full:
+            self._write_first()
+
+    def _write_first(self) -> None:
+        """Write the first of the blocks in work, and code it anew if an earlier one has named the model meanwhile."""
+        work = self._blocks.take()
+        if work.cost_counts and work.model_cost != self._model_cost:
+            self._blocks.put(BlockEncoding(work.raw, self._engine, self._options, self._model_cost), again=True)
+            work = self._blocks.take()
+        block = work.block
         if block.header.coding is Coding.MODEL:
             self._name_model()
         self._writer.block(block.header, block.payload)
-        self._content.update(raw)
+        self._content.update(work.raw)
         self._codings[block.header.coding.name.lower()] += 1
         self._report("verify" if self._options.verify else "encode")
 
-    def _encode(self, raw: bytes) -> Block:
-        advance = self._advance("encode", len(raw))
-        coding, payload, parameters = choose(raw, self._engine, self._options, self._model_cost(), advance)
-        return Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)
+    @contextmanager
+    def _stopped_by_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
+    @property
     def _model_cost(self) -> int:
-        """Return what naming the model would take; one of floats describes the machine besides."""
+        """Bytes that a block pays for naming the model; one of floats describes the machine besides."""
         if self._model_id is not None:
             return 0
         described = self._loaded().numerics if self._options.same_machine and self._engine is not None else None
@@ -169,23 +191,14 @@ class ArchiveEncoder:
         assert self._engine is not None, "only a model-coded block asks for the engine"
         return self._engine()
 
-    def _advance(self, stage: Stage, raw_size: int, payload_size: int = 0) -> Advance | None:
-        """Return what reports on the block in work; encoding is half of the work where verification follows."""
-        verified = self._options.verify
+    def _watch(self) -> None:
+        self._report(next(iter(self._blocks)).stage)
 
-        def encoding(fraction: float, coded: int) -> None:
-            raw = fraction * raw_size
-            self._report(stage, raw / 2 if verified else raw, int(raw), coded)
-
-        def verifying(fraction: float, coded: int) -> None:
-            self._report(stage, (1 + fraction) / 2 * raw_size, raw_size, payload_size)
-
+    def _report(self, stage: Stage) -> None:
+        """Tell about finished blocks, and what is done of those in work."""
         if self._progress is None:
-            return None
-        return encoding if stage == "encode" else verifying
-
-    def _report(self, stage: Stage, done: float = 0, raw: int = 0, coded: int = 0) -> None:
-        """Tell about finished blocks, and so much more of the block in work."""
-        if self._progress is not None:
-            finished = self._content.size
-            self._progress(Progress(stage, finished + done, finished + raw, self._writer.size + coded))
+            return
+        finished, works = self._content.size, list(self._blocks)
+        self._done = max(self._done, finished + sum(work.done for work in works))
+        raw, coded = (sum(getattr(work, name) for work in works) for name in ("raw_bytes", "coded_bytes"))
+        self._progress(Progress(stage, self._done, finished + raw, self._writer.size + coded))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Union
 
 from zipllm.container import Model
@@ -33,6 +34,8 @@ class Engine:
         model_file: for embedding; None when the model has no file.
         numerics: what the frequencies depend on, if they are those of this machine only; None if they are the same
             everywhere.
+        side_by_side: whether coding several blocks at a time is faster: where the model is on a GPU. On a processor the
+            threads of the model share one block already.
     """
 
     model_id: bytes
@@ -42,6 +45,7 @@ class Engine:
     vocabulary: Vocabulary
     model_file: ModelFile | None = None
     numerics: bytes | None = None
+    side_by_side: bool = False
 
     @classmethod
     def create(
@@ -51,6 +55,7 @@ class Engine:
         predictor: Predictor,
         model_file: ModelFile | None = None,
         numerics: bytes | None = None,
+        side_by_side: bool = False,
     ) -> "Engine":
         """Check that the parts fit and build the tree.
 
@@ -64,7 +69,7 @@ class Engine:
             )
         tree = DecisionTree.from_vocabulary(predictor.vocabulary)
         vocabulary = Vocabulary.of(tree, predictor.vocabulary)
-        return cls(model_id, tokenizer, predictor, tree, vocabulary, model_file, numerics)
+        return cls(model_id, tokenizer, predictor, tree, vocabulary, model_file, numerics, side_by_side)
 
 
 EngineSource = Union[Engine, Callable[[], Engine], None]  # noqa: UP007  # evaluated at run time, | needs types
@@ -75,17 +80,22 @@ EngineFinder = Callable[[bytes], Engine]
 
 
 class LazyEngine:
-    """Gets the engine at the first call and keeps it; most archives of binary data never need one."""
+    """Gets the engine at the first call and keeps it; most archives of binary data never need one.
+
+    Threads that ask at the same time get the same one.
+    """
 
     def __init__(self, get: Callable[[], Engine]) -> None:
         self._get = get
         self._engine: Engine | None = None
+        self._lock = Lock()
 
     def __call__(self) -> Engine:
         """Return the engine, loading it the first time."""
-        if self._engine is None:
-            self._engine = self._get()
-        return self._engine
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._get()
+            return self._engine
 
 
 def lazy_engine(source: EngineSource) -> LazyEngine | None:
@@ -130,7 +140,9 @@ def engine_from_model(model: "StoredModel", device: str = "cpu") -> Engine:
     from zipllm.predictor.transformer import TransformerPredictor
 
     predictor = TransformerPredictor(model, device=device)
-    return Engine.create(model.model_id, model.tokenizer, predictor, lambda: model_to_bytes(model))
+    return Engine.create(
+        model.model_id, model.tokenizer, predictor, lambda: model_to_bytes(model), side_by_side=device != "cpu"
+    )
 
 
 def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:

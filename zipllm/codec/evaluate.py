@@ -123,7 +123,7 @@ def evaluate_stream(
         counter.update(block)
         pieces = split(block, lanes_for(engine, len(block), options.lanes, options.max_lanes))
         check_memory(engine, len(pieces))
-        ids = [engine.tokenizer.encode(piece) for piece in pieces]
+        ids = engine.tokenizer.encode_all(pieces)
         for chunk in predicted_chunks(engine, ids, chunk_steps(engine, len(pieces))):
             bits += _cost(chunk, engine.predictor.precision)
             if progress is not None:

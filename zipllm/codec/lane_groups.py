@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.codec.work_queue import Task, WorkQueue
-from zipllm.predictor.base import Predictor, ThreadedPredictor
+from zipllm.predictor.base import Predictor, SelectingPredictor, ThreadedPredictor
 
 LEAST_LANES = 4
 """Lanes of a group: fewer would read the network's weights too often for too little. Groups have multiples of it."""
@@ -51,6 +51,10 @@ class Computing:
     def prefill(self, tokens: Integers, lanes: Integers) -> Integers:
         return self._predictor.prefill(self._state, tokens, lanes)
 
+    def select(self, tokens: Integers, lanes: Integers, columns: Integers, wanted: Integers) -> Integers:
+        assert isinstance(self._predictor, SelectingPredictor), "asked for only of those"
+        return self._predictor.select(self._state, tokens, lanes, columns, wanted)
+
     def step(self, tokens: Integers, lanes: Integers) -> Integers:
         return self._predictor.step(self._state, tokens, lanes)
 
@@ -77,6 +81,28 @@ def predictions(
     for begin in range(0, table.shape[1], steps):
         running = np.flatnonzero(counts > begin).astype(np.int32)
         yield begin, running, computing.prefill(table[running, begin : begin + steps], running)
+
+
+def selections(
+    predictor: Predictor, table: Integers, counts: NDArray[np.int64], steps: int, columns: Integers
+) -> Iterator[tuple[int, Integers, Integers]]:
+    """Do what ``predictions`` does, for a ``SelectingPredictor``: the row of ``columns`` is that of the next token.
+
+    Args:
+        predictor: of that kind.
+        table: int32 ``[lanes, time + 1]``, what to feed, and the token after it.
+        counts: int64 ``[lanes]``, how many of them a lane has to feed.
+        steps: of a chunk.
+        columns: int32 ``[V, d]``, which cumulative frequencies a token needs.
+
+    Yields:
+        As ``predictions``, but int32 ``[n, steps, d]``.
+    """
+    computing = Computing(predictor, len(table), 1)
+    for begin in range(0, table.shape[1] - 1, steps):
+        running = np.flatnonzero(counts > begin).astype(np.int32)
+        fed, wanted = table[running, begin : begin + steps], table[running, begin + 1 : begin + steps + 1]
+        yield begin, running, computing.select(fed[:, : wanted.shape[1]], running, columns, wanted)
 
 
 def _predictions_ahead(

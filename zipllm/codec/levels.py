@@ -1,8 +1,8 @@
 """Compression levels, as presets over model, history and lanes.
 
-Levels 1 to 3 do without a Transformer: the history alone, several times faster. From 4 on both predict together, at 4
-and 5 with the smallest model; higher levels have more memory for the history, or fewer lanes, each with a longer
-context of its own.
+Levels 1 to 3 do without a Transformer: the history alone, several times faster. From 4 on both predict together: at 4
+and 5 with the smallest model, at 6 with the default one, from 7 on with the largest. Higher levels have more memory for
+the history, too, and the highest fewer lanes, each with a longer context of its own.
 Nothing here is stored: an archive says what its decoder needs.
 """
 
@@ -40,9 +40,9 @@ LEVELS = {
     4: Level("nano", 20, 64, 4 << 20),
     5: Level("nano", 22, 64, 16 << 20),
     6: Level("small", 22, 64, 16 << 20),
-    7: Level("small", 22, 32, 16 << 20),
-    8: Level("small", 23, 16, 16 << 20),
-    9: Level("small", 24, 8, 16 << 20),
+    7: Level("base", 22, 64, 16 << 20),
+    8: Level("base", 23, 16, 16 << 20),
+    9: Level("base", 24, 8, 16 << 20),
 }
 
 

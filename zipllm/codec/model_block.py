@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from zipllm.codec.coders import open_block_decoder, open_block_encoder
 from zipllm.codec.decoded_lanes import decode_lanes
 from zipllm.codec.engine import Engine
-from zipllm.codec.lane_groups import predictions
+from zipllm.codec.lane_groups import predictions, selections
 from zipllm.codec.lanes import lane_count, lane_sizes, split
 from zipllm.codec.options import Advance
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
 from zipllm.errors import LimitExceeded, UnsupportedData
+from zipllm.predictor.base import SelectingPredictor
 
 MAX_STATE_BYTES = 2 << 30
 """Memory for the predictor's state and frequencies of all lanes; encoder and decoder refuse more."""
@@ -30,6 +31,9 @@ CHUNK_CUMULATIVE_BYTES = 32 << 20
 """Frequencies predicted by one call when encoding: enough rows to fill the processor, little enough memory."""
 
 MAX_CHUNK_STEPS = 1024
+
+MAX_COLUMNS = 1 << 23
+"""Entries of ``DecisionTree.columns`` that are worth their memory."""
 
 Tokens = NDArray[np.int32]
 
@@ -43,6 +47,7 @@ class Predicted(NamedTuple):
         tokens: int32 ``[n, steps]``, what is to be coded.
         cumulative: int32 ``[n, steps, V + 1]``.
         done: fraction of the block behind this chunk's end.
+        selected: ``cumulative`` has of each prediction only what ``DecisionTree.columns`` names for its token.
     """
 
     lanes: NDArray[np.int32]
@@ -50,6 +55,7 @@ class Predicted(NamedTuple):
     tokens: Tokens
     cumulative: NDArray[np.int32]
     done: float
+    selected: bool = False
 
 
 def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters, advance: Advance | None) -> bytes:
@@ -68,23 +74,27 @@ def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters,
         LimitExceeded: so many lanes of this model need too much memory.
     """
     check_memory(engine, parameters.lanes)
-    tokens = [engine.tokenizer.encode(piece) for piece in split(raw, parameters.lanes)]
+    tokens = engine.tokenizer.encode_all(split(raw, parameters.lanes))
     sizes = np.array(lane_sizes(len(raw), parameters.lanes), dtype=np.int64)
     coder = open_block_encoder(engine, sizes, parameters)
-    for chunk in predicted_chunks(engine, tokens, chunk_steps(engine, parameters.lanes)):
-        coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+    selecting = selects(engine)
+    for chunk in predicted_chunks(engine, tokens, chunk_steps(engine, parameters.lanes, selecting), selecting):
+        coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts, chunk.selected)
         if advance is not None:
             advance(chunk.done, coder.written_bytes())
     return words_to_bytes(coder.finish())
 
 
-def predicted_chunks(engine: Engine, tokens: Sequence[Tokens], steps: int) -> Iterator[Predicted]:
+def predicted_chunks(
+    engine: Engine, tokens: Sequence[Tokens], steps: int, selecting: bool = False
+) -> Iterator[Predicted]:
     """Predict the tokens of all lanes, ``steps`` steps at a time, which changes nothing but speed and memory.
 
     Args:
         engine: the model.
         tokens: ids of each lane, int32 ``[n_lane]``.
         steps: how many to predict at once.
+        selecting: ask only for what coding needs, of an engine that ``selects``.
     """
     counts = np.array([len(lane) for lane in tokens], dtype=np.int64)
     longest = int(counts.max())
@@ -94,15 +104,29 @@ def predicted_chunks(engine: Engine, tokens: Sequence[Tokens], steps: int) -> It
     table[:, 0] = engine.predictor.start_token
     for row, lane in zip(table, tokens, strict=True):
         row[1 : len(lane) + 1] = lane
-    for begin, running, cumulative in predictions(engine.predictor, table[:, :-1], counts, steps):
+    if selecting:
+        said = selections(engine.predictor, table, counts, steps, engine.tree.columns)
+    else:
+        said = predictions(engine.predictor, table[:, :-1], counts, steps)
+    for begin, running, cumulative in said:
         end = min(begin + steps, longest)
         left = np.minimum(counts[running] - begin, end - begin)
-        yield Predicted(running, left, table[running, begin + 1 : end + 1], cumulative, end / longest)
+        yield Predicted(running, left, table[running, begin + 1 : end + 1], cumulative, end / longest, selecting)
 
 
-def chunk_steps(engine: Engine, lanes: int) -> int:
+def selects(engine: Engine) -> bool:
+    """Whether the predictor is best asked only for what coding needs; a hostile vocabulary is not worth a table."""
+    predictor, tree = engine.predictor, engine.tree
+    return (
+        isinstance(predictor, SelectingPredictor)
+        and predictor.selects
+        and tree.size * (tree.longest + 1) <= MAX_COLUMNS
+    )
+
+
+def chunk_steps(engine: Engine, lanes: int, selecting: bool = False) -> int:
     """Return how many steps of so many lanes fit ``CHUNK_CUMULATIVE_BYTES``, at least one."""
-    row = 4 * (len(engine.predictor.vocabulary) + 1)
+    row = 4 * ((engine.tree.longest if selecting else engine.tree.size) + 1)
     return max(1, min(MAX_CHUNK_STEPS, CHUNK_CUMULATIVE_BYTES // (row * lanes)))
 
 

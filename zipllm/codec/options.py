@@ -41,6 +41,8 @@ class EncodeOptions:
             None codes with the model's own predictions.
         max_lanes: where ``lanes`` is None, a block's size gives no more than these.
         same_machine: the archive may be one that decodes on this machine only, if the model is one of floats.
+        workers: blocks coded at the same time, each by a thread, as far as memory allows; changes no byte. 1: by the
+            caller's.
 
     Raises:
         UsageError: a value is out of range, or two contradict each other.
@@ -55,6 +57,7 @@ class EncodeOptions:
     history_bits: int | None = DEFAULT_HISTORY_BITS
     max_lanes: int = DEFAULT_MAX_LANES
     same_machine: bool = False
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.block_size <= MAX_BLOCK_SIZE:
@@ -63,6 +66,8 @@ class EncodeOptions:
             raise UsageError(f"lanes must be 1 to {MAX_LANES}, not {self.lanes}")
         if not 1 <= self.max_lanes <= MAX_LANES:
             raise UsageError(f"max_lanes must be 1 to {MAX_LANES}, not {self.max_lanes}")
+        if self.workers < 1:
+            raise UsageError(f"workers must be at least 1, not {self.workers}")
         if self.history_bits is not None and self.history_bits not in HISTORY_BITS:
             raise UsageError(f"history_bits must be {HISTORY_BITS[0]} to {HISTORY_BITS[-1]}, not {self.history_bits}")
 

@@ -4,7 +4,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zipllm.codec.decoder import EmbeddedLoader, archive_engine, decode_block
+from zipllm.codec.block_decoding import decode_block
+from zipllm.codec.decoder import EmbeddedLoader, archive_engine
 from zipllm.codec.engine import EngineFinder, LazyEngine, engine_from_model_file
 from zipllm.container import Block, BlockHeader, Limits, ModelHeader, Scanned, Seekable, read_payload, scan
 from zipllm.container.model import Model, check_model

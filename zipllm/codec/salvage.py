@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
-from zipllm.codec.decoder import EmbeddedLoader, archive_engine, decode_block
+from zipllm.codec.block_decoding import decode_block
+from zipllm.codec.decoder import EmbeddedLoader, archive_engine
 from zipllm.codec.engine import Engine, EngineFinder, LazyEngine, engine_from_model_file
 from zipllm.codec.options import Lost, Progress, ProgressCallback, Summary
 from zipllm.codec.streams import Writable, write_all

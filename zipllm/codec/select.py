@@ -72,11 +72,19 @@ _MODEL_HELPS = 970
 
 
 class Choice(NamedTuple):
-    """A coding, the payload it gave, and the parameters of a prediction."""
+    """A coding, the payload it gave, and the parameters of a prediction.
+
+    Attributes:
+        coding: of the block.
+        payload: that it gave.
+        parameters: of a prediction.
+        cost_counts: naming the model costs something and may be why it was not chosen; a block by the model is none.
+    """
 
     coding: Coding
     payload: bytes
     parameters: CodingParameters | None = None
+    cost_counts: bool = False
 
     @property
     def size(self) -> int:
@@ -101,7 +109,8 @@ def choose(
     if options.sample and incompressible(raw):
         return Choice(*smallest([stored(raw), zstd_quick(raw)]))
     best = Choice(*_quick(raw))
-    if best.size <= model_cost:  # zeros and the like: naming the model would cost more than the whole block
+    spared = engine is not None and 0 < best.size <= model_cost
+    if spared:  # zeros and the like: naming the model would cost more than the whole block
         engine = None
     if options.sample and len(raw) >= SAMPLE_FROM:
         predicted = _predict_large(raw, engine, options, best, advance)
@@ -111,7 +120,10 @@ def choose(
     least = min(costs.values(), default=len(raw) + 1)
     if least * 1000 > best.size * _CLEARLY_WON:
         best = Choice(*_thorough(raw, (best.coding, best.payload)))
-    return min([best, *predicted], key=lambda choice: costs.get(id(choice), choice.size))
+    chosen = min([best, *predicted], key=lambda choice: costs.get(id(choice), choice.size))
+    if chosen.coding is Coding.MODEL or not model_cost:
+        return chosen
+    return chosen._replace(cost_counts=spared or any(choice.coding is Coding.MODEL for choice in predicted))
 
 
 def incompressible(raw: bytes) -> bool:
@@ -141,7 +153,7 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
 
     The first quarter of each piece is only read, not counted: a real lane has context there.
     """
-    tokens = [engine.tokenizer.encode(piece) for piece in _pieces(raw, _MODEL_PIECES, _MODEL_PIECE)]
+    tokens = engine.tokenizer.encode_all(_pieces(raw, _MODEL_PIECES, _MODEL_PIECE))
     steps = max(1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens))))
     coder = StaticEncoder(engine)
     for number, chunk in enumerate(predicted_chunks(engine, tokens, steps)):

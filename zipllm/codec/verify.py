@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from zipllm.codec.decoder import decode_block
+from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.engine import Engine
 from zipllm.codec.options import Advance
 from zipllm.container import Block

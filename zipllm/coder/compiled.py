@@ -9,6 +9,9 @@ machine pays. There are two ways:
   is called from Python, so only it gets a wrapper and a place in the cache. Parts allocate nothing, so numba's count of
   references is switched off (``_nrt``): it would cost as much as the work on a row. numba looks at the entry
   point's own file when it decides whether cached code is stale; ``source_digest`` makes other files count.
+
+The very first run waits for the compiler. It takes every constant in the source that is handed to a part for a type of
+its own and compiles the part anew, unless that is an ``np.int64``; and it is slow with functions made long by inlining.
 """
 
 import hashlib
@@ -39,12 +42,12 @@ def compiled(function: Kernel) -> Kernel:
     Uncompiled kernels are not meant to be called (wrapping uint64 arithmetic warns in numpy, and loops are
     slow): check ``COMPILES`` and take the plain form instead.
     """
-    return _cached(function, nogil=True)
+    return _cached(function, nogil=True, no_cfunc_wrapper=True)
 
 
 def part(function: Kernel) -> Kernel:
     """Decorate a function that other kernels call: compiled by itself, then linked into them."""
-    return _njit(function, no_cpython_wrapper=True, _nrt=False)
+    return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 
 
 def inlined(function: Kernel) -> Kernel:
@@ -57,7 +60,7 @@ def inlined(function: Kernel) -> Kernel:
 
 def entry(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls, at its first call; it leaves Python's lock to other threads."""
-    return _cached(function, nogil=True, _nrt=False)
+    return _cached(function, nogil=True, no_cfunc_wrapper=True, _nrt=False)
 
 
 def is_cached(kernel: Any) -> bool:

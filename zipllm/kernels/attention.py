@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import part
+from zipllm.coder.fused import Integer
 from zipllm.kernels.cache import Cache, Scratch
 from zipllm.kernels.elementwise import head_factor, look_up, unit8
 from zipllm.kernels.pack import OFFSET, Attention, Shape
 from zipllm.kernels.product import address, multiply, prefetch
-from zipllm.model.arithmetic import INT8_MAX
+from zipllm.model.ranges import INT8_MAX
 
 
 @part
 def unit_heads(
-    shape: Shape, norms: NDArray[np.int64], row: NDArray[np.int32], offset: int, out: NDArray[np.uint8]
+    shape: Shape, norms: NDArray[np.int64], row: NDArray[np.int32], offset: Integer, out: NDArray[np.uint8]
 ) -> None:
     """Normalise the heads of a query or key, int32 ``[width]``: bytes plus ``offset``, ``key_size`` for each head."""
     for head in range(shape.heads):
@@ -55,15 +56,15 @@ def remember_value(shape: Shape, cache: Cache, layer: int, lane: int, slot: int,
 
 
 @part
-def fetch_keys(shape: Shape, cache: Cache, layer: int, lane: int, head: int, slot: int) -> None:
+def fetch_keys(shape: Shape, cache: Cache, layer: int, lane: Integer, head: Integer, slot: Integer) -> None:
     """Ask for the keys that the token in ``slot`` sees; the processor does not guess their place by itself."""
-    begin, end = _visible(shape, slot, 1)
+    begin, end = _visible(shape, slot, np.int64(1))
     prefetch(address(cache.keys[layer, lane, head, begin >> 4]), (end - begin) * shape.key_size)
     prefetch(address(cache.corrections[layer, lane, head, begin:]), 4 * (end - begin))
 
 
 @part
-def _visible(shape: Shape, slot: int, count: int) -> tuple[int, int]:
+def _visible(shape: Shape, slot: Integer, count: Integer) -> tuple[Integer, Integer]:
     """Return the slots that ``count`` tokens from ``slot`` on see, in whole panels: first, and behind the last."""
     return max(0, slot - shape.window + 1) & ~15, (slot + count + 15) & ~15
 
@@ -167,7 +168,7 @@ def attend(
             count,
             address(cache.keys[layer, lane, head, begin >> 4]),
             16 * shape.key_size,
-            64,
+            np.int64(64),
             address(cache.corrections[layer, lane, head, begin:]),
             address(scratch.scores),
             pitch,
@@ -182,7 +183,7 @@ def attend(
             scratch.limbs.shape[1],
             2 * count,
             values,
-            64,
+            np.int64(64),
             4 * shape.value_size,
             address(scratch.zeros),
             address(scratch.weighted),

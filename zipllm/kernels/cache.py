@@ -1,7 +1,7 @@
 """What lanes remember between calls, in the kernels' layout, and the room their computation needs."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from zipllm.kernels.layout import GROUP, PANEL, CacheShape, round_up
 from zipllm.kernels.pack import OFFSET
 from zipllm.model.config import ModelConfig
-from zipllm.model.integer import State
+
+if TYPE_CHECKING:
+    from zipllm.model.integer import State
 
 BLOCK_ROWS = 64
 """Rows that go through the network together: enough to use a weight often, few enough for the second cache."""
@@ -150,7 +152,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
     )
 
 
-def from_reference(config: ModelConfig, state: State) -> CpuState:
+def from_reference(config: ModelConfig, state: "State") -> CpuState:
     """Take over lanes that the reference has fed: the same tokens are remembered, in another layout."""
     result = new_state(config, len(state.positions))
     shape = CacheShape.of(config)

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import is_cached
@@ -13,6 +12,7 @@ from zipllm.kernels.cache import CpuState, Stream, new_scratch, new_state
 from zipllm.kernels.checks import check_indices
 from zipllm.kernels.forward import Rows, forward
 from zipllm.kernels.layout import CacheShape
+from zipllm.kernels.machine import threads as usual_threads
 from zipllm.kernels.pack import pack_network
 from zipllm.model.parameters import IntegerModel
 
@@ -34,7 +34,7 @@ class CpuTransformer:
 
     Args:
         model: a model that has passed ``bounds.check_bounds``.
-        threads: processor threads; None follows ``torch.get_num_threads()`` from call to call.
+        threads: processor threads; None follows ``machine.threads`` from call to call.
     """
 
     def __init__(self, model: IntegerModel, threads: int | None = None) -> None:
@@ -69,7 +69,7 @@ class CpuTransformer:
         chosen = np.arange(len(state.filled), dtype=np.int32) if lanes is None else lanes
         count, time = tokens.shape
         cumulative = self._room(state, count * time).reshape(count, time, -1)
-        self.predict_into(state, tokens, chosen, cumulative, self._threads or torch.get_num_threads())
+        self.predict_into(state, tokens, chosen, cumulative, self._threads or usual_threads())
         return cumulative
 
     def predict_into(

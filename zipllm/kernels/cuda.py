@@ -1,10 +1,11 @@
 """The integer Transformer on a GPU: Triton kernels between ``torch._int_mm``, a CUDA graph for single steps.
 
-The same integers as the reference. Untested on a GPU: what has been run is the same code in Triton's interpreter
-on a CPU (``TRITON_INTERPRET=1``), against the reference.
+The same integers as the reference. The same code runs in Triton's interpreter on a CPU (``TRITON_INTERPRET=1``).
+Threads may share a model, each with a state of its own.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -13,18 +14,20 @@ import triton
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zipllm.kernels.checks import check_indices
-from zipllm.kernels.gpu_attention import attend
+from zipllm.kernels.checks import check_columns, check_indices, check_wanted
+from zipllm.kernels.gpu_attention import attend, attend_step
 from zipllm.kernels.gpu_frequencies import cumulate
 from zipllm.kernels.gpu_layers import activate, add_and_norm, embed, split_heads
 from zipllm.kernels.gpu_parameters import Parameters
-from zipllm.model.arithmetic import integer_matmul, residual_limit
+from zipllm.kernels.gpu_state import CudaState, Memory, Pool, Step
+from zipllm.model.arithmetic import integer_matmul
 from zipllm.model.config import ModelConfig
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.ranges import residual_limit
 
 MAX_SPARE = 256
 """Tokens of a lane that go through the network together, at most: the ring has room for them and a window."""
-MAX_ELEMENTS = 1 << 25
+MAX_ELEMENTS = 1 << 27
 """Largest temporary, in elements; a longer pass is cut into pieces."""
 GRAPH_AFTER = 8
 """Steps of as many lanes before they are captured: what comes seldom is not worth it."""
@@ -36,48 +39,12 @@ WIDE_HEAD = 128
 """Heads above this size leave no room for many queries."""
 COLUMN_BLOCK = 1024
 """Columns of a long row that are worked on together."""
+MAX_TILE = 1 << 15
+"""Elements of the keys of a window that a single step can hold at once."""
 MIN_DOT = 32
 """Inputs of the smallest int8 product that Triton has; shorter heads are filled up with zeros."""
 OPTIONS = {"enable_fp_fusion": False, "num_stages": 1}
 """For every kernel: no float operation is changed, and loops do not overlap (Triton 3.6 fails at that on Hopper)."""
-
-
-@dataclass
-class Step:
-    """One token for each of some lanes, in memory whose place does not change, so that it can be captured.
-
-    Attributes:
-        tokens: int32 ``[n, 1]``.
-        lanes: int64 ``[n]``.
-        uses: how often it has run.
-        graph: the captured kernels, or None.
-        cumulative: int32 ``[n, vocabulary + 1]``, where the captured kernels leave their result.
-    """
-
-    tokens: Tensor
-    lanes: Tensor
-    uses: int = 0
-    graph: torch.cuda.CUDAGraph | None = None
-    cumulative: Tensor | None = None
-
-
-@dataclass
-class CudaState:
-    """What a batch of lanes remembers; make one with `CudaTransformer.start`.
-
-    Attributes:
-        keys: int8 ``[layers, lanes, slots, width]``, a ring: token ``p`` of a lane is in slot ``p % slots``.
-        values: int8, as ``keys``.
-        positions: int32 ``[lanes]``, how many tokens each lane has been fed.
-        host: int32, page-locked, where predictions arrive.
-        steps: by number of lanes.
-    """
-
-    keys: Tensor
-    values: Tensor
-    positions: Tensor
-    host: Tensor
-    steps: dict[int, Step] = field(default_factory=dict)
 
 
 class Stream(NamedTuple):
@@ -102,20 +69,23 @@ class CudaTransformer:
         self._limit = residual_limit(model.config.width)
         self._spare = min(max(model.config.window, 1), MAX_SPARE)
         self._slots = model.config.window + self._spare
+        self._pool = Pool(model.config, self._slots, self.device)
+        self._columns: tuple[NDArray[np.int32], Tensor] | None = None
+        self._capturing = Lock()
 
     def start(self, lanes: int) -> CudaState:
         """Return the state of ``lanes`` streams that have been fed nothing."""
-        shape = (self.config.layers, lanes, self._slots, self.config.width)
-        keys = torch.zeros(shape, dtype=torch.int8, device=self.device)
-        positions = torch.zeros(lanes, dtype=torch.int32, device=self.device)
-        return CudaState(keys, torch.zeros_like(keys), positions, self._host(0))
+        return self._pool.state(lanes)
 
     def copies(self, state: CudaState, lanes: int) -> CudaState:
         """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
-        keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
-        return CudaState(keys, values, state.positions[:1].repeat_interleave(lanes), self._host(0))
+        copy = self._pool.state(lanes)
+        with copy.memory.in_order():
+            for name in ("keys", "values"):
+                getattr(copy.memory, name)[:, :lanes] = getattr(state.memory, name)[:, :1]
+            copy.memory.positions[:lanes] = state.memory.positions[0]
+        return copy
 
-    @torch.no_grad()
     def predict(
         self, state: CudaState, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
     ) -> NDArray[np.int32]:
@@ -133,57 +103,114 @@ class CudaTransformer:
         Raises:
             ValueError: a token id or a lane number is out of range.
         """
-        chosen = np.arange(len(state.positions)) if lanes is None else lanes.astype(np.int64)
-        check_indices(tokens, chosen, self.config.start_token, len(state.positions))
+        return self._fed(state, tokens, lanes, self.config.vocabulary_size + 1, lambda cumulative, _: cumulative)
+
+    def select(
+        self,
+        state: CudaState,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32] | None,
+        columns: NDArray[np.int32],
+        wanted: NDArray[np.int32],
+    ) -> NDArray[np.int32]:
+        """Feed tokens as ``predict``, and return of each prediction some columns only, so that little has to be moved.
+
+        Args:
+            state: changed in place.
+            tokens: int32 ``[n, time]``.
+            lanes: as in ``predict``.
+            columns: int32 ``[vocabulary_size, d]``, numbers of cumulative frequencies; best always the same array.
+            wanted: int32 ``[n, time]``, the row of ``columns`` to take from each prediction.
+
+        Returns:
+            int32 ``[n, time, d]``; overwritten by the next call with this state.
+
+        Raises:
+            ValueError: a token id, a lane, a column or a wanted row is out of range.
+        """
+        check_wanted(columns, wanted, tokens.shape)
+        table = self._on_device(columns)
+
+        def chosen(cumulative: Tensor, steps: slice) -> Tensor:
+            rows = self._move(torch.from_numpy(np.ascontiguousarray(wanted[:, steps]))).long().flatten()
+            return cumulative.gather(1, table[rows])
+
+        return self._fed(state, tokens, lanes, columns.shape[1], chosen)
+
+    @torch.no_grad()
+    def _fed(
+        self,
+        state: CudaState,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32] | None,
+        width: int,
+        take: Callable[[Tensor, slice], Tensor],
+    ) -> NDArray[np.int32]:
+        """Feed tokens piece by piece; collect what ``take`` keeps of each piece's frequencies, ``[rows, width]``."""
+        memory = state.memory
+        chosen = np.arange(memory.lanes) if lanes is None else lanes.astype(np.int64)
+        check_indices(tokens, chosen, self.config.start_token, memory.lanes)
         count, time = tokens.shape
-        host = self._room(state, count * time).view(count, time, -1)
+        host = memory.room(count * time * width).view(count, time, width)
         length = max(1, min(self._spare, MAX_ELEMENTS // (max(1, count) * self._widest())))
-        for begin in range(0, time if count else 0, length):
-            piece = np.ascontiguousarray(tokens[:, begin : begin + length])
-            part = torch.from_numpy(piece), torch.from_numpy(chosen)
-            result = self._step(state, *part) if piece.shape[1] == 1 else self._pass(state, *map(self._move, part))
-            host[:, begin : begin + length].copy_(result.view(*piece.shape, -1), non_blocking=True)
-        if self.device.type == "cuda":
-            torch.cuda.current_stream(self.device).synchronize()
-        result_on_host: NDArray[np.int32] = host.numpy()
-        return result_on_host
+        with memory.in_order():
+            for begin in range(0, time if count else 0, length):
+                steps = slice(begin, begin + length)
+                piece = np.ascontiguousarray(tokens[:, steps])
+                kept = take(self._any(memory, piece, chosen), steps)
+                host[:, steps].copy_(kept.view(*piece.shape, width), non_blocking=True)
+        result: NDArray[np.int32] = host.numpy()
+        return result
+
+    def _any(self, memory: Memory, tokens: NDArray[np.int32], lanes: NDArray[np.int64]) -> Tensor:
+        """Feed tokens in the way that suits their number; cumulative frequencies ``[n * time, vocabulary + 1]``."""
+        if tokens.shape[1] == 1:
+            return self._step(memory, tokens, lanes)[: len(lanes)]
+        return self._pass(memory, self._move(torch.from_numpy(tokens)), self._move(torch.from_numpy(lanes)))
 
     def _move(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)
+
+    def _on_device(self, columns: NDArray[np.int32]) -> Tensor:
+        """Return a table on the device, int64; the last one is kept there."""
+        kept = self._columns
+        if kept is None or kept[0] is not columns:
+            check_columns(columns, self.config.vocabulary_size + 1)
+            kept = self._columns = columns, self._move(torch.from_numpy(columns.astype(np.int64)))
+        return kept[1]
 
     def _widest(self) -> int:
         """Elements of the largest row that a temporary has."""
         return max(self.config.vocabulary_size + 1, self.config.feedforward, 3 * self.config.width)
 
-    def _host(self, elements: int) -> Tensor:
-        return torch.empty(elements, dtype=torch.int32, pin_memory=self.device.type == "cuda")
-
-    def _room(self, state: CudaState, rows: int) -> Tensor:
-        elements = rows * (self.config.vocabulary_size + 1)
-        if state.host.numel() < elements:
-            state.host = self._host(elements)
-        return state.host[:elements]
-
-    def _step(self, state: CudaState, tokens: Tensor, lanes: Tensor) -> Tensor:
+    def _step(self, memory: Memory, tokens: NDArray[np.int32], lanes: NDArray[np.int64]) -> Tensor:
         """Feed one token to each lane: kernel by kernel at first, then as one graph, which the GPU runs unaided."""
-        step = state.steps.get(len(lanes))
-        if step is None:
-            step = state.steps[len(lanes)] = Step(self._move(tokens), self._move(lanes))
-        step.tokens.copy_(tokens)
-        step.lanes.copy_(lanes)
+        step = memory.step(len(lanes))
+        step.fill(tokens, lanes, memory.lanes)
         step.uses += 1
-        if self.device.type != "cuda" or step.uses < GRAPH_AFTER:
-            return self._pass(state, step.tokens, step.lanes)
+        if memory.stream is None or step.uses < GRAPH_AFTER:
+            return self._pass(memory, step.tokens, step.lanes)
         if step.graph is None:
-            step.graph = torch.cuda.CUDAGraph()
-            # other threads may go on using the device meanwhile; capturing itself computes nothing
-            with torch.cuda.graph(step.graph, capture_error_mode="thread_local"):
-                step.cumulative = self._pass(state, step.tokens, step.lanes)
-        step.graph.replay()
+            self._capture(memory, step)
+        assert step.graph is not None
         assert step.cumulative is not None
+        step.graph.replay()
         return step.cumulative
 
-    def _pass(self, state: CudaState, tokens: Tensor, lanes: Tensor) -> Tensor:
+    def _capture(self, memory: Memory, step: Step) -> None:
+        """Capture a step, which computes nothing; other threads may go on using the device meanwhile."""
+        assert memory.stream is not None
+        graph = torch.cuda.CUDAGraph()
+        with self._capturing:
+            memory.stream.synchronize()
+            graph.capture_begin(capture_error_mode="thread_local")
+            try:
+                step.cumulative = self._pass(memory, step.tokens, step.lanes)
+            finally:
+                graph.capture_end()
+        step.graph = graph
+
+    def _pass(self, memory: Memory, tokens: Tensor, lanes: Tensor) -> Tensor:
         """Feed at most ``spare`` tokens to lanes; cumulative frequencies int32 ``[n * time, vocabulary + 1]``."""
         p, width, rows = self._parameters, self.config.width, tokens.numel()
         residual = torch.empty((rows, width), dtype=torch.int32, device=self.device)
@@ -193,9 +220,9 @@ class CudaTransformer:
             WIDTH=width, BLOCK=triton.next_power_of_2(width), **OPTIONS,
         )  # fmt: skip
         for layer in range(self.config.layers):
-            self._add("output", self._attention(state, stream.hidden, lanes, tokens.shape[1], layer), stream, layer)
+            self._add("output", self._attention(memory, stream.hidden, lanes, tokens.shape[1], layer), stream, layer)
             self._add("down", self._activated(stream.hidden, layer), stream, layer)
-        state.positions[lanes] += tokens.shape[1]
+        memory.positions[lanes] += tokens.shape[1]
         return self._frequencies(stream.hidden)
 
     def _add(self, name: str, x: Tensor, stream: Stream, layer: int) -> None:
@@ -207,21 +234,30 @@ class CudaTransformer:
             WIDTH=width, BLOCK=triton.next_power_of_2(width), **OPTIONS,
         )  # fmt: skip
 
-    def _attention(self, state: CudaState, hidden: Tensor, lanes: Tensor, time: int, layer: int) -> Tensor:
+    def _attention(self, memory: Memory, hidden: Tensor, lanes: Tensor, time: int, layer: int) -> Tensor:
         """Remember keys and values, and attend to the window; int8 ``[rows, width]``."""
         p, heads, size = self._parameters, self.config.heads, self.config.head_size
         queries, mixed = torch.empty_like(hidden), torch.empty_like(hidden)
-        keys, values = state.keys[layer], state.values[layer]
+        keys, values = memory.keys[layer], memory.values[layer]
         split_heads[(len(hidden), heads)](
             integer_matmul(hidden, p.attention[layer]), p.attention_multiplier, p.attention_shift, p.head_norms,
-            lanes, state.positions, queries, keys, values, layer, time, self._slots,
-            HEADS=heads, SIZE=size, BLOCK=triton.next_power_of_2(size), **OPTIONS,
+            lanes, memory.positions, queries, keys, values, layer, time, self._slots,
+            HEADS=heads, SIZE=size, BLOCK=triton.next_power_of_2(size), num_warps=1, **OPTIONS,
         )  # fmt: skip
+        states = (queries, keys, values, lanes, memory.positions)
+        shared = (*states, *p.scores, p.exponential, p.mixing_scale, mixed, layer)
+        sizes = (self._slots, self.config.window, p.exponential.numel())
+        tile = triton.next_power_of_2(self.config.window) * triton.next_power_of_2(size)
+        if time == 1 and tile <= MAX_TILE:
+            attend_step[(len(lanes), heads)](
+                *shared, *sizes, HEADS=heads, SIZE=size, BLOCK=triton.next_power_of_2(size),
+                KEYS=triton.next_power_of_2(self.config.window), num_warps=max(1, min(8, tile // 2048)), **OPTIONS,
+            )  # fmt: skip
+            return mixed
         block = max(MIN_DOT, triton.next_power_of_2(size))
         rows = MIN_ROWS if time <= MIN_ROWS or block > WIDE_HEAD else MAX_ROWS
         attend[(len(lanes), heads, triton.cdiv(time, rows))](
-            queries, keys, values, lanes, state.positions, *p.scores, p.exponential, p.mixing_scale, mixed,
-            layer, time, self._slots, self.config.window, p.exponential.numel(),
+            *shared, time, *sizes,
             HEADS=heads, SIZE=size, BLOCK=block, ROWS=rows, KEYS=KEY_TILE, DIGITS=p.digits, **OPTIONS,
         )  # fmt: skip
         return mixed

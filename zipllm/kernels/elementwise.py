@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from zipllm.coder.compiled import part
 from zipllm.kernels.pack import OFFSET
-from zipllm.model.arithmetic import INT8_MAX, NORM_SHIFT
-from zipllm.model.integer import FEEDFORWARD_MAX, INT16_MAX, SQUARE_SHIFT
+from zipllm.model.ranges import FEEDFORWARD_MAX, INT8_MAX, INT16_MAX, NORM_SHIFT, SQUARE_SHIFT
 
 _NORM_HALF = np.int64(1 << (NORM_SHIFT - 1))
 _SQUARE_HALF = 1 << (SQUARE_SHIFT - 1)

@@ -62,7 +62,7 @@ def _project(
     linear(scratch.hidden, count, network.key, layer, sums)
     for row in range(count):
         lane, slot, key = rows.lane[first + row], rows.slot[first + row], sums[row, : shape.width]
-        unit_heads(shape, network.attention.key_norm[layer], key, 0, scratch.key)
+        unit_heads(shape, network.attention.key_norm[layer], key, np.int64(0), scratch.key)
         remember_key(shape, cache, layer, lane, slot, scratch.key)
     linear(scratch.hidden, count, network.value, layer, sums)
     for row in range(count):
@@ -71,7 +71,7 @@ def _project(
     linear(scratch.hidden, count, network.query, layer, sums)
     for row in range(count):
         query = sums[row, : shape.width]
-        unit_heads(shape, network.attention.query_norm[layer], query, OFFSET, stream.queries[first + row])
+        unit_heads(shape, network.attention.query_norm[layer], query, np.int64(OFFSET), stream.queries[first + row])
 
 
 @inlined
@@ -94,7 +94,7 @@ def _mix(
             together += 1
         if row + together < count:
             following = first + row + together
-            fetch_keys(network.shape, cache, layer, rows.lane[following], 0, rows.slot[following])
+            fetch_keys(network.shape, cache, layer, rows.lane[following], np.int64(0), rows.slot[following])
         queries, out = stream.queries[first + row :], scratch.mixed[row:]
         attend(network.shape, network.attention, cache, layer, lane, slot, together, queries, scratch, out)
         row += together
@@ -132,7 +132,7 @@ def _predict(
     _norm(network.final_norm[0], first, count, stream, scratch.hidden)
     for start in range(0, count, HEAD_ROWS):
         together = min(HEAD_ROWS, count - start)
-        linear(scratch.hidden[start:], together, network.head, 0, scratch.logits)
+        linear(scratch.hidden[start:], together, network.head, np.int64(0), scratch.logits)
         for row in range(together):
             out = cumulative[rows.out[first + start + row]]
             accumulate(scratch.logits[row, : network.shape.vocabulary], network.exponential, out)
@@ -188,4 +188,5 @@ def _build(version: int) -> Any:
     return entry(forward)
 
 
-forward = _build(source_digest(Path(__file__).parent.glob("*.py")))
+_HERE = Path(__file__)
+forward = _build(source_digest([*_HERE.parent.glob("*.py"), _HERE.parents[1] / "model" / "ranges.py"]))

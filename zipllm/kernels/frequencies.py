@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from zipllm.coder.compiled import part
 from zipllm.kernels.elementwise import look_up
-from zipllm.model.frequencies import RATIO_SHIFT, TOTAL
+from zipllm.model.ranges import RATIO_SHIFT, TOTAL
 
 _PIECE = 1024
 

@@ -107,3 +107,43 @@ def attend(
     # rows beyond the time see keys, too, or nothing at all; they are not stored
     factor = tl.load(scales + parameter) // tl.maximum(total, 1)
     tl.store(mixed + at, scaled_to_int8(sums.to(tl.int64), factor[:, None]), mask=inside)
+
+
+@triton.jit
+def attend_step(
+    queries, keys, values, lanes, positions, multipliers, shifts, biases, exponential, scales, mixed,
+    layer, slots, window, entries,
+    HEADS: tl.constexpr, SIZE: tl.constexpr, BLOCK: tl.constexpr, KEYS: tl.constexpr,
+):  # fmt: skip
+    """``attend`` for one query of each lane: the whole window at once, every score computed once, plain products.
+
+    ``KEYS`` and ``BLOCK`` are the window and ``SIZE`` filled up to powers of two.
+    """
+    number, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    width: tl.constexpr = HEADS * SIZE
+    lane = tl.load(lanes + number).to(tl.int64)
+    asked = tl.load(positions + lane)
+    inputs = tl.arange(0, BLOCK)
+    real = inputs < SIZE
+    at = number * width + head * SIZE + inputs
+    query = tl.load(queries + at, mask=real, other=0).to(tl.int32)
+    parameter = layer * HEADS + head
+
+    distance = tl.arange(0, KEYS)
+    visible = (distance < window) & (distance <= asked)
+    kept = (tl.where(visible, asked - distance, 0) % slots).to(tl.int64)
+    there = visible[:, None] & real[None, :]
+    ring = lane * slots * width + head * SIZE + kept[:, None] * width + inputs[None, :]
+    key = tl.load(keys + ring, mask=there, other=0).to(tl.int32)
+    dot = tl.sum(key * query[None, :], axis=1)
+    bias = tl.load(biases + parameter.to(tl.int64) * window + distance, mask=visible, other=0)
+    multiplier, shift = tl.load(multipliers + parameter), tl.load(shifts + parameter)
+    score = ((dot * multiplier + (1 << (shift - 1))) >> shift) + bias
+    largest = tl.max(tl.where(visible, score, LOWEST), axis=0)
+
+    weight = tl.load(exponential + tl.minimum(largest - score, entries - 1), mask=visible, other=0)
+    total = tl.sum(weight.to(tl.int64), axis=0)
+    value = tl.load(values + ring, mask=there, other=0).to(tl.int32)
+    sums = tl.sum(weight[:, None] * value, axis=0)
+    factor = tl.load(scales + parameter) // total
+    tl.store(mixed + at, scaled_to_int8(sums.to(tl.int64), factor), mask=real)

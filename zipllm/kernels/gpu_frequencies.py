@@ -8,8 +8,8 @@ import triton
 import triton.language as tl
 
 from zipllm.kernels.gpu_layers import requantised
-from zipllm.model.frequencies import RATIO_SHIFT as _RATIO_SHIFT
-from zipllm.model.frequencies import TOTAL as _TOTAL
+from zipllm.model.ranges import RATIO_SHIFT as _RATIO_SHIFT
+from zipllm.model.ranges import TOTAL as _TOTAL
 
 RATIO_SHIFT: tl.constexpr = tl.constexpr(_RATIO_SHIFT)
 TOTAL: tl.constexpr = tl.constexpr(_TOTAL)

@@ -8,11 +8,11 @@ the function of ``zipllm.model.integer`` it equals. The square root is IEEE doub
 import triton
 import triton.language as tl
 
-from zipllm.model.arithmetic import INT8_MAX
-from zipllm.model.arithmetic import NORM_SHIFT as _NORM_SHIFT
-from zipllm.model.integer import FEEDFORWARD_MAX as _FEEDFORWARD_MAX
-from zipllm.model.integer import INT16_MAX as _INT16_MAX
-from zipllm.model.integer import SQUARE_SHIFT as _SQUARE_SHIFT
+from zipllm.model.ranges import FEEDFORWARD_MAX as _FEEDFORWARD_MAX
+from zipllm.model.ranges import INT8_MAX
+from zipllm.model.ranges import INT16_MAX as _INT16_MAX
+from zipllm.model.ranges import NORM_SHIFT as _NORM_SHIFT
+from zipllm.model.ranges import SQUARE_SHIFT as _SQUARE_SHIFT
 
 BYTE: tl.constexpr = tl.constexpr(INT8_MAX)
 NORM_SHIFT: tl.constexpr = tl.constexpr(_NORM_SHIFT)

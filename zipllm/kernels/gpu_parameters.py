@@ -32,7 +32,7 @@ class Parameters:
         self.shift = {name: put(tensors[f"{name}_shift"]) for name in self.linear}
         self.scores = [put(tensors[name]) for name in ("score_multiplier", "score_shift", "position_bias")]
         self.exponential, self.mixing_scale = put(tensors["attention_exponential"]), put(tensors["mixing_scale"])
-        self.head = put(model.head)
+        self.head = put(torch.from_numpy(model.head))
         self.head_multiplier, self.head_shift = put(tensors["head_multiplier"]), put(tensors["head_shift"])
         self.frequency_exponential = put(tensors["frequency_exponential"])
         self.digits = 2 if int(tensors["attention_exponential"][0]) < TWO_DIGITS else 3

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.kernels.layout import GROUP, PANEL, CacheShape, round_up
-from zipllm.model.arithmetic import residual_limit
 from zipllm.model.config import ModelConfig
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.ranges import residual_limit
 
 OFFSET = 128
 """Added to signed activations."""
@@ -92,8 +92,8 @@ class Network(NamedTuple):
 
 def pack_network(model: IntegerModel) -> Network:
     """Return a checked model in the kernels' layout."""
-    arrays: dict[str, NDArray[Any]] = {name: tensor.numpy() for name, tensor in model.tensors().items()}
-    arrays["head"] = model.head.numpy()[None]
+    arrays: dict[str, NDArray[Any]] = dict(model.values)
+    arrays["head"] = model.head[None]
     arrays["head_multiplier"] = arrays["head_multiplier"][None]
 
     def matrix(name: str, offset: int = OFFSET) -> Matrix:

@@ -1,13 +1,12 @@
 """Matrix products out of tiles. Arguments are addresses and distances in bytes, all int64; see ``tile.py``."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import part
+from zipllm.coder.fused import Integer
 from zipllm.kernels.pack import Matrix
-from zipllm.kernels.tile import best_instructions, make_prefetch, make_tile
+from zipllm.kernels.tile import best_instructions, make_address, make_prefetch, make_tile
 
 _INSTRUCTIONS = best_instructions()
 WIDE = _INSTRUCTIONS == "vnni512"
@@ -18,12 +17,7 @@ BLOCK = 4 if WIDE else 1
 _tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS) for rows in (4, 2, 1))
 _tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS) for rows in (4, 2, 1))
 _prefetch_line = make_prefetch()
-
-
-@part
-def address(array: NDArray[Any]) -> int:
-    """Return where the first element lies; signed, since numba turns a mix of signed and unsigned into floats."""
-    return np.int64(array.ctypes.data)  # type: ignore[return-value]
+address = make_address()
 
 
 @part
@@ -45,8 +39,8 @@ def multiply(
     stride: int,
     rows: int,
     right: int,
-    vector: int,
-    step: int,
+    vector: Integer,
+    step: Integer,
     initial: int,
     out: int,
     pitch: int,
@@ -80,7 +74,7 @@ def multiply(
 
 
 @part
-def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: int, out: NDArray[np.int32]) -> None:
+def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, out: NDArray[np.int32]) -> None:
     """Multiply by a matrix and requantise: ``round_shift(sum * multiplier, shift)``.
 
     Args:
@@ -106,7 +100,7 @@ def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: int, out: 
             rows,
             address(panels) + vector * panel,
             vector,
-            64,
+            np.int64(64),
             address(initial) + 4 * column,
             target + 4 * column,
             pitch,

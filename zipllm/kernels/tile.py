@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 Instructions = Literal["vnni512", "vnni256", "avx2", "generic"]
 
@@ -75,6 +76,24 @@ def make_tile(rows: int, vectors: int, instructions: Instructions) -> Any:
         return types.void(*arguments), codegen
 
     return tile
+
+
+def make_address() -> Any:
+    """Return a function for compiled kernels: where the first element of an array lies.
+
+    int64, signed, since numba turns a mix of signed and unsigned into floats.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        struct: Any = make_array  # what numba knows of an array
+        array = struct(signature.args[0])(context, builder, arguments[0])
+        return builder.ptrtoint(array.data, _LONG)
+
+    @intrinsic
+    def address(typing_context: Any, array: Any) -> Any:
+        return (types.int64(array), codegen) if isinstance(array, types.Array) else None
+
+    return address
 
 
 def make_prefetch() -> Any:

@@ -59,7 +59,7 @@ class Vocabulary(NamedTuple):
         )
         starts = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
         letters = np.frombuffer(b"".join(tokens), dtype=np.uint8).copy()
-        return cls(tree.root, low, high, kind, depth, child, letters, starts, int(tree.path_length.max()))
+        return cls(tree.root, low, high, kind, depth, child, letters, starts, tree.longest)
 
 
 class Chunk(NamedTuple):
@@ -70,12 +70,14 @@ class Chunk(NamedTuple):
         counts: int64 ``[n]``, how many of the steps a lane has.
         tokens: int32 ``[n, steps]``, given when encoding, filled when decoding.
         cumulative: int32 ``[n, steps, V + 1]``, the model's frequencies; ``[1, 1, 0]`` without a model.
+        selected: ``cumulative`` has of each prediction only what ``DecisionTree.columns`` names for the token.
     """
 
     lanes: NDArray[np.int64]
     counts: NDArray[np.int64]
     tokens: NDArray[np.int32]
     cumulative: NDArray[np.int32]
+    selected: bool = False
 
 
 class Style(NamedTuple):
@@ -113,6 +115,20 @@ def begin_token(memory: Memory, lane: NDArray[np.int64]) -> None:
     memory.now[HALF] = -1
 
 
+@inlined
+def _all_tokens(cumulative: NDArray[np.int32], selected: bool) -> tuple[Integer, Integer]:
+    """Return the cumulative frequencies between which all tokens lie; 0 and 0 without a model."""
+    if cumulative.size == 0:
+        return np.int64(0), np.int64(0)
+    return np.int64(0 if selected else cumulative[0]), np.int64(cumulative[cumulative.size - 1])
+
+
+@inlined
+def _branch(low: Integer, middle: Integer, high: Integer, bit: Integer) -> tuple[Integer, Integer]:
+    """Return the cumulative frequencies between which the tokens behind a decision lie."""
+    return (middle, high) if bit else (low, middle)
+
+
 @part
 def _code_token(
     memory: Memory,
@@ -124,20 +140,23 @@ def _code_token(
     state: NDArray[np.uint64],
     words: NDArray[np.uint32],
     wanted: Integer,
+    selected: bool,
 ) -> Integer:
     """Code one token of a lane, ``wanted`` or, decoding, -1; returns it, or what was wrong."""
     begin_token(memory, lane)
     node: Integer = np.int64(vocabulary.root)
     depth: Integer = np.int64(0)
+    low, high = _all_tokens(cumulative, selected)
+    decided = np.int64(0)
     while node >= 0:
         token, kind = np.int64(vocabulary.low[node]), np.int64(vocabulary.kind[node])
         depth = _append_up_to(memory, vocabulary, lane, token, depth, np.int64(vocabulary.byte_depth[node]))
         if depth < vocabulary.byte_depth[node]:
             return OVERRUN
         hear_no_model(memory)
+        middle = np.int64(0)
         if cumulative.size > 0:
-            low, middle = np.int64(cumulative[token]), np.int64(cumulative[node + 1])
-            high = np.int64(cumulative[vocabulary.high[node]])
+            middle = np.int64(cumulative[decided if selected else node + 1])
             if not low < middle < high:
                 return BROKEN
             hear_model(memory, constants, low, middle, high)
@@ -155,6 +174,8 @@ def _code_token(
             if bit == IMPOSSIBLE:
                 return DAMAGED
         learn(memory, constants, lane, bit)
+        low, high = _branch(low, middle, high, bit)
+        decided += 1
         node = np.int64(vocabulary.child[node, bit])
     length = vocabulary.starts[~node + 1] - vocabulary.starts[~node]
     if _append_up_to(memory, vocabulary, lane, ~node, depth, length) < length:
@@ -184,7 +205,9 @@ def _build(version: int) -> Any:
                     wanted = np.int64(chunk.tokens[row, step]) if encoding else np.int64(-1)
                     # Without a model there is one row of no frequencies.
                     cumulative = chunk.cumulative[row % chunk.cumulative.shape[0], step % chunk.cumulative.shape[1]]
-                    token = _code_token(memory, constants, vocabulary, lane, cumulative, style, state, words, wanted)
+                    token = _code_token(
+                        memory, constants, vocabulary, lane, cumulative, style, state, words, wanted, chunk.selected
+                    )
                     if token < 0:
                         return token
                     chunk.tokens[row, step] = token

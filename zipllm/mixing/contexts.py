@@ -72,13 +72,13 @@ def _remember_word(lane: NDArray[np.int64], byte: Integer) -> None:
 def set_contexts(memory: Memory, lane: NDArray[np.int64], kind: Integer, record: Integer) -> None:
     """Fill ``memory.contexts`` for the byte that comes next."""
     recent, earlier, out = lane[RECENT], lane[EARLIER], memory.contexts
-    out[0] = hash_pair(0, 0)
-    out[1] = hash_pair(1, recent & 0xFF)
-    out[2] = hash_pair(2, recent & 0xFFFF)
-    out[3] = hash_pair(3, recent & 0xFFFFFF)
-    out[4] = hash_pair(4, recent)
-    out[5] = hash_pair(hash_pair(5, recent), earlier & 0xFF)
-    out[6] = hash_pair(hash_pair(6, recent), earlier & 0xFFFF)
+    out[0] = hash_pair(np.int64(0), np.int64(0))
+    out[1] = hash_pair(np.int64(1), recent & 0xFF)
+    out[2] = hash_pair(np.int64(2), recent & 0xFFFF)
+    out[3] = hash_pair(np.int64(3), recent & 0xFFFFFF)
+    out[4] = hash_pair(np.int64(4), recent)
+    out[5] = hash_pair(hash_pair(np.int64(5), recent), earlier & 0xFF)
+    out[6] = hash_pair(hash_pair(np.int64(6), recent), earlier & 0xFFFF)
     if kind == TEXT:
         _set_text_contexts(memory, lane)
     else:
@@ -93,15 +93,15 @@ def _set_text_contexts(memory: Memory, lane: NDArray[np.int64]) -> None:
     over = lane[ABOVE] + column
     above = np.int64(memory.seen[over]) if over < lane[LINE] else np.int64(_NEWLINE)
     between = last if word == 0 else np.int64(0)
-    out[7] = hash_pair(hash_pair(7, recent), earlier)
-    out[8] = hash_pair(hash_pair(8, word), between)
-    out[9] = hash_pair(hash_pair(9, word), hash_pair(lane[LAST_WORD], between))
-    out[10] = hash_pair(hash_pair(10, above), last)
-    out[11] = hash_pair(hash_pair(11, min(column, np.int64(_COLUMNS))), above)
-    out[12] = hash_pair(hash_pair(12, memory.successors[last]), last)
-    out[13] = hash_pair(hash_pair(13, memory.successors[256 + (recent & 0xFFFF)] & 0xFFFF), last)
-    out[14] = hash_pair(hash_pair(14, recent & 0xFFFF00), word & 0xFF)
-    out[15] = hash_pair(hash_pair(15, word), hash_pair(lane[OPENING], 1))
+    out[7] = hash_pair(hash_pair(np.int64(7), recent), earlier)
+    out[8] = hash_pair(hash_pair(np.int64(8), word), between)
+    out[9] = hash_pair(hash_pair(np.int64(9), word), hash_pair(lane[LAST_WORD], between))
+    out[10] = hash_pair(hash_pair(np.int64(10), above), last)
+    out[11] = hash_pair(hash_pair(np.int64(11), min(column, np.int64(_COLUMNS))), above)
+    out[12] = hash_pair(hash_pair(np.int64(12), memory.successors[last]), last)
+    out[13] = hash_pair(hash_pair(np.int64(13), memory.successors[256 + (recent & 0xFFFF)] & 0xFFFF), last)
+    out[14] = hash_pair(hash_pair(np.int64(14), recent & 0xFFFF00), word & 0xFF)
+    out[15] = hash_pair(hash_pair(np.int64(15), word), hash_pair(lane[OPENING], np.int64(1)))
 
 
 @part
@@ -112,15 +112,15 @@ def _set_record_contexts(memory: Memory, lane: NDArray[np.int64], record: Intege
     twice = _seen(memory, position - 2 * record)
     left = _seen(memory, position - record - 1)
     right = _seen(memory, position - record + 1) if record > 1 else np.int64(0)
-    out[7] = hash_pair(7, recent & 0xFF00)
-    out[8] = hash_pair(8, recent & 0xFF0000)
-    out[9] = hash_pair(9, recent & 0xFF00FF00)
-    out[10] = hash_pair(hash_pair(10, above), twice)
-    out[11] = hash_pair(hash_pair(11, above), last)
-    out[12] = hash_pair(hash_pair(12, phase), above)
-    out[13] = hash_pair(hash_pair(13, above | twice << 8), last | left << 8)
-    out[14] = hash_pair(hash_pair(14, (above + last - left) & 0xFF), phase if record <= 16 else np.int64(0))
-    out[15] = hash_pair(hash_pair(15, recent & 0xFFFF), above | right << 8)
+    out[7] = hash_pair(np.int64(7), recent & 0xFF00)
+    out[8] = hash_pair(np.int64(8), recent & 0xFF0000)
+    out[9] = hash_pair(np.int64(9), recent & 0xFF00FF00)
+    out[10] = hash_pair(hash_pair(np.int64(10), above), twice)
+    out[11] = hash_pair(hash_pair(np.int64(11), above), last)
+    out[12] = hash_pair(hash_pair(np.int64(12), phase), above)
+    out[13] = hash_pair(hash_pair(np.int64(13), above | twice << 8), last | left << 8)
+    out[14] = hash_pair(hash_pair(np.int64(14), (above + last - left) & 0xFF), phase if record <= 16 else np.int64(0))
+    out[15] = hash_pair(hash_pair(np.int64(15), recent & 0xFFFF), above | right << 8)
 
 
 @part

@@ -14,6 +14,7 @@ structures", 1980), and one pass with a stack builds it. Node ``i`` has ``cut[i]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,29 @@ class DecisionTree:
         for array in (low, cut, high, child, kind, byte_depth, path_length):
             array.setflags(write=False)
         return cls(len(vocabulary), root, low, cut, high, child, kind, byte_depth, path_length)
+
+    @cached_property
+    def columns(self) -> NDArray[np.int32]:
+        """The cumulative frequencies that each token's decisions look at: all of a prediction that its coding needs.
+
+        Returns:
+            int32 ``[V, longest path + 1]``, the cuts in the order of the decisions, filled up with ``V``, the total.
+        """
+        tokens = np.arange(self.size, dtype=np.int32)
+        columns = np.full((self.size, self.longest + 1), self.size, dtype=np.int32)
+        node = np.full(self.size, self.root, dtype=np.int32)
+        for depth in range(self.longest):
+            inside = np.flatnonzero(node >= 0)
+            here = node[inside]
+            columns[inside, depth] = self.cut[here]
+            node[inside] = self.child[here, (tokens[inside] > here).astype(np.int8)]
+        columns.setflags(write=False)
+        return columns
+
+    @property
+    def longest(self) -> int:
+        """Decisions of the token that has most."""
+        return int(self.path_length.max())
 
 
 def _first_differences(vocabulary: Sequence[bytes]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -43,16 +43,25 @@ class Walk:
         node: int32 ``[m]`` the node where each of them stands; ``tree.kind`` and ``tree.byte_depth`` describe it.
     """
 
-    def __init__(self, tree: DecisionTree, cumulative: NDArray[np.int32]) -> None:
-        """Start at the root: int32 ``[n, V+1]``, the cumulative frequencies of each row."""
-        check_cumulative(tree, cumulative, 2)
+    def __init__(self, tree: DecisionTree, cumulative: NDArray[np.int32], selected: bool = False) -> None:
+        """Start at the root.
+
+        Args:
+            tree: of the predictor's vocabulary.
+            cumulative: int32 ``[n, V+1]``, the cumulative frequencies of each row.
+            selected: only those of ``tree.columns`` are given, for the tokens that the walk will lead to.
+        """
+        check_cumulative(tree, cumulative, 2, selected)
         self._tree = tree
         self._cumulative = cumulative
+        self._depth = 0 if selected else -1
         rows = cumulative.shape[0]
         self._leaf = np.full(rows, tree.root, dtype=np.int32)
         self.active = np.arange(rows if tree.root >= 0 else 0)
         self.node = self._leaf[self.active]
         self._low = cumulative[self.active, 0].astype(np.int64)
+        if selected:
+            self._low[:] = 0
         self._high = cumulative[self.active, -1].astype(np.int64)
         self._middle = self._look()
 
@@ -75,6 +84,8 @@ class Walk:
         kept = below >= 0
         self.active, self.node = self.active[kept], below[kept]
         self._low, self._high = self._low[kept], self._high[kept]
+        if self._depth >= 0:
+            self._depth += 1
         self._middle = self._look()
 
     def tokens(self) -> NDArray[np.int32]:
@@ -83,14 +94,19 @@ class Walk:
         return ~self._leaf
 
     def _look(self) -> NDArray[np.int64]:
-        middle = self._cumulative[self.active, self._tree.cut[self.node]].astype(np.int64)
+        columns = self._tree.cut[self.node] if self._depth < 0 else np.full_like(self.node, self._depth)
+        middle: NDArray[np.int64] = self._cumulative[self.active, columns].astype(np.int64)
         if not ((self._low < middle) & (middle < self._high)).all():
             raise ValueError(_BROKEN)
         return middle
 
 
 def chunk_decisions(
-    tree: DecisionTree, cumulative: NDArray[np.int32], tokens: NDArray[np.int32], counts: NDArray[np.int64]
+    tree: DecisionTree,
+    cumulative: NDArray[np.int32],
+    tokens: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    selected: bool = False,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     """Return the decisions of a chunk of steps of all lanes, in coding order.
 
@@ -102,6 +118,8 @@ def chunk_decisions(
         cumulative: int32 ``[lanes, steps, V+1]``, the frequencies with which each token is coded.
         tokens: integers ``[lanes, steps]``.
         counts: integers ``[lanes]``: how many of the steps a lane has; what lies behind is not looked at.
+        selected: ``cumulative`` is int32 ``[lanes, steps, longest path + 1]``, of each prediction only what
+            ``tree.columns`` names for the token.
 
     Returns:
         Bits uint8 ``[n]`` and probabilities of a 1, uint32 ``[n]`` in units of ``2**-24``.
@@ -109,10 +127,10 @@ def chunk_decisions(
     Raises:
         ValueError: shapes do not match, a token is not in the vocabulary, or frequencies do not ascend.
     """
-    check_cumulative(tree, cumulative, 3)
+    check_cumulative(tree, cumulative, 3, selected)
     within = _check_chunk(tree, cumulative, tokens, counts)
     if not COMPILES:
-        return plain_chunk_decisions(tree, cumulative, tokens, counts)
+        return plain_chunk_decisions(tree, cumulative, tokens, counts, selected)
     total = int(tree.path_length[tokens[within]].sum())
     bits, probabilities = np.empty(total, dtype=np.uint8), np.empty(total, dtype=np.uint32)
     written = lockstep.chunk_kernel(
@@ -123,6 +141,7 @@ def chunk_decisions(
         np.require(counts, np.int64, ["C", "W"]),
         bits,
         probabilities,
+        selected,
     )
     if written == lockstep.BROKEN:
         raise ValueError(_BROKEN)
@@ -131,13 +150,18 @@ def chunk_decisions(
 
 
 def plain_chunk_decisions(
-    tree: DecisionTree, cumulative: NDArray[np.int32], tokens: NDArray[np.int32], counts: NDArray[np.int64]
+    tree: DecisionTree,
+    cumulative: NDArray[np.int32],
+    tokens: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    selected: bool = False,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     """Do what ``chunk_decisions`` does in numpy alone: all steps go down the tree at once, then are sorted."""
     within = np.arange(tokens.shape[1]) < counts[:, None]
     lane, step = np.nonzero(within)
     # The usual chunk is complete, and then needs no copy of its frequencies, which are most of its memory.
-    walk = Walk(tree, cumulative.reshape(-1, tree.size + 1) if within.all() else cumulative[lane, step])
+    rows = cumulative.reshape(-1, cumulative.shape[-1]) if within.all() else cumulative[lane, step]
+    walk = Walk(tree, rows, selected)
     wanted = tokens[within].astype(np.int32)
     levels: list[tuple[NDArray[np.uint8], NDArray[np.uint32], NDArray[np.int64]]] = []
     while walk.active.size:
@@ -177,11 +201,13 @@ def decode_tokens(tree: DecisionTree, cumulative: NDArray[np.int32], decoder: Bi
     return tokens
 
 
-def check_cumulative(tree: DecisionTree, cumulative: NDArray[np.int32], dimensions: int) -> None:
-    """Refuse cumulative frequencies that are not int32 ``[..., V+1]`` of so many dimensions."""
+def check_cumulative(
+    tree: DecisionTree, cumulative: NDArray[np.int32], dimensions: int, selected: bool = False
+) -> None:
+    """Refuse cumulative frequencies that are not int32 of so many dimensions, the last of them as it should be."""
     if cumulative.dtype != np.int32:
         raise ValueError(f"cumulative frequencies must be int32, not {cumulative.dtype}")
-    if cumulative.ndim != dimensions or cumulative.shape[-1] != tree.size + 1:
+    if cumulative.ndim != dimensions or cumulative.shape[-1] != (tree.longest if selected else tree.size) + 1:
         raise ValueError(f"cumulative frequencies of shape {cumulative.shape} for a vocabulary of {tree.size}")
 
 

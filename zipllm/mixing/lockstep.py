@@ -33,6 +33,7 @@ def chunk_kernel(
     counts: NDArray[np.int64],
     bits: NDArray[np.uint8],
     probabilities: NDArray[np.uint32],
+    selected: bool,
 ) -> int:
     """Fill ``bits`` and ``probabilities`` with the decisions of a chunk; see ``decisions.chunk_decisions``."""
     lanes, steps = tokens.shape
@@ -43,12 +44,12 @@ def chunk_kernel(
     high = np.empty(lanes, np.int64)
     written = 0
     for step in range(steps):
-        running = 0
+        running, depth = 0, 0
         for lane in range(lanes):
             if step < counts[lane] and root >= 0:
                 active[running] = lane
                 node[lane] = root
-                low[lane] = cumulative[lane, step, 0]
+                low[lane] = 0 if selected else cumulative[lane, step, 0]
                 high[lane] = cumulative[lane, step, size]
                 running += 1
         while running:
@@ -56,7 +57,7 @@ def chunk_kernel(
             for index in range(running):
                 lane = active[index]
                 here = node[lane]
-                middle = np.int64(cumulative[lane, step, here + 1])
+                middle = np.int64(cumulative[lane, step, depth if selected else here + 1])
                 if not low[lane] < middle < high[lane]:
                     return BROKEN
                 bit = 1 if tokens[lane, step] > here else 0
@@ -72,6 +73,7 @@ def chunk_kernel(
                     active[remaining] = lane
                     remaining += 1
             running = remaining
+            depth += 1
     return written
 
 

@@ -27,12 +27,12 @@ from zipllm.mixing.tables import MAP_BITS, Tables
 def find_stops(memory: Memory, lane: NDArray[np.int64], node: Integer, depth: Integer) -> None:
     """Fill ``memory.places``. A node of the trie is a token's beginning; ``depth`` is how many bytes that has."""
     recent, keys = lane[RECENT], memory.contexts
-    keys[0] = hash_pair(node, 1)
-    keys[1] = hash_pair(hash_pair(node, 2), memory.now[BEFORE])
-    keys[2] = hash_pair(hash_pair(node, 3), lane[LAST_TOKEN])
-    keys[3] = hash_pair(hash_pair(recent, 4), depth)
-    keys[4] = hash_pair(hash_pair(recent, 5), lane[EARLIER] & 0xFFFF)
-    keys[5] = hash_pair(hash_pair(lane[WORD], 6), lane[LAST_WORD])
+    keys[0] = hash_pair(node, np.int64(1))
+    keys[1] = hash_pair(hash_pair(node, np.int64(2)), memory.now[BEFORE])
+    keys[2] = hash_pair(hash_pair(node, np.int64(3)), lane[LAST_TOKEN])
+    keys[3] = hash_pair(hash_pair(recent, np.int64(4)), depth)
+    keys[4] = hash_pair(hash_pair(recent, np.int64(5)), lane[EARLIER] & 0xFFFF)
+    keys[5] = hash_pair(hash_pair(lane[WORD], np.int64(6)), lane[LAST_WORD])
     for number in range(STOPS):
         memory.places[number] = (keys[number] * HASH >> 26) & ((1 << STOP_SLOT_BITS) - 1)
 

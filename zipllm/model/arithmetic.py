@@ -6,19 +6,13 @@ vector) or that are exact (matrix products of integers whose sums stay below the
 So no order of summation, thread count, batch shape, device or library version can change a bit.
 """
 
-import math
 from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-INT8_MAX = 127
-"""Bound of every int8 operand; -128 is never produced and is refused in weights."""
-NORM_SHIFT = 40
-"""Fraction bits of the constants handed to `scale_to_int8`."""
-FLOAT32_EXACT = 1 << 24
-FLOAT64_EXACT = 1 << 53
+from zipllm.model.ranges import FLOAT32_EXACT, INT8_MAX, NORM_SHIFT
 
 MatmulRoute = Literal["int8", "float32", "float64", "int64"]
 
@@ -123,8 +117,3 @@ def _probe(rows: int, inputs: int) -> bool:
     right = (INT8_MAX * signs).repeat(8)[:, None].expand(16, inputs).contiguous()
     expected = (left[:, :1].int() * right[:, 0].int()) * inputs
     return bool(torch.equal(torch._int_mm(left, right.t()), expected))
-
-
-def residual_limit(width: int) -> int:
-    """Largest magnitude in the residual stream: ``width * limit**2 < 2**53`` and below ``2**22``."""
-    return min((1 << 22) - 1, math.isqrt((FLOAT64_EXACT - 1) // width))

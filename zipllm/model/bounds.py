@@ -14,15 +14,13 @@ The facts it establishes, which kernels may rely on:
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.arithmetic import FLOAT32_EXACT, INT8_MAX, NORM_SHIFT
 from zipllm.model.config import EXPORTABLE_POSITIONS, ModelConfig
-from zipllm.model.frequencies import PRECISION, TOTAL
-from zipllm.model.integer import INT16_MAX
-from zipllm.model.parameters import LINEAR_LAYERS, IntegerModel
+from zipllm.model.parameters import LINEAR_LAYERS, IntegerArray, IntegerModel
+from zipllm.model.ranges import FLOAT32_EXACT, INT8_MAX, INT16_MAX, NORM_SHIFT, PRECISION, TOTAL
 
 MAX_INPUTS = 65_536
 """Width and feed-forward size: ``65,536 * 127**2`` is below ``2**31``."""
@@ -47,20 +45,21 @@ def check_bounds(model: IntegerModel) -> None:
         ModelInvalid: names the tensor or the config field, and the reason.
     """
     _check_config(model.config)
-    model = IntegerModel.from_tensors(model.config, model.values)  # names, types, shapes
-    for name, tensor in model.values.items():
-        _require(tensor.numel() > 0, name, "empty")
-        if tensor.dtype == torch.int8:
-            _require(int(tensor.min()) >= -INT8_MAX, name, "weight below -127")
+    model = IntegerModel.from_arrays(model.config, model.values)  # names, types, shapes
+    for name, array in model.values.items():
+        _require(array.size > 0, name, "empty")
+        if array.dtype == np.int8:
+            _require(int(array.min()) >= -INT8_MAX, name, "weight below -127")
         elif name != "position_bias":
-            _require(int(tensor.min()) >= 0, name, "negative value")
+            _require(int(array.min()) >= 0, name, "negative value")
         if name.endswith("_shift") and name != "score_shift":
-            _check_range(tensor, name, *SHIFTS)
+            _check_range(array, name, *SHIFTS)
     _check_embedding(model)
     for name in LINEAR_LAYERS:
         for layer in range(model.config.layers):
-            _check_linear(model[name][layer], model[f"{name}_multiplier"][layer], model[f"{name}_shift"][layer], name)
-    _check_linear(model.head, model["head_multiplier"], model["head_shift"][0], "head")
+            shift = int(model[f"{name}_shift"][layer])
+            _check_linear(model[name][layer], model[f"{name}_multiplier"][layer], shift, name)
+    _check_linear(model.head, model["head_multiplier"], int(model["head_shift"][0]), "head")
     _check_attention(model)
     _check_frequencies(model["frequency_exponential"])
 
@@ -92,14 +91,14 @@ def _check_config(config: ModelConfig) -> None:
 
 
 def _check_embedding(model: IntegerModel) -> None:
-    largest = model["embedding"].abs().amax(-1).long() * model["embedding_multiplier"].long()
-    _check_requantised(int(largest.max()), int(model["embedding_shift"]), "embedding_multiplier")
+    largest = np.abs(model["embedding"]).max(-1).astype(np.int64) * model["embedding_multiplier"]
+    _check_requantised(int(largest.max()), int(model["embedding_shift"][0]), "embedding_multiplier")
 
 
-def _check_linear(weight: Tensor, multiplier: Tensor, shift: Tensor, name: str) -> None:
+def _check_linear(weight: IntegerArray, multiplier: IntegerArray, shift: int, name: str) -> None:
     sums = _row_sums(weight) * INT8_MAX
     _require(int(sums.max()) < MAX_ACCUMULATOR, name, "product sum can pass 2**31")
-    _check_requantised(int((sums * multiplier.long()).max()), int(shift), f"{name}_multiplier")
+    _check_requantised(int((sums * multiplier).max()), shift, f"{name}_multiplier")
 
 
 def _check_requantised(largest: int, shift: int, name: str) -> None:
@@ -128,24 +127,25 @@ def _check_attention(model: IntegerModel) -> None:
     _require(fits, "attention_exponential", "weighted sum over the window can pass 2**31")
 
 
-def _check_frequencies(table: Tensor) -> None:
+def _check_frequencies(table: IntegerArray) -> None:
     _check_table(table, "frequency_exponential")
     _require(int(table[0]) == TOTAL, "frequency_exponential", f"first entry is not {TOTAL}")
 
 
-def _check_table(table: Tensor, name: str) -> None:
-    _require(2 <= table.numel() <= MAX_TABLE, name, f"length not from 2 to {MAX_TABLE}")
+def _check_table(table: IntegerArray, name: str) -> None:
+    _require(2 <= table.size <= MAX_TABLE, name, f"length not from 2 to {MAX_TABLE}")
     _require(bool((table[1:] <= table[:-1]).all()), name, "not monotone")
     _require(int(table[-1]) == 0, name, "last entry is not 0")
 
 
-def _row_sums(weight: Tensor) -> Tensor:
+def _row_sums(weight: IntegerArray) -> NDArray[np.int64]:
     """Sum of magnitudes of every row, int64."""
-    return weight.abs().sum(-1, dtype=torch.int64)
+    sums: NDArray[np.int64] = np.abs(weight).sum(-1, dtype=np.int64)
+    return sums
 
 
-def _check_range(tensor: Tensor, name: str, low: int, high: int) -> None:
-    _require(low <= int(tensor.min()) and int(tensor.max()) <= high, name, f"not from {low} to {high}")
+def _check_range(array: IntegerArray, name: str, low: int, high: int) -> None:
+    _require(low <= int(array.min()) and int(array.max()) <= high, name, f"not from {low} to {high}")
 
 
 def _require(holds: bool, name: str, reason: str) -> None:

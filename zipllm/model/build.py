@@ -7,8 +7,8 @@ from zipllm.model.config import ModelConfig
 from zipllm.model.file import Model, tokenizer_json
 from zipllm.model.identity import compute_model_id
 from zipllm.model.parameters import IntegerModel
-from zipllm.model.self_test import make_self_test, reference_engine, run_self_test
-from zipllm.model.tensors import to_arrays
+from zipllm.model.reference import reference_engine
+from zipllm.model.self_test import make_self_test, run_self_test
 from zipllm.tokenizer import Tokenizer
 
 
@@ -28,7 +28,7 @@ def build_model(config: ModelConfig, tokenizer: Tokenizer, integer: IntegerModel
         raise ValueError(
             f"the tokenizer has {len(tokenizer.vocabulary)} tokens, the config a vocabulary of {config.vocabulary_size}"
         )
-    model_id = compute_model_id(config, tokenizer_json(tokenizer), to_arrays(integer.tensors()))
+    model_id = compute_model_id(config, tokenizer_json(tokenizer), integer.values)
     self_test = make_self_test(config, reference_engine(integer))
     return Model(config, tokenizer, integer, card, self_test, model_id)
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zipllm.model.frequencies import PRECISION
 from zipllm.model.integer import IntegerTransformer
+from zipllm.model.ranges import PRECISION
 from zipllm.model.transformer import Transformer
 
 BATCH_TOKENS = 2_048

@@ -30,15 +30,7 @@ from zipllm.model.metadata import Metadata, dump_metadata, parse_metadata
 from zipllm.model.parameters import FREE_LENGTH, IntegerModel, specification
 from zipllm.model.self_test import SelfTest, self_test_from_dict
 from zipllm.model.summary import naming, open_model_file
-from zipllm.model.tensors import (
-    DTYPE_NAMES,
-    IntegerArray,
-    dtype_name,
-    little_endian,
-    read_array,
-    to_arrays,
-    to_tensors,
-)
+from zipllm.model.tensors import dtype_name, little_endian, read_array
 from zipllm.temporary import replacing
 from zipllm.tokenizer import Tokenizer, tokenizer_from_dict
 
@@ -109,10 +101,10 @@ def tokenizer_json(tokenizer: Tokenizer) -> bytes:
 
 
 def _pieces(model: Model) -> Iterator[bytes | memoryview]:
-    arrays = to_arrays(model.integer.tensors())
+    arrays = dict(model.integer.values)
     arrays[TOKENIZER_TENSOR] = np.frombuffer(tokenizer_json(model.tokenizer), dtype=np.uint8)
     metadata = Metadata(model.config, model.card, model.model_id, model.self_test.to_dict())
-    shapes = {name: (dtype_name(array), array.shape) for name, array in arrays.items()}
+    shapes = {name: (dtype_name(array.dtype), array.shape) for name, array in arrays.items()}
     header, order = write_header(shapes, dump_metadata(metadata))
     yield header
     for name in order:
@@ -133,7 +125,8 @@ def _load(stream: BinaryIO, size: int, limits: ModelLimits) -> Model:
             f"damaged: its content has the id {found.hex()[:16]}..., but it says {metadata.model_id.hex()[:16]}..."
         )
     tokenizer = _load_tokenizer(text, config)
-    integer = _load_integer(config, arrays)
+    integer = IntegerModel.from_arrays(config, arrays)
+    check_bounds(integer)
     return Model(config, tokenizer, integer, metadata.card, self_test, found)
 
 
@@ -150,7 +143,7 @@ def _check_tensor_set(header: Header, config: ModelConfig) -> None:
         if names:
             raise ModelInvalid(f"{problem} tensors for this config: {', '.join(sorted(names)[:5])}")
     for name, (dtype, shape) in expected.items():
-        entry, kind = entries[name], DTYPE_NAMES[dtype]
+        entry, kind = entries[name], dtype_name(np.dtype(dtype))
         fits = len(entry.shape) == len(shape) and all(
             have == want or want == FREE_LENGTH for have, want in zip(entry.shape, shape, strict=True)
         )
@@ -174,9 +167,3 @@ def _load_tokenizer(text: bytes, config: ModelConfig) -> Tokenizer:
             f"tokenizer has {len(tokenizer.vocabulary)} tokens, but the config says {config.vocabulary_size}"
         )
     return tokenizer
-
-
-def _load_integer(config: ModelConfig, arrays: dict[str, IntegerArray]) -> IntegerModel:
-    integer = IntegerModel.from_tensors(config, to_tensors(arrays))
-    check_bounds(integer)
-    return integer

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-PRECISION = 24
-TOTAL = 1 << PRECISION
-RATIO_SHIFT = 32
+from zipllm.model.ranges import RATIO_SHIFT, TOTAL
 
 
 def frequencies(logits: Tensor, exponential: Tensor) -> Tensor:

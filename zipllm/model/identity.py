@@ -15,7 +15,8 @@ from collections.abc import Mapping
 
 from zipllm.model.canonical_json import dump_json
 from zipllm.model.config import ModelConfig
-from zipllm.model.tensors import IntegerArray, dtype_name, little_endian
+from zipllm.model.parameters import IntegerArray
+from zipllm.model.tensors import dtype_name, little_endian
 
 DOMAIN = b"zipllm-model-0"
 
@@ -40,7 +41,7 @@ def compute_model_id(config: ModelConfig, tokenizer: bytes, tensors: Mapping[str
     for name in sorted(tensors):
         array = tensors[name]
         part(name.encode("ascii"))
-        part(dtype_name(array).encode("ascii"))
+        part(dtype_name(array.dtype).encode("ascii"))
         part(dump_json(list(array.shape)))
         part(little_endian(array))
     return digest.digest()

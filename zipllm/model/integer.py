@@ -13,11 +13,9 @@ from torch import Tensor
 
 from zipllm.model import frequencies as frequency
 from zipllm.model.arithmetic import (
-    INT8_MAX,
     exact_matmul,
     integer_matmul,
     requantise,
-    residual_limit,
     round_shift,
     saturate,
     scale_to_int8,
@@ -25,13 +23,8 @@ from zipllm.model.arithmetic import (
 )
 from zipllm.model.config import ModelConfig
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.ranges import FEEDFORWARD_MAX, INT8_MAX, INT16_MAX, SQUARE_SHIFT, residual_limit
 
-INT16_MAX = 32_767
-"""Bound of queries and keys before they are normalised."""
-FEEDFORWARD_MAX = 4_095
-"""Bound of the feed-forward's activations before they are squared."""
-SQUARE_SHIFT = 17
-"""Squares are divided by ``2**17``: a little under 4,095 squared becomes 127."""
 CHUNK_ELEMENTS = 1 << 20
 """Largest temporary of a pass on the CPU, in elements (it should fit the cache); a longer pass is cut into chunks."""
 DEVICE_CHUNK_ELEMENTS = 1 << 25
@@ -65,7 +58,7 @@ class IntegerTransformer:
         self.config: ModelConfig = model.config
         self.device = torch.device(device)
         self._tensors = {name: tensor.to(self.device) for name, tensor in model.tensors().items()}
-        self._tensors["head"] = model.head.to(self.device)
+        self._tensors["head"] = torch.from_numpy(model.head).to(self.device)
         self._shifts = {n: t.tolist() for n, t in model.tensors().items() if n.endswith("_shift")}
         self._limit = residual_limit(model.config.width)
         self._budget = CHUNK_ELEMENTS if self.device.type == "cpu" else DEVICE_CHUNK_ELEMENTS

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.arithmetic import INT8_MAX, NORM_SHIFT, residual_limit
 from zipllm.model.bounds import MAX_ACCUMULATOR, MAX_BIAS, check_bounds
 from zipllm.model.calibrate import Observations, observe
 from zipllm.model.config import EXPORTABLE_POSITIONS
-from zipllm.model.frequencies import TOTAL
-from zipllm.model.integer import INT16_MAX, SQUARE_SHIFT
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.ranges import INT8_MAX, INT16_MAX, NORM_SHIFT, SQUARE_SHIFT, TOTAL, residual_limit
 from zipllm.model.scales import (
     TABLE_STEPS,
     Scaled,

@@ -11,11 +11,13 @@ import math
 import torch
 from torch import Tensor
 
-from zipllm.model.arithmetic import NORM_SHIFT
-from zipllm.model.integer import SQUARE_SHIFT
+from zipllm.model.config import ModelConfig
 from zipllm.model.parameters import IntegerModel
+from zipllm.model.ranges import NORM_SHIFT, SQUARE_SHIFT
 from zipllm.model.scales import TABLE_STEPS
 from zipllm.model.transformer import Block, Transformer
+
+Tensors = dict[str, Tensor]
 
 _STEPS_PER_NAT = TABLE_STEPS / math.log(2)
 
@@ -28,70 +30,71 @@ def restore(integer: IntegerModel) -> Transformer:
         integer: as read from a model file.
     """
     model = Transformer(integer.config)
-    residual = _restore_ends(model, integer)
+    tensors = integer.tensors()
+    residual = _restore_ends(model, tensors)
     for layer, block in enumerate(model.blocks):
         assert isinstance(block, Block)
-        _restore_scores(block, integer, layer)
-        _restore_mixing(block, integer, layer, residual)
-        _restore_feedforward(block, integer, layer, residual)
+        _restore_scores(block, integer.config, tensors, layer)
+        _restore_mixing(block, integer.config, tensors, layer, residual)
+        _restore_feedforward(block, integer.config, tensors, layer, residual)
     return model
 
 
-def _restore_ends(model: Transformer, integer: IntegerModel) -> float:
+def _restore_ends(model: Transformer, tensors: Tensors) -> float:
     """Embedding and head; returns the integer units of the residual stream per float unit."""
     config = model.config
-    rows = integer["embedding"].double()
+    rows = tensors["embedding"].double()
     length = rows.square().mean(-1).sqrt().clamp(min=1e-9)
-    multiplier = _scale(integer, "embedding", slice(None))
-    final = _unit(integer["final_norm"], config.width)
-    head = _scale(integer, "head", slice(None)) * final / _STEPS_PER_NAT
+    multiplier = _scale(tensors, "embedding", slice(None))
+    final = _unit(tensors["final_norm"], config.width)
+    head = _scale(tensors, "head", slice(None)) * final / _STEPS_PER_NAT
     if model.head is None:
         model.embedding.weight.copy_(rows * torch.cat((head, head.mean()[None]))[:, None])
     else:
         model.embedding.weight.copy_(rows / length[:, None])
-        model.head.weight.copy_(integer.head.double() * head[:, None])
+        model.head.weight.copy_(tensors["head"].double() * head[:, None])
     return float((multiplier * length).median())
 
 
-def _restore_scores(block: Block, integer: IntegerModel, layer: int) -> None:
+def _restore_scores(block: Block, config: ModelConfig, tensors: Tensors, layer: int) -> None:
     """Queries and keys, whose own scale a norm removes, and how their products become scores."""
-    attention, config = block.attention, integer.config
+    attention = block.attention
     for name, matrix in (("query", attention.query), ("key", attention.key)):
-        rows = integer[name][layer].double() * _scale(integer, name, layer)[:, None]
+        rows = tensors[name][layer].double() * _scale(tensors, name, layer)[:, None]
         matrix.weight.copy_(_as_new(rows.unflatten(0, (config.heads, -1)), (1, 2)).flatten(0, 1))
-    units = [_unit(integer[f"{name}_norm"][layer], config.head_size) for name in ("query", "key")]
-    ratio = integer["score_multiplier"][layer].double() * torch.exp2(-integer["score_shift"][layer].double())
+    units = [_unit(tensors[f"{name}_norm"][layer], config.head_size) for name in ("query", "key")]
+    ratio = tensors["score_multiplier"][layer].double() * torch.exp2(-tensors["score_shift"][layer].double())
     attention.score_scale.copy_(ratio * units[0] * units[1] * config.head_size / _STEPS_PER_NAT)
-    attention.position_bias.copy_(integer["position_bias"][layer].double() / _STEPS_PER_NAT)
+    attention.position_bias.copy_(tensors["position_bias"][layer].double() / _STEPS_PER_NAT)
 
 
-def _restore_mixing(block: Block, integer: IntegerModel, layer: int, residual: float) -> None:
+def _restore_mixing(block: Block, config: ModelConfig, tensors: Tensors, layer: int, residual: float) -> None:
     """Values and output matrix; what one gains in scale the other loses."""
-    attention, config = block.attention, integer.config
-    entry = _unit(integer["attention_norm"][layer], config.width)
-    rows = integer["value"][layer].double() * _scale(integer, "value", layer)[:, None] * entry
+    attention = block.attention
+    entry = _unit(tensors["attention_norm"][layer], config.width)
+    rows = tensors["value"][layer].double() * _scale(tensors, "value", layer)[:, None] * entry
     heads = rows.unflatten(0, (config.heads, -1))
     unit = heads.square().mean((1, 2)).sqrt() * config.width**0.5
     attention.value.weight.copy_((heads / unit[:, None, None]).flatten(0, 1))
-    mixed = integer["mixing_scale"][layer].double() * 2.0**-NORM_SHIFT * unit
-    folded = integer["output"][layer].double() * _scale(integer, "output", layer)[:, None] / residual
+    mixed = tensors["mixing_scale"][layer].double() * 2.0**-NORM_SHIFT * unit
+    folded = tensors["output"][layer].double() * _scale(tensors, "output", layer)[:, None] / residual
     attention.output.weight.copy_(folded * mixed.repeat_interleave(config.head_size))
 
 
-def _restore_feedforward(block: Block, integer: IntegerModel, layer: int, residual: float) -> None:
+def _restore_feedforward(block: Block, config: ModelConfig, tensors: Tensors, layer: int, residual: float) -> None:
     """The two matrices around the squared ReLU: a factor on the first is its square on what the second reads."""
-    entry = _unit(integer["feedforward_norm"][layer], integer.config.width)
-    up = integer["up"][layer].double() * _scale(integer, "up", layer)[:, None] * entry
-    root = up.square().mean().sqrt() * integer.config.width**0.5
+    entry = _unit(tensors["feedforward_norm"][layer], config.width)
+    up = tensors["up"][layer].double() * _scale(tensors, "up", layer)[:, None] * entry
+    root = up.square().mean().sqrt() * config.width**0.5
     squared = root.square() * 2.0**-SQUARE_SHIFT
-    down = integer["down"][layer].double() * _scale(integer, "down", layer)[:, None] / residual
+    down = tensors["down"][layer].double() * _scale(tensors, "down", layer)[:, None] / residual
     block.feedforward.up.weight.copy_(up / root)
     block.feedforward.down.weight.copy_(down * squared)
 
 
-def _scale(integer: IntegerModel, name: str, layer: int | slice) -> Tensor:
+def _scale(tensors: Tensors, name: str, layer: int | slice) -> Tensor:
     """Multipliers as real numbers, float64 ``[rows]``; a slice stands for tensors without layers."""
-    multiplier, shift = integer[f"{name}_multiplier"], integer[f"{name}_shift"]
+    multiplier, shift = tensors[f"{name}_multiplier"], tensors[f"{name}_shift"]
     if isinstance(layer, int):
         multiplier, shift = multiplier[layer], shift[layer]
     scale: Tensor = multiplier.double() * torch.exp2(-shift.double())

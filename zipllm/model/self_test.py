@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zipllm.errors import ModelInvalid
 from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
 from zipllm.model.metadata import digest_from_hex
-from zipllm.model.parameters import IntegerModel
 
 LENGTH = 24
 """Tokens in a new self-test: some milliseconds of work."""
@@ -94,22 +91,6 @@ def run_self_test(model_id: bytes, test: SelfTest, config: ModelConfig, engine: 
             "Try another device (--device cpu), or another version of torch or numba."
         )
     _passed.add((model_id, engine, test))
-
-
-def reference_engine(integer: IntegerModel, device: torch.device | str = "cpu") -> Engine:
-    """An engine that computes by ``zipllm.model.integer``: one pass over most tokens, then single steps."""
-
-    def run(tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-        network = IntegerTransformer(integer, device)
-        state = network.start(1)
-        row = torch.from_numpy(tokens)[None]
-        first = max(1, len(tokens) - 4)
-        pieces = [row[:, :first], *(row[:, step : step + 1] for step in range(first, len(tokens)))]
-        hidden = torch.cat([network.forward(state, piece) for piece in pieces], dim=1)
-        cumulative: NDArray[np.int32] = network.cumulative(hidden)[0].cpu().numpy()
-        return cumulative
-
-    return run
 
 
 def _digest(run: Engine, tokens: tuple[int, ...], config: ModelConfig) -> bytes:

@@ -1,39 +1,26 @@
-"""Integer tensors between the file's bytes, numpy and torch."""
+"""Integer tensors between the file's bytes and numpy."""
 
-from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from zipllm.errors import ModelInvalid
 from zipllm.model.layout import TensorEntry
-
-IntegerArray = NDArray[np.signedinteger[Any] | np.unsignedinteger[Any]]
+from zipllm.model.parameters import IntegerArray
 
 _NUMPY = {"I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8}
 _NAMES = {np.dtype(kind): name for name, kind in _NUMPY.items()}
 
-DTYPE_NAMES = {
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-}
-"""What the file calls the types of integer tensors."""
 
-
-def dtype_name(array: IntegerArray) -> str:
-    """The file's name for an array's element type.
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """The file's name for an element type.
 
     Raises:
         ValueError: not one of the integer types a model file holds.
     """
-    name = _NAMES.get(array.dtype.newbyteorder("="))
+    name = _NAMES.get(dtype.newbyteorder("="))
     if name is None:
-        raise ValueError(f"{array.dtype} is not an integer type of a model file ({', '.join(_NUMPY)})")
+        raise ValueError(f"{dtype} is not an integer type of a model file ({', '.join(_NUMPY)})")
     return name
 
 
@@ -41,16 +28,6 @@ def little_endian(array: IntegerArray) -> memoryview:
     """The array's bytes, row-major and little-endian, without a copy where it already lies like that."""
     wanted = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return wanted.reshape(-1).view(np.uint8).data
-
-
-def to_arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, IntegerArray]:
-    """Copy tensors of any device to numpy (shared memory for contiguous CPU tensors)."""
-    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
-
-
-def to_tensors(arrays: Mapping[str, IntegerArray]) -> dict[str, torch.Tensor]:
-    """CPU tensors that share the arrays' memory."""
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def read_array(stream: BinaryIO, entry: TensorEntry) -> IntegerArray:

@@ -99,6 +99,36 @@ class ThreadedPredictor(Predictor, Protocol):
 
 
 @runtime_checkable
+class SelectingPredictor(Predictor, Protocol):
+    """A predictor on the other side of a slow bus, which need not hand over the whole of a prediction."""
+
+    @property
+    def selects(self) -> bool:
+        """Whether it pays to ask for less."""
+
+    def select(
+        self,
+        state: State,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        columns: NDArray[np.int32],
+        wanted: NDArray[np.int32],
+    ) -> NDArray[np.int32]:
+        """Do what ``prefill`` does, and return some columns of each prediction.
+
+        Args:
+            state: changed in place.
+            tokens: int32 ``[n, T]``.
+            lanes: int32 ``[n]``, ascending.
+            columns: int32 ``[rows, d]``, numbers of cumulative frequencies, 0 to V; always the same array.
+            wanted: int32 ``[n, T]``, the row of ``columns`` that says what to return of each prediction.
+
+        Returns:
+            int32 ``[n, T, d]``, valid until the next call.
+        """
+
+
+@runtime_checkable
 class CopyingPredictor(Predictor, Protocol):
     """A predictor whose memory can be copied, so that many texts can follow the same beginning."""
 

@@ -10,17 +10,18 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import COMPILES
 from zipllm.errors import UsageError
 from zipllm.model.file import Model
-from zipllm.model.integer import IntegerTransformer, State
 from zipllm.model.self_test import run_self_test
+
+if TYPE_CHECKING:
+    from zipllm.model.integer import State
 
 KERNELS = "ZIPLLM_KERNELS"
 """Environment variable: ``reference``, ``cpu`` or ``cuda`` instead of the automatic choice."""
@@ -30,9 +31,9 @@ TRITON = (3, 6)
 CAPABILITY = (8, 0)
 """Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
 
-PATIENCE = 4.0
-"""Seconds that the reference may compute before kernels are compiled: less than that takes, so a small input never
-waits for it, and on a processor where the reference is slow every later run gains."""
+PATIENCE = 2.0
+"""Seconds that the reference may compute in one lane before kernels are compiled: with the import of torch less than
+that takes, so a small input never waits for it, and where the reference is slow every later run gains."""
 
 _SINGLE_STEPS = 4
 """Tokens of the self-test that are fed one by one, the rest as one pass."""
@@ -68,11 +69,11 @@ class Network(Protocol):
         """Feed int32 ``[n, time]`` to lanes ``[n]``, or to all; int32 ``[n, time, vocabulary + 1]``."""
 
 
-def choose_network(model: Model, device: torch.device) -> Network:
-    """Return what computes a model on a device.
+def choose_network(model: Model, device: str) -> Network:
+    """Return what computes a model on a device; torch is imported only where it does.
 
     On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work; where
-    they have never been compiled, the reference goes first, since a small input is done before they are. On a CUDA
+    they have never been compiled, the reference goes first with a small input, which is done before they are. On a CUDA
     device it is Triton kernels, where there is a Triton that compiles them; elsewhere the reference.
 
     Raises:
@@ -82,10 +83,11 @@ def choose_network(model: Model, device: torch.device) -> Network:
     wanted = os.environ.get(KERNELS, "") or "auto"
     if wanted not in ("auto", "reference", "cpu", "cuda"):
         raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu, cuda or not set")
-    possible = device.type == "cpu" and COMPILES
+    kind = device.partition(":")[0]
+    possible = kind == "cpu" and COMPILES
     if wanted == "cpu" and not possible:
         raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
-    on_gpu = device.type == "cuda" and triton_works(device)
+    on_gpu = kind == "cuda" and triton_works(device)
     if wanted == "cuda" and not on_gpu:
         needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
         raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
@@ -95,12 +97,15 @@ def choose_network(model: Model, device: torch.device) -> Network:
         return _tested(model, Reference(model, device))
     from zipllm.kernels.cpu import kernels_are_cached
 
-    late = wanted == "auto" and not kernels_are_cached()
-    return _tested(model, LateKernels(model) if late else Kernels(model))
+    if wanted == "auto" and not kernels_are_cached():
+        return LateKernels(model)
+    return _tested(model, Kernels(model))
 
 
-def triton_works(device: torch.device) -> bool:
+def triton_works(device: str) -> bool:
     """Whether this machine's Triton compiles the kernels for a CUDA device."""
+    import torch
+
     try:
         triton = importlib.import_module("triton")  # its distribution has more than one name
     except ImportError:
@@ -127,18 +132,22 @@ class _Alone(ABC):
 class Reference(_Alone):
     """The plain torch engine, on any device."""
 
-    def __init__(self, model: Model, device: torch.device) -> None:
+    def __init__(self, model: Model, device: str) -> None:
+        from zipllm.model.integer import IntegerTransformer
+
         self.name = f"reference on {device}"
         self._network = IntegerTransformer(model.integer, device)
 
-    def start(self, lanes: int) -> State:
+    def start(self, lanes: int) -> "State":
         return self._network.start(lanes)
 
-    def copies(self, state: State, lanes: int) -> State:
+    def copies(self, state: "State", lanes: int) -> "State":
         keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
-        return State(keys, values, state.positions[:1].repeat_interleave(lanes))
+        return type(state)(keys, values, state.positions[:1].repeat_interleave(lanes))
 
-    def predict(self, state: State, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+    def predict(self, state: "State", tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
+        import torch
+
         chosen = None if lanes is None else torch.from_numpy(lanes)
         hidden = self._network.forward(state, torch.from_numpy(np.ascontiguousarray(tokens)), chosen)
         cumulative: NDArray[np.int32] = self._network.cumulative(hidden).cpu().numpy()
@@ -172,7 +181,7 @@ class Kernels:
     ) -> None:
         self._network.predict_into(state, tokens, lanes, out, threads)
 
-    def take_over(self, state: State) -> Any:
+    def take_over(self, state: "State") -> Any:
         """Return the reference's state in the kernels' form."""
         from zipllm.kernels.cache import from_reference
 
@@ -182,7 +191,7 @@ class Kernels:
 class CudaKernels(_Alone):
     """Triton kernels, on a GPU."""
 
-    def __init__(self, model: Model, device: torch.device) -> None:
+    def __init__(self, model: Model, device: str) -> None:
         from zipllm.kernels.cuda import CudaTransformer
 
         self.name = f"cuda kernels on {device}"
@@ -197,47 +206,65 @@ class CudaKernels(_Alone):
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
 
+    def select(
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        columns: NDArray[np.int32],
+        wanted: NDArray[np.int32],
+    ) -> NDArray[np.int32]:
+        """As ``SelectingPredictor``."""
+        return self._network.select(state, tokens, lanes, columns, wanted)
+
 
 @dataclass
 class _LateState:
+    """Attributes: ``inner``, the state of whatever computes; ``early``, whether that is still the reference."""
+
     inner: Any
+    early: bool
 
 
 class LateKernels:
-    """The reference, until so much has been asked for that compiling kernels pays; then those."""
+    """The reference, until so much has been asked for that compiling kernels pays; then those.
+
+    Several lanes are a long block (``codec.lanes``): then it pays at once. Each is tested when it is needed first.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._reference = Reference(model, torch.device("cpu"))
+        self._reference: Reference | None = None
         self._kernels: Kernels | None = None
         self._spent = 0.0
         self._lock = Lock()
 
     @property
     def name(self) -> str:
-        return (self._kernels or self._reference).name
+        network = self._kernels or self._reference
+        return "nothing yet" if network is None else network.name
 
     @property
     def concurrent(self) -> bool:
         return self._kernels is not None
 
     def start(self, lanes: int) -> _LateState:
-        return _LateState((self._kernels or self._reference).start(lanes))
+        kernels = self._compiled() if lanes > 1 else self._kernels
+        return _LateState((kernels or self._tested_reference()).start(lanes), early=kernels is None)
 
     def copies(self, state: _LateState, lanes: int) -> _LateState:
-        source = self._reference if isinstance(state.inner, State) else self._kernels
-        assert source is not None, "only kernels make such a state"
-        return _LateState(source.copies(state.inner, lanes))
+        source = self._tested_reference() if state.early else self._compiled()
+        return _LateState(source.copies(state.inner, lanes), state.early)
 
     def predict(self, state: _LateState, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
-        kernels = self._compile() if self._spent > PATIENCE else self._kernels
+        kernels = self._compiled() if self._spent > PATIENCE else self._kernels
         if kernels is None:
             begin = time.perf_counter()
-            prediction = self._reference.predict(state.inner, tokens, lanes)
+            prediction = self._tested_reference().predict(state.inner, tokens, lanes)
             self._spent += time.perf_counter() - begin
             return prediction
-        if isinstance(state.inner, State):
-            state.inner = kernels.take_over(state.inner)
+        if state.early:
+            state.inner, state.early = kernels.take_over(state.inner), False
         return kernels.predict(state.inner, tokens, lanes)
 
     def predict_into(
@@ -251,7 +278,15 @@ class LateKernels:
         assert self._kernels is not None, "concurrent only with kernels"
         self._kernels.predict_into(state.inner, tokens, lanes, out, threads)
 
-    def _compile(self) -> Kernels:
+    def _tested_reference(self) -> Reference:
+        with self._lock:
+            if self._reference is None:
+                reference = Reference(self._model, "cpu")
+                _tested(self._model, reference)
+                self._reference = reference
+            return self._reference
+
+    def _compiled(self) -> Kernels:
         """Return the kernels, compiled by their self-test."""
         with self._lock:
             if self._kernels is None:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from zipllm.kernels.layout import lane_bytes
+from zipllm.kernels.machine import threads
 from zipllm.model.file import Model
 from zipllm.predictor.base import PRECISION
-from zipllm.predictor.networks import choose_network
+from zipllm.predictor.networks import CudaKernels, choose_network
 
 
 class TransformerPredictor:
@@ -17,20 +17,20 @@ class TransformerPredictor:
 
     Args:
         model: loaded or built, its bounds checked.
-        device: a torch device.
+        device: the name of a torch device.
 
     Raises:
         ModelInvalid: the model's self-test fails on this device.
         UsageError: ``ZIPLLM_KERNELS`` asks for something that does not exist here.
     """
 
-    def __init__(self, model: Model, device: torch.device | str = "cpu") -> None:
+    def __init__(self, model: Model, device: str = "cpu") -> None:
         self.vocabulary: tuple[bytes, ...] = model.tokenizer.vocabulary
         self.precision: int = PRECISION
         self.start_token: int = model.config.start_token
         # One number for all engines (the reference needs less), so that all accept the same archives.
         self.lane_bytes: int = lane_bytes(model.config)
-        self._network = choose_network(model, torch.device(device))
+        self._network = choose_network(model, device)
 
     @property
     def engine(self) -> str:
@@ -39,7 +39,11 @@ class TransformerPredictor:
 
     @property
     def threads(self) -> int:
-        return torch.get_num_threads() if self._network.concurrent else 1
+        return threads() if self._network.concurrent else 1
+
+    @property
+    def selects(self) -> bool:
+        return isinstance(self._network, CudaKernels)
 
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
@@ -51,6 +55,17 @@ class TransformerPredictor:
         self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
     ) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
+
+    def select(
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        columns: NDArray[np.int32],
+        wanted: NDArray[np.int32],
+    ) -> NDArray[np.int32]:
+        assert isinstance(self._network, CudaKernels), "asked for only where `selects` says so"
+        return self._network.select(state, tokens, lanes, columns, wanted)
 
     def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
         cumulative: NDArray[np.int32] = self._network.predict(state, tokens[:, None], lanes)[:, 0]

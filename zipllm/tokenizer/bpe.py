@@ -9,7 +9,8 @@ valid UTF-8 falls through to the last alternative.
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +47,10 @@ _CHUNK = 1 << 16
 """Bytes handed to the library at a time; cut after a newline or a space so that words stay whole."""
 
 
+_BATCH = 64
+"""Chunks handed over together."""
+
+
 class BpeTokenizer:
     """Byte-pair encoding with a vocabulary sorted by byte string.
 
@@ -69,11 +74,20 @@ class BpeTokenizer:
         self._library = _library_tokenizer(created, self._merges)
 
     def encode(self, data: bytes) -> NDArray[np.int32]:
-        ids: list[NDArray[np.int32]] = []
-        for chunk in chunks(data):
-            encoding = self._library.encode(chunk.decode("latin-1"), add_special_tokens=False)
-            ids.append(np.array(encoding.ids, dtype=np.int32))
-        return self._sorted_id[np.concatenate(ids)] if ids else np.zeros(0, dtype=np.int32)
+        return self.encode_all([data])[0]
+
+    def encode_all(self, pieces: Sequence[bytes]) -> list[NDArray[np.int32]]:
+        cut = [list(chunks(piece)) for piece in pieces]
+        ids = self._ids([chunk for chunks in cut for chunk in chunks])
+        joined = [np.concatenate([np.zeros(0, dtype=np.int32), *islice(ids, len(chunks))]) for chunks in cut]
+        return [self._sorted_id[piece] for piece in joined]
+
+    def _ids(self, chunks: Sequence[bytes]) -> Iterator[NDArray[np.int32]]:
+        """Yield the ids of each chunk in creation order; the library shares a batch out among its threads."""
+        for begin in range(0, len(chunks), _BATCH):
+            texts = [chunk.decode("latin-1") for chunk in chunks[begin : begin + _BATCH]]
+            for encoding in self._library.encode_batch_fast(texts, add_special_tokens=False):
+                yield np.array(encoding.ids, dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> bytes:
         return b"".join([self.vocabulary[token] for token in ids])

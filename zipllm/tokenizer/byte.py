@@ -1,6 +1,6 @@
 """One token per byte: the smallest vocabulary, and the yardstick for the others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,9 @@ class ByteTokenizer:
 
     def encode(self, data: bytes) -> NDArray[np.int32]:
         return np.frombuffer(data, dtype=np.uint8).astype(np.int32)
+
+    def encode_all(self, pieces: Sequence[bytes]) -> list[NDArray[np.int32]]:
+        return [self.encode(piece) for piece in pieces]
 
     def decode(self, ids: Iterable[int]) -> bytes:
         return b"".join(self.vocabulary[token] for token in ids)

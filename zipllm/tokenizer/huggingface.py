@@ -8,7 +8,7 @@ with the longest token that fits at each place.
 import copy
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -78,6 +78,9 @@ class HuggingFaceTokenizer:
                 else:
                     ids += self._tokens(part)
         return np.array(ids, dtype=np.int32)
+
+    def encode_all(self, pieces: Sequence[bytes]) -> list[NDArray[np.int32]]:
+        return [self.encode(piece) for piece in pieces]
 
     def decode(self, ids: Iterable[int]) -> bytes:
         return b"".join([self.vocabulary[token] for token in ids])

@@ -42,11 +42,14 @@ class Exported:
 def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: TrainState, path: Path) -> Exported:
     """Quantise ``model`` on its own training data, measure it on the validation data, and write ``path``.
 
+    Both forms are measured on the device that the model is on; the integer form computes the same on each.
+
     Raises:
         ModelInvalid: the weights have no integer form (not finite, or too large).
         FileError: the file cannot be written.
     """
-    model = model.cpu().eval()
+    model = model.eval()
+    device = model.embedding.weight.device
     model.set_rounding(False)
     sampler = WindowSampler(corpus.train, recipe.train.sequence, recipe.train.seed + 1)
     calibration = torch.from_numpy(sampler.batch(CALIBRATION_WINDOWS))
@@ -57,7 +60,7 @@ def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: Trai
         if len(source.tokens) < recipe.train.sequence:
             continue
         windows = torch.from_numpy(spaced_windows(source, recipe.train.sequence, MEASURED_WINDOWS))
-        gap = measure_gap(model, IntegerTransformer(integer), windows)
+        gap = measure_gap(model, IntegerTransformer(integer, device), windows)
         size = int(lengths[windows.numpy()].sum())
         results.append(DomainResult(source.name, size, gap.float_bits / size, gap.integer_bits / size))
         total = Gap(total.float_bits + gap.float_bits, total.integer_bits + gap.integer_bits)

@@ -1,0 +1,80 @@
+"""One block from its record to bytes that have been checked; as a piece of work for any thread, too."""
+
+from collections.abc import Callable
+
+from zipllm.codec import conventional
+from zipllm.codec.engine import Engine, LazyEngine
+from zipllm.codec.history_block import decode_history_block
+from zipllm.codec.model_block import decode_model_block
+from zipllm.codec.options import Advance
+from zipllm.codec.side_by_side import Tick
+from zipllm.container import Block, Coding, check_block
+from zipllm.errors import CorruptData
+
+
+class BlockDecoding:
+    """Decodes one block, a piece of work for any thread, and knows how far it is.
+
+    Args:
+        block: as read from an archive.
+        engine: the archive's model, if it names one.
+        begin: bytes of all archives before the block's record.
+        end: bytes up to the record's end.
+
+    Attributes:
+        raw: the result.
+        raw_bytes: decoded so far.
+        coded_bytes: of the archive, that they take, about.
+    """
+
+    raw: bytes
+
+    def __init__(self, block: Block, engine: LazyEngine | None, begin: int, end: int) -> None:
+        self.block = block
+        self.end = end
+        self._engine = engine
+        self._header_bytes = end - begin - len(block.payload)
+        self.raw_bytes = 0
+        self.coded_bytes = 0
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the archive's model is needed."""
+        return self.block.header.coding is Coding.MODEL
+
+    def run(self, tick: Tick) -> None:
+        """Do it; raises what ``decode_block`` and ``tick`` raise."""
+
+        def advance(fraction: float, coded: int) -> None:
+            self.raw_bytes, self.coded_bytes = int(fraction * self.block.header.raw_size), self._header_bytes + coded
+            tick()
+
+        self.raw = decode_block(self.block, self._engine, advance)
+        self.raw_bytes, self.coded_bytes = len(self.raw), self._header_bytes + len(self.block.payload)
+
+
+def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:
+    """Decode one block by itself and check its size and CRC-32.
+
+    Args:
+        block: as read from an archive.
+        engine: the archive's model; called for a model-coded block only.
+        advance: told about progress, if given.
+
+    Raises:
+        CorruptData: the payload does not decode to what the header says.
+        UnsupportedData: coded with parameters that this version does not have.
+        LimitExceeded: needs too much memory.
+        ModelError: the model cannot be had.
+    """
+    header = block.header
+    if header.parameters is None:
+        raw = conventional.decode(header.coding, block.payload, header.raw_size)
+    elif header.coding is Coding.HISTORY:
+        raw = decode_history_block(block.payload, header.raw_size, header.parameters, advance)
+    elif engine is None:
+        raise CorruptData("a model-coded block stands before the record that names its model")
+    else:
+        raw = decode_model_block(engine(), block.payload, header.raw_size, header.parameters, advance)
+    check_block(header, raw)
+    return raw
