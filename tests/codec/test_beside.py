@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from tests.codec.threads import own_threads
 from zipllm.codec.beside import beside
 from zipllm.codec.options import Advance
 
@@ -31,10 +32,9 @@ def test_what_nobody_wants_is_ended() -> None:
         begun.wait(30)
         raise KeyboardInterrupt
 
-    before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         beside(other, mine)
-    assert threading.active_count() == before
+    assert own_threads() == []
     assert reports
 
 

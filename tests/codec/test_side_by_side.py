@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.codec.threads import own_threads
 from zipllm.codec import side_by_side
 from zipllm.codec.side_by_side import SideBySide, Tick
 
@@ -41,9 +42,8 @@ def fail(tick: Tick) -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    before = threading.active_count()
     yield
-    assert threading.active_count() == before
+    assert own_threads() == []
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

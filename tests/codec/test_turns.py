@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.codec.threads import own_threads
 from zipllm.codec.turns import Turns
 
 
@@ -45,10 +46,9 @@ def test_turns_go_round(slow: int | None) -> None:
 def test_the_first_failure_stops_all(name: str, turn: int) -> None:
     log: list[str] = []
     workers = [Counting(other, 1000, log, fails=turn if other == name else -1) for other in "abc"]
-    before = threading.active_count()
     with pytest.raises(ValueError, match=f"^{name}$"):
         Turns(workers).run(nothing)
-    assert threading.active_count() == before
+    assert own_threads() == []
     assert log == [f"{other}{step}" for step in range(turn + 1) for other in "abc"][: 3 * turn + "abc".index(name)]
 
 
