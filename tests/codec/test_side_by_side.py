@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.codec.threads import own_threads
+from tests.codec.threads import no_new_threads
 from zipllm.codec import side_by_side
 from zipllm.codec.side_by_side import SideBySide, Tick
 
@@ -42,8 +42,8 @@ def fail(tick: Tick) -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    yield
-    assert own_threads() == []
+    with no_new_threads():
+        yield
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.codec.threads import own_threads
+from tests.codec.threads import no_new_threads
 from zipllm.codec.turns import Turns
 
 
@@ -46,9 +46,8 @@ def test_turns_go_round(slow: int | None) -> None:
 def test_the_first_failure_stops_all(name: str, turn: int) -> None:
     log: list[str] = []
     workers = [Counting(other, 1000, log, fails=turn if other == name else -1) for other in "abc"]
-    with pytest.raises(ValueError, match=f"^{name}$"):
+    with no_new_threads(), pytest.raises(ValueError, match=f"^{name}$"):
         Turns(workers).run(nothing)
-    assert own_threads() == []
     assert log == [f"{other}{step}" for step in range(turn + 1) for other in "abc"][: 3 * turn + "abc".index(name)]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.codec.engines import TEXT, byte_engine, codings
 from tests.codec.test_select import CHAIN, chain
-from tests.codec.threads import own_threads
+from tests.codec.threads import no_new_threads
 from zipllm.codec import block_encoding, decoder, side_by_side, workers
 from zipllm.codec.archive_file import ZipllmFile
 from zipllm.codec.block_decoding import BlockDecoding
@@ -40,8 +40,8 @@ def shared() -> Engine:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    yield
-    assert own_threads() == []
+    with no_new_threads():
+        yield
 
 
 def compress(data: bytes, engine: Any, sink: Any = None, progress: Any = None, **options: Any) -> tuple[bytes, Summary]:

@@ -1,7 +1,16 @@
-"""Threads of zipllm that are alive; those of other libraries come and go as they like."""
+"""No thread of zipllm's stays behind; those of other libraries, and of its own pools, come and go as they like."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-def own_threads() -> list[threading.Thread]:
+@contextmanager
+def no_new_threads() -> Iterator[None]:
+    before = _own()
+    yield
+    assert [thread for thread in _own() if thread not in before] == []
+
+
+def _own() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("zipllm")]
