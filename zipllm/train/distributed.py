@@ -5,6 +5,7 @@ process on the whole batch, up to the order of sums. By default every process ho
 (DistributedDataParallel); ``train.shard`` gives each a part of it (``zipllm.train.sharding``).
 """
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -93,4 +94,5 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
     try:
         yield Group(int(environment["RANK"]), size, device)
     finally:
+        gc.collect()  # sharded modules are cycles that hold the group; its threads must end before the process does
         distributed.destroy_process_group()

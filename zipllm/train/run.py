@@ -110,27 +110,32 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
     if recipe.train.deterministic:
         torch.use_deterministic_algorithms(True)
     with joined(setup.device) as group:
-        start = load_start(recipe.start) if recipe.start else None
-        trainer, corpus = prepare(recipe, setup, group, start)
+        return _run(recipe, setup, group, listener, should_stop)
+
+
+def _run(recipe: Recipe, setup: Setup, group: Group, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
+    """Do what `run` does in a group, and let go of everything that belongs to the group."""
+    start = load_start(recipe.start) if recipe.start else None
+    trainer, corpus = prepare(recipe, setup, group, start)
+    if group.leads:
+        write_recipe(recipe, setup.folder / CONFIG)
+        for note in corpus.notes:
+            listener.note(note)
+    decide_compiler(trainer, listener)
+    log = RunLog(setup.folder, tensorboard=setup.tensorboard and group.leads)
+
+    def report(summary: Report) -> None:
         if group.leads:
-            write_recipe(recipe, setup.folder / CONFIG)
-            for note in corpus.notes:
-                listener.note(note)
-        decide_compiler(trainer, listener)
-        log = RunLog(setup.folder, tensorboard=setup.tensorboard and group.leads)
+            log.write(summary)
+            listener.report(summary)
 
-        def report(summary: Report) -> None:
-            if group.leads:
-                log.write(summary)
-                listener.report(summary)
-
-        state = trainer.train(report, should_stop)
-        log.close()
-        if not trainer.is_finished() or not group.leads:
-            return Outcome(state)
-        if start:
-            recipe = dataclasses.replace(recipe, origin=f"{recipe.origin}; fine-tuned from {start.name}")
-        return export(trainer, corpus, recipe, setup, listener)
+    state = trainer.train(report, should_stop)
+    log.close()
+    if not trainer.is_finished() or not group.leads:
+        return Outcome(state)
+    if start:
+        recipe = dataclasses.replace(recipe, origin=f"{recipe.origin}; fine-tuned from {start.name}")
+    return export(trainer, corpus, recipe, setup, listener)
 
 
 def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> tuple[Trainer, Corpus]:
