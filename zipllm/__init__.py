@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from zipllm.codec.archive_file import ZipllmFile
     from zipllm.codec.engine import Engine
+    from zipllm.codec.options import EncodeOptions
 
 __version__ = "0.1.0.dev0"
 
@@ -127,6 +128,7 @@ def compress(
     sink = _io.BytesIO()
     engine = _engine_source(model, level)
     options = _encode_options(
+        engine,
         level,
         history,
         block_size=block_size,
@@ -135,7 +137,6 @@ def compress(
         verify=verify,
         embed_model=embed_model,
         same_machine=same_machine,
-        workers=_encoding_workers(engine),
     )
     view = memoryview(data).cast("B")
     compress_stream(_io.BytesIO(view), sink, engine=engine, options=options, original_size=view.nbytes)
@@ -245,6 +246,7 @@ def open(
         mode.replace("t", "", 1),
         engine=engine,
         options=_encode_options(
+            engine,
             level,
             history,
             block_size=block_size,
@@ -253,7 +255,6 @@ def open(
             verify=verify,
             embed_model=embed_model,
             same_machine=same_machine,
-            workers=_encoding_workers(engine),
         ),
         engines=_engine_finder(model),
         limits=Limits(output=max_output),
@@ -299,17 +300,15 @@ def _engine_finder(model: ModelChoice) -> "_Callable[[bytes], Engine]":
     return lambda model_id: model
 
 
-def _encoding_workers(engine: "Engine | _Callable[[], Engine] | None") -> int:
-    """Return how many blocks are coded at a time; a model that is still to be loaded will be on the processor."""
+def _encode_options(
+    engine: "Engine | _Callable[[], Engine] | None", level: int, history: bool, **options: Any
+) -> "EncodeOptions":
+    """Return a level's options; a model that is still to be loaded will be on the processor, where blocks wait."""
+    from zipllm.codec.levels import encode_options
     from zipllm.codec.workers import worker_count
 
-    return worker_count(one_block=engine is not None and not getattr(engine, "side_by_side", False))
-
-
-def _encode_options(level: int, history: bool, **options: Any) -> Any:
-    from zipllm.codec.levels import encode_options
-
-    return encode_options(level, history=history, **options)
+    workers = worker_count(one_block=engine is not None and not getattr(engine, "side_by_side", False))
+    return encode_options(level, history=history, workers=workers, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """The door to the codec: what the flags become."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from zipllm.cli import backend
 from zipllm.cli.backend import CompressSettings, Machine, compressor, content_size, decompressor, limits
 from zipllm.codec import engine as engine_module
 from zipllm.codec.options import EncodeOptions
+from zipllm.coder.compiled import COMPILES
 from zipllm.container import Limits
 from zipllm.errors import ModelNotFound, UsageError
 from zipllm.files.source import open_source
@@ -42,28 +44,26 @@ def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    ("machine", "level", "size", "available", "expected"),
+    ("machine", "level", "device", "expected"),
     [
-        (Machine(threads=3), 3, 100, False, 3),
-        (Machine(threads=3, device="cpu"), 3, 100, True, 3),
-        (Machine(threads=3), 6, 100, False, 1),
-        (Machine(threads=3), 6, 100, True, 3),
-        (Machine(threads=3), 6, 10, True, 1),
-        (Machine(threads=3, device="cpu"), 6, 100, True, 1),
-        (Machine(threads=3, device="cuda"), 6, 100, False, 3),
-        (Machine(threads=99), 1, 100, False, 16),
+        (Machine(threads=3), 3, "cpu", 3),
+        (Machine(threads=3, device="cpu"), 3, "cuda", 3),
+        (Machine(threads=3), 6, "cpu", 1),
+        (Machine(threads=3), 6, "cuda", 3),
+        (Machine(threads=3, device="cpu"), 6, "cuda", 1),
+        (Machine(threads=3, device="cuda"), 6, "cpu", 3),
+        (Machine(threads=99), 1, "cpu", 16),
     ],
 )
 def test_how_many_blocks_are_coded_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, machine: Machine, level: int, size: int, available: bool, expected: int
+    monkeypatch: pytest.MonkeyPatch, machine: Machine, level: int, device: str, expected: int
 ):
-    """As many as threads, unless they share a block for a model on the processor, or there is but one."""
+    """As many as threads, unless they share a block for a model on the processor."""
     seen: dict[str, EncodeOptions] = {}
-    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: device)
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
-    settings = CompressSettings(level=level, block_size=50)
-    source = io.BytesIO(bytes(size))
-    compressor(machine, settings)(source, io.BytesIO(), None)
+    settings = CompressSettings(level=level)
+    compressor(machine, settings)(io.BytesIO(), io.BytesIO(), None)
     assert seen["options"].workers == expected
     assert source.tell() == 0
 
@@ -75,16 +75,21 @@ def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch):
     assert seen["workers"] == 3
 
 
-def test_one_block_loads_no_torch():
-    """What is stored needs no model, and where there is one block the device does not matter."""
+@pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
+def test_coding_by_compiled_kernels_loads_no_torch():
+    """It takes a second to import, which is a good part of what a small file takes."""
     program = (
-        "import io, random, sys; from zipllm.cli.backend import *;"
-        "compressor(Machine(), CompressSettings())(io.BytesIO(random.Random(1).randbytes(9000)), io.BytesIO(), None);"
-        "print('torch' in sys.modules)"
+        "import io, sys; from zipllm.cli.backend import *; from zipllm.container import Limits;"
+        "packed, back = io.BytesIO(), io.BytesIO(); text = b'Nothing is lost. ' * 9;"
+        "machine = Machine(model='small', device='cpu');"
+        "compressor(machine, CompressSettings())(io.BytesIO(text), packed, None);"
+        "decompressor(machine, Limits())(io.BytesIO(packed.getvalue()), back, None);"
+        "print(back.getvalue() == text, 'torch' in sys.modules)"
     )
-    assert (
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"ZIPLLM_KERNELS": "cpu"}, capture_output=True, text=True
     )
+    assert (run.stdout.split(), run.stderr) == (["True", "False"], "")
 
 
 def test_round_trip():

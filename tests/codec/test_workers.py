@@ -410,7 +410,7 @@ def test_a_model_on_the_processor_decodes_its_blocks_alone(
 
 # --------------------------------------------------------------------------- how many
 def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_cores", lambda: 6)
+    monkeypatch.setattr(workers, "usual_threads", lambda: 6)
     assert workers.worker_count() == 6
     assert workers.worker_count(3) == 3
     assert workers.worker_count(3, one_block=True) == 1

@@ -1,5 +1,9 @@
 """What computes on a GPU gives the CPU's integers, so archives cross over both ways."""
 
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +11,10 @@ import torch
 import zipllm
 from tests.kernels.test_equality import SHAPES, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
+from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.encoder import compress_stream
 from zipllm.codec.engine import engine_from_model
+from zipllm.codec.options import EncodeOptions
 from zipllm.model.config import ModelConfig
 from zipllm.model.file import Model
 from zipllm.model.integer import IntegerTransformer
@@ -67,6 +74,66 @@ def test_kernels_for_any_number_of_lanes_that_end_one_by_one(lanes: int) -> None
         running = np.flatnonzero(lengths > time).astype(np.int32)
         result = network.predict(state, tokens[running, time : time + 1], running)
         assert np.array_equal(result, wanted[running, time : time + 1])
+
+
+def test_single_steps_by_the_kernel_of_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a window is too large for the kernel of single steps."""
+    from zipllm.kernels import cuda
+
+    monkeypatch.setattr(cuda, "MAX_TILE", 0)
+    integer, config = random_model(shaped(window=9), 3), shaped(window=9)
+    tokens = random_tokens(config, lanes=2, time=20, seed=4)
+    network = cuda.CudaTransformer(integer)
+    state = network.start(2)
+    steps = [network.predict(state, tokens[:, time : time + 1]).copy() for time in range(20)]
+    assert np.array_equal(np.concatenate(steps, axis=1), expected(integer, tokens))
+
+
+def test_columns_are_those_of_whole_predictions_in_used_memory_too() -> None:
+    from zipllm.kernels.cuda import CudaTransformer
+
+    integer, config = random_model(shaped(window=9), 3), shaped(window=9)
+    random = np.random.default_rng(5)
+    columns = random.integers(0, config.vocabulary_size + 1, (11, 4), dtype=np.int32)
+    columns.setflags(write=False)
+    network = CudaTransformer(integer)
+    for seed in range(3):  # each state but the first has the memory, and the graphs, of the one before
+        tokens = random_tokens(config, lanes=5, time=40, seed=seed)
+        wanted = random.integers(0, 11, tokens.shape, dtype=np.int32)
+        right = np.take_along_axis(expected(integer, tokens), columns[wanted], axis=2)
+        state = network.start(5)
+        for begin, end in [(0, 15), *((step, step + 1) for step in range(15, 40))]:
+            result = network.select(state, tokens[:, begin:end], None, columns, wanted[:, begin:end])
+            assert np.array_equal(result, right[:, begin:end])
+        del state
+
+
+def test_threads_share_a_model() -> None:
+    from zipllm.kernels.cuda import CudaTransformer
+
+    integer, config = random_model(shaped(window=9), 3), shaped(window=9)
+    network = CudaTransformer(integer)
+
+    def stepped(seed: int) -> bool:
+        tokens = random_tokens(config, lanes=4, time=60, seed=seed)
+        state = network.start(4)
+        steps = [network.predict(state, tokens[:, time : time + 1]).copy() for time in range(60)]
+        return np.array_equal(np.concatenate(steps, axis=1), expected(integer, tokens))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(stepped, range(12)))
+
+
+def test_blocks_share_a_gpu(model: Model) -> None:
+    engine = engine_from_model(model, "cuda")
+    options = EncodeOptions(block_size=4096, lanes=2, fallback=False, workers=5)
+    packed, back = io.BytesIO(), io.BytesIO()
+    compress_stream(io.BytesIO(TEXT * 2), packed, engine=engine, options=options)
+    cpu = io.BytesIO()
+    compress_stream(io.BytesIO(TEXT * 2), cpu, engine=engine_from_model(model), options=replace(options, workers=1))
+    assert packed.getvalue() == cpu.getvalue()
+    decompress_stream(io.BytesIO(packed.getvalue()), back, engines=lambda _: engine, workers=5)
+    assert back.getvalue() == TEXT * 2
 
 
 @pytest.mark.parametrize("kernels", ["reference", "auto"])

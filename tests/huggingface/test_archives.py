@@ -21,8 +21,8 @@ from zipllm.codec.engine import Engine
 from zipllm.codec.evaluate import evaluate_stream
 from zipllm.codec.explanation import explain_bytes
 from zipllm.codec.generation import RandomBits, from_words, sample
+from zipllm.codec.huggingface_engine import huggingface_engine
 from zipllm.codec.levels import encode_options
-from zipllm.codec.named_engine import huggingface_engine
 from zipllm.codec.sampling import Randomness, Sampling
 from zipllm.container import ArchiveReader, BlockHeader, Coding, Model, scan
 from zipllm.errors import CorruptData, ModelMismatch, ModelNotFound, UsageError, VerificationFailed

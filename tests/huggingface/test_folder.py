@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.huggingface.fixtures import folders
-from zipllm.codec.named_engine import huggingface_engine, named_engine
+from zipllm.codec.huggingface_engine import huggingface_engine
+from zipllm.codec.named_engine import named_engine
 from zipllm.errors import ModelInvalid, ModelNotFound, UsageError, ZipllmError
 from zipllm.model import huggingface
 from zipllm.model.huggingface import find_folder, is_huggingface, load_folder

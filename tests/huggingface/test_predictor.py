@@ -9,7 +9,7 @@ import pytest
 from tests.huggingface.fixtures import folders
 from tests.predictor import contract
 from zipllm.codec.engine import Engine
-from zipllm.codec.named_engine import huggingface_engine
+from zipllm.codec.huggingface_engine import huggingface_engine
 from zipllm.errors import ModelInvalid
 from zipllm.model.huggingface import Loaded, find_folder, load_folder, tokenizer_text
 from zipllm.predictor.huggingface import HuggingFacePredictor

@@ -5,12 +5,14 @@ A process of its own, because Triton decides at its import whether it interprets
 """
 
 import sys
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests.kernels.test_equality import SHAPES, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
+from zipllm.kernels import cuda
 from zipllm.kernels.cuda import CudaTransformer
 from zipllm.model.parameters import IntegerModel
 
@@ -24,6 +26,12 @@ def computed(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32
     state = network.start(len(tokens))
     pieces = np.split(tokens, [1, 4, 5], axis=1)
     return np.concatenate([network.predict(state, piece).copy() for piece in pieces if piece.size], axis=1)
+
+
+def without_step_kernel(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed single tokens as where a window is too large for the kernel of single steps."""
+    with patch.object(cuda, "MAX_TILE", 0):
+        return computed(model, tokens)
 
 
 def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -88,6 +96,9 @@ def main(which: str) -> int:
                 print(f"{kind} model {config}")
                 different += 1
     model, tokens = random_model(shaped(window=3, layers=1), 2), random_tokens(shaped(), lanes=3, time=6, seed=1)
+    if not np.array_equal(without_step_kernel(model, tokens), expected(model, tokens)):
+        print("single steps by the kernel of passes")
+        different += 1
     if not np.array_equal(some_lanes(model, tokens), expected(model, tokens)):
         print("some of the lanes at each call")
         different += 1

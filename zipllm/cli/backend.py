@@ -144,11 +144,9 @@ class Machine:
     @property
     def on_cpu(self) -> bool:
         """Whether a model would compute on the CPU."""
-        if self.device != "auto":
-            return self.device == "cpu"
-        import torch
+        from zipllm.kernels.machine import best_device
 
-        return not torch.cuda.is_available()
+        return self.device == "cpu" or (self.device == "auto" and best_device() == "cpu")
 
     @cached_property
     def _ready_device(self) -> str:
@@ -214,9 +212,7 @@ def compressor(machine: Machine, settings: CompressSettings) -> Work:
         from zipllm.codec.encoder import compress_stream
 
         assert sink is not None, "compressing writes somewhere"
-        # torch, which knows the device, is loaded only if there may be a second block
-        one = engine is not None and (_is_short(source, options.block_size) or machine.on_cpu)
-        several = replace(options, workers=machine.workers(on_cpu=one))
+        several = replace(options, workers=machine.workers(on_cpu=engine is not None and machine.on_cpu))
         return compress_stream(source, sink, engine=engine, options=several, progress=progress)
 
     return work
@@ -281,19 +277,6 @@ def explainer(machine: Machine, by: "By", *, history: bool) -> Explain:
         return explain_bytes(raw, machine.engine, by=by, options=options, step=step)
 
     return work
-
-
-def _is_short(source: BinaryIO, block_size: int) -> bool:
-    """Whether a source is known to be one block."""
-    if not source.seekable():
-        return False
-    begin = source.tell()
-    try:
-        size = source.seek(0, os.SEEK_END) - begin
-    except OSError:  # some devices and files of the system have no end; reading them tells what is wrong
-        return False
-    source.seek(begin)
-    return size <= block_size
 
 
 def _seekable(source: BinaryIO) -> BinaryIO:

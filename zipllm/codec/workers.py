@@ -4,10 +4,9 @@ Coding a block by its history is one thread's work, so blocks are coded side by 
 a GPU, which they share. On a processor the model's own threads share one block already (``codec.lane_groups``).
 """
 
-import os
-
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import BlockHeader
+from zipllm.kernels.machine import threads as usual_threads
 from zipllm.mixing.memory import SLOT_BYTES
 
 MOST_WORKERS = 16
@@ -27,10 +26,10 @@ def worker_count(threads: int = 0, *, one_block: bool = False) -> int:
     """Return how many blocks to work on at a time.
 
     Args:
-        threads: wanted; 0 is one per core that this process may use.
+        threads: wanted; 0 is as many as the kernels use: one for each core, or what ``OMP_NUM_THREADS`` says.
         one_block: all threads share one block, since the model is on the processor.
     """
-    return 1 if one_block else min(threads or _cores(), MOST_WORKERS)
+    return 1 if one_block else min(threads or usual_threads(), MOST_WORKERS)
 
 
 def encoding_workers(options: EncodeOptions) -> int:
@@ -50,7 +49,3 @@ def decoding_memory(block: BlockHeader, lane_bytes: int = 0) -> int:
 
 def _history_bytes(bits: int) -> int:
     return (SLOT_BYTES << bits) + _HISTORY_TABLES if bits else 0
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
