@@ -65,7 +65,6 @@ def test_how_many_blocks_are_coded_at_a_time(
     settings = CompressSettings(level=level)
     compressor(machine, settings)(io.BytesIO(), io.BytesIO(), None)
     assert seen["options"].workers == expected
-    assert source.tell() == 0
 
 
 def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch):
