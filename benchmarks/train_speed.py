@@ -23,26 +23,15 @@ import torch
 from zipllm.bench.environment import environment
 from zipllm.data.windows import TokenSource
 from zipllm.model.presets import preset
+from zipllm.train.compiler import decide_compiler
 from zipllm.train.config import TrainConfig
 from zipllm.train.distributed import Group
-from zipllm.train.run import decide_compiler
-from zipllm.train.runlog import Report
 from zipllm.train.trainer import Trainer
 
 VARIANTS = {
     "as configured": {"precision": "auto", "compile": "auto"},
     "eager float32": {"precision": "float32", "compile": "off"},
 }
-
-
-class _Printer:
-    """Prints what is decided."""
-
-    def note(self, text: str) -> None:
-        print(text, file=sys.stderr)
-
-    def report(self, report: Report) -> None:
-        """Numbers are read from the clock."""
 
 
 class StepClock:
@@ -120,7 +109,7 @@ def measure(variant: str, arguments: argparse.Namespace) -> dict[str, Any]:
             np.ones(arguments.vocabulary, dtype=np.int64),
             group=Group(device=arguments.device),
         )
-        decide_compiler(clock.trainer, _Printer())
+        decide_compiler(clock.trainer, lambda text: print(text, file=sys.stderr))
         clock.trainer.train(lambda report: None, clock)
     steps = clock.steps()
     median = statistics.median(steps[arguments.warmup :])

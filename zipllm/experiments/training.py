@@ -25,6 +25,7 @@ from zipllm.model.quantize import quantize
 from zipllm.model.transformer import Transformer
 from zipllm.tokenizer import ByteTokenizer, Tokenizer, tokenizer_from_dict
 from zipllm.tokenizer.bpe import train_bpe
+from zipllm.train.compiler import decide_compiler
 from zipllm.train.config import TrainConfig
 from zipllm.train.start import Start
 from zipllm.train.trainer import Trainer
@@ -77,7 +78,6 @@ class Plan:
             sequence=self.sequence,
             batch=self.batch,
             seed=seed,
-            compile="off",
             evaluate_every=1e9,
             save_every=1.0,
             scalar_lr=usual.scalar_lr * self.rate,
@@ -166,6 +166,8 @@ def train(
         start=_copy(start.model) if start else None,
         resume=True,
     )
+    if not trainer.is_finished():
+        decide_compiler(trainer, lambda note: None)
     if watch is not None:
         watch(trainer, tokenizer)
     elif not trainer.is_finished():

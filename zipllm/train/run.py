@@ -28,10 +28,10 @@ from zipllm.model.config import ModelConfig
 from zipllm.model.file import save_model
 from zipllm.tokenizer import Tokenizer
 from zipllm.train.checkpoint import BEST, TrainState, checkpoints, load_model
+from zipllm.train.compiler import decide_compiler, expected_seconds
 from zipllm.train.corpus import Corpus, DataOptions, open_corpus, prepare_corpus
 from zipllm.train.distributed import Group, joined
 from zipllm.train.export import Exported, export_model
-from zipllm.train.loss import Probe, time_compiled, time_plain
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import write_recipe
 from zipllm.train.runlog import Report, RunLog, board_writer
@@ -40,8 +40,6 @@ from zipllm.train.trainer import Trainer
 from zipllm.train.vocabulary import load_tokenizer
 
 CONFIG, MODEL, CARD = "config.toml", "model.safetensors", "card.md"
-COMPILE_FROM_SECONDS = 150.0
-"""A run expected to be shorter does not try ``torch.compile``, which takes from half a minute to a minute."""
 
 
 class Listener(Protocol):
@@ -121,7 +119,7 @@ def _run(recipe: Recipe, setup: Setup, group: Group, listener: Listener, should_
         write_recipe(recipe, setup.folder / CONFIG)
         for note in corpus.notes:
             listener.note(note)
-    decide_compiler(trainer, listener)
+    decide_compiler(trainer, listener.note)
     log = RunLog(setup.folder, tensorboard=setup.tensorboard and group.leads)
 
     def report(summary: Report) -> None:
@@ -161,27 +159,6 @@ def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> 
     return trainer, corpus
 
 
-def decide_compiler(trainer: Trainer, listener: Listener) -> None:
-    """Settle whether ``torch.compile`` is used: as configured, as before, or by measuring both forms."""
-    if trainer.state.compiled is not None:
-        return
-    if trainer.config.compile != "auto":
-        trainer.use_compiler(trainer.config.compile == "on")
-        return
-    windows = trainer.example()
-    with trainer.autocast():
-        probe = time_plain(trainer.loss, windows)
-        expected = trainer.group.largest(_expected_seconds(trainer, probe.plain * trainer.config.accumulate))[0]
-        if expected < COMPILE_FROM_SECONDS:
-            trainer.use_compiler(False)
-            return
-        probe = time_compiled(trainer.loss, windows, probe)
-    wins = trainer.group.largest(probe.compiled < probe.plain if trainer.group.leads else 0.0)[0]
-    trainer.use_compiler(bool(wins))
-    if trainer.group.leads:
-        listener.note(_about(probe))
-
-
 def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, listener: Listener) -> Outcome:
     """Quantise the best weights of a finished run and write the model and its card."""
     model, state = trainer.model, trainer.state
@@ -217,26 +194,6 @@ def _check_setup(setup: Setup) -> None:
 
 def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> ModelConfig:
     return start.model.config if start else recipe.shape(len(tokenizer.vocabulary))
-
-
-def _expected_seconds(trainer: Trainer, step_seconds: float) -> float:
-    """How long what is left of the budget would take at so many seconds a step."""
-    config, state = trainer.config, trainer.state
-    tokens_a_step = config.batch * config.sequence
-    bounds = [
-        60 * config.minutes - state.seconds if config.minutes else np.inf,
-        (config.steps - state.step) * step_seconds if config.steps else np.inf,
-        (config.tokens - state.tokens) / tokens_a_step * step_seconds if config.tokens else np.inf,
-    ]
-    return float(min(bounds))
-
-
-def _about(probe: Probe) -> str:
-    if probe.problem:
-        return f"torch.compile does not work here, training goes on without it ({probe.problem})"
-    verdict = "used" if probe.compiled < probe.plain else "not used"
-    times = f"{probe.compiled:.2f} s a pass, {probe.plain:.2f} s without, {probe.compiling:.0f} s once"
-    return f"torch.compile: {times}: {verdict}"
 
 
 @dataclass(frozen=True)
@@ -280,6 +237,6 @@ def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
         step_seconds = state.seconds / state.step
         planned = dataclasses.replace(first.state, step=0, tokens=0, seconds=0.0)
         first.config, first.state = recipe.train, planned
-        seconds = _expected_seconds(first, step_seconds)
+        seconds = expected_seconds(first, step_seconds)
     tokens = int(seconds / step_seconds * recipe.train.batch * recipe.train.sequence)
     return Rehearsal(scratch / MODEL, step_seconds, seconds, tokens, exported.model.config.parameter_counts())
