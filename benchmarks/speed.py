@@ -22,7 +22,6 @@ import argparse
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -220,9 +219,7 @@ def report(row: dict[str, Any], sink: Path | None) -> None:
 
 
 def machine() -> dict[str, Any]:
-    found = environment(sys.argv[1:])
-    load = round(statistics.fmean(os.getloadavg()[:1]), 2)
-    return found | {"command": found["command"].replace("zipllm bench", "python benchmarks/speed.py", 1), "load": load}
+    return environment(sys.argv[1:], program="python benchmarks/speed.py") | {"load": round(os.getloadavg()[0], 2)}
 
 
 if __name__ == "__main__":
