@@ -191,12 +191,12 @@ def quotes(rows: Rows) -> Sequence[Quote]:
     cells = tuple((name, number(image, 1), number(audio, 1)) for name, image, audio in _PUBLISHED)
     return (
         Quote(
-            'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), Table 1: patches of ImageNet, LibriSpeech.',
+            'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), Table 1, raw: ImageNet and LibriSpeech.',
             Table("Percent of raw size", ("coder", "pictures", "sound"), cells + ours),
             "Their pictures and sounds (8 bits a sample) are others than ours, so only the order within each group can "
             "be compared. There, too, models as small as ours that know nothing but Wikipedia make pictures about "
-            "twice as large, and sound up to twice; Chinchilla, whose parameters are not counted, beats PNG and FLAC "
-            "without having been trained for either (in the first preprint 43.4 and 16.4 %).",
+            "twice as large, and sound 1.3 to 2.3 times; Chinchilla, whose parameters are not counted, beats PNG and "
+            "FLAC without having been trained for either (in the first preprint 43.4 and 16.4 %).",
         ),
     )
 
