@@ -13,6 +13,7 @@ Every row is one command run by itself, its start included; what is decompressed
     compile    1 KB and 64 KB with kernels that have never been compiled
     shapes     tokens per second of random networks by width, layers, window and vocabulary (in this process)
     stages     what the default costs, stage by stage (in this process); also --profile
+    kernels    microseconds a token of the network's parts: products, attention, frequencies (in this process)
     gpu        a CUDA device that blocks share, and its network alone (in this process)
 
 The median of ``--repeat`` runs counts. A busy machine makes wall seconds too large, processor seconds hardly.
@@ -22,7 +23,6 @@ import argparse
 import importlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -71,7 +71,9 @@ CASES: dict[str, list[Case]] = {
         for kernels in ("reference", "cpu")
     ],
 }
-OTHERS = ("start", "compile", "shapes", "stages", "gpu")
+INSIDE = {"shapes": "speed_inside", "stages": "speed_inside", "kernels": "speed_kernels", "gpu": "speed_gpu"}
+"""Studies in this process, and their modules."""
+OTHERS = ("start", "compile", *INSIDE)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*CASES, *OTHERS]
     parser.add_argument(
-        "studies", nargs="*", metavar="STUDY", help=f"of {', '.join(names)}; none: all but the last two"
+        "studies", nargs="*", metavar="STUDY", help=f"of {', '.join(names)}; none: all but the last three"
     )
     parser.add_argument("--profile", action="store_true", help="the study 'stages' alone")
     parser.add_argument("--text", default="enwik8[95M:99M]", help="a corpus, a slice of one, or a file")
@@ -144,7 +146,7 @@ class Bench:
         elif study == "compile":
             yield from ({"study": study, **row} for row in self._compile())
         else:
-            module = importlib.import_module("speed_gpu" if study == "gpu" else "speed_inside")
+            module = importlib.import_module(INSIDE[study])
             inside: Callable[[bytes], Iterator[dict[str, Any]]] = getattr(module, study)
             yield from ({"study": study, **row} for row in inside(self._text))
 
@@ -220,9 +222,7 @@ def report(row: dict[str, Any], sink: Path | None) -> None:
 
 
 def machine() -> dict[str, Any]:
-    found = environment(sys.argv[1:])
-    load = round(statistics.fmean(os.getloadavg()[:1]), 2)
-    return found | {"command": found["command"].replace("zipllm bench", "python benchmarks/speed.py", 1), "load": load}
+    return environment(sys.argv[1:], program="python benchmarks/speed.py") | {"load": round(os.getloadavg()[0], 2)}
 
 
 if __name__ == "__main__":

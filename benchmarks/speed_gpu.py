@@ -34,7 +34,14 @@ class Way(NamedTuple):
         return f"{self.block} MiB blocks, {self.lanes} lanes, history {'on' if self.history else 'off'}"
 
 
-WAYS = [Way(1, 256, False), Way(1, 64, True), Way(4, 1024, False), Way(1, 512, False), Way(16, 4096, False)]
+WAYS = [
+    Way(4, 1024, False),
+    Way(1, 64, True),
+    Way(1, 256, False),
+    Way(2, 512, False),
+    Way(1, 512, False),
+    Way(16, 4096, False),
+]
 
 
 def gpu(text: bytes) -> Iterator[dict[str, Any]]:

@@ -17,8 +17,9 @@ STAGES = {
     "network": [
         "zipllm.predictor.transformer:TransformerPredictor.prefill",
         "zipllm.predictor.transformer:TransformerPredictor.select",
+        "zipllm.predictor.transformer:TransformerPredictor.predict_into",
+        "zipllm.predictor.transformer:TransformerPredictor.step",
     ],
-    "network, step": ["zipllm.predictor.transformer:TransformerPredictor.step"],
     "decisions and coder": ["zipllm.codec.coders:StaticEncoder.encode", "zipllm.codec.coders:StaticDecoder.decode"],
     "history and coder": ["zipllm.codec.coders:encode_chunk", "zipllm.codec.coders:decode_chunk"],
     "memory of the history": ["zipllm.codec.coders:new_memory"],

@@ -124,13 +124,8 @@ def measure(variant: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "vocabulary": arguments.vocabulary,
         **shape,
         "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
-        "environment": _environment(arguments),
+        "environment": environment(sys.argv[1:], arguments.threads, "python benchmarks/train_speed.py"),
     }
-
-
-def _environment(arguments: argparse.Namespace) -> dict[str, Any]:
-    found = environment(sys.argv[1:], arguments.threads)
-    return found | {"command": found["command"].replace("zipllm bench", "python benchmarks/train_speed.py", 1)}
 
 
 if __name__ == "__main__":

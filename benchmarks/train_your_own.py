@@ -112,7 +112,7 @@ def provenance(arguments: argparse.Namespace, model: Path, seconds: float) -> di
         "seconds_with_data_and_export": round(seconds, 1),
         "raw_bytes": sum(source.bytes for source in card.sources),
         "held_back": [vars(result) for result in card.results],
-        "environment": environment(sys.argv[1:], arguments.threads),
+        "environment": environment(sys.argv[1:], arguments.threads, "python benchmarks/train_your_own.py"),
     }
 
 

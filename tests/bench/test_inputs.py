@@ -152,4 +152,5 @@ def test_the_environment_tells_no_paths() -> None:
     assert found["command"] == "zipllm bench file --json=rows --codecs gzip,xz y"
     for name in ("cpu", "cores", "threads", "gpu", "os", "python", "versions", "git_commit", "date", "zipllm"):
         assert name in found
+    assert environment(["1"], program="other")["command"] == "other 1"
     assert os.uname().nodename not in str(found.values())

@@ -11,10 +11,15 @@ KIB = 1024
 
 @pytest.mark.parametrize(
     ("raw_size", "lanes"),
-    [(0, 1), (1, 1), (32 * KIB - 1, 1), (32 * KIB, 2), (512 * KIB, 32), (1 << 20, 64), (4 << 20, 64), (16 << 20, 64)],
+    [(0, 1), (1, 1), (32 * KIB - 1, 1), (32 * KIB, 2), (200 * KIB, 12), (256 * KIB, 16), (16 << 20, 16)],
 )
 def test_default(raw_size, lanes):
     assert default_lanes(raw_size) == lane_count(raw_size, None) == lanes
+
+
+def test_more_where_a_level_has_more():
+    assert default_lanes(512 * KIB, 64) == lane_count(512 * KIB, None, 64) == 32
+    assert default_lanes(16 << 20, 64) == 64
 
 
 @pytest.mark.parametrize(("raw_size", "wanted", "lanes"), [(1000, 7, 7), (3, 7, 3), (1, 4096, 1), (0, 5, 1)])

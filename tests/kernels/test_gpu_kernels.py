@@ -4,9 +4,18 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+
+from tests.kernels.test_equality import random_model
+from tests.model.conftest import shaped
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,3 +44,32 @@ def test_they_compile_for_a_gpu(capability: str, tmp_path: Path) -> None:
         "embed", "add_and_norm", "activate", "split_heads", "attend", "attend", "attend_step", "cumulate"
     ]  # fmt: skip
     assert {root for _, _, *roots in lines for root in roots} == {"sqrt.rn.f64"}
+
+
+def test_few_threads_pass_at_a_time_and_steps_wait_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zipllm.kernels.cuda import PASSES, CudaTransformer
+
+    config, lock = shaped(), Lock()
+    inside, most = {True: 0, False: 0}, {True: 0, False: 0}
+
+    def computed(_network: Any, _memory: Any, tokens: Any, _lanes: Any) -> torch.Tensor:
+        passing = tokens.shape[1] > 1
+        with lock:
+            inside[passing] += 1
+            most[passing] = max(most[passing], inside[passing])
+        time.sleep(0.02)
+        with lock:
+            inside[passing] -= 1
+        return torch.zeros((tokens.size, config.vocabulary_size + 1), dtype=torch.int32)
+
+    monkeypatch.setattr(CudaTransformer, "_any", computed)
+    network = CudaTransformer(random_model(config, 1), "cpu")
+
+    def feed(length: int) -> None:
+        network.predict(network.start(1), np.zeros((1, length), dtype=np.int32))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(feed, [3] * 8))
+        list(pool.map(feed, [1] * 8))
+    assert most[True] == PASSES
+    assert most[False] > PASSES

@@ -15,12 +15,13 @@ from zipllm.processor import processor_name
 _PACKAGES = ("torch", "numpy", "numba", "constriction", "zstandard", "brotli", "pyppmd", "lz4")
 
 
-def environment(arguments: Sequence[str], threads: int = 0) -> dict[str, Any]:
+def environment(arguments: Sequence[str], threads: int = 0, program: str = "zipllm bench") -> dict[str, Any]:
     """Describe this machine and run.
 
     Args:
         arguments: of the command; of paths only the last part is kept.
         threads: given to the codecs; 0 is the libraries' own choice.
+        program: that was given the arguments.
     """
     return {
         "zipllm": zipllm.__version__,
@@ -33,7 +34,7 @@ def environment(arguments: Sequence[str], threads: int = 0) -> dict[str, Any]:
         "os": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
-        "command": " ".join(["zipllm bench", *map(_without_folder, arguments)]),
+        "command": " ".join([program, *map(_without_folder, arguments)]),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

@@ -50,7 +50,7 @@ def compress(
             "--lanes",
             min=0,
             metavar="N",
-            help="Streams coded side by side in a block; 0 chooses. More are faster and cost size.",
+            help="Streams coded side by side in a block; 0 chooses. More are faster on a GPU, and cost size.",
             rich_help_panel=_CODING,
         ),
     ] = 0,

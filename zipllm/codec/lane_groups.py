@@ -37,23 +37,28 @@ def cut(lanes: int, groups: int) -> list[tuple[int, int]]:
 
 
 class Computing:
-    """A predictor and the state of one group; chooses the call that the predictor has."""
+    """A predictor and the state of one group; chooses the call that the predictor has.
+
+    What the predictor has is asked once: to ask it of a protocol takes longer than the rest of a call here.
+    """
 
     def __init__(self, predictor: Predictor, lanes: int, threads: int) -> None:
         self._predictor = predictor
+        self._threaded = predictor if isinstance(predictor, ThreadedPredictor) else None
+        self._selecting = predictor if isinstance(predictor, SelectingPredictor) else None
         self._threads = threads
         self._state = predictor.start(lanes)
 
     def into(self, tokens: Integers, lanes: Integers, out: Integers) -> None:
-        assert isinstance(self._predictor, ThreadedPredictor), "others give arrays of their own"
-        self._predictor.predict_into(self._state, tokens, lanes, out, self._threads)
+        assert self._threaded is not None, "others give arrays of their own"
+        self._threaded.predict_into(self._state, tokens, lanes, out, self._threads)
 
     def prefill(self, tokens: Integers, lanes: Integers) -> Integers:
         return self._predictor.prefill(self._state, tokens, lanes)
 
     def select(self, tokens: Integers, lanes: Integers, columns: Integers, wanted: Integers) -> Integers:
-        assert isinstance(self._predictor, SelectingPredictor), "asked for only of those"
-        return self._predictor.select(self._state, tokens, lanes, columns, wanted)
+        assert self._selecting is not None, "asked for only of those"
+        return self._selecting.select(self._state, tokens, lanes, columns, wanted)
 
     def step(self, tokens: Integers, lanes: Integers) -> Integers:
         return self._predictor.step(self._state, tokens, lanes)

@@ -7,8 +7,9 @@ nothing else. A lane ends when its bytes are complete: no token counts are store
 LANE_BYTES = 16 * 1024
 """A lane begins without context, which costs it 4 to 8 bytes with the default model: 0.15 % at this length."""
 
-DEFAULT_MAX_LANES = 64
-"""Wide enough to keep the matrix products busy, narrow enough for a decoder's cache of keys and values."""
+DEFAULT_MAX_LANES = 16
+"""Enough rows for the matrix products, few enough for a decoder's keys and values to stay in 32 MB of cache: with the
+default model 16 lanes decode a sixth faster than 64 (benchmarks/LOG.md, 2026-11-26)."""
 
 
 def default_lanes(raw_size: int, most: int = DEFAULT_MAX_LANES) -> int:

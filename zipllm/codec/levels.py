@@ -2,7 +2,9 @@
 
 Levels 1 to 3 do without a Transformer: the history alone, several times faster. From 4 on both predict together: at 4
 and 5 with the smallest model, at 6 with the default one, from 7 on with the largest. Higher levels have more memory for
-the history, too, and the highest fewer lanes, each with a longer context of its own.
+the history, too, and the highest fewer lanes, each with a longer context of its own. Lanes are as many as
+are fastest on two cores: few enough for keys and values to stay in the cache (``small``), or enough to read the weights
+seldom.
 Nothing here is stored: an archive says what its decoder needs.
 """
 
@@ -39,7 +41,7 @@ LEVELS = {
     3: Level(None, 22, 64, 16 << 20),
     4: Level("nano", 20, 64, 4 << 20),
     5: Level("nano", 22, 64, 16 << 20),
-    6: Level("small", 22, 64, 16 << 20),
+    6: Level("small", 22, 16, 16 << 20),
     7: Level("base", 22, 64, 16 << 20),
     8: Level("base", 23, 16, 16 << 20),
     9: Level("base", 24, 8, 16 << 20),

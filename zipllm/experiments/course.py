@@ -145,8 +145,8 @@ def _draw(figures: Any, folder: Path, notice: Notice) -> list[tuple[Figure, str]
 
 
 def _header(study: Study, settings: Settings, sizes: Any) -> dict[str, Any]:
-    machine = environment([])
-    machine["command"] = f"zipllm experiment {study.name} --{settings.scale} --seed {settings.seed}"
+    arguments = [f"--{settings.scale}", "--seed", str(settings.seed)]
+    machine = environment(arguments, program=f"zipllm experiment {study.name}")
     return {
         "study": study.name,
         "scale": settings.scale,

@@ -6,7 +6,7 @@ from typing import Any
 
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.scoring import context_words, payload
-from zipllm.experiments.study import Rows, Study, Table, change, number
+from zipllm.experiments.study import Quote, Rows, Study, Table, change, number
 from zipllm.experiments.training import BYTES, FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan
 from zipllm.report.figures import Figure, Series
 
@@ -124,6 +124,25 @@ def conclude(rows: Rows) -> Sequence[str]:
     return said
 
 
+def quotes(rows: Rows) -> Sequence[Quote]:
+    """What was found when other models were given larger vocabularies."""
+    plain, largest = rows[0], rows[-1]
+    ours = (
+        f"here: {plain['parameters']:,} parameters in bytes, {largest['vocabulary']:,} byte pairs",
+        change(largest["bpb"], plain["bpb"]),
+    )
+    cells = (("their small models", "fewer bits"), ("their larger models", "more bits"), ours)
+    return (
+        Quote(
+            'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), section 3.6: Transformers on enwik8 in '
+            "ASCII and in 1,000 to 20,000 byte pairs.",
+            Table("What more tokens in the vocabulary bring", ("model", "payload"), cells),
+            "They train each network on the same text, we let each compute equally much, which lets a model of longer "
+            "tokens see more text.",
+        ),
+    )
+
+
 STUDY = Study(
     name="tokenizer",
     question=QUESTION,
@@ -137,4 +156,5 @@ STUDY = Study(
     tables=tables,
     figures=figures,
     conclude=conclude,
+    quotes=quotes,
 )

@@ -5,7 +5,8 @@ Threads may share a model, each with a state of its own.
 """
 
 from collections.abc import Callable
-from threading import Lock
+from contextlib import nullcontext
+from threading import BoundedSemaphore, Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ MAX_ELEMENTS = 1 << 27
 """Largest temporary, in elements; a longer pass is cut into pieces."""
 GRAPH_AFTER = 8
 """Steps of as many lanes before they are captured: what comes seldom is not worth it."""
+PASSES = 2
+"""Passes of several threads at a time: one computes while another's result is handed over; more hinder each other."""
 KEY_TILE = 64
 """Keys that attention reads together."""
 MIN_ROWS, MAX_ROWS = 16, 64
@@ -72,6 +75,7 @@ class CudaTransformer:
         self._pool = Pool(model.config, self._slots, self.device)
         self._columns: tuple[NDArray[np.int32], Tensor] | None = None
         self._capturing = Lock()
+        self._passing = BoundedSemaphore(PASSES)
 
     def start(self, lanes: int) -> CudaState:
         """Return the state of ``lanes`` streams that have been fed nothing."""
@@ -153,7 +157,7 @@ class CudaTransformer:
         count, time = tokens.shape
         host = memory.room(count * time * width).view(count, time, width)
         length = max(1, min(self._spare, MAX_ELEMENTS // (max(1, count) * self._widest())))
-        with memory.in_order():
+        with self._passing if time > 1 else nullcontext(), memory.in_order():
             for begin in range(0, time if count else 0, length):
                 steps = slice(begin, begin + length)
                 piece = np.ascontiguousarray(tokens[:, steps])
