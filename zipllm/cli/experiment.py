@@ -22,7 +22,9 @@ Name = Annotated[
     str, typer.Argument(metavar="NAME|all|list", help="A study, all of them, or the list of them.", show_default=False)
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Minutes (default).")]
-FullSize = Annotated[bool, typer.Option("--full", help="Larger models and more data: an hour or so each.")]
+FullSize = Annotated[
+    bool, typer.Option("--full", help="Larger models and more data: 10 minutes to an hour and a half each.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of weights, data order and choices.")]
 DataDir = Annotated[
     Path | None,

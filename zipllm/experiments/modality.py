@@ -10,6 +10,7 @@ from zipllm.codec.engine import Engine, engine_from_model
 from zipllm.errors import CorruptData
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.media import find_piece, special_codecs, special_size
+from zipllm.experiments.published import DELETANG, TABLE_1
 from zipllm.experiments.scoring import archive, context_words, payload
 from zipllm.experiments.study import Quote, Rows, Study, Table, change, number, select
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan
@@ -26,18 +27,6 @@ METHOD = (
 TEXTS, MEDIA = {"wiki": "text", "chinese": "Chinese", "python": "code"}, ("image", "audio", "dna")
 KINDS = (*TEXTS.values(), *MEDIA)
 GENERAL = ("gzip:9", "xz:9e", "ppmd:6")
-_PUBLISHED = (
-    ("Transformer of enwik8, 200K parameters", 194.0, 146.6),
-    ("Transformer of enwik8, 800K parameters", 185.1, 131.1),
-    ("Transformer of enwik8, 3.2M parameters", 215.8, 228.2),
-    ("Chinchilla 1B", 62.2, 24.9),
-    ("Chinchilla 70B", 48.0, 21.0),
-    ("gzip", 70.7, 36.4),
-    ("LZMA2", 57.9, 29.9),
-    ("PNG", 58.5, 32.2),
-    ("FLAC", 61.9, 30.9),
-)
-"""Percent of raw size on ImageNet patches and LibriSpeech: raw rates of Delétang et al., Table 1."""
 
 
 @dataclass(frozen=True)
@@ -188,10 +177,10 @@ def quotes(rows: Rows) -> Sequence[Quote]:
         for coder in _coders(rows)
         if _percent(rows, coder, "image") is not None or _percent(rows, coder, "audio") is not None
     )
-    cells = tuple((name, number(image, 1), number(audio, 1)) for name, image, audio in _PUBLISHED)
+    cells = tuple((them.name, number(them.pictures, 1), number(them.sound, 1)) for them in TABLE_1)
     return (
         Quote(
-            'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), Table 1, raw: ImageNet and LibriSpeech.',
+            f"{DELETANG}, Table 1: patches of ImageNet, LibriSpeech.",
             Table("Percent of raw size", ("coder", "pictures", "sound"), cells + ours),
             "Their pictures and sounds (8 bits a sample) are others than ours, so only the order within each group can "
             "be compared. There, too, models as small as ours that know nothing but Wikipedia make pictures about "
@@ -205,7 +194,7 @@ STUDY = Study(
     name="modality",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 40, "full": 1200},
+    expected={"quick": 40, "full": 600},
     sizes={"quick": Sizes(QUICK_TEXT, 32_000, QUICK), "full": Sizes(FULL_TEXT, 256_000, FULL)},
     run=run,
     tables=tables,

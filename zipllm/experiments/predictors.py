@@ -160,7 +160,7 @@ STUDY = Study(
     name="predictors",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 70, "full": 1500},
+    expected={"quick": 70, "full": 600},
     sizes={
         "quick": Sizes(QUICK_TEXT, 32_000, QUICK),
         "full": Sizes(FULL_TEXT, 256_000, FULL),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zipllm.experiments.lab import Lab, facts
+from zipllm.experiments.published import DELETANG, TABLE_1
 from zipllm.experiments.scoring import context_words, payload
 from zipllm.experiments.study import Quote, Row, Rows, Study, Table, number, select
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan, Shape
@@ -19,16 +20,6 @@ METHOD = (
 )
 _CORPORA = (1e5, 1e6, 1e7, 1e8, 1e9)
 """Bytes over which the model file is spread."""
-_PUBLISHED = (
-    ("Transformer, 200K parameters", 30.9, 30.9),
-    ("Transformer, 800K parameters", 21.7, 21.9),
-    ("Transformer, 3.2M parameters", 17.0, 17.7),
-    ("Chinchilla 1B", 11.3, 211.3),
-    ("Chinchilla 70B", 8.3, 14008.3),
-    ("gzip", 32.3, 32.3),
-    ("LZMA2", 23.0, 23.0),
-)
-"""Raw and adjusted rates on enwik9 in percent, from Delétang et al., Table 1."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +152,10 @@ def quotes(rows: Rows) -> Sequence[Quote]:
         )
         for row in longest
     )
-    cells = tuple((name, number(raw, 1), number(adjusted, 1)) for name, raw, adjusted in _PUBLISHED) + ours
+    cells = tuple((them.name, number(them.text, 1), number(them.adjusted, 1)) for them in TABLE_1) + ours
     return (
         Quote(
-            'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), Table 1, enwik9.',
+            f"{DELETANG}, Table 1, enwik9.",
             Table("Size in percent of the data", ("model", "raw", "adjusted, 1 GB"), cells),
             "Their Transformers were trained on enwik8, which enwik9 contains, for far longer than ours, and code "
             "pieces of 2,048 bytes; a parameter counts two bytes. What can be compared is the direction: more "
@@ -178,7 +169,7 @@ STUDY = Study(
     name="scaling",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 50, "full": 3600},
+    expected={"quick": 50, "full": 1800},
     sizes={
         "quick": Sizes(QUICK_TEXT, 32_000, (8, 16, 32, 64), (150_000, 600_000), QUICK),
         "full": Sizes(FULL_TEXT, 256_000, (16, 32, 64, 128, 192), (500_000, 2_000_000, 8_000_000), FULL),

@@ -161,7 +161,7 @@ STUDY = Study(
     name="skill",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 50, "full": 1800},
+    expected={"quick": 50, "full": 1300},
     sizes={
         "quick": Sizes(
             QUICK_TEXT, 16_000, QUICK, (20_000, 40_000, 80_000, 160_000, 320_000, 600_000), 400, 200_000,

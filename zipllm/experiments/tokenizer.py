@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zipllm.experiments.lab import Lab, facts
+from zipllm.experiments.published import DELETANG
 from zipllm.experiments.scoring import context_words, payload
 from zipllm.experiments.study import Quote, Rows, Study, Table, change, number
 from zipllm.experiments.training import BYTES, FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan
@@ -134,8 +135,7 @@ def quotes(rows: Rows) -> Sequence[Quote]:
     cells = (("their small models", "fewer bits"), ("their larger models", "more bits"), ours)
     return (
         Quote(
-            'Delétang et al., "Language Modeling Is Compression" (ICLR 2024), section 3.6: Transformers on enwik8 in '
-            "ASCII and in 1,000 to 20,000 byte pairs.",
+            f"{DELETANG}, section 3.6: Transformers on enwik8 in ASCII and in 1,000 to 20,000 byte pairs.",
             Table("What more tokens in the vocabulary bring", ("model", "payload"), cells),
             "They train each network on the same text, we let each compute equally much, which lets a model of longer "
             "tokens see more text.",
@@ -147,7 +147,7 @@ STUDY = Study(
     name="tokenizer",
     question=QUESTION,
     method=METHOD,
-    expected={"quick": 60, "full": 2400},
+    expected={"quick": 60, "full": 2000},
     sizes={
         "quick": Sizes(QUICK_TEXT, 32_000, (512, 1024, 2048), QUICK),
         "full": Sizes(FULL_TEXT, 256_000, (512, 1024, 2048, 4096, 8192), FULL),
