@@ -7,7 +7,6 @@ from tests.train.conftest import MakeTrainer
 from zipllm.train import compiler
 from zipllm.train.compiler import Probe, decide_compiler
 
-
 pytestmark = pytest.mark.filterwarnings("ignore")  # the compiler warns about itself
 
 
