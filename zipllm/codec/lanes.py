@@ -9,7 +9,7 @@ LANE_BYTES = 16 * 1024
 
 DEFAULT_MAX_LANES = 16
 """Enough rows for the matrix products, few enough for a decoder's keys and values to stay in 32 MB of cache: with the
-default model 16 lanes decode a sixth faster than 64 (benchmarks/LOG.md, 2026-11-26)."""
+default model 16 lanes decode a tenth faster than 64 (benchmarks/LOG.md, 2026-11-26)."""
 
 
 def default_lanes(raw_size: int, most: int = DEFAULT_MAX_LANES) -> int:
