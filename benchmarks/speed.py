@@ -9,7 +9,7 @@ Every row is one command run by itself, its start included; what is decompressed
     blocks     by block size, on 1 MB
     threads    by threads, on 1 MB
     levels     -3, -6 without history, -6, -9, on 1 MB
-    reference  the plain torch path beside the compiled one, on 32 KB both ways, on 1 MB (half an hour to decode) one way
+    reference  the plain torch path beside the compiled one, on 32 KB both ways, on 1 MB (slow to decode) one way
     compile    1 KB and 64 KB with kernels that have never been compiled
     shapes     tokens per second of random networks by width, layers, window and vocabulary (in this process)
     stages     what the default costs, stage by stage (in this process); also --profile
