@@ -46,7 +46,15 @@ def compiled(function: Kernel) -> Kernel:
 
 
 def part(function: Kernel) -> Kernel:
-    """Decorate a function that other kernels call: compiled by itself, then linked into them."""
+    """Decorate a function that other kernels call: compiled by itself, then put into each of them.
+
+    A call would cost more than most parts do, some 50 ns: every array travels over the stack as seven numbers.
+    """
+    return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, _nrt=False)
+
+
+def long_part(function: Kernel) -> Kernel:
+    """Decorate a part that is so long, and put into so many places, that its copies would cost the compiler seconds."""
     return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 
 

@@ -7,16 +7,16 @@ The second product multiplies values by attention weights of up to 15 bits, whic
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import part
+from zipllm.coder.compiled import long_part, part
 from zipllm.coder.fused import Integer
 from zipllm.kernels.cache import Cache, Scratch
 from zipllm.kernels.elementwise import head_factor, look_up, unit8
 from zipllm.kernels.pack import OFFSET, Attention, Shape
-from zipllm.kernels.product import address, multiply, prefetch
+from zipllm.kernels.product import address, fetch, multiply
 from zipllm.model.ranges import INT8_MAX
 
 
-@part
+@long_part
 def unit_heads(
     shape: Shape, norms: NDArray[np.int64], row: NDArray[np.int32], offset: Integer, out: NDArray[np.uint8]
 ) -> None:
@@ -29,7 +29,7 @@ def unit_heads(
             target[index] = np.uint8(unit8(part[index], factor) + offset)
 
 
-@part
+@long_part
 def remember_key(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, key: NDArray[np.uint8]) -> None:
     """Store a key, signed bytes ``[heads * key_size]`` with zeros behind each head, as the token in ``slot``."""
     for head in range(shape.heads):
@@ -44,7 +44,7 @@ def remember_key(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, k
             panel[index, slot & 15] = groups[index]
 
 
-@part
+@long_part
 def remember_value(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, row: NDArray[np.int32]) -> None:
     """Store a value, int32 ``[width]``, saturated to int8, as the token in ``slot``."""
     for head in range(shape.heads):
@@ -59,8 +59,8 @@ def remember_value(shape: Shape, cache: Cache, layer: int, lane: int, slot: int,
 def fetch_keys(shape: Shape, cache: Cache, layer: int, lane: Integer, head: Integer, slot: Integer) -> None:
     """Ask for the keys that the token in ``slot`` sees; the processor does not guess their place by itself."""
     begin, end = _visible(shape, slot, np.int64(1))
-    prefetch(address(cache.keys[layer, lane, head, begin >> 4]), (end - begin) * shape.key_size)
-    prefetch(address(cache.corrections[layer, lane, head, begin:]), 4 * (end - begin))
+    fetch(cache.keys[layer, lane, head, begin >> 4], (end - begin) * shape.key_size)
+    fetch(cache.corrections[layer, lane, head, begin:], 4 * (end - begin))
 
 
 @part
@@ -130,7 +130,7 @@ def _finish(factor: np.int64, low: NDArray[np.int32], high: NDArray[np.int32], o
         out[index] = np.uint8(unit8(value, factor) + OFFSET)
 
 
-@part
+@long_part
 def attend(
     shape: Shape,
     attention: Attention,
@@ -160,8 +160,8 @@ def attend(
     begin, end = _visible(shape, slot, count)
     pitch = 4 * scratch.scores.shape[1]
     for head in range(shape.heads):
-        values = address(cache.values[layer, lane, head, begin >> 2])
-        prefetch(values, (end - begin) * shape.value_size)
+        values = cache.values[layer, lane, head, begin >> 2 :]
+        fetch(values, (end - begin) * shape.value_size)
         multiply(
             address(queries) + head * shape.key_size,
             queries.shape[1],
@@ -182,7 +182,7 @@ def attend(
             address(scratch.limbs),
             scratch.limbs.shape[1],
             2 * count,
-            values,
+            address(values),
             np.int64(64),
             4 * shape.value_size,
             address(scratch.zeros),

@@ -6,7 +6,7 @@ Formulas and bounds are those of ``zipllm.model.integer``; the loops are plain s
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import part
+from zipllm.coder.compiled import long_part, part
 from zipllm.kernels.pack import OFFSET
 from zipllm.model.ranges import FEEDFORWARD_MAX, INT8_MAX, INT16_MAX, NORM_SHIFT, SQUARE_SHIFT
 
@@ -14,7 +14,7 @@ _NORM_HALF = np.int64(1 << (NORM_SHIFT - 1))
 _SQUARE_HALF = 1 << (SQUARE_SHIFT - 1)
 
 
-@part
+@long_part
 def embed(row: NDArray[np.int8], multiplier: np.int32, shift: np.int64, limit: int, x: NDArray[np.int32]) -> None:
     """Begin the residual stream ``x`` int32 ``[width]`` with a token's embedding."""
     half = np.int64(1) << (shift - 1)
@@ -23,7 +23,7 @@ def embed(row: NDArray[np.int8], multiplier: np.int32, shift: np.int64, limit: i
         x[index] = np.int32(min(max(value, np.int64(-limit)), np.int64(limit)))
 
 
-@part
+@long_part
 def add(x: NDArray[np.int32], change: NDArray[np.int32], limit: int) -> None:
     """Add to the residual stream, saturating."""
     bound = np.int32(limit)
@@ -45,7 +45,7 @@ def length_factor(squares: np.int64, constant: np.int64) -> np.int64:
     return np.int64(constant // length)
 
 
-@part
+@long_part
 def normalise(x: NDArray[np.int32], constant: np.int64, out: NDArray[np.uint8]) -> None:
     """Norm and quantisation of a row: unsigned bytes ``[width]``, ``OFFSET`` added."""
     squares = np.int64(0)
@@ -67,7 +67,7 @@ def head_factor(x: NDArray[np.int32], constant: np.int64) -> np.int64:
     return length_factor(squares, constant)
 
 
-@part
+@long_part
 def squared_relu(x: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
     """Activation of the feed-forward: 0 to 127."""
     for index in range(out.size):

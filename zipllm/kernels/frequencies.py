@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import part
+from zipllm.coder.compiled import long_part, part
 from zipllm.kernels.elementwise import look_up
 from zipllm.model.ranges import RATIO_SHIFT, TOTAL
 
 _PIECE = 1024
 
 
-@part
+@long_part
 def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: NDArray[np.int32]) -> None:
     """Turn a row of logits into cumulative frequencies.
 

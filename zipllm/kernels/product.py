@@ -1,12 +1,15 @@
 """Matrix products out of tiles. Arguments are addresses and distances in bytes, all int64; see ``tile.py``."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import part
+from zipllm.coder.compiled import long_part, part
 from zipllm.coder.fused import Integer
+from zipllm.coder.prefetch import prefetch
 from zipllm.kernels.pack import Matrix
-from zipllm.kernels.tile import best_instructions, make_address, make_prefetch, make_tile
+from zipllm.kernels.tile import best_instructions, make_address, make_tile
 
 _INSTRUCTIONS = best_instructions()
 WIDE = _INSTRUCTIONS == "vnni512"
@@ -16,15 +19,14 @@ BLOCK = 4 if WIDE else 1
 
 _tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS) for rows in (4, 2, 1))
 _tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS) for rows in (4, 2, 1))
-_prefetch_line = make_prefetch()
 address = make_address()
 
 
 @part
-def prefetch(start: int, size: int) -> None:
-    """Ask for ``size`` bytes that will be needed soon, while something else is computed."""
-    for line in range(start, start + size, 64):
-        _prefetch_line(line)
+def fetch(array: NDArray[Any], size: int) -> None:
+    """Ask for ``size`` bytes from an array's beginning on, which will be needed soon, while something is computed."""
+    for item in range(0, size // array.itemsize, 64 // array.itemsize):
+        prefetch(array, np.int64(item))
 
 
 @part
@@ -33,7 +35,7 @@ def block_width(panels: int) -> int:
     return BLOCK if panels >= BLOCK else 1
 
 
-@part
+@long_part
 def multiply(
     left: int,
     stride: int,
@@ -73,7 +75,7 @@ def multiply(
         panel += width
 
 
-@part
+@long_part
 def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, out: NDArray[np.int32]) -> None:
     """Multiply by a matrix and requantise: ``round_shift(sum * multiplier, shift)``.
 

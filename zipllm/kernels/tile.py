@@ -96,22 +96,6 @@ def make_address() -> Any:
     return address
 
 
-def make_prefetch() -> Any:
-    """Return a function for compiled kernels that asks for the cache line at an address, int64."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = builder.inttoptr(arguments[0], _BYTE.as_pointer())
-        read_to_stay_data = [ir.Constant(_INT, value) for value in (0, 3, 1)]
-        _call(builder, "llvm.prefetch.p0", ir.VoidType(), [address, *read_to_stay_data])
-        return context.get_dummy_value()
-
-    @intrinsic
-    def prefetch_line(typing_context: Any, address: Any) -> Any:
-        return types.void(types.int64), codegen
-
-    return prefetch_line
-
-
 def _emit(
     emit: "_Emitter",
     rows: int,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from zipllm.coder.compiled import inlined, part
 from zipllm.coder.fused import Integer
+from zipllm.coder.prefetch import prefetch
 from zipllm.mixing.contexts import HASH, hash_pair
 from zipllm.mixing.memory import CONTEXTS, FIRST, Memory
 from zipllm.mixing.tables import MAP_BITS, Tables
@@ -59,9 +60,13 @@ def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) 
 
 @inlined
 def find_slots(memory: Memory, tables: Tables, half: Integer) -> None:
-    """Fill ``memory.places`` for half a byte; see ``half_key``."""
+    """Fill ``memory.places`` for half a byte; see ``half_key``. Before one is looked at, all are asked for."""
     for number in range(CONTEXTS):
-        memory.places[number] = find_slot(memory.slots, tables.seen, half_key(memory.contexts[number], half))
+        key = half_key(memory.contexts[number], half)
+        memory.places[number] = key
+        prefetch(memory.slots, first_candidate(memory.slots, key) * 16)
+    for number in range(CONTEXTS):
+        memory.places[number] = find_slot(memory.slots, tables.seen, memory.places[number])
 
 
 @part

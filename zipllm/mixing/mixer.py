@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from zipllm.coder.compiled import inlined, part
 from zipllm.coder.fused import Integer
+from zipllm.coder.prefetch import prefetch
 from zipllm.mixing.memory import BINS, INPUTS, SELECTORS, WEIGHT_BITS
 from zipllm.mixing.tables import LIMIT, MANTISSA_BITS, ONE_BITS
+from zipllm.mixing.vectors import make_dot, make_move
 
 RATE_START, RATE_END = 40, 18
 """Learning rate of the first layer at the beginning and later, in units of ``2**-12``."""
@@ -21,6 +23,9 @@ _ONE = 1 << ONE_BITS
 _MOST_WEIGHT = 1 << (WEIGHT_BITS + 6)
 _MOST_FINAL = 1 << (WEIGHT_BITS + 4)
 _SPAN = 2 * LIMIT + 2
+_LINE = 16
+"""Points in 64 bytes, what the processor fetches at once."""
+_dot, _move = make_dot(INPUTS), make_move(INPUTS)
 LEAST = 32
 """No probability is nearer to 0 or 1 than this, in units of ``2**-24``."""
 
@@ -51,11 +56,7 @@ def mix(
     """Return the mixture on the logistic scale; ``outputs`` receives what each weight set says."""
     total = np.int64(0)
     for number in range(SELECTORS):
-        row = weights[sets[number]]
-        sum_ = np.int64(0)
-        for index in range(INPUTS):
-            sum_ += np.int64(row[index]) * np.int64(inputs[index])
-        output = min(max(sum_ >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
+        output = min(max(_dot(weights[sets[number]], inputs) >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
         outputs[number] = output
         total += output * np.int64(final_weights[final_set, number])
     return min(max(total >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
@@ -82,12 +83,15 @@ def learn_mix(
         output = outputs[number]
         weight = np.int64(final_weights[final_set, number]) + ((output * error * _FINAL_RATE + (1 << 19)) >> 20)
         final_weights[final_set, number] = min(max(weight, np.int64(-_MOST_FINAL)), np.int64(_MOST_FINAL))
-        own = np.int32(((target - np.int64(squash[output + LIMIT])) >> 8) * rate >> 6)
-        row = weights[sets[number]]
-        for index in range(INPUTS):
-            change = np.int32(np.int32(inputs[index] * own) + np.int32(8192)) >> np.int32(14)
-            moved = np.int32(row[index] + np.int32(change))
-            row[index] = min(max(moved, np.int32(-_MOST_WEIGHT)), np.int32(_MOST_WEIGHT))
+        own = ((target - np.int64(squash[output + LIMIT])) >> 8) * rate >> 6
+        _move(weights[sets[number]], inputs, own, np.int64(_MOST_WEIGHT))
+
+
+@part
+def fetch_refiner(refiners: NDArray[np.int32], row: Integer) -> None:
+    """Ask for a row of the refining maps: they are larger than caches, and needed only when the mixture is known."""
+    for line in range(0, BINS, _LINE):
+        prefetch(refiners, row * BINS + line)
 
 
 @part

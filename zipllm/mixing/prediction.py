@@ -28,7 +28,7 @@ from zipllm.mixing.memory import (
     SURE,
     Memory,
 )
-from zipllm.mixing.mixer import LEAST, learn_mix, learn_refined, mix, refined, stretch_fine
+from zipllm.mixing.mixer import LEAST, fetch_refiner, learn_mix, learn_refined, mix, refined, stretch_fine
 from zipllm.mixing.stops import find_stops, learn_stop, stop_inputs
 from zipllm.mixing.tables import LIMIT, ONE_BITS, UNIT, Tables
 
@@ -88,6 +88,11 @@ def predict_bit(
     """
     _look_up(memory, constants, lane, letter, kind, record)
     now, sets, last = memory.now, memory.sets, lane[RECENT] & 0xFF
+    now[ROW_1] = now[PARTIAL] | last << 8
+    pair = hash_pair(lane[RECENT] & 0xFFFF, now[PARTIAL])
+    now[ROW_2] = (1 << REFINER_BITS) + ((pair * HASH >> 27) & ((1 << REFINER_BITS) - 1))
+    fetch_refiner(memory.refiners, now[ROW_1])
+    fetch_refiner(memory.refiners, now[ROW_2])
     known = history_inputs(memory.slots, memory.places, now[INNER], memory.maps, constants.stretch, memory.inputs)
     long = match_bit_inputs(memory, constants, lane, now[KIND], now[PARTIAL])
     sets[0] = now[PARTIAL]
@@ -96,9 +101,6 @@ def predict_bit(
     sets[3] = _FOURTH + last
     now[FINAL_SET] = now[SURE] * 16 + long
     mixture = _mix(memory)
-    now[ROW_1] = now[PARTIAL] | last << 8
-    pair = hash_pair(lane[RECENT] & 0xFFFF, now[PARTIAL])
-    now[ROW_2] = (1 << REFINER_BITS) + ((pair * HASH >> 27) & ((1 << REFINER_BITS) - 1))
     first = refined(memory.refiners, mixture, now[ROW_1])
     second = refined(memory.refiners, mixture, now[ROW_2])
     return _bounded((2 * np.int64(constants.squash[mixture + LIMIT]) + first + second) >> 2)
