@@ -34,7 +34,11 @@ STAGES = {
 
 
 class StageClock:
-    """Adds up the seconds of each stage, without those of the stages called from it."""
+    """Adds up the seconds of each stage, without those of the stages called from it.
+
+    Each thread's own processor seconds count. Seconds on the clock contain waiting, for another thread or for a GPU,
+    and threads that run side by side add up to more than what passes.
+    """
 
     def __init__(self) -> None:
         self.wall: dict[str, float] = defaultdict(float)
@@ -46,11 +50,11 @@ class StageClock:
         def call(*arguments: Any, **options: Any) -> Any:
             stack = self._stack.__dict__.setdefault("stages", [])
             stack.append([0.0, 0.0])
-            begin = (time.perf_counter(), time.process_time())
+            begin = (time.perf_counter(), time.thread_time())
             try:
                 return function(*arguments, **options)
             finally:
-                spent = (time.perf_counter() - begin[0], time.process_time() - begin[1])
+                spent = (time.perf_counter() - begin[0], time.thread_time() - begin[1])
                 inner = stack.pop()
                 self.wall[stage] += spent[0] - inner[0]
                 self.processor[stage] += spent[1] - inner[1]
@@ -75,7 +79,7 @@ def stages(text: bytes) -> Iterator[dict[str, Any]]:
 
 
 def profiled(name: str, size: int, work: Callable[[], bytes]) -> Generator[dict[str, Any], None, bytes]:
-    """Do some work and tell what its stages took, summed over threads."""
+    """Do some work and tell how long it took, and the processor seconds of its stages, summed over threads."""
     clock = StageClock()
     with ExitStack() as patches:
         for stage, targets in STAGES.items():
@@ -86,13 +90,22 @@ def profiled(name: str, size: int, work: Callable[[], bytes]) -> Generator[dict[
                 for part in outer:
                     owner = getattr(owner, part)
                 patches.enter_context(patch.object(owner, attribute, clock.timed(stage, getattr(owner, attribute))))
-        result = clock.timed("the rest", work)()
-    for stage, seconds in sorted(clock.wall.items(), key=lambda item: -item[1]):
-        numbers = {"seconds": round(seconds, 3), "processor_seconds": round(clock.processor[stage], 3)}
-        share = seconds / sum(clock.wall.values())
+        begin = (time.perf_counter(), time.process_time())
+        result = work()
+    wall, processor = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    yield {"what": f"{name}: whole", "raw_bytes": size, "seconds": round(wall, 3)} | cost(processor, processor)
+    clock.processor["the rest"] = processor - sum(clock.processor.values())
+    for stage, seconds in sorted(clock.processor.items(), key=lambda item: -item[1]):
         what = {"what": f"{name}: {stage}", "raw_bytes": size, "calls": clock.calls[stage]}
-        yield {**what, **numbers, "share": round(share, 4), "note": f"{share:6.1%}"}
+        what |= {"seconds": round(clock.wall[stage], 3)} if stage in clock.wall else {}
+        yield what | cost(seconds, processor)
     return result
+
+
+def cost(seconds: float, whole: float) -> dict[str, Any]:
+    """Return processor seconds and their share of the whole as parts of a row."""
+    share = seconds / whole
+    return {"processor_seconds": round(seconds, 3), "share": round(share, 4), "note": f"{share:6.1%}"}
 
 
 SHAPES: dict[str, dict[str, Any]] = {
