@@ -5,10 +5,10 @@ at its first call and cached beside its source (or in the user's cache folder), 
 machine pays. There are two ways:
 
 - ``compiled``: a function that Python calls, cached by its own file.
-- ``part``, ``inlined`` and ``entry``: many readable functions, one entry point that is cached. Only the entry point
-  is called from Python, so only it gets a wrapper and a place in the cache. Parts allocate nothing, so numba's count of
-  references is switched off (``_nrt``): it would cost as much as the work on a row. numba looks at the entry
-  point's own file when it decides whether cached code is stale; ``source_digest`` makes other files count.
+- ``part``, ``long_part``, ``inlined`` and ``entry``: many readable functions, one entry point that is cached. Only the
+  entry point is called from Python, so only it gets a wrapper and a place in the cache. Parts allocate nothing, so
+  numba's count of references is switched off (``_nrt``): it would cost as much as the work on a row. numba looks at the
+  entry point's own file when it decides whether cached code is stale; ``source_digest`` makes other files count.
 
 The very first run waits for the compiler. It takes every constant in the source that is handed to a part for a type of
 its own and compiles the part anew, unless that is an ``np.int64``; and it is slow with functions made long by inlining.
@@ -34,6 +34,8 @@ def _load_numba() -> Any:
 
 _NUMBA = _load_numba()
 COMPILES = _NUMBA is not None
+CODER = (Path(__file__), Path(__file__).with_name("fused.py"), Path(__file__).with_name("prefetch.py"))
+"""Sources outside of their own folder that every entry point is made of; for ``source_digest``."""
 
 
 def compiled(function: Kernel) -> Kernel:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import entry, inlined, source_digest
+from zipllm.coder.compiled import CODER, entry, inlined, source_digest
 from zipllm.kernels.attention import attend, fetch_keys, remember_key, remember_value, unit_heads
 from zipllm.kernels.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
 from zipllm.kernels.elementwise import add, embed, normalise, squared_relu
@@ -189,4 +189,4 @@ def _build(version: int) -> Any:
 
 
 _HERE = Path(__file__)
-forward = _build(source_digest([*_HERE.parent.glob("*.py"), _HERE.parents[1] / "model" / "ranges.py"]))
+forward = _build(source_digest([*_HERE.parent.glob("*.py"), *CODER, _HERE.parents[1] / "model" / "ranges.py"]))

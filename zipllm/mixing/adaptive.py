@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import entry, inlined, part, source_digest
+from zipllm.coder.compiled import CODER, entry, inlined, part, source_digest
 from zipllm.coder.fused import IMPOSSIBLE, FusedDecoder, FusedEncoder, Integer, decode_bit, encode_bit
 from zipllm.errors import CorruptData
 from zipllm.mixing.contexts import remember_byte
@@ -217,7 +217,7 @@ def _build(version: int) -> Any:
 
 
 _HERE = Path(__file__)
-_code_chunk = _build(source_digest([*_HERE.parent.glob("*.py"), _HERE.parents[1] / "coder" / "fused.py"]))
+_code_chunk = _build(source_digest([*_HERE.parent.glob("*.py"), *CODER]))
 
 
 def encode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, encoder: FusedEncoder) -> None:

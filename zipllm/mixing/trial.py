@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import entry, part, source_digest
+from zipllm.coder.compiled import CODER, entry, part, source_digest
 from zipllm.coder.fused import Integer
 from zipllm.mixing.adaptive import Style, Vocabulary, begin_token
 from zipllm.mixing.contexts import remember_byte, set_contexts
@@ -240,4 +240,4 @@ def _build(version: int) -> Any:
 
 
 _HERE = Path(__file__)
-_try_tokens = _build(source_digest([*_HERE.parent.glob("*.py")]))
+_try_tokens = _build(source_digest([*_HERE.parent.glob("*.py"), *CODER]))
