@@ -66,3 +66,9 @@ def test_only_rows_in_one_piece_are_taken() -> None:
     for wrong in (np.zeros(16, dtype=np.int32)[::2], np.zeros(8, dtype=np.int64)):
         with pytest.raises(numba.TypingError):
             entry(kernel)(wrong)
+
+
+@pytest.mark.parametrize("make", [make_dot, make_move])
+def test_vectors_do_not_reach_beyond_a_row(make: Any) -> None:
+    with pytest.raises(ValueError, match="rows of 36 numbers"):
+        make(36)

@@ -72,7 +72,12 @@ class _Rows:
 
 
 def make_dot(size: int) -> Callable[..., Any]:
-    """Return ``plain_dot`` for compiled code and rows of this size, a multiple of 8, next to each other in memory."""
+    """Return ``plain_dot`` for compiled code and rows of this size, next to each other in memory.
+
+    Raises:
+        ValueError: the size is no multiple of 8; vectors would reach beyond the row.
+    """
+    _check_size(size)
     if not COMPILES:
         return plain_dot
     types: Any = importlib.import_module("numba").types
@@ -95,7 +100,8 @@ def make_dot(size: int) -> Callable[..., Any]:
 
 
 def make_move(size: int) -> Callable[..., Any]:
-    """Return ``plain_move`` for compiled code; rows as for ``make_dot``."""
+    """Return ``plain_move`` for compiled code; rows and errors as for ``make_dot``."""
+    _check_size(size)
     if not COMPILES:
         return plain_move
     types: Any = importlib.import_module("numba").types
@@ -121,6 +127,11 @@ def make_move(size: int) -> Callable[..., Any]:
         return None
 
     return _intrinsic(move)
+
+
+def _check_size(size: int) -> None:
+    if size % _LANES:
+        raise ValueError(f"rows of {size} numbers cannot be cut into vectors of {_LANES}")
 
 
 def _are_rows(types: Any, *arrays: Any) -> bool:
