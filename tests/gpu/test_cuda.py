@@ -78,12 +78,13 @@ def test_kernels_for_any_number_of_lanes_that_end_one_by_one(lanes: int) -> None
 
 def test_single_steps_by_the_kernel_of_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a window is too large for the kernel of single steps."""
-    from zipllm.kernels import cuda
+    from zipllm.kernels import gpu_forward
+    from zipllm.kernels.cuda import CudaTransformer
 
-    monkeypatch.setattr(cuda, "MAX_TILE", 0)
+    monkeypatch.setattr(gpu_forward, "MAX_TILE", 0)
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
     tokens = random_tokens(config, lanes=2, time=20, seed=4)
-    network = cuda.CudaTransformer(integer)
+    network = CudaTransformer(integer)
     state = network.start(2)
     steps = [network.predict(state, tokens[:, time : time + 1]).copy() for time in range(20)]
     assert np.array_equal(np.concatenate(steps, axis=1), expected(integer, tokens))

@@ -10,9 +10,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from zipllm.kernels.cuda import OPTIONS
+from zipllm.kernels.gpu_forward import OPTIONS
 from zipllm.kernels.gpu_attention import attend, attend_step
-from zipllm.kernels.gpu_frequencies import cumulate
+from zipllm.kernels.gpu_frequencies import cumulate, cumulate_whole
 from zipllm.kernels.gpu_layers import activate, add_and_norm, embed, split_heads
 
 INT8 = {"table", "hidden", "active", "queries", "keys", "values", "mixed"}
@@ -28,7 +28,8 @@ KERNELS = [
     (attend, {**HEADS, "ROWS": 16, "KEYS": 64, "DIGITS": 2}),
     (attend, {**HEADS, "ROWS": 64, "KEYS": 64, "DIGITS": 3}),
     (attend_step, {**HEADS, "KEYS": 256}),
-    (cumulate, {"VOCABULARY": 8192, "BLOCK": 1024}),
+    (cumulate, {"VOCABULARY": 50000, "BLOCK": 1024}),
+    (cumulate_whole, {"VOCABULARY": 8192, "BLOCK": 8192}),
 ]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.kernels.test_equality import SHAPES, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
-from zipllm.kernels import cuda
+from zipllm.kernels import gpu_forward
 from zipllm.kernels.cuda import CudaTransformer
 from zipllm.model.parameters import IntegerModel
 
@@ -30,7 +30,7 @@ def computed(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32
 
 def without_step_kernel(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed single tokens as where a window is too large for the kernel of single steps."""
-    with patch.object(cuda, "MAX_TILE", 0):
+    with patch.object(gpu_forward, "MAX_TILE", 0):
         return computed(model, tokens)
 
 

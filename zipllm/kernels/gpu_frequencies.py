@@ -74,3 +74,23 @@ def cumulate(sums, multipliers, shift, exponential, cumulative, entries, VOCABUL
         frequency = (frequency + tl.where(columns == best, rest, 0)).to(tl.int32)
         tl.store(out + 1 + columns, before + tl.cumsum(frequency, axis=0), mask=inside)
         before += tl.sum(frequency, axis=0)
+
+
+@triton.jit
+def cumulate_whole(
+    sums, multipliers, shift, exponential, cumulative, entries, VOCABULARY: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """``cumulate`` with a whole row in registers: ``BLOCK`` is the vocabulary filled up to a power of two."""
+    row = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, BLOCK)
+    inside = columns < VOCABULARY
+    logit = logits_of(sums, multipliers, shift, row * VOCABULARY, columns, inside)
+    largest = tl.max(logit, axis=0)
+    best = tl.min(tl.where(logit == largest, columns, VOCABULARY), axis=0)
+    weight = weights_of(logit, largest, exponential, entries, inside)
+    ratio = (tl.full((), TOTAL - VOCABULARY, tl.int64) << RATIO_SHIFT) // tl.sum(weight, axis=0)
+    frequency = tl.where(inside, 1 + ((weight * ratio) >> RATIO_SHIFT), 0).to(tl.int32)
+    rest = TOTAL - tl.sum(frequency, axis=0)
+    out = cumulative + row * (VOCABULARY + 1)
+    tl.store(out, tl.full((), 0, tl.int32))
+    tl.store(out + 1 + columns, tl.cumsum(frequency + tl.where(columns == best, rest, 0), axis=0), mask=inside)

@@ -1,0 +1,161 @@
+"""What lanes remember on a GPU: one piece of memory for the lanes of all states, and the order of work on it."""
+
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import RLock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zipllm.model.config import ModelConfig
+
+SPARE = 0
+"""A lane that is nobody's: steps for a fixed number of lanes are filled up with it."""
+
+
+class Mark:
+    """A point in the order of a device's work."""
+
+    def __init__(self, stream: torch.cuda.Stream | None, *, asleep: bool = False) -> None:
+        self.event: torch.cuda.Event | None = None
+        if stream is not None:
+            self.event = torch.cuda.Event(blocking=asleep)
+            self.event.record(stream)
+
+    def wait(self) -> None:
+        """Return when all before it is done."""
+        if self.event is not None:
+            self.event.synchronize()
+
+    def before(self, stream: torch.cuda.Stream) -> None:
+        """Let what is handed to a stream from now on begin after it."""
+        if self.event is not None:
+            stream.wait_event(self.event)
+
+
+class Order:
+    """Work of a device in the order in which threads hand it over; on a CPU all of it is done at once.
+
+    Args:
+        device: what computes.
+
+    Attributes:
+        device: as given.
+        stream: the order; None on a CPU.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._lock = RLock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let this thread alone hand over work: what it does inside has its place in the order."""
+        with self._lock, torch.cuda.stream(self.stream) if self.stream is not None else nullcontext():
+            yield
+
+    def mark(self, *, asleep: bool = False) -> Mark:
+        """Return where the order is; ``asleep``: who waits for it leaves the processor to others."""
+        return Mark(self.stream, asleep=asleep)
+
+    def locked(self, shape: tuple[int, ...], dtype: torch.dtype = torch.int32) -> Tensor:
+        """Return memory of the host that the device can copy to and from while others compute."""
+        return torch.empty(shape, dtype=dtype, pin_memory=self.stream is not None)
+
+    def put(self, array: NDArray[np.int32] | NDArray[np.int64]) -> Tensor:
+        """Return an array on the device, where it will be when its turn comes."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self.stream is None:
+            return tensor
+        return tensor.pin_memory().to(self.device, non_blocking=True)
+
+
+class LaneMemory:
+    """Keys and values of the lanes of all states; grows when more are wanted.
+
+    Args:
+        config: of the model.
+        slots: tokens that a lane's ring holds.
+        order: of work on it.
+
+    Attributes:
+        slots: as given.
+        keys: int8 ``[layers, lanes, slots, width]``, a ring: token ``p`` of a lane is in slot ``p % slots``.
+        values: int8, as ``keys``.
+        positions: int32 ``[lanes]``, how many tokens each lane has been fed.
+    """
+
+    def __init__(self, config: ModelConfig, slots: int, order: Order) -> None:
+        self.slots = slots
+        self._order = order
+        self._shape = (config.layers, slots, config.width)
+        self._free: list[int] = []
+        self._returned: deque[NDArray[np.int64]] = deque()  # appending is atomic: lanes come back at any moment
+        with order.held():
+            self._allocate(1)
+
+    def state(self, count: int) -> "CudaState":
+        """Return the state of so many lanes that have been fed nothing."""
+        with self._order.held():
+            while self._returned:
+                self._free.extend(self._returned.popleft().tolist())
+            if len(self._free) < count:
+                self._grow(count - len(self._free))
+            lanes = np.array(self._free[len(self._free) - count :], dtype=np.int64)
+            del self._free[len(self._free) - count :]
+            self.positions[self._order.put(lanes)] = 0
+        return CudaState(lanes, self)
+
+    def copy(self, lane: int, lanes: NDArray[np.int64]) -> None:
+        """Let lanes remember what another does."""
+        with self._order.held():
+            there = self._order.put(lanes)
+            for ring in (self.keys, self.values):
+                ring[:, there] = ring[:, lane : lane + 1].clone()
+            self.positions[there] = self.positions[lane].clone()
+
+    def give_back(self, lanes: NDArray[np.int64]) -> None:
+        """Let others have lanes that a state no longer needs."""
+        self._returned.append(lanes)
+
+    def _allocate(self, lanes: int) -> None:
+        layers, slots, width = self._shape
+        self.keys = torch.zeros((layers, lanes, slots, width), dtype=torch.int8, device=self._order.device)
+        self.values = torch.zeros_like(self.keys)
+        self.positions = torch.zeros(lanes, dtype=torch.int32, device=self._order.device)
+
+    def _grow(self, more: int) -> None:
+        """Make room for more lanes: twice as many at least, so that it is seldom."""
+        before, here = (self.keys, self.values, self.positions), len(self.positions)
+        lanes = max(2 * here - 1, here + more)
+        self._allocate(lanes)
+        for old, new in zip(before[:2], (self.keys, self.values), strict=True):
+            new[:, :here] = old
+        self.positions[:here] = before[2]
+        self._free[:0] = reversed(range(here, lanes))
+
+
+class CudaState:
+    """Some lanes; they are given back when nobody holds the state any more.
+
+    Args:
+        lanes: int64 ``[n]``, where they are in the memory.
+        memory: of all lanes.
+    """
+
+    def __init__(self, lanes: NDArray[np.int64], memory: LaneMemory) -> None:
+        self.lanes = lanes
+        self._host = torch.empty(0, dtype=torch.int32)
+        weakref.finalize(self, memory.give_back, lanes)
+
+    def room(self, shape: tuple[int, ...], order: Order) -> Tensor:
+        """Return int32 of this shape on the host; overwritten by the next call."""
+        elements = int(np.prod(shape))
+        if self._host.numel() < elements:
+            self._host = order.locked((elements,))
+        return self._host[:elements].view(shape)
