@@ -4,17 +4,23 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier, Lock
-from typing import Any
+from threading import Event
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 
-from tests.kernels.test_equality import random_model
 from tests.model.conftest import shaped
+from zipllm.kernels.gpu_memory import SPARE, LaneMemory, Order
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from zipllm.kernels.gpu_forward import Forward
+from zipllm.kernels.gpu_steps import FINE_FROM, Request, Steps, step_size
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,37 +46,92 @@ def test_they_compile_for_a_gpu(capability: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [name for name, *_ in lines] == [
-        "embed", "add_and_norm", "activate", "split_heads", "attend", "attend", "attend_step", "cumulate"
+        "embed", "add_and_norm", "activate", "split_heads", "attend", "attend", "attend_step", "cumulate", "cumulate_whole"
     ]  # fmt: skip
     assert {root for _, _, *roots in lines for root in roots} == {"sqrt.rn.f64"}
 
 
-def test_few_threads_pass_at_a_time_and_steps_wait_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each waits inside until as many are there as there should be, so that fewer would never come out."""
-    from zipllm.kernels.cuda import PASSES, CudaTransformer
+class Following:
+    """In place of a network: predicts of each lane its number and its token, and keeps what was fed together."""
 
-    config, lock, threads = shaped(), Lock(), 8
-    together = {True: Barrier(PASSES, timeout=60), False: Barrier(threads, timeout=60)}
-    inside, most = 0, 0
+    def __init__(self) -> None:
+        self.steps: list[list[int]] = []
+        self.begun, self.go_on = Event(), Event()
 
-    def computed(_network: Any, _memory: Any, tokens: Any, _lanes: Any) -> torch.Tensor:
-        nonlocal inside, most
-        passing = tokens.shape[1] > 1
-        with lock:
-            inside += 1
-            most = max(most, inside if passing else 0)
-        together[passing].wait()
-        with lock:
-            inside -= 1
-        return torch.zeros((tokens.size, config.vocabulary_size + 1), dtype=torch.int32)
+    def __call__(self, _memory: LaneMemory, tokens: torch.Tensor, lanes: torch.Tensor) -> torch.Tensor:
+        self.steps.append(lanes.tolist())
+        self.begun.set()
+        assert self.go_on.wait(60)
+        if (tokens == BROKEN).any():
+            raise RuntimeError("out of memory")
+        return torch.stack([lanes.int(), tokens[:, 0]], dim=1)
 
-    monkeypatch.setattr(CudaTransformer, "_any", computed)
-    network = CudaTransformer(random_model(config, 1), "cpu")
 
-    def feed(length: int) -> None:
-        network.predict(network.start(1), np.zeros((1, length), dtype=np.int32))
+BROKEN = 99
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(feed, [3] * threads))
-        list(pool.map(feed, [1] * threads))
-    assert most == PASSES
+
+@pytest.fixture
+def following() -> Following:
+    return Following()
+
+
+def steps_of(following: Following, most: int) -> Steps:
+    order = Order(torch.device("cpu"))
+    return Steps(cast(Forward, following), LaneMemory(shaped(), 4, order), order, most)
+
+
+def asked(lanes: list[int], token: int) -> Request:
+    tokens = np.full(len(lanes), token, dtype=np.int32)
+    return Request(tokens, np.array(lanes, dtype=np.int64), torch.zeros((len(lanes), 2), dtype=torch.int32))
+
+
+def run_while_one_runs(steps: Steps, following: Following, requests: list[Request]) -> list[BaseException | None]:
+    """Run the first; the others, one after the other, while it runs; then let it go on. What each of them raised."""
+    with ThreadPoolExecutor(len(requests)) as pool:
+        results = [pool.submit(steps.run, requests[0])]
+        assert following.begun.wait(60)
+        for number, request in enumerate(requests[1:], 1):
+            results.append(pool.submit(steps.run, request))
+            while len(steps._waiting) < number:
+                time.sleep(0.001)
+        following.go_on.set()
+        return [result.exception(60) for result in results]
+
+
+def test_whoever_comes_while_a_step_runs_goes_along_with_the_next(following: Following) -> None:
+    requests = [asked([1, 2], 7), asked([3], 8), asked([5, 6, 4], 9), asked([8, 9], 5), asked([7], 6)]
+    assert run_while_one_runs(steps_of(following, most=6), following, requests) == [None] * 5
+    assert following.steps == [[1, 2], [3, 5, 6, 4, 8, 9, 0, 0], [7]]  # steps are filled up with the spare lane
+    for request in requests:
+        assert request.host[:, 0].tolist() == request.lanes.tolist()
+        assert request.host[:, 1].tolist() == request.tokens.tolist()
+
+
+def test_all_that_go_along_are_told_of_an_error_and_nobody_else(following: Following) -> None:
+    requests = [asked([1], 7), asked([2], BROKEN), asked([3], 8), asked([4, 5], 9)]
+    errors = run_while_one_runs(steps_of(following, most=3), following, requests)
+    assert [str(error) for error in errors] == ["None", "out of memory", "out of memory", "None"]
+
+
+def test_steps_have_room_and_waste_little() -> None:
+    for lanes in range(1, 700):
+        assert lanes <= step_size(lanes) < 2 * lanes
+        assert lanes <= FINE_FROM or step_size(lanes) <= 1.5 * lanes
+        assert step_size(step_size(lanes)) == step_size(lanes)
+
+
+def test_memory_grows_and_lanes_come_back() -> None:
+    order = Order(torch.device("cpu"))
+    memory = LaneMemory(shaped(), 4, order)
+    first, second = memory.state(2), memory.state(3)
+    assert sorted([*first.lanes, *second.lanes]) == [1, 2, 3, 4, 5]
+    memory.keys[:, first.lanes], memory.positions[first.lanes] = 5, 3
+    third = memory.state(40)
+    assert len({*first.lanes, *second.lanes, *third.lanes, SPARE}) == 46
+    assert (memory.keys[:, first.lanes] == 5).all()
+    assert memory.positions.sum() == 6
+    lanes, size = set(first.lanes.tolist()), len(memory.positions)
+    del first
+    assert lanes <= set(memory.state(size - 44).lanes.tolist())
+    assert len(memory.positions) == size
+    assert not memory.positions.any()
