@@ -30,7 +30,7 @@ from zipllm.codec.conventional import (
 from zipllm.codec.engine import Engine, LazyEngine
 from zipllm.codec.history_block import encode_history_block
 from zipllm.codec.lane_groups import threads_of
-from zipllm.codec.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks
+from zipllm.codec.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks, selects
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, Advance, EncodeOptions
 from zipllm.codec.styles import TEXT_STYLE, record_style
 from zipllm.coder.range_coder import PROBABILITY_BITS
@@ -154,11 +154,12 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
     The first quarter of each piece is only read, not counted: a real lane has context there.
     """
     tokens = engine.tokenizer.encode_all(_pieces(raw, _MODEL_PIECES, _MODEL_PIECE))
-    steps = max(1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens))))
+    selecting = selects(engine)
+    steps = max(1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens))))  # on all devices the same
     coder = StaticEncoder(engine)
-    for number, chunk in enumerate(predicted_chunks(engine, tokens, steps)):
+    for number, chunk in enumerate(predicted_chunks(engine, tokens, steps, selecting)):
         if number > 0:
-            coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+            coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts, chunk.selected)
     vocabulary = engine.predictor.vocabulary
     counted = sum(len(vocabulary[token]) for lane in tokens for token in lane[steps:].tolist())
     return 4 * len(coder.finish()) * len(raw) // max(1, counted)

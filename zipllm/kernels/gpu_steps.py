@@ -1,13 +1,13 @@
 """Single steps on a GPU: threads that each want a token for their lanes get them from one step for all.
 
-Whoever comes while a step is computed waits, and the first of them takes all others along. A step is a CUDA graph,
-captured once for each of a few numbers of lanes, which the GPU runs unaided; its predictions travel to the host while
-the next step is computed.
+Whoever comes while a step is computed waits; when it is done, the first of them leads: it takes all others along. A step
+is a CUDA graph, captured once for each of a few numbers of lanes, which the GPU runs unaided; its predictions travel to
+the host while the next step is computed.
 """
 
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
+from threading import Event, Lock
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ GRAPH_AFTER = 8
 """Steps of as many lanes before they are captured: what comes seldom is not worth it."""
 FINE_FROM = 128
 """Steps are for powers of two lanes; from this one on for one and a half times it, too."""
+LEAST = 32
+"""Lanes of the smallest step: the product that torch has takes more than 16 rows, and what fills them up takes time."""
 PLACES = 2
 """Where predictions wait to be copied, while the next are computed."""
 
@@ -39,19 +41,22 @@ class Request:
         tokens: int32 ``[n]``.
         lanes: int64 ``[n]``, in the memory.
         host: int32 ``[n, vocabulary + 1]``, page-locked.
+
+    Attributes:
+        leads: whether it takes the others along.
+        called: when it has gone along, or is to lead.
+        arrived: when the predictions are there.
+        error: that the step raised instead.
     """
 
     def __init__(self, tokens: NDArray[np.int32], lanes: NDArray[np.int64], host: Tensor) -> None:
         self.tokens = tokens
         self.lanes = lanes
         self.host = host
+        self.leads = False
+        self.called = Event()
         self.arrived: Mark | None = None
         self.error: BaseException | None = None
-
-    @property
-    def taken(self) -> bool:
-        """Whether it has gone along with a step."""
-        return self.arrived is not None or self.error is not None
 
     def wait(self) -> None:
         """Return when the predictions are there; raises what the step raised."""
@@ -113,12 +118,14 @@ class Steps:
         self._memory = memory
         self._order = order
         self._most = most
+        self._entering = Lock()
         self._waiting: deque[Request] = deque()
+        self._led = False
         self._steps: dict[int, Step] = {}
         self._bound_to = len(memory.positions)
         self._computed = order.mark()
         self._copies = Copies(order)
-        self._pool = torch.cuda.graph_pool_handle() if order.stream is not None else None
+        self._pool = self._new_pool()
 
     def run(self, request: Request) -> None:
         """Return when the predictions of a request have arrived.
@@ -126,21 +133,44 @@ class Steps:
         Raises:
             RuntimeError: the device has no memory left, or fails.
         """
-        self._waiting.append(request)
+        with self._entering:
+            self._waiting.append(request)
+            request.leads, self._led = not self._led, True
         try:
-            with self._order.held():
-                if not request.taken:
-                    self._computed.wait()  # who comes meanwhile goes along
-                    self._serve(self._take())
+            if not request.leads:
+                request.called.wait()
+            if request.leads:
+                self._lead(request)
         except BaseException:
-            with suppress(ValueError):
-                self._waiting.remove(request)
+            self._leave(request)
             raise
         request.wait()
 
+    def _lead(self, request: Request) -> None:
+        """Serve those that wait, as soon as the device is free, and call them and the next to lead."""
+        with self._order.held():
+            self._computed.wait()  # who comes meanwhile goes along
+            with self._entering:
+                batch = self._take()
+            self._serve(batch)
+        self._leave(request)
+        for other in batch:
+            other.called.set()
+
+    def _leave(self, request: Request) -> None:
+        """Wait no longer; if this was the leader, the first that waits is the next."""
+        with self._entering:
+            if request in self._waiting:
+                self._waiting.remove(request)
+            if request.leads:
+                request.leads, self._led = False, bool(self._waiting)
+                for following in list(self._waiting)[:1]:
+                    following.leads = True
+                    following.called.set()
+
     def _take(self) -> list[Request]:
         """Return those that wait, the first first, as many as a step has room for."""
-        batch, lanes = [self._waiting.popleft()], 0
+        batch = [self._waiting.popleft()]
         lanes = len(batch[0].lanes)
         while self._waiting and lanes + len(self._waiting[0].lanes) <= self._most:
             batch.append(self._waiting.popleft())
@@ -151,7 +181,8 @@ class Steps:
         """Hand a step to the device, and tell everybody where to wait for it."""
         try:
             count = sum(len(request.lanes) for request in batch)
-            cumulative = self._run(batch, step_size(count))[:count]
+            size = step_size(count if self._order.stream is None else max(count, LEAST))
+            cumulative = self._run(batch, size)[:count]
             self._computed = self._copies.hand_over(cumulative, batch)
         except BaseException as error:
             for request in batch:
@@ -162,6 +193,7 @@ class Steps:
         if self._bound_to != len(self._memory.positions):  # it has grown, and lies elsewhere
             self._steps.clear()
             self._bound_to = len(self._memory.positions)
+            self._pool = self._new_pool()
         if size not in self._steps:
             self._steps[size] = Step.of(size, self._order)
         step = self._steps[size]
@@ -175,6 +207,10 @@ class Steps:
         assert step.cumulative is not None
         step.graph.replay()
         return step.cumulative
+
+    def _new_pool(self) -> tuple[int, int] | None:
+        """Return a name for the memory that graphs share; one whose graphs are gone cannot be used again."""
+        return torch.cuda.graph_pool_handle() if self._order.stream is not None else None
 
     def _capture(self, step: Step) -> None:
         """Capture a step, which computes nothing. Graphs share their memory, since they run one after the other."""
@@ -208,6 +244,10 @@ class Copies:
                 request.host.copy_(rows)
                 request.arrived = Mark(None)
             return Mark(None)
+        if len(batch) == 1:  # nobody else computes
+            batch[0].host.copy_(cumulative, non_blocking=True)
+            batch[0].arrived = self._order.mark()
+            return batch[0].arrived
         place = self._place(cumulative)
         rows_here = place[: len(cumulative)].copy_(cumulative)
         computed = self._order.mark()
