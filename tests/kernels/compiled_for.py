@@ -10,8 +10,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from zipllm.kernels.gpu_forward import OPTIONS
 from zipllm.kernels.gpu_attention import attend, attend_step
+from zipllm.kernels.gpu_forward import OPTIONS
 from zipllm.kernels.gpu_frequencies import cumulate, cumulate_whole
 from zipllm.kernels.gpu_layers import activate, add_and_norm, embed, split_heads
 

@@ -20,7 +20,8 @@ from zipllm.kernels.gpu_memory import SPARE, LaneMemory, Order
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from zipllm.kernels.gpu_forward import Forward
-from zipllm.kernels.gpu_steps import FINE_FROM, Request, Steps, step_size
+from zipllm.kernels.gpu_graphs import FINE_FROM, Graphs, graph_lanes
+from zipllm.kernels.gpu_steps import Request, Steps
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,8 @@ def test_they_compile_for_a_gpu(capability: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [name for name, *_ in lines] == [
-        "embed", "add_and_norm", "activate", "split_heads", "attend", "attend", "attend_step", "cumulate", "cumulate_whole"
+        "embed", "add_and_norm", "activate", "split_heads", "attend", "attend", "attend_step",
+        "cumulate", "cumulate_whole",
     ]  # fmt: skip
     assert {root for _, _, *roots in lines for root in roots} == {"sqrt.rn.f64"}
 
@@ -58,7 +60,7 @@ class Following:
         self.steps: list[list[int]] = []
         self.begun, self.go_on = Event(), Event()
 
-    def __call__(self, _memory: LaneMemory, tokens: torch.Tensor, lanes: torch.Tensor) -> torch.Tensor:
+    def run(self, tokens: torch.Tensor, lanes: torch.Tensor) -> torch.Tensor:
         self.steps.append(lanes.tolist())
         self.begun.set()
         assert self.go_on.wait(60)
@@ -76,8 +78,7 @@ def following() -> Following:
 
 
 def steps_of(following: Following, most: int) -> Steps:
-    order = Order(torch.device("cpu"))
-    return Steps(cast(Forward, following), LaneMemory(shaped(), 4, order), order, most)
+    return Steps(cast(Graphs, following), Order(torch.device("cpu")), most)
 
 
 def asked(lanes: list[int], token: int) -> Request:
@@ -101,7 +102,7 @@ def run_while_one_runs(steps: Steps, following: Following, requests: list[Reques
 def test_whoever_comes_while_a_step_runs_goes_along_with_the_next(following: Following) -> None:
     requests = [asked([1, 2], 7), asked([3], 8), asked([5, 6, 4], 9), asked([8, 9], 5), asked([7], 6)]
     assert run_while_one_runs(steps_of(following, most=6), following, requests) == [None] * 5
-    assert following.steps == [[1, 2], [3, 5, 6, 4, 8, 9, 0, 0], [7]]  # steps are filled up with the spare lane
+    assert following.steps == [[1, 2], [3, 5, 6, 4, 8, 9], [7]]
     for request in requests:
         assert request.host[:, 0].tolist() == request.lanes.tolist()
         assert request.host[:, 1].tolist() == request.tokens.tolist()
@@ -113,11 +114,29 @@ def test_all_that_go_along_are_told_of_an_error_and_nobody_else(following: Follo
     assert [str(error) for error in errors] == ["None", "out of memory", "out of memory", "None"]
 
 
-def test_steps_have_room_and_waste_little() -> None:
+def test_graphs_have_room_and_waste_little() -> None:
     for lanes in range(1, 700):
-        assert lanes <= step_size(lanes) < 2 * lanes
-        assert lanes <= FINE_FROM or step_size(lanes) <= 1.5 * lanes
-        assert step_size(step_size(lanes)) == step_size(lanes)
+        assert lanes <= graph_lanes(lanes) < 2 * lanes
+        assert lanes <= FINE_FROM or graph_lanes(lanes) <= 1.5 * lanes
+        assert graph_lanes(graph_lanes(lanes)) == graph_lanes(lanes)
+
+
+def test_graphs_are_filled_up_with_the_spare_lane() -> None:
+    order = Order(torch.device("cpu"))
+    fed = []
+
+    def forward(_memory: LaneMemory, tokens: torch.Tensor, lanes: torch.Tensor) -> torch.Tensor:
+        fed.append(lanes.tolist())
+        return torch.cat([tokens.reshape(-1, 1), tokens.reshape(-1, 1) + 100], dim=1)
+
+    graphs = Graphs(cast(Forward, forward), LaneMemory(shaped(), 4, order), order)
+    for lanes in ([3, 4, 5, 9, 8], [2, 1, 7, 5, 3, 6], [1, 9, 8]):
+        tokens = torch.arange(2 * len(lanes), dtype=torch.int32).view(-1, 2)
+        whole = graphs.run(tokens, torch.tensor(lanes))
+        assert whole.tolist() == [[token, token + 100] for token in range(tokens.numel())]
+        second = torch.ones((tokens.numel(), 1), dtype=torch.int64)
+        assert graphs.run(tokens, torch.tensor(lanes), second).equal(whole[:, 1:])
+    assert fed[::2] == [[3, 4, 5, 9, 8, SPARE, SPARE, SPARE], [2, 1, 7, 5, 3, 6, SPARE, SPARE], [1, 9, 8, SPARE]]
 
 
 def test_memory_grows_and_lanes_come_back() -> None:

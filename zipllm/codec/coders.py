@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from zipllm.codec.engine import Engine
 from zipllm.coder.fused import FusedDecoder, FusedEncoder, open_decoder, open_encoder
-from zipllm.coder.range_coder import PROBABILITY_BITS, BitDecoder, BitEncoder
+from zipllm.coder.range_coder import BitDecoder, BitEncoder
 from zipllm.container import CodingParameters
 from zipllm.mixing.adaptive import Chunk, Style, Vocabulary, decode_chunk, encode_chunk
 from zipllm.mixing.contexts import TEXT
@@ -93,17 +93,15 @@ class StaticEncoder:
     def __init__(self, engine: Engine) -> None:
         self._tree = engine.tree
         self._encoder: BitEncoder = open_encoder()
-        self._bits = 0.0
 
     def encode(
         self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64], selected: bool = False
     ) -> None:
         bits, probabilities = chunk_decisions(self._tree, cumulative, tokens, counts, selected)
         self._encoder.encode(bits, probabilities)
-        self._bits += _cost(bits, probabilities)
 
     def written_bytes(self) -> int:
-        return int(self._bits / 8)
+        return _WORD_BYTES * self._encoder.position()
 
     def finish(self) -> NDArray[np.uint32]:
         return self._encoder.finish()
@@ -191,9 +189,3 @@ class AdaptiveDecoder:
 
     def at_end(self) -> bool:
         return self._decoder.at_end()
-
-
-def _cost(bits: NDArray[np.uint8], probabilities: NDArray[np.uint32]) -> float:
-    """Return the ideal cost of decisions in bits, for display: floating point, so nothing coded may depend on it."""
-    chosen = np.where(bits, probabilities, (1 << PROBABILITY_BITS) - probabilities.astype(np.int64))
-    return PROBABILITY_BITS * len(bits) - float(np.log2(chosen).sum())

@@ -6,6 +6,7 @@ When encoding, groups share out the work of a chunk; when decoding, each has a t
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -101,13 +102,21 @@ def selections(
         columns: int32 ``[V, d]``, which cumulative frequencies a token needs.
 
     Yields:
-        As ``predictions``, but int32 ``[n, steps, d]``.
+        As ``predictions``, but int32 ``[n, steps, d]``. While a chunk is used, the next is computed.
     """
     computing = Computing(predictor, len(table), 1)
-    for begin in range(0, table.shape[1] - 1, steps):
+
+    def chunk(begin: int) -> tuple[int, Integers, Integers]:
         running = np.flatnonzero(counts > begin).astype(np.int32)
         fed, wanted = table[running, begin : begin + steps], table[running, begin + 1 : begin + steps + 1]
-        yield begin, running, computing.select(fed[:, : wanted.shape[1]], running, columns, wanted)
+        return begin, running, computing.select(fed[:, : wanted.shape[1]], running, columns, wanted)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="zipllm") as pool:
+        ahead = pool.submit(chunk, 0)
+        for begin in range(steps, table.shape[1] - 1, steps):
+            said, ahead = ahead.result(), pool.submit(chunk, begin)
+            yield said
+        yield ahead.result()
 
 
 def _predictions_ahead(

@@ -32,6 +32,9 @@ CHUNK_CUMULATIVE_BYTES = 32 << 20
 
 MAX_CHUNK_STEPS = 1024
 
+EVEN_STEPS = 64
+"""What a GPU is asked for at once is a multiple of it, so that it can be cut into equal pieces."""
+
 MAX_COLUMNS = 1 << 23
 """Entries of ``DecisionTree.columns`` that are worth their memory."""
 
@@ -127,7 +130,8 @@ def selects(engine: Engine) -> bool:
 def chunk_steps(engine: Engine, lanes: int, selecting: bool = False) -> int:
     """Return how many steps of so many lanes fit ``CHUNK_CUMULATIVE_BYTES``, at least one."""
     row = 4 * ((engine.tree.longest if selecting else engine.tree.size) + 1)
-    return max(1, min(MAX_CHUNK_STEPS, CHUNK_CUMULATIVE_BYTES // (row * lanes)))
+    steps = max(1, min(MAX_CHUNK_STEPS, CHUNK_CUMULATIVE_BYTES // (row * lanes)))
+    return steps // EVEN_STEPS * EVEN_STEPS if selecting and steps > EVEN_STEPS else steps
 
 
 def decode_model_block(

@@ -155,7 +155,9 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
     """
     tokens = engine.tokenizer.encode_all(_pieces(raw, _MODEL_PIECES, _MODEL_PIECE))
     selecting = selects(engine)
-    steps = max(1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens))))  # on all devices the same
+    steps = max(
+        1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens)))
+    )  # as without selecting
     coder = StaticEncoder(engine)
     for number, chunk in enumerate(predicted_chunks(engine, tokens, steps, selecting)):
         if number > 0:

@@ -38,6 +38,9 @@ class BitEncoder(Protocol):
     def encode(self, bits: NDArray[np.uint8], probabilities: NDArray[np.uint32]) -> None:
         """Append ``n`` decisions: uint8 ``[n]`` of 0 or 1, uint32 ``[n]`` probabilities of a 1."""
 
+    def position(self) -> int:
+        """Return how many words there are so far, give or take those that close the stream."""
+
     def finish(self) -> NDArray[np.uint32]:
         """Close the stream and return its words ``[m]``; no decisions give no words."""
 
@@ -72,6 +75,10 @@ class RangeEncoder:
             raise ValueError("encode() after finish()")
         if bits.size:
             self._encoder.encode(bits.astype(np.int32), _BERNOULLI, _exact_floats(probabilities))
+
+    def position(self) -> int:
+        """Words that there would be if the stream were closed now."""
+        return int(self._encoder.num_words())
 
     def finish(self) -> NDArray[np.uint32]:
         """Close the stream and return its words, uint32 ``[m]``."""

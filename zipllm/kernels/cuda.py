@@ -4,8 +4,6 @@ The same integers as the reference. The same code runs in Triton's interpreter o
 Threads may share a model, each with a state of its own; their work goes to the device in one order.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from zipllm.kernels.checks import check_columns, check_indices, check_wanted
 from zipllm.kernels.gpu_forward import Forward
+from zipllm.kernels.gpu_graphs import Graphs
 from zipllm.kernels.gpu_memory import CudaState, LaneMemory, Order
 from zipllm.kernels.gpu_parameters import Parameters
 from zipllm.kernels.gpu_steps import Request, Steps
@@ -21,8 +20,8 @@ from zipllm.model.parameters import IntegerModel
 
 MAX_SPARE = 256
 """Tokens of a lane that go through the network together, at most: the ring has room for them and a window."""
-MAX_ELEMENTS = 1 << 27
-"""Largest temporary, in elements; a longer pass is cut into pieces."""
+MAX_ELEMENTS = 9 << 24
+"""Largest temporary, in elements; a longer pass is cut into pieces. With 8192 tokens, 18,000 rows."""
 
 
 class CudaTransformer:
@@ -41,7 +40,8 @@ class CudaTransformer:
         self._memory = LaneMemory(model.config, model.config.window + self._spare, self._order)
         self._forward = Forward(model.config, Parameters(model, self.device))
         most = max(1, MAX_ELEMENTS // self._widest())
-        self._steps = Steps(self._forward, self._memory, self._order, most)
+        self._graphs = Graphs(self._forward, self._memory, self._order)
+        self._steps = Steps(self._graphs, self._order, most)
         self._columns: tuple[NDArray[np.int32], Tensor] | None = None
 
     def start(self, lanes: int) -> CudaState:
@@ -73,12 +73,13 @@ class CudaTransformer:
             ValueError: a token id or a lane number is out of range.
         """
         chosen = self._chosen(state, tokens, lanes)
-        columns = self.config.vocabulary_size + 1
-        if tokens.shape[1] != 1 or not len(chosen):
-            return self._pass(state, tokens, chosen, columns, lambda cumulative, _: cumulative)
-        request = Request(tokens[:, 0], chosen, state.room((len(chosen), columns), self._order))
-        self._steps.run(request)
-        result: NDArray[np.int32] = request.host.numpy()[:, None]
+        count, time = tokens.shape
+        host = state.room((count, time, self.config.vocabulary_size + 1), self._order)
+        if time == 1 and count:
+            self._steps.run(Request(tokens[:, 0], chosen, host[:, 0]))
+        else:
+            self._pass(tokens, chosen, None, host)
+        result: NDArray[np.int32] = host.numpy()
         return result
 
     @torch.no_grad()
@@ -100,46 +101,52 @@ class CudaTransformer:
             wanted: int32 ``[n, time]``, the row of ``columns`` to take from each prediction.
 
         Returns:
-            int32 ``[n, time, d]``; overwritten by the next call with this state.
+            int32 ``[n, time, d]``; overwritten by the next call but one with this state.
 
         Raises:
             ValueError: a token id, a lane, a column or a wanted row is out of range.
         """
         check_wanted(columns, wanted, tokens.shape)
         chosen = self._chosen(state, tokens, lanes)
-        table = self._on_device(columns)
-
-        def take(cumulative: Tensor, steps: slice) -> Tensor:
-            return cumulative.gather(1, table[self._order.put(wanted[:, steps]).flatten().long()])
-
-        return self._pass(state, tokens, chosen, columns.shape[1], take)
-
-    def _pass(
-        self,
-        state: CudaState,
-        tokens: NDArray[np.int32],
-        lanes: NDArray[np.int64],
-        width: int,
-        take: Callable[[Tensor, slice], Tensor],
-    ) -> NDArray[np.int32]:
-        """Feed tokens piece by piece; collect what ``take`` keeps of each piece's frequencies, ``[rows, width]``."""
-        count, time = tokens.shape
-        host = state.room((count, time, width), self._order)
-        length = max(1, min(self._spare, MAX_ELEMENTS // (max(1, count) * self._widest())))
-        with self._order.held():
-            fed, there = self._order.put(tokens), self._order.put(lanes)
-            kept = torch.empty((count, time, width), dtype=torch.int32, device=self.device)
-            for begin in range(0, time if count else 0, length):
-                steps = slice(begin, begin + length)
-                cumulative = self._forward(self._memory, fed[:, steps].contiguous(), there)
-                kept[:, steps] = take(cumulative, steps).view(count, -1, width)
-            host.copy_(kept, non_blocking=True)
-            arrived = self._order.mark(asleep=True)
-        arrived.wait()
+        host = state.room((*tokens.shape, columns.shape[1]), self._order, other=True)
+        self._pass(tokens, chosen, (self._on_device(columns), wanted), host)
         result: NDArray[np.int32] = host.numpy()
         return result
 
-    def _chosen(self, state: CudaState, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None) -> NDArray[np.int64]:
+    def _pass(
+        self,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int64],
+        columns: tuple[Tensor, NDArray[np.int32]] | None,
+        host: Tensor,
+    ) -> None:
+        """Feed tokens piece by piece, and fill ``host`` with the columns wanted of each prediction, or with all."""
+        count, time, width = host.shape
+        length = self._piece(count)
+        with self._order.held():
+            fed, there = self._order.put(tokens), self._order.put(lanes)
+            wanted = None if columns is None else self._order.put(columns[1])
+            kept = torch.empty((count, time, width), dtype=torch.int32, device=self.device)
+            for begin in range(0, time if count else 0, length):
+                piece = fed[:, begin : begin + length].contiguous()
+                chosen = None
+                if columns is not None and wanted is not None:
+                    chosen = columns[0][wanted[:, begin : begin + length].flatten().long()]
+                often = chosen is not None and piece.shape[1] == length
+                rows = (self._graphs.run if often else self._graphs.run_once)(piece, there, chosen)
+                kept[:, begin : begin + length] = rows.view(count, -1, width)
+            host.copy_(kept, non_blocking=True)
+            arrived = self._order.mark(asleep=True)
+        arrived.wait()
+
+    def _piece(self, lanes: int) -> int:
+        """Return how many tokens of so many lanes to feed together: a power of two, so that pieces are alike."""
+        most = min(self._spare, MAX_ELEMENTS // (max(1, lanes) * self._widest()))
+        return 1 << max(0, most.bit_length() - 1)
+
+    def _chosen(
+        self, state: CudaState, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None
+    ) -> NDArray[np.int64]:
         """Return where lanes are in the memory, int64 ``[n]``; refuse what does not exist."""
         numbers = np.arange(len(state.lanes)) if lanes is None else lanes.astype(np.int64)
         check_indices(tokens, numbers, self.config.start_token, len(state.lanes))

@@ -23,7 +23,7 @@ WIDE_HEAD = 128
 """Heads above this size leave no room for many queries."""
 COLUMN_BLOCK = 1024
 """Columns of a long row that are worked on together."""
-WHOLE_ROW, COLUMNS_PER_WARP = 1 << 14, 512
+WHOLE_ROW, COLUMNS_PER_WARP = 1 << 14, 2048
 """Columns of the longest prediction that one program holds at once, and how many of them a warp takes."""
 MAX_TILE = 1 << 15
 """Elements of the keys of a window that a single step can hold at once."""
@@ -104,7 +104,7 @@ class Forward:
         if time == 1 and tile <= MAX_TILE:
             attend_step[(len(lanes), heads)](
                 *shared, *sizes, HEADS=heads, SIZE=size, BLOCK=triton.next_power_of_2(size),
-                KEYS=triton.next_power_of_2(window), num_warps=max(1, min(8, tile // 2048)), **OPTIONS,
+                KEYS=triton.next_power_of_2(window), num_warps=max(1, min(8, tile // 8192)), **OPTIONS,
             )  # fmt: skip
             return mixed
         block = max(MIN_DOT, triton.next_power_of_2(size))

@@ -1,5 +1,6 @@
 """What lanes remember on a GPU: one piece of memory for the lanes of all states, and the order of work on it."""
 
+import math
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -150,12 +151,13 @@ class CudaState:
 
     def __init__(self, lanes: NDArray[np.int64], memory: LaneMemory) -> None:
         self.lanes = lanes
-        self._host = torch.empty(0, dtype=torch.int32)
+        self._rooms = deque([torch.empty(0, dtype=torch.int32)] * 2)
         weakref.finalize(self, memory.give_back, lanes)
 
-    def room(self, shape: tuple[int, ...], order: Order) -> Tensor:
-        """Return int32 of this shape on the host; overwritten by the next call."""
-        elements = int(np.prod(shape))
-        if self._host.numel() < elements:
-            self._host = order.locked((elements,))
-        return self._host[:elements].view(shape)
+    def room(self, shape: tuple[int, ...], order: Order, *, other: bool = False) -> Tensor:
+        """Return int32 of this shape on the host: where the last call said, or in the other of two places."""
+        self._rooms.rotate(other)
+        elements = math.prod(shape)
+        if self._rooms[0].numel() < elements:
+            self._rooms[0] = order.locked((elements,))
+        return self._rooms[0][:elements].view(shape)

@@ -1,12 +1,10 @@
 """Single steps on a GPU: threads that each want a token for their lanes get them from one step for all.
 
-Whoever comes while a step is computed waits; when it is done, the first of them leads: it takes all others along. A step
-is a CUDA graph, captured once for each of a few numbers of lanes, which the GPU runs unaided; its predictions travel to
-the host while the next step is computed.
+Whoever comes while a step is computed waits; when it is done, the first of them leads: it takes all others along. The
+predictions of a step travel to the host while the next is computed.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from threading import Event, Lock
 
 import numpy as np
@@ -14,24 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zipllm.kernels.gpu_forward import Forward
-from zipllm.kernels.gpu_memory import SPARE, LaneMemory, Mark, Order
+from zipllm.kernels.gpu_graphs import Graphs
+from zipllm.kernels.gpu_memory import Mark, Order
 
-GRAPH_AFTER = 8
-"""Steps of as many lanes before they are captured: what comes seldom is not worth it."""
-FINE_FROM = 128
-"""Steps are for powers of two lanes; from this one on for one and a half times it, too."""
-LEAST = 32
-"""Lanes of the smallest step: the product that torch has takes more than 16 rows, and what fills them up takes time."""
+FEW = 4
+"""Threads that may keep a core each while predictions travel; more sleep, which takes longer to end."""
 PLACES = 2
 """Where predictions wait to be copied, while the next are computed."""
-
-
-def step_size(lanes: int) -> int:
-    """Return the number of lanes of the smallest step that has room for so many."""
-    size = 1 << (lanes - 1).bit_length()
-    between = size // 4 * 3
-    return between if lanes <= between and between > FINE_FROM else size
 
 
 class Request:
@@ -66,66 +53,24 @@ class Request:
         self.arrived.wait()
 
 
-@dataclass
-class Step:
-    """One token for each of a fixed number of lanes, in memory whose place does not change, so that it can be captured.
-
-    Attributes:
-        tokens: int32 ``[n, 1]``, on the device.
-        lanes: int64 ``[n]``, on the device.
-        staged: the same on the host, page-locked.
-        uses: how often it has run.
-        graph: the captured kernels, or None.
-        cumulative: int32 ``[n, vocabulary + 1]``, where the captured kernels leave their result.
-    """
-
-    tokens: Tensor
-    lanes: Tensor
-    staged: tuple[Tensor, Tensor]
-    uses: int = 0
-    graph: torch.cuda.CUDAGraph | None = None
-    cumulative: Tensor | None = None
-
-    @classmethod
-    def of(cls, size: int, order: Order) -> "Step":
-        """Return memory for a step of ``size`` lanes."""
-        tokens, lanes = order.locked((size, 1)), order.locked((size,), torch.int64)
-        return cls(tokens.to(order.device), lanes.to(order.device), (tokens, lanes))
-
-    def fill(self, batch: list[Request]) -> None:
-        """Take what is to be fed; the spare lane takes the places that are left."""
-        tokens, lanes = (staged.numpy() for staged in self.staged)
-        count = sum(len(request.lanes) for request in batch)
-        np.concatenate([request.tokens for request in batch], out=tokens[:count, 0])
-        np.concatenate([request.lanes for request in batch], out=lanes[:count])
-        tokens[count:], lanes[count:] = 0, SPARE
-        self.tokens.copy_(self.staged[0], non_blocking=True)
-        self.lanes.copy_(self.staged[1], non_blocking=True)
-
-
 class Steps:
     """Computes steps for threads that wait for them.
 
     Args:
-        forward: feeds tokens to lanes.
-        memory: of the lanes.
-        order: of all work on it.
+        graphs: run steps.
+        order: of all work on the device.
         most: lanes of a step; those of one request may be more.
     """
 
-    def __init__(self, forward: Forward, memory: LaneMemory, order: Order, most: int) -> None:
-        self._forward = forward
-        self._memory = memory
+    def __init__(self, graphs: Graphs, order: Order, most: int) -> None:
+        self._graphs = graphs
         self._order = order
         self._most = most
         self._entering = Lock()
         self._waiting: deque[Request] = deque()
         self._led = False
-        self._steps: dict[int, Step] = {}
-        self._bound_to = len(memory.positions)
         self._computed = order.mark()
         self._copies = Copies(order)
-        self._pool = self._new_pool()
 
     def run(self, request: Request) -> None:
         """Return when the predictions of a request have arrived.
@@ -180,48 +125,13 @@ class Steps:
     def _serve(self, batch: list[Request]) -> None:
         """Hand a step to the device, and tell everybody where to wait for it."""
         try:
-            count = sum(len(request.lanes) for request in batch)
-            size = step_size(count if self._order.stream is None else max(count, LEAST))
-            cumulative = self._run(batch, size)[:count]
+            tokens = np.concatenate([request.tokens for request in batch])[:, None]
+            lanes = np.concatenate([request.lanes for request in batch])
+            cumulative = self._graphs.run(self._order.put(tokens), self._order.put(lanes))
             self._computed = self._copies.hand_over(cumulative, batch)
         except BaseException as error:
             for request in batch:
                 request.error = error
-
-    def _run(self, batch: list[Request], size: int) -> Tensor:
-        """Kernel by kernel at first, then as one graph."""
-        if self._bound_to != len(self._memory.positions):  # it has grown, and lies elsewhere
-            self._steps.clear()
-            self._bound_to = len(self._memory.positions)
-            self._pool = self._new_pool()
-        if size not in self._steps:
-            self._steps[size] = Step.of(size, self._order)
-        step = self._steps[size]
-        step.fill(batch)
-        step.uses += 1
-        if self._order.stream is None or step.uses < GRAPH_AFTER:
-            return self._forward(self._memory, step.tokens, step.lanes)
-        if step.graph is None:
-            self._capture(step)
-        assert step.graph is not None
-        assert step.cumulative is not None
-        step.graph.replay()
-        return step.cumulative
-
-    def _new_pool(self) -> tuple[int, int] | None:
-        """Return a name for the memory that graphs share; one whose graphs are gone cannot be used again."""
-        return torch.cuda.graph_pool_handle() if self._order.stream is not None else None
-
-    def _capture(self, step: Step) -> None:
-        """Capture a step, which computes nothing. Graphs share their memory, since they run one after the other."""
-        graph = torch.cuda.CUDAGraph()
-        torch.cuda.current_stream().synchronize()
-        graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-        try:
-            step.cumulative = self._forward(self._memory, step.tokens, step.lanes)
-        finally:
-            graph.capture_end()
-        step.graph = graph
 
 
 class Copies:
@@ -255,7 +165,7 @@ class Copies:
         with torch.cuda.stream(self._stream):
             for request, rows in zip(batch, rows_here.split(sizes), strict=True):
                 request.host.copy_(rows, non_blocking=True)
-                request.arrived = Mark(self._stream, asleep=True)
+                request.arrived = Mark(self._stream, asleep=len(batch) > FEW)
         self._places.append((place, Mark(self._stream)))
         return computed
 

@@ -124,7 +124,7 @@ class SelectingPredictor(Predictor, Protocol):
             wanted: int32 ``[n, T]``, the row of ``columns`` that says what to return of each prediction.
 
         Returns:
-            int32 ``[n, T, d]``, valid until the next call.
+            int32 ``[n, T, d]``, valid until the next call but one, so that the next can be made while this is used.
         """
 
 
