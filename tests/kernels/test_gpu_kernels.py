@@ -19,6 +19,7 @@ from zipllm.kernels.gpu_memory import SPARE, LaneMemory, Order
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
+from zipllm.kernels.gpu_copies import Copies
 from zipllm.kernels.gpu_forward import Forward
 from zipllm.kernels.gpu_graphs import FINE_FROM, Graphs, graph_lanes
 from zipllm.kernels.gpu_steps import Request, Steps
@@ -77,8 +78,9 @@ def following() -> Following:
     return Following()
 
 
-def steps_of(following: Following, most: int) -> Steps:
-    return Steps(cast(Graphs, following), Order(torch.device("cpu")), most)
+def steps_of(following: Following, full: int) -> Steps:
+    order = Order(torch.device("cpu"))
+    return Steps(cast(Graphs, following), order, Copies(order), full)
 
 
 def asked(lanes: list[int], token: int) -> Request:
@@ -101,7 +103,7 @@ def run_while_one_runs(steps: Steps, following: Following, requests: list[Reques
 
 def test_whoever_comes_while_a_step_runs_goes_along_with_the_next(following: Following) -> None:
     requests = [asked([1, 2], 7), asked([3], 8), asked([5, 6, 4], 9), asked([8, 9], 5), asked([7], 6)]
-    assert run_while_one_runs(steps_of(following, most=6), following, requests) == [None] * 5
+    assert run_while_one_runs(steps_of(following, full=6), following, requests) == [None] * 5
     assert following.steps == [[1, 2], [3, 5, 6, 4, 8, 9], [7]]
     for request in requests:
         assert request.host[:, 0].tolist() == request.lanes.tolist()
@@ -110,7 +112,7 @@ def test_whoever_comes_while_a_step_runs_goes_along_with_the_next(following: Fol
 
 def test_all_that_go_along_are_told_of_an_error_and_nobody_else(following: Following) -> None:
     requests = [asked([1], 7), asked([2], BROKEN), asked([3], 8), asked([4, 5], 9)]
-    errors = run_while_one_runs(steps_of(following, most=3), following, requests)
+    errors = run_while_one_runs(steps_of(following, full=3), following, requests)
     assert [str(error) for error in errors] == ["None", "out of memory", "out of memory", "None"]
 
 

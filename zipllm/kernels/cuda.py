@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zipllm.kernels.checks import check_columns, check_indices, check_wanted
+from zipllm.kernels.gpu_copies import Copies
 from zipllm.kernels.gpu_forward import Forward
 from zipllm.kernels.gpu_graphs import Graphs
 from zipllm.kernels.gpu_memory import CudaState, LaneMemory, Order
@@ -39,9 +40,9 @@ class CudaTransformer:
         self._spare = min(max(model.config.window, 1), MAX_SPARE)
         self._memory = LaneMemory(model.config, model.config.window + self._spare, self._order)
         self._forward = Forward(model.config, Parameters(model, self.device))
-        most = max(1, MAX_ELEMENTS // self._widest())
         self._graphs = Graphs(self._forward, self._memory, self._order)
-        self._steps = Steps(self._graphs, self._order, most)
+        self._copies = Copies(self._order)
+        self._steps = Steps(self._graphs, self._order, self._copies)
         self._columns: tuple[NDArray[np.int32], Tensor] | None = None
 
     def start(self, lanes: int) -> CudaState:
@@ -135,8 +136,7 @@ class CudaTransformer:
                 often = chosen is not None and piece.shape[1] == length
                 rows = (self._graphs.run if often else self._graphs.run_once)(piece, there, chosen)
                 kept[:, begin : begin + length] = rows.view(count, -1, width)
-            host.copy_(kept, non_blocking=True)
-            arrived = self._order.mark(asleep=True)
+            arrived = self._copies.begin(kept, host, self._order.mark())
         arrived.wait()
 
     def _piece(self, lanes: int) -> int:

@@ -5,7 +5,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from threading import RLock
+from threading import Lock
 
 import numpy as np
 import torch
@@ -19,7 +19,12 @@ SPARE = 0
 
 
 class Mark:
-    """A point in the order of a device's work."""
+    """A point in the order of a device's work.
+
+    Args:
+        stream: the order; None on a CPU, where all is done at once.
+        asleep: who waits for it leaves the processor to others, which takes longer to end.
+    """
 
     def __init__(self, stream: torch.cuda.Stream | None, *, asleep: bool = False) -> None:
         self.event: torch.cuda.Event | None = None
@@ -52,7 +57,7 @@ class Order:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._lock = RLock()
+        self._lock = Lock()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -60,13 +65,13 @@ class Order:
         with self._lock, torch.cuda.stream(self.stream) if self.stream is not None else nullcontext():
             yield
 
-    def mark(self, *, asleep: bool = False) -> Mark:
-        """Return where the order is; ``asleep``: who waits for it leaves the processor to others."""
-        return Mark(self.stream, asleep=asleep)
+    def mark(self) -> Mark:
+        """Return where the order is."""
+        return Mark(self.stream)
 
-    def locked(self, shape: tuple[int, ...], dtype: torch.dtype = torch.int32) -> Tensor:
-        """Return memory of the host that the device can copy to and from while others compute."""
-        return torch.empty(shape, dtype=dtype, pin_memory=self.stream is not None)
+    def locked(self, elements: int) -> Tensor:
+        """Return int32 ``[elements]`` on the host, which the device can copy to while others compute."""
+        return torch.empty(elements, dtype=torch.int32, pin_memory=self.stream is not None)
 
     def put(self, array: NDArray[np.int32] | NDArray[np.int64]) -> Tensor:
         """Return an array on the device, where it will be when its turn comes."""
@@ -98,7 +103,7 @@ class LaneMemory:
         self._free: list[int] = []
         self._returned: deque[NDArray[np.int64]] = deque()  # appending is atomic: lanes come back at any moment
         with order.held():
-            self._allocate(1)
+            self.keys, self.values, self.positions = self._allocated(1)
 
     def state(self, count: int) -> "CudaState":
         """Return the state of so many lanes that have been fed nothing."""
@@ -124,20 +129,18 @@ class LaneMemory:
         """Let others have lanes that a state no longer needs."""
         self._returned.append(lanes)
 
-    def _allocate(self, lanes: int) -> None:
+    def _allocated(self, lanes: int) -> tuple[Tensor, Tensor, Tensor]:
         layers, slots, width = self._shape
-        self.keys = torch.zeros((layers, lanes, slots, width), dtype=torch.int8, device=self._order.device)
-        self.values = torch.zeros_like(self.keys)
-        self.positions = torch.zeros(lanes, dtype=torch.int32, device=self._order.device)
+        keys = torch.zeros((layers, lanes, slots, width), dtype=torch.int8, device=self._order.device)
+        return keys, torch.zeros_like(keys), torch.zeros(lanes, dtype=torch.int32, device=keys.device)
 
     def _grow(self, more: int) -> None:
         """Make room for more lanes: twice as many at least, so that it is seldom."""
-        before, here = (self.keys, self.values, self.positions), len(self.positions)
+        here = len(self.positions)
         lanes = max(2 * here - 1, here + more)
-        self._allocate(lanes)
-        for old, new in zip(before[:2], (self.keys, self.values), strict=True):
-            new[:, :here] = old
-        self.positions[:here] = before[2]
+        keys, values, positions = self._allocated(lanes)
+        keys[:, :here], values[:, :here], positions[:here] = self.keys, self.values, self.positions
+        self.keys, self.values, self.positions = keys, values, positions
         self._free[:0] = reversed(range(here, lanes))
 
 
@@ -159,5 +162,5 @@ class CudaState:
         self._rooms.rotate(other)
         elements = math.prod(shape)
         if self._rooms[0].numel() < elements:
-            self._rooms[0] = order.locked((elements,))
+            self._rooms[0] = order.locked(elements)
         return self._rooms[0][:elements].view(shape)

@@ -1,24 +1,22 @@
 """Single steps on a GPU: threads that each want a token for their lanes get them from one step for all.
 
-Whoever comes while a step is computed waits; when it is done, the first of them leads: it takes all others along. The
-predictions of a step travel to the host while the next is computed.
+Whoever comes while a step is computed waits; when it is done, the first of them leads: it takes others along, as many
+as make a full step. The predictions of a step travel to the host while the next is computed.
 """
 
 from collections import deque
 from threading import Event, Lock
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zipllm.kernels.gpu_copies import Copies
 from zipllm.kernels.gpu_graphs import Graphs
 from zipllm.kernels.gpu_memory import Mark, Order
 
-FEW = 4
-"""Threads that may keep a core each while predictions travel; more sleep, which takes longer to end."""
-PLACES = 2
-"""Where predictions wait to be copied, while the next are computed."""
+FULL = 1024
+"""Lanes of a full step: with more a step takes as much longer, and whoever decodes meanwhile is kept waiting."""
 
 
 class Request:
@@ -59,18 +57,19 @@ class Steps:
     Args:
         graphs: run steps.
         order: of all work on the device.
-        most: lanes of a step; those of one request may be more.
+        copies: brings predictions to the host.
+        full: lanes of a full step; those of one request may be more.
     """
 
-    def __init__(self, graphs: Graphs, order: Order, most: int) -> None:
+    def __init__(self, graphs: Graphs, order: Order, copies: Copies, full: int = FULL) -> None:
         self._graphs = graphs
         self._order = order
-        self._most = most
+        self._full = full
         self._entering = Lock()
         self._waiting: deque[Request] = deque()
         self._led = False
         self._computed = order.mark()
-        self._copies = Copies(order)
+        self._copies = copies
 
     def run(self, request: Request) -> None:
         """Return when the predictions of a request have arrived.
@@ -92,9 +91,12 @@ class Steps:
         request.wait()
 
     def _lead(self, request: Request) -> None:
-        """Serve those that wait, as soon as the device is free, and call them and the next to lead."""
+        """Serve those that wait, and call them and the next to lead."""
         with self._order.held():
-            self._computed.wait()  # who comes meanwhile goes along
+            with self._entering:
+                full = sum(len(other.lanes) for other in self._waiting) >= self._full
+            if not full:
+                self._computed.wait()  # who comes meanwhile goes along
             with self._entering:
                 batch = self._take()
             self._serve(batch)
@@ -117,7 +119,7 @@ class Steps:
         """Return those that wait, the first first, as many as a step has room for."""
         batch = [self._waiting.popleft()]
         lanes = len(batch[0].lanes)
-        while self._waiting and lanes + len(self._waiting[0].lanes) <= self._most:
+        while self._waiting and lanes + len(self._waiting[0].lanes) <= self._full:
             batch.append(self._waiting.popleft())
             lanes += len(batch[-1].lanes)
         return batch
@@ -128,52 +130,9 @@ class Steps:
             tokens = np.concatenate([request.tokens for request in batch])[:, None]
             lanes = np.concatenate([request.lanes for request in batch])
             cumulative = self._graphs.run(self._order.put(tokens), self._order.put(lanes))
-            self._computed = self._copies.hand_over(cumulative, batch)
+            self._computed, arrived = self._copies.hand_over(cumulative, [request.host for request in batch])
+            for request, mark in zip(batch, arrived, strict=True):
+                request.arrived = mark
         except BaseException as error:
             for request in batch:
                 request.error = error
-
-
-class Copies:
-    """Brings predictions to the host while the next step is computed: from two places, in turns.
-
-    Args:
-        order: in which they are computed.
-    """
-
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._stream = torch.cuda.Stream(order.device) if order.stream is not None else None
-        self._places: deque[tuple[Tensor, Mark]] = deque()
-
-    def hand_over(self, cumulative: Tensor, batch: list[Request]) -> Mark:
-        """Copy the rows of each request, in order, to where it wants them; return when they have been computed."""
-        sizes = [len(request.lanes) for request in batch]
-        if self._stream is None:
-            for request, rows in zip(batch, cumulative.split(sizes), strict=True):
-                request.host.copy_(rows)
-                request.arrived = Mark(None)
-            return Mark(None)
-        if len(batch) == 1:  # nobody else computes
-            batch[0].host.copy_(cumulative, non_blocking=True)
-            batch[0].arrived = self._order.mark()
-            return batch[0].arrived
-        place = self._place(cumulative)
-        rows_here = place[: len(cumulative)].copy_(cumulative)
-        computed = self._order.mark()
-        computed.before(self._stream)
-        with torch.cuda.stream(self._stream):
-            for request, rows in zip(batch, rows_here.split(sizes), strict=True):
-                request.host.copy_(rows, non_blocking=True)
-                request.arrived = Mark(self._stream, asleep=len(batch) > FEW)
-        self._places.append((place, Mark(self._stream)))
-        return computed
-
-    def _place(self, cumulative: Tensor) -> Tensor:
-        """Return room on the device from which nothing is being copied any more when its turn comes."""
-        if len(self._places) == PLACES:
-            place, copied = self._places.popleft()
-            copied.before(torch.cuda.current_stream())
-            if len(place) >= len(cumulative):
-                return place
-        return torch.empty_like(cumulative)
