@@ -137,6 +137,18 @@ def test_blocks_share_a_gpu(model: Model) -> None:
     assert back.getvalue() == TEXT * 2
 
 
+def test_blocks_with_samples_and_history_share_a_gpu(model: Model) -> None:
+    """States end while other threads capture graphs, as page-locked memory does, and the lanes of all of them grow."""
+    engine = engine_from_model(model, "cuda")
+    text = b"".join(b"%d: %s" % (number * number, TEXT[number % 97 : number % 89 + 60]) for number in range(6000))
+    for history_bits in (None, 18):
+        options = EncodeOptions(block_size=40_000, lanes=64, workers=8, history_bits=history_bits)
+        packed, back = io.BytesIO(), io.BytesIO()
+        compress_stream(io.BytesIO(text), packed, engine=engine, options=options)
+        decompress_stream(io.BytesIO(packed.getvalue()), back, engines=lambda _: engine, workers=8)
+        assert back.getvalue() == text
+
+
 @pytest.mark.parametrize("kernels", ["reference", "auto"])
 def test_archives_cross_both_ways(model: Model, kernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZIPLLM_KERNELS", "" if kernels == "auto" else kernels)
