@@ -174,6 +174,7 @@ def attend(
             pitch,
             shape.key_size >> 2,
             (end - begin) >> 4,
+            False,
         )
         if head + 1 < shape.heads:
             fetch_keys(shape, cache, layer, lane, head + 1, slot)
@@ -190,6 +191,7 @@ def attend(
             4 * shape.value_size,
             (end - begin) >> 2,
             shape.value_size >> 4,
+            False,
         )
         for row in range(count):
             factor = np.int64(attention.mixing_scale[layer, head] // scratch.totals[row])

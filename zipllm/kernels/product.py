@@ -18,6 +18,7 @@ BLOCK = 4 if WIDE else 1
 """Panels in the widest tile."""
 
 _tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS) for rows in (4, 2, 1))
+_tile_4x4_ahead = make_tile(4, BLOCK, _INSTRUCTIONS, ahead=True)
 _tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS) for rows in (4, 2, 1))
 address = make_address()
 
@@ -48,8 +49,12 @@ def multiply(
     pitch: int,
     steps: int,
     panels: int,
+    ahead: bool,
 ) -> None:
-    """Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row."""
+    """Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row.
+
+    ``ahead``: what lies behind these panels will be multiplied next.
+    """
     panel = 0
     while panel < panels:
         width = block_width(panels - panel)
@@ -65,6 +70,8 @@ def multiply(
                     _tile_2x1(source, stride, packed, vector, step, start, target, pitch, steps)
                 else:
                     _tile_1x1(source, stride, packed, vector, step, start, target, pitch, steps)
+            elif height == 4 and ahead and row == 0:
+                _tile_4x4_ahead(source, stride, packed, vector, step, start, target, pitch, steps)
             elif height == 4:
                 _tile_4x4(source, stride, packed, vector, step, start, target, pitch, steps)
             elif height == 2:
@@ -108,6 +115,7 @@ def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, o
             pitch,
             steps,
             width,
+            True,
         )
         factors = multiplier[column : column + 16 * width]
         for row in range(rows):

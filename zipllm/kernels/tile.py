@@ -40,8 +40,11 @@ def best_instructions() -> Instructions:
     return "avx2" if features.get("avx2") else "generic"
 
 
-def make_tile(rows: int, vectors: int, instructions: Instructions) -> Any:
+def make_tile(rows: int, vectors: int, instructions: Instructions, *, ahead: bool = False) -> Any:
     """Return a function for compiled kernels that computes ``rows`` x ``16 * vectors`` sums.
+
+    With ``ahead`` it also asks for what the next tile of as many columns will read, which lies right behind: processors
+    do not guess across the end of a page of 4 KiB, where a stream of 16 columns and 256 inputs ends.
 
     Its arguments are int64, addresses and distances in bytes:
     ``tile(left, left_stride, right, vector_stride, step_stride, initial, out, out_stride, steps)``
@@ -54,7 +57,7 @@ def make_tile(rows: int, vectors: int, instructions: Instructions) -> Any:
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit(_Emitter(builder, instructions), rows, vectors, *arguments)
+        _emit(_Emitter(builder, instructions), rows, vectors, ahead, *arguments)
         return context.get_dummy_value()
 
     @intrinsic
@@ -100,6 +103,7 @@ def _emit(
     emit: "_Emitter",
     rows: int,
     vectors: int,
+    ahead: bool,
     left: Any,
     left_stride: Any,
     right: Any,
@@ -122,7 +126,12 @@ def _emit(
     step = builder.phi(_LONG)
     step.add_incoming(_long(0), before)
     sums = [[builder.phi(_VECTOR) for _ in columns] for _ in left_rows]
-    packed = [emit.load(builder.add(column, builder.mul(step, step_stride))) for column in columns]
+    places = [builder.add(column, builder.mul(step, step_stride)) for column in columns]
+    packed = [emit.load(place) for place in places]
+    if ahead:
+        distance = builder.mul(vector_stride, _long(vectors))
+        for place in places:
+            emit.prefetch(builder.add(place, distance))
     inputs = builder.mul(step, _long(_GROUP))
     following = builder.add(step, _long(1))
     for address, row_sums in zip(left_rows, sums, strict=True):
@@ -160,6 +169,12 @@ class _Emitter:
 
     def store(self, value: Any, address: Any) -> None:
         self.builder.store(value, self.builder.inttoptr(address, _VECTOR.as_pointer())).align = 1
+
+    def prefetch(self, address: Any) -> None:
+        """Ask for the 64 bytes around an address, which need not exist."""
+        place = self.builder.inttoptr(address, _BYTE.as_pointer())
+        read_to_stay_data = [ir.Constant(_INT, value) for value in (0, 3, 1)]
+        _call(self.builder, "llvm.prefetch.p0", ir.VoidType(), [place, *read_to_stay_data])
 
     def broadcast(self, address: Any) -> Any:
         """Load four bytes into each of the 16 lanes."""
