@@ -20,8 +20,8 @@ from zipllm.kernels.tile import Instructions, make_tile
 NEEDS = {"vnni512": "avx512vnni", "vnni256": "avxvnni", "avx2": "avx2", "generic": ""}
 
 
-def kernel(rows: int, vectors: int, instructions: Instructions) -> Any:
-    compute = make_tile(rows, vectors, instructions)
+def kernel(rows: int, vectors: int, instructions: Instructions, ahead: bool = False) -> Any:
+    compute = make_tile(rows, vectors, instructions, ahead=ahead)
 
     @numba.njit
     def run(left: Any, right: Any, initial: Any, out: Any) -> None:
@@ -41,13 +41,13 @@ def kernel(rows: int, vectors: int, instructions: Instructions) -> Any:
     return run
 
 
-@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize(("rows", "ahead"), [(1, False), (4, False), (4, True)])
 @pytest.mark.parametrize("instructions", get_args(Instructions))
-def test_every_instruction_set_gives_the_same_sums(instructions: Instructions, rows: int) -> None:
+def test_every_instruction_set_gives_the_same_sums(instructions: Instructions, rows: int, ahead: bool) -> None:
     feature = NEEDS[instructions]
     if feature and not llvm.get_host_cpu_features().get(feature):
         pytest.skip(f"this processor has no {feature}")
-    run = kernel(rows, 2, instructions)
+    run = kernel(rows, 2, instructions, ahead)
     generator = np.random.default_rng(rows)
     for inputs in (1, 3, 4, 61, 1024):
         weights = generator.integers(-127, 128, (32, inputs), dtype=np.int8)
