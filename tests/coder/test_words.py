@@ -22,6 +22,8 @@ from zipllm.coder.range_coder import (
 from zipllm.coder.reference import BigIntegerDecoder, BigIntegerEncoder
 
 HALF = ONE // 2
+CLOSING = 2
+"""Words that close a stream, at most."""
 ENCODERS = [RangeEncoder, FusedEncoder] if compiled.COMPILES else [RangeEncoder]
 DECODERS = [RangeDecoder, FusedDecoder] if compiled.COMPILES else [RangeDecoder]
 
@@ -166,3 +168,13 @@ def test_the_fallback_is_constriction(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_fused_form_is_taken_where_numba_compiles() -> None:
     assert isinstance(fused.open_encoder(), FusedEncoder)
     assert isinstance(fused.open_decoder(np.empty(0, np.uint32)), FusedDecoder)
+
+
+@pytest.mark.parametrize("encoder_type", ENCODERS)
+def test_the_position_follows_the_words(encoder_type: type[BitEncoder]) -> None:
+    encoder = encoder_type()
+    for decisions in (1, 40, 3000, 7):
+        before = encoder.position()
+        encoder.encode(np.ones(decisions, dtype=np.uint8), np.full(decisions, HALF, dtype=np.uint32))
+        assert abs(encoder.position() - before - decisions / 32) <= CLOSING
+    assert abs(len(encoder.finish()) - encoder.position()) <= CLOSING

@@ -90,6 +90,19 @@ def test_single_steps_by_the_kernel_of_passes(monkeypatch: pytest.MonkeyPatch) -
     assert np.array_equal(np.concatenate(steps, axis=1), expected(integer, tokens))
 
 
+def test_frequencies_some_columns_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a vocabulary is too large for a row in registers."""
+    from zipllm.kernels import gpu_forward
+    from zipllm.kernels.cuda import CudaTransformer
+
+    monkeypatch.setattr(gpu_forward, "WHOLE_ROW", 0)
+    config = shaped(layers=1, vocabulary_size=2100)  # longer than what is worked on at once
+    for integer in (random_model(config, 3), extreme_model(config)):
+        tokens = random_tokens(config, lanes=2, time=20, seed=4)
+        network = CudaTransformer(integer)
+        assert np.array_equal(network.predict(network.start(2), tokens), expected(integer, tokens))
+
+
 def test_columns_are_those_of_whole_predictions_in_used_memory_too() -> None:
     from zipllm.kernels.cuda import CudaTransformer
 

@@ -155,9 +155,8 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
     """
     tokens = engine.tokenizer.encode_all(_pieces(raw, _MODEL_PIECES, _MODEL_PIECE))
     selecting = selects(engine)
-    steps = max(
-        1, min(min(len(lane) for lane in tokens) // 4, chunk_steps(engine, len(tokens)))
-    )  # as without selecting
+    most = chunk_steps(engine, len(tokens))  # also where the predictor selects: the estimate is the same everywhere
+    steps = max(1, min(most, min(len(lane) for lane in tokens) // 4))
     coder = StaticEncoder(engine)
     for number, chunk in enumerate(predicted_chunks(engine, tokens, steps, selecting)):
         if number > 0:

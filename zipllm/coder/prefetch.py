@@ -10,20 +10,28 @@ from typing import Any
 from zipllm.coder.compiled import COMPILES
 
 
-def _make_prefetch() -> Any:
+def emit_prefetch(builder: Any, place: Any) -> None:
+    """Put the instruction into a function that is being built in LLVM's language.
+
+    Args:
+        builder: llvmlite's, of the function.
+        place: a pointer into the 64 bytes to ask for; they need not exist.
+    """
     ir: Any = importlib.import_module("llvmlite.ir")
+    declare: Any = importlib.import_module("numba.core.cgutils").get_or_insert_function
+    place, number = builder.bitcast(place, ir.IntType(8).as_pointer()), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+    read_to_stay_data = [ir.Constant(number, value) for value in (0, 3, 1)]
+    builder.call(declare(builder.module, kind, "llvm.prefetch.p0"), [place, *read_to_stay_data])
+
+
+def _make_prefetch() -> Any:
     types: Any = importlib.import_module("numba").types
-    cgutils: Any = importlib.import_module("numba.core.cgutils")
     make_array: Any = importlib.import_module("numba.np.arrayobj").make_array
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        read_to_stay_data = [ir.Constant(number, value) for value in (0, 3, 1)]
-        builder.call(function, [place, *read_to_stay_data])
+        emit_prefetch(builder, builder.gep(array.data, [arguments[1]]))
         return context.get_dummy_value()
 
     def prefetch(typing_context: Any, array: Any, index: Any) -> Any:

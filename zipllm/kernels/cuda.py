@@ -1,4 +1,4 @@
-"""The integer Transformer on a GPU: Triton kernels between ``torch._int_mm``, CUDA graphs for single steps.
+"""The integer Transformer on a GPU: Triton kernels between ``torch._int_mm``, CUDA graphs for what comes often.
 
 The same integers as the reference. The same code runs in Triton's interpreter on a CPU (``TRITON_INTERPRET=1``).
 Threads may share a model, each with a state of its own; their work goes to the device in one order.
@@ -126,13 +126,11 @@ class CudaTransformer:
         length = self._piece(count)
         with self._order.held():
             fed, there = self._order.put(tokens), self._order.put(lanes)
-            wanted = None if columns is None else self._order.put(columns[1])
+            table, wanted = (None, fed) if columns is None else (columns[0], self._order.put(columns[1]))
             kept = torch.empty((count, time, width), dtype=torch.int32, device=self.device)
             for begin in range(0, time if count else 0, length):
                 piece = fed[:, begin : begin + length].contiguous()
-                chosen = None
-                if columns is not None and wanted is not None:
-                    chosen = columns[0][wanted[:, begin : begin + length].flatten().long()]
+                chosen = None if table is None else table[wanted[:, begin : begin + length].flatten().long()]
                 often = chosen is not None and piece.shape[1] == length
                 rows = (self._graphs.run if often else self._graphs.run_once)(piece, there, chosen)
                 kept[:, begin : begin + length] = rows.view(count, -1, width)

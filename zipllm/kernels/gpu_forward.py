@@ -130,9 +130,10 @@ class Forward:
         """Cumulative frequencies int32 ``[rows, vocabulary + 1]``."""
         p, vocabulary = self._parameters, self._config.vocabulary_size
         cumulative = torch.empty((len(hidden), vocabulary + 1), dtype=torch.int32, device=hidden.device)
+        kernel, block, warps = cumulate, COLUMN_BLOCK, 4
         whole = triton.next_power_of_2(vocabulary)
-        kernel = cumulate_whole if whole <= WHOLE_ROW else cumulate
-        block, warps = (whole, max(1, min(16, whole // COLUMNS_PER_WARP))) if whole <= WHOLE_ROW else (COLUMN_BLOCK, 4)
+        if whole <= WHOLE_ROW:
+            kernel, block, warps = cumulate_whole, whole, max(1, whole // COLUMNS_PER_WARP)
         kernel[(len(hidden),)](
             integer_matmul(hidden, p.head), p.head_multiplier, p.head_shift, p.frequency_exponential, cumulative,
             p.frequency_exponential.numel(), VOCABULARY=vocabulary, BLOCK=block, num_warps=warps, **OPTIONS,

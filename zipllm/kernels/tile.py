@@ -18,6 +18,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from zipllm.coder.prefetch import emit_prefetch
+
 Instructions = Literal["vnni512", "vnni256", "avx2", "generic"]
 
 _BYTE, _INT, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -172,9 +174,7 @@ class _Emitter:
 
     def prefetch(self, address: Any) -> None:
         """Ask for the 64 bytes around an address, which need not exist."""
-        place = self.builder.inttoptr(address, _BYTE.as_pointer())
-        read_to_stay_data = [ir.Constant(_INT, value) for value in (0, 3, 1)]
-        _call(self.builder, "llvm.prefetch.p0", ir.VoidType(), [place, *read_to_stay_data])
+        emit_prefetch(self.builder, self.builder.inttoptr(address, _BYTE.as_pointer()))
 
     def broadcast(self, address: Any) -> Any:
         """Load four bytes into each of the 16 lanes."""
