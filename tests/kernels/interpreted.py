@@ -40,6 +40,13 @@ def in_columns(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int
         return computed(model, tokens)
 
 
+def undecided(model: IntegerModel) -> IntegerModel:
+    """Return a model to which many tokens are equally likely: what rounding leaves over is the first one's."""
+    tensors = dict(model.tensors())
+    tensors["head_multiplier"] = tensors["head_multiplier"] * 0
+    return IntegerModel.from_tensors(model.config, tensors)
+
+
 def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed lanes in turns, in pieces of 1 to 3 tokens."""
     generator = np.random.default_rng(0)
@@ -107,6 +114,8 @@ def main(which: str) -> int:
         ("some of the lanes at each call", some_lanes, model),
         ("frequencies some columns at a time", in_columns, model),
         ("frequencies some columns at a time, extreme", in_columns, extreme_model(model.config)),
+        ("equal frequencies", computed, undecided(model)),
+        ("equal frequencies some columns at a time", in_columns, undecided(model)),
     ):
         if not np.array_equal(way(one, tokens), expected(one, tokens)):
             print(what)
