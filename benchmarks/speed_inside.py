@@ -26,7 +26,10 @@ STAGES = {
     "sample": ["zipllm.codec.select:model_helps"],
     "history alone": ["zipllm.codec.select:_history"],
     "with the model": ["zipllm.codec.select:_with_model"],
-    "conventional codecs": ["zipllm.codec.select:_quick", "zipllm.codec.select:incompressible"],
+    "conventional codecs": [
+        f"zipllm.codec.select:{codec}"
+        for codec in ("zstd_quick", "lzma_quick", "bz2_strong", "zstd_strong", "lzma_strong")
+    ],
     "verification": ["zipllm.codec.block_encoding:verify_block"],
     "container": ["zipllm.codec.encoder:ArchiveWriter.block", "zipllm.codec.block_encoding:crc32"],
 }

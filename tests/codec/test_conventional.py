@@ -1,6 +1,7 @@
 """The codings without a model, one block at a time."""
 
 import random
+import threading
 
 import pytest
 import zstandard
@@ -48,6 +49,30 @@ def test_smallest_prefers_the_simplest_of_equals():
     assert conventional.smallest(candidates) == (Coding.ZSTD, b"abc")
     assert conventional.smallest([*candidates, (Coding.STORED, b"1234567")]) == (Coding.STORED, b"1234567")
     assert conventional.smallest([*candidates, (Coding.STORED, b"12345678")]) == (Coding.ZSTD, b"abc")
+
+
+@pytest.mark.parametrize(("size", "count", "at_once"), [(40_000, "2", 2), (40_000, "1", 1), (1000, "2", 1)])
+def test_codecs_of_a_block_run_in_threads_where_that_pays(monkeypatch, size, count, at_once):
+    monkeypatch.setenv("OMP_NUM_THREADS", count)
+    together = threading.Barrier(at_once)
+
+    def codec(raw: bytes) -> conventional.Candidate:
+        together.wait(timeout=30)
+        return Coding.STORED, raw[:1] + bytes([threading.active_count()])
+
+    found = conventional.each(bytes(size), [codec, conventional.zstd_quick] if at_once == 1 else [codec, codec])
+    assert len(found) == 2
+    assert (found[0][1][1] > threading.active_count()) == (at_once > 1)
+
+
+def test_what_a_codec_raises_is_raised(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+
+    def fails(raw: bytes) -> conventional.Candidate:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        conventional.each(bytes(40_000), [fails, conventional.zstd_quick])
 
 
 def zstd(raw: bytes, **parameters) -> bytes:

@@ -7,13 +7,15 @@ bounded by the block's raw size while they run, and whatever goes wrong inside a
 
 import bz2
 import lzma
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import zstandard
 
 from zipllm.container import Coding
 from zipllm.errors import CorruptData
+from zipllm.kernels.machine import threads
 
 _DICTIONARY_BYTES = 1 << 24
 """Dictionary of the LZMA2 decoder, fixed by the format: the largest block."""
@@ -28,11 +30,17 @@ _STRONG_ZSTD_LEVEL = 19
 _QUICK_ZSTD_LEVEL = 3
 _QUICK_LZMA_PRESET = 1
 
+_THREADS_FROM = 32 * 1024
+"""Bytes from which codecs get threads; to start those takes 0.1 ms."""
+
 _LIBRARY_ERRORS = (lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
 """What bz2, lzma and zstandard raise on damaged data (bz2: OSError and ValueError)."""
 
 Candidate = tuple[Coding, bytes]
 """A coding and the payload it gave."""
+
+Codec = Callable[[bytes], Candidate]
+"""What codes a block in one way."""
 
 
 def stored(raw: bytes) -> Candidate:
@@ -63,6 +71,15 @@ def lzma_strong(raw: bytes) -> Candidate:
 def bz2_strong(raw: bytes) -> Candidate:
     """bzip2's largest work block, 900 kB."""
     return Coding.BZ2, bz2.compress(raw, 9)
+
+
+def each(raw: bytes, codecs: Sequence[Codec]) -> list[Candidate]:
+    """Return what each codec gives; they run side by side, as the libraries leave Python's lock to others."""
+    at_once = min(len(codecs), threads()) if len(raw) >= _THREADS_FROM else 1
+    if at_once == 1:
+        return [codec(raw) for codec in codecs]
+    with ThreadPoolExecutor(at_once, thread_name_prefix="zipllm") as pool:
+        return list(pool.map(lambda codec: codec(raw), codecs))
 
 
 def smallest(candidates: Iterable[Candidate]) -> Candidate:

@@ -20,6 +20,7 @@ from zipllm.codec.coders import StaticEncoder
 from zipllm.codec.conventional import (
     Candidate,
     bz2_strong,
+    each,
     lzma_quick,
     lzma_strong,
     smallest,
@@ -245,8 +246,8 @@ def _pieces(raw: bytes, count: int, size: int) -> list[bytes]:
 
 
 def _quick(raw: bytes) -> Candidate:
-    return smallest([stored(raw), zstd_quick(raw), lzma_quick(raw), bz2_strong(raw)])
+    return smallest([stored(raw), *each(raw, (lzma_quick, bz2_strong, zstd_quick))])
 
 
 def _thorough(raw: bytes, best: Candidate) -> Candidate:
-    return smallest([best, zstd_strong(raw), lzma_strong(raw)])
+    return smallest([best, *each(raw, (lzma_strong, zstd_strong))])

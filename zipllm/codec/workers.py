@@ -18,8 +18,8 @@ MOST_MEMORY = 8 << 30
 _HISTORY_TABLES = 64 << 20
 """Bytes that a history takes besides its slots: measured, 190 to 240 MB for a block with 128 MiB of slots."""
 
-_BLOCK_COPIES = 12
-"""A block in work takes so many times its size besides its history: bytes, tokens, codecs' tables."""
+_BLOCK_COPIES = 16
+"""A block in work takes so many times its size besides its history: bytes, tokens, codecs' tables side by side."""
 
 
 def worker_count(threads: int = 0, *, one_block: bool = False) -> int:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import COMPILES, compiled
+from zipllm.coder.compiled import COMPILES, compiled, part
 from zipllm.coder.range_coder import (
     PROBABILITY_BITS,
     BitDecoder,
@@ -34,6 +34,7 @@ _PRECISION = np.uint64(PROBABILITY_BITS)
 _ONE = np.uint64(1 << PROBABILITY_BITS)
 _LOW_WORD = np.uint64(0xFFFFFFFF)
 _UNIT = np.uint64(1)
+_ZERO = np.uint64(0)
 _FULL_RANGE = 2**64 - 1
 _STATE_MASK = 2**64 - 1
 
@@ -45,39 +46,51 @@ IMPOSSIBLE = 2  # decode_bit: the words cannot come from an encoder
 _LOWER, _RANGE, _OFFSET, _POSITION = 0, 1, 2, 3
 
 
-@compiled
-def decode_bit(state: NDArray[np.uint64], words: NDArray[np.uint32], probability: Integer) -> int:
-    """Return the next bit, or ``IMPOSSIBLE``; for use inside kernels.
+@part
+def decoded(
+    words: NDArray[np.uint32], lower: Integer, width: Integer, offset: Integer, position: Integer, probability: Integer
+) -> tuple[int, Integer, Integer, Integer, Integer]:
+    """Return the next bit, or ``IMPOSSIBLE``, and what becomes of the state; for loops that keep it in registers.
+
+    Both halves of the interval are computed and one is chosen: what a bit will be is what a processor cannot guess.
 
     Args:
-        state: a ``FusedDecoder``'s state, uint64 ``[4]``, changed in place.
         words: the coded words, uint32 ``[m]``.
+        lower: with ``width``, ``offset`` and ``position`` a ``FusedDecoder``'s state, uint64.
+        width: see there.
+        offset: see there.
+        position: see there.
         probability: of bit 1, in ``1..2**24 - 1``.
     """
     chance = np.uint64(probability)
-    scale = state[_RANGE] >> _PRECISION
-    offset = state[_OFFSET]
+    scale = width >> _PRECISION
     if offset >= scale << _PRECISION:
-        return IMPOSSIBLE
+        return IMPOSSIBLE, lower, width, offset, position
     split = scale * (_ONE - chance)
-    if offset >= split:
-        bit = 1
-        state[_LOWER] += split
-        offset -= split
-        width = scale * chance
-    else:
-        bit = 0
-        width = split
+    one = offset >= split
+    passed = split if one else _ZERO
+    lower += passed
+    offset -= passed
+    width = scale * chance if one else split
     if width <= _LOW_WORD:
-        position = state[_POSITION]
         width <<= _WORD
         offset <<= _WORD
-        state[_LOWER] <<= _WORD
+        lower <<= _WORD
         if position < np.uint64(words.size):
             offset |= np.uint64(words[position])
-        state[_POSITION] = position + _UNIT
-    state[_OFFSET] = offset
-    state[_RANGE] = width
+        position += _UNIT
+    return (1 if one else 0), lower, width, offset, position
+
+
+@compiled
+def decode_bit(state: NDArray[np.uint64], words: NDArray[np.uint32], probability: Integer) -> int:
+    """Return the next bit, or ``IMPOSSIBLE``; for use inside kernels. Arguments as ``decoded``.
+
+    ``state`` is a ``FusedDecoder``'s, uint64 ``[4]``, changed in place.
+    """
+    bit, state[_LOWER], state[_RANGE], state[_OFFSET], state[_POSITION] = decoded(
+        words, state[_LOWER], state[_RANGE], state[_OFFSET], state[_POSITION], probability
+    )
     return bit
 
 
@@ -102,6 +115,27 @@ def _add_carry(words: NDArray[np.uint32], written: Integer) -> None:
     words[index] += 1
 
 
+@part
+def _encoded(
+    words: NDArray[np.uint32], lower: Integer, width: Integer, position: Integer, bit: Integer, probability: Integer
+) -> tuple[Integer, Integer, Integer]:
+    """Append one decision and return what becomes of the state; chooses between two halves as ``decoded`` does."""
+    chance = np.uint64(probability)
+    scale = width >> _PRECISION
+    split = scale * (_ONE - chance)
+    begin = lower
+    lower += split if bit else _ZERO
+    width = scale * chance if bit else split
+    if lower < begin:
+        _add_carry(words, np.int64(position))
+    if width <= _LOW_WORD:
+        words[position] = np.uint32(lower >> _WORD)
+        position += _UNIT
+        lower <<= _WORD
+        width <<= _WORD
+    return lower, width, position
+
+
 @compiled
 def encode_bit(state: NDArray[np.uint64], words: NDArray[np.uint32], bit: Integer, probability: Integer) -> None:
     """Append one decision; for use inside kernels.
@@ -112,32 +146,19 @@ def encode_bit(state: NDArray[np.uint64], words: NDArray[np.uint32], bit: Intege
         bit: 0 or 1.
         probability: of bit 1, in ``1..2**24 - 1``.
     """
-    chance = np.uint64(probability)
-    scale = state[_RANGE] >> _PRECISION
-    split = scale * (_ONE - chance)
-    lower = state[_LOWER]
-    width = split
-    if bit:
-        lower += split
-        width = scale * chance
-        if lower < split:
-            _add_carry(words, np.int64(state[_POSITION]))
-    if width <= _LOW_WORD:
-        position = state[_POSITION]
-        words[position] = np.uint32(lower >> _WORD)
-        state[_POSITION] = position + _UNIT
-        lower <<= _WORD
-        width <<= _WORD
-    state[_LOWER] = lower
-    state[_RANGE] = width
+    state[_LOWER], state[_RANGE], state[_POSITION] = _encoded(
+        words, state[_LOWER], state[_RANGE], state[_POSITION], bit, probability
+    )
 
 
 @compiled
 def _encode_bits(
     state: NDArray[np.uint64], words: NDArray[np.uint32], bits: NDArray[np.uint8], probabilities: NDArray[np.uint32]
 ) -> None:
+    lower, width, position = state[_LOWER], state[_RANGE], state[_POSITION]
     for index in range(bits.size):
-        encode_bit(state, words, bits[index], probabilities[index])
+        lower, width, position = _encoded(words, lower, width, position, bits[index], probabilities[index])
+    state[_LOWER], state[_RANGE], state[_POSITION] = lower, width, position
 
 
 class FusedEncoder:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import compiled
-from zipllm.coder.fused import IMPOSSIBLE, Integer, decode_bit
+from zipllm.coder.fused import IMPOSSIBLE, Integer, decoded
+from zipllm.coder.prefetch import prefetch
 from zipllm.coder.range_coder import PROBABILITY_BITS
 
 BROKEN = -1
@@ -87,12 +88,14 @@ def decode_kernel(
     tokens: NDArray[np.int32],
 ) -> int:
     """Fill ``tokens`` with one decoded token a row; see ``decisions.decode_tokens``."""
-    rows = cumulative.shape[0]
-    size = cumulative.shape[1] - 1
+    rows, columns = cumulative.shape
     active = np.arange(rows if root >= 0 else 0)
     node = np.full(rows, root)
-    low = cumulative[:, 0].astype(np.int64)
-    high = cumulative[:, size].astype(np.int64)
+    low, high = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    for row in range(rows):
+        low[row], high[row] = cumulative[row, 0], cumulative[row, columns - 1]
+        prefetch(cumulative, row * columns + root + 1)
+    lower, width, offset, position = state
     running = active.size
     decided = 0
     while running:
@@ -103,19 +106,19 @@ def decode_kernel(
             middle = np.int64(cumulative[row, here + 1])
             if not low[row] < middle < high[row]:
                 return BROKEN
-            bit = decode_bit(state, words, branch_probability(low[row], middle, high[row]))
+            probability = branch_probability(low[row], middle, high[row])
+            bit, lower, width, offset, position = decoded(words, lower, width, offset, position, probability)
             if bit == IMPOSSIBLE:
                 return DAMAGED
             decided += 1
-            if bit:
-                low[row] = middle
-            else:
-                high[row] = middle
-            node[row] = child[here, bit]
-            if node[row] >= 0:
+            low[row], high[row] = (middle, high[row]) if bit else (low[row], middle)
+            node[row] = below = child[here, bit]
+            if below >= 0:
+                prefetch(cumulative, row * columns + below + 1)  # long before its turn comes
                 active[remaining] = row
                 remaining += 1
         running = remaining
+    state[0], state[1], state[2], state[3] = lower, width, offset, position
     for row in range(rows):
         tokens[row] = ~node[row]
     return decided
