@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from tests.model.conftest import shaped
-from zipllm.kernels.gpu_memory import SPARE, LaneMemory, Order
+from zipllm.kernels.gpu_memory import SPARE, LaneMemory, Mark, Order
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
@@ -108,6 +108,29 @@ def test_whoever_comes_while_a_step_runs_goes_along_with_the_next(following: Fol
     for request in requests:
         assert request.host[:, 0].tolist() == request.lanes.tolist()
         assert request.host[:, 1].tolist() == request.tokens.tolist()
+
+
+def test_a_step_waits_for_the_one_before_the_last(following: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the device always has a step to go on with, and one at most."""
+    done: list[str] = []
+
+    class Told(Mark):
+        def __init__(self, what: str) -> None:
+            super().__init__(None)
+            self._what = what
+
+        def wait(self) -> None:
+            done.append(self._what)
+
+    steps = steps_of(following, full=6)
+    following.go_on.set()
+    for number in range(4):
+        marks = (Told(f"computed {number}"), Told(f"arrived {number}"))
+        monkeypatch.setattr(Copies, "hand_over", lambda *_, marks=marks: marks)
+        steps.run(asked([1], 7))
+        done.append("")
+    expected = "arrived 0,,arrived 1,,computed 0,arrived 2,,computed 1,arrived 3,"
+    assert ",".join(done) == expected
 
 
 def test_all_that_go_along_are_told_of_an_error_and_nobody_else(following: Following) -> None:

@@ -134,7 +134,7 @@ class CudaTransformer:
                 often = chosen is not None and piece.shape[1] == length
                 rows = (self._graphs.run if often else self._graphs.run_once)(piece, there, chosen)
                 kept[:, begin : begin + length] = rows.view(count, -1, width)
-            arrived = self._copies.begin(kept, host, self._order.mark())
+            arrived = self._copies.begin(kept, [host])
         arrived.wait()
 
     def _piece(self, lanes: int) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zipllm.kernels.gpu_memory import Mark, Order
 
-PLACES = 2
+PLACES = 3
 """Where predictions wait to be copied, in turns."""
 
 
@@ -29,7 +29,7 @@ class Copies:
         self._stream = torch.cuda.Stream(order.device) if order.stream is not None else None
         self._places: deque[tuple[Tensor, Mark]] = deque()
 
-    def hand_over(self, rows: Tensor, hosts: Sequence[Tensor]) -> tuple[Mark, list[Mark]]:
+    def hand_over(self, rows: Tensor, hosts: Sequence[Tensor]) -> tuple[Mark, Mark]:
         """Begin to copy rows that the next work will overwrite.
 
         Args:
@@ -37,36 +37,36 @@ class Copies:
             hosts: int32 ``[n_i, d]``, page-locked: where the first ``n_0`` of them go, the next ``n_1``, and so on.
 
         Returns:
-            When the rows have been computed; when they are in each place of the host.
+            When the rows have been computed; when all are on the host.
         """
-        place = self._place(rows) if self._stream is not None else rows
+        if self._stream is None:
+            return self._order.mark(), self.begin(rows, hosts)
+        place = self._place(rows)
         waiting = place[: len(rows)]
-        if self._stream is not None:
-            waiting.copy_(rows)
-        computed, arrived = self._order.mark(), []
-        begin = 0
-        for host in hosts:
-            arrived.append(self.begin(waiting[begin : begin + len(host)], host, computed))
-            begin += len(host)
-        if self._stream is not None:
-            self._places.append((place, Mark(self._stream)))
+        waiting.copy_(rows)
+        computed = self._order.mark()
+        arrived = self.begin(waiting, hosts, computed)
+        self._places.append((place, arrived))
         return computed, arrived
 
-    def begin(self, rows: Tensor, host: Tensor, computed: Mark) -> Mark:
+    def begin(self, rows: Tensor, hosts: Sequence[Tensor], computed: Mark | None = None) -> Mark:
         """Begin to copy what stays until it has arrived, and return when that will be.
 
         Args:
             rows: int32, on the device; the caller keeps them.
-            host: of the same shape, page-locked.
-            computed: when the rows are there.
+            hosts: page-locked: where the first of them go, and so on, as many as they have rows.
+            computed: when the rows are there; None is now.
         """
+        parts = rows.split([len(host) for host in hosts])
         if self._stream is None:
-            host.copy_(rows)
+            for host, part in zip(hosts, parts, strict=True):
+                host.copy_(part)
             return Mark(None)
-        computed.before(self._stream)
+        (computed or self._order.mark()).before(self._stream)
         with torch.cuda.stream(self._stream):
-            host.copy_(rows, non_blocking=True)
-        return Mark(self._stream, asleep=True)
+            for host, part in zip(hosts, parts, strict=True):
+                host.copy_(part, non_blocking=True)
+        return Mark(self._stream)
 
     def _place(self, rows: Tensor) -> Tensor:
         """Return room on the device from which nothing is being copied any more when its turn comes."""

@@ -35,6 +35,7 @@ class Shaped:
         tokens: int32 ``[n, time]``.
         lanes: int64 ``[n]``.
         columns: int64 ``[n * time, d]`` to keep of the predictions, or None: all.
+        filled: lanes that were fed last; the places behind them are the spare one's.
         uses: how often it has run.
         graph: the captured kernels, or None.
         result: int32 ``[n * time, d]``, where they leave what they predict.
@@ -43,17 +44,19 @@ class Shaped:
     tokens: Tensor
     lanes: Tensor
     columns: Tensor | None
+    filled: int = 0
     uses: int = 0
     graph: torch.cuda.CUDAGraph | None = None
     result: Tensor | None = None
 
     def fill(self, tokens: Tensor, lanes: Tensor, columns: Tensor | None) -> None:
-        """Take what is to be fed; the spare lane takes the places that are left."""
+        """Take what is to be fed, from the device or from the host; the spare lane takes the places that are left."""
         count = len(lanes)
-        self.tokens[:count] = tokens
-        self.lanes[:count] = lanes
-        if count < len(self.lanes):
-            self.lanes[count:] = SPARE
+        self.tokens[:count].copy_(tokens, non_blocking=True)
+        self.lanes[:count].copy_(lanes, non_blocking=True)
+        if count < self.filled:
+            self.lanes[count : self.filled] = SPARE
+        self.filled = count
         if self.columns is not None and columns is not None:
             self.columns[: len(columns)] = columns
 
@@ -78,9 +81,9 @@ class Graphs:
         """Feed tokens to lanes.
 
         Args:
-            tokens: int32 ``[n, time]``, on the device.
-            lanes: int64 ``[n]``, on the device.
-            columns: int64 ``[n * time, d]``, which frequencies to keep of each prediction; None keeps all.
+            tokens: int32 ``[n, time]``, on the device, or page-locked on the host.
+            lanes: int64 ``[n]``, as ``tokens``.
+            columns: int64 ``[n * time, d]``, on the device: which frequencies to keep of each prediction; None is all.
 
         Returns:
             Cumulative frequencies int32 ``[n * time, d]``, overwritten by the next run.
@@ -109,15 +112,17 @@ class Graphs:
         size = graph_lanes(max(count, -(-self._least // time)))
         width = None if columns is None else columns.shape[1]
         if (size, time, width) not in self._shapes:
+            device = self._order.device
             self._shapes[size, time, width] = Shaped(
-                tokens.new_zeros((size, time)),
-                torch.full((size,), SPARE, dtype=torch.int64, device=tokens.device),
+                torch.zeros((size, time), dtype=torch.int32, device=device),
+                torch.full((size,), SPARE, dtype=torch.int64, device=device),
                 None if columns is None else columns.new_zeros((size * time, columns.shape[1])),
             )
         return self._shapes[size, time, width]
 
     def _capture(self, shaped: Shaped) -> None:
         """Capture the work, which computes nothing. Graphs share their memory, since they run one after the other."""
+        torch.cuda.current_blas_handle()  # each thread has one, and none can be made during a capture
         graph = torch.cuda.CUDAGraph()
         torch.cuda.current_stream().synchronize()
         graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")

@@ -23,13 +23,12 @@ class Mark:
 
     Args:
         stream: the order; None on a CPU, where all is done at once.
-        asleep: who waits for it leaves the processor to others, which takes longer to end.
     """
 
-    def __init__(self, stream: torch.cuda.Stream | None, *, asleep: bool = False) -> None:
+    def __init__(self, stream: torch.cuda.Stream | None) -> None:
         self.event: torch.cuda.Event | None = None
         if stream is not None:
-            self.event = torch.cuda.Event(blocking=asleep)
+            self.event = torch.cuda.Event(blocking=True)  # who waits for it leaves the processor to others
             self.event.record(stream)
 
     def wait(self) -> None:
@@ -73,12 +72,14 @@ class Order:
         """Return int32 ``[elements]`` on the host, which the device can copy to while others compute."""
         return torch.empty(elements, dtype=torch.int32, pin_memory=self.stream is not None)
 
+    def ready(self, array: NDArray[np.int32] | NDArray[np.int64]) -> Tensor:
+        """Return an array on the host, from where the device can copy it while others compute."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor if self.stream is None else tensor.pin_memory()
+
     def put(self, array: NDArray[np.int32] | NDArray[np.int64]) -> Tensor:
         """Return an array on the device, where it will be when its turn comes."""
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        if self.stream is None:
-            return tensor
-        return tensor.pin_memory().to(self.device, non_blocking=True)
+        return self.ready(array).to(self.device, non_blocking=True)
 
 
 class LaneMemory:

@@ -1,7 +1,8 @@
 """Single steps on a GPU: threads that each want a token for their lanes get them from one step for all.
 
-Whoever comes while a step is computed waits; when it is done, the first of them leads: it takes others along, as many
-as make a full step. The predictions of a step travel to the host while the next is computed.
+The first that waits leads: it takes others along, as many as make a full step. It does so when one step is being
+computed and none waits behind that: the device is never idle, and whoever comes meanwhile goes along. The predictions
+of a step travel to the host while the next is computed.
 """
 
 from collections import deque
@@ -17,6 +18,9 @@ from zipllm.kernels.gpu_memory import Mark, Order
 
 FULL = 1024
 """Lanes of a full step: with more a step takes as much longer, and whoever decodes meanwhile is kept waiting."""
+
+AHEAD = 2
+"""Steps that the device has at most: one that it computes, and one that it can begin when that is done."""
 
 
 class Request:
@@ -68,7 +72,7 @@ class Steps:
         self._entering = Lock()
         self._waiting: deque[Request] = deque()
         self._led = False
-        self._computed = order.mark()
+        self._computed = deque([order.mark()] * AHEAD, maxlen=AHEAD)
         self._copies = copies
 
     def run(self, request: Request) -> None:
@@ -93,10 +97,7 @@ class Steps:
     def _lead(self, request: Request) -> None:
         """Serve those that wait, and call them and the next to lead."""
         with self._order.held():
-            with self._entering:
-                full = sum(len(other.lanes) for other in self._waiting) >= self._full
-            if not full:
-                self._computed.wait()  # who comes meanwhile goes along
+            self._computed[0].wait()
             with self._entering:
                 batch = self._take()
             self._serve(batch)
@@ -129,10 +130,11 @@ class Steps:
         try:
             tokens = np.concatenate([request.tokens for request in batch])[:, None]
             lanes = np.concatenate([request.lanes for request in batch])
-            cumulative = self._graphs.run(self._order.put(tokens), self._order.put(lanes))
-            self._computed, arrived = self._copies.hand_over(cumulative, [request.host for request in batch])
-            for request, mark in zip(batch, arrived, strict=True):
-                request.arrived = mark
+            cumulative = self._graphs.run(self._order.ready(tokens), self._order.ready(lanes))
+            computed, arrived = self._copies.hand_over(cumulative, [request.host for request in batch])
+            self._computed.append(computed)
+            for request in batch:
+                request.arrived = arrived
         except BaseException as error:
             for request in batch:
                 request.error = error
