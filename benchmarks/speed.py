@@ -14,6 +14,7 @@ Every row is one command run by itself, its start included; what is decompressed
     shapes     tokens per second of random networks by width, layers, window and vocabulary (in this process)
     stages     what the default costs, stage by stage (in this process); also --profile
     kernels    microseconds a token of the network's parts: products, attention, frequencies (in this process)
+    coder      microseconds a token of coding without history (in this process)
     gpu        a CUDA device that blocks share, and its network alone (in this process)
 
 The median of ``--repeat`` runs counts. A busy machine makes wall seconds too large, processor seconds hardly.
@@ -72,7 +73,13 @@ CASES: dict[str, list[Case]] = {
         for kernels in ("reference", "cpu")
     ],
 }
-INSIDE = {"shapes": "speed_inside", "stages": "speed_inside", "kernels": "speed_kernels", "gpu": "speed_gpu"}
+INSIDE = {
+    "shapes": "speed_inside",
+    "stages": "speed_inside",
+    "kernels": "speed_kernels",
+    "coder": "speed_coder",
+    "gpu": "speed_gpu",
+}
 """Studies in this process, and their modules."""
 OTHERS = ("start", "compile", *INSIDE)
 
@@ -109,7 +116,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*CASES, *OTHERS]
     parser.add_argument(
-        "studies", nargs="*", metavar="STUDY", help=f"of {', '.join(names)}; none: all but the last three"
+        "studies", nargs="*", metavar="STUDY", help=f"of {', '.join(names)}; none: all but stages, kernels, coder, gpu"
     )
     parser.add_argument("--profile", action="store_true", help="the study 'stages' alone")
     parser.add_argument("--text", default="enwik8[95M:99M]", help="a corpus, a slice of one, or a file")
