@@ -78,3 +78,10 @@ class VerificationFailed(ZipllmError):
     """Decoding what was just written did not give back what was read."""
 
     exit_code = 6
+
+
+def means_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory has run out: Python's own, or torch's, of the processor or of a GPU."""
+    words = str(error)
+    of_torch = isinstance(error, RuntimeError) and ("out of memory" in words or "allocate memory" in words)
+    return of_torch or isinstance(error, MemoryError)

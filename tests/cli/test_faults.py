@@ -297,7 +297,7 @@ def test_out_of_memory(inside, monkeypatch: pytest.MonkeyPatch):
         raise MemoryError
 
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", exhausted)
-    hint = "(a smaller --block-size or fewer --lanes need less)"
+    hint = "(a smaller --block-size, fewer --lanes or --threads need less)"
     assert inside("compress", "a").error == (1, f"zipllm: a: out of memory {hint}\n")
     assert set(os.listdir()) == {"a", "b.zllm"}
 

@@ -18,7 +18,7 @@ from zipllm.model.build import build_model
 from zipllm.model.card import Card
 from zipllm.model.file import Model
 from zipllm.predictor import networks
-from zipllm.predictor.networks import Kernels, LateKernels, Reference, choose_network
+from zipllm.predictor.networks import CudaKernels, Kernels, LateKernels, Reference, choose_network
 from zipllm.tokenizer.byte import ByteTokenizer
 
 needs_numba = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
@@ -149,3 +149,28 @@ def test_kernels_that_compute_something_else_are_refused(
     late._model = wrong
     with pytest.raises(ModelInvalid, match="cpu kernels"):
         late.predict(state, tokens[:1, 9:])
+
+
+@pytest.mark.parametrize("kind", [Reference, CudaKernels])
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB."), MemoryError),
+        (RuntimeError("CUDA error: out of memory"), MemoryError),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), RuntimeError),
+    ],
+)
+def test_no_memory_left_is_told_in_pythons_words(
+    kind: type, raised: Exception, told: type, model: Model, tokens: NDArray[np.int32]
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise raised
+
+    network = object.__new__(kind)
+    network._network = SimpleNamespace(start=exhausted, forward=exhausted, predict=exhausted)
+    for call in (lambda: network.start(3), lambda: network.predict(None, tokens)):
+        with pytest.raises(told) as caught:
+            call()
+        assert type(caught.value) is told
+        assert str(caught.value) == str(raised)

@@ -34,7 +34,7 @@ def explain(name: str | None, error: Exception) -> str:
     if isinstance(error, PathError):
         return str(error)  # names the file itself, which may be the output
     if isinstance(error, MemoryError):
-        text = "out of memory (a smaller --block-size or fewer --lanes need less)"
+        text = "out of memory (a smaller --block-size, fewer --lanes or --threads need less)"
     elif isinstance(error, OSError):
         text = error.strerror or str(error)
     elif isinstance(error, LimitExceeded):

@@ -8,6 +8,8 @@ import logging
 import os
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import COMPILES
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, means_out_of_memory
 from zipllm.model.file import Model
 from zipllm.model.self_test import run_self_test
 
@@ -66,9 +68,25 @@ class Network(Protocol):
         """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
 
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
-        """Feed int32 ``[n, time]`` to lanes ``[n]``, or to all; int32 ``[n, time, vocabulary + 1]``."""
+        """Feed int32 ``[n, time]`` to lanes ``[n]``, or to all; int32 ``[n, time, vocabulary + 1]``.
+
+        Raises:
+            MemoryError: there is no room for what is computed.
+        """
 
 
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise ``MemoryError`` where torch says in its own way that there is no memory left, on a GPU for example."""
+    try:
+        yield
+    except RuntimeError as error:
+        if means_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise
+
+
+@memory_errors()
 def choose_network(model: Model, device: str) -> Network:
     """Return what computes a model on a device; torch is imported only where it does.
 
@@ -77,7 +95,8 @@ def choose_network(model: Model, device: str) -> Network:
     device it is Triton kernels, where there is a Triton that compiles them; elsewhere the reference.
 
     Raises:
-        ModelInvalid: the model's self-test fails.
+        MemoryError: there is no room for the model.
+        ModelInvalid: its self-test fails.
         UsageError: ``ZIPLLM_KERNELS`` asks for what does not exist here.
     """
     wanted = os.environ.get(KERNELS, "") or "auto"
@@ -138,13 +157,16 @@ class Reference(_Alone):
         self.name = f"reference on {device}"
         self._network = IntegerTransformer(model.integer, device)
 
+    @memory_errors()
     def start(self, lanes: int) -> "State":
         return self._network.start(lanes)
 
+    @memory_errors()
     def copies(self, state: "State", lanes: int) -> "State":
         keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
         return type(state)(keys, values, state.positions[:1].repeat_interleave(lanes))
 
+    @memory_errors()
     def predict(self, state: "State", tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         import torch
 
@@ -197,15 +219,19 @@ class CudaKernels(_Alone):
         self.name = f"cuda kernels on {device}"
         self._network = CudaTransformer(model.integer, device)
 
+    @memory_errors()
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
 
+    @memory_errors()
     def copies(self, state: Any, lanes: int) -> Any:
         return self._network.copies(state, lanes)
 
+    @memory_errors()
     def predict(self, state: Any, tokens: NDArray[np.int32], lanes: Lanes = None) -> NDArray[np.int32]:
         return self._network.predict(state, tokens, lanes)
 
+    @memory_errors()
     def select(
         self,
         state: Any,

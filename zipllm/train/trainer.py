@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zipllm.data.windows import TokenSource, WindowSampler
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, means_out_of_memory
 from zipllm.model.config import ModelConfig
 from zipllm.model.transformer import Transformer
 from zipllm.train.checkpoint import (
@@ -280,8 +280,7 @@ class Trainer:
 
 def _explain_memory(error: Exception, config: TrainConfig) -> None:
     """Raise ``UsageError`` with a way out if an error means that memory has run out."""
-    words = str(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in words:
+    if means_out_of_memory(error):
         size = f"{config.batch // config.accumulate} windows of {config.sequence} tokens at a time"
         hint = f"--set train.accumulate={config.accumulate * 2} needs about half, with the same result"
         raise UsageError(f"out of memory with {size}; {hint}") from error
