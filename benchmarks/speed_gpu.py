@@ -18,6 +18,7 @@ from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.engine import Engine, load_engine
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
+from zipllm.predictor.base import Selection
 
 MB = 1 << 20
 WORKERS = min(16, os.cpu_count() or 1)
@@ -93,7 +94,7 @@ def network(engine: Engine) -> Iterator[dict[str, Any]]:
             if tokens.shape[1] == 1:
                 predictor.step(state, tokens[:, 0], chosen)
             else:
-                predictor.select(state, tokens, chosen, columns, tokens)  # type: ignore[attr-defined]
+                predictor.select(state, tokens, chosen, Selection(columns, tokens))  # type: ignore[attr-defined]
 
         for _ in range(300 if time_ == 1 else 4):
             call()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tests.codec.engines import TEXT, compress, decompress, named
 from zipllm.codec import model_block
 from zipllm.codec.engine import Engine
+from zipllm.predictor.base import Selection
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.tokenizer.bpe import train_bpe
 
@@ -25,12 +26,10 @@ class Selecting(NgramPredictor):
         self.tables: list[NDArray[np.int32]] = []
         self._returned = [np.zeros(0, dtype=np.int32)] * 2
 
-    def select(
-        self, state: Any, tokens: NDArray[np.int32], lanes: Any, columns: NDArray[np.int32], wanted: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
-        self.tables.append(columns)
+    def select(self, state: Any, tokens: NDArray[np.int32], lanes: Any, selection: Selection) -> NDArray[np.int32]:
+        self.tables.append(selection.columns)
         whole = self.prefill(state, tokens, lanes)
-        self._returned.append(np.take_along_axis(whole, columns[wanted], axis=2))
+        self._returned.append(np.take_along_axis(whole, selection.columns[selection.wanted], axis=2))
         self._returned.pop(0)[:] = -1
         return self._returned[-1]
 

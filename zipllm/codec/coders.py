@@ -52,6 +52,15 @@ class Coder(Protocol):
             CorruptData: the words are impossible.
         """
 
+    def gives(
+        self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64], selected: bool = False
+    ) -> bool:
+        """Decode some steps, predicted as if ``tokens`` came; whether just those do. Arguments as when encoding.
+
+        Raises:
+            CorruptData: the words are impossible, or a token goes past its lane's end.
+        """
+
     def read_bytes(self) -> int:
         """About how many bytes of payload were used so far."""
 
@@ -120,6 +129,12 @@ class StaticDecoder:
     def decode(self, cumulative: Integers, lanes: Integers) -> Integers:
         return decode_tokens(self._tree, cumulative, self._decoder)
 
+    def gives(
+        self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64], selected: bool = False
+    ) -> bool:
+        bits, probabilities = chunk_decisions(self._tree, cumulative, tokens, counts, selected)
+        return np.array_equal(self._decoder.decode(probabilities), bits)
+
     def read_bytes(self) -> int:
         position = self._decoder.position() if isinstance(self._decoder, FusedDecoder) else self._words.size
         return _WORD_BYTES * position
@@ -183,6 +198,20 @@ class AdaptiveDecoder:
         chunk = Chunk(lanes.astype(np.int64), counts, tokens, np.require(cumulative, np.int32, ["C", "W"]))
         decode_chunk(self.memory, self._vocabulary, chunk, self._style, self._decoder)
         return tokens
+
+    def gives(
+        self, cumulative: Integers, tokens: Integers, lanes: Integers, counts: NDArray[np.int64], selected: bool = False
+    ) -> bool:
+        decoded = np.zeros(tokens.shape, dtype=np.int32)
+        chunk = Chunk(lanes.astype(np.int64), counts, decoded, np.require(cumulative, np.int32, ["C", "W"]), selected)
+        try:
+            decode_chunk(self.memory, self._vocabulary, chunk, self._style, self._decoder)
+        except ValueError:
+            if selected:  # beside the path of its token a prediction was not asked for
+                return False
+            raise
+        coded = np.arange(tokens.shape[1]) < counts[:, None]
+        return np.array_equal(decoded[coded], tokens[coded])
 
     def read_bytes(self) -> int:
         return _WORD_BYTES * self._decoder.position()

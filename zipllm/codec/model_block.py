@@ -8,6 +8,7 @@ What becomes of the model's frequencies is a ``Coder``'s business: ``StaticCoder
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from zipllm.codec.coders import open_block_decoder, open_block_encoder
 from zipllm.codec.decoded_lanes import decode_lanes
 from zipllm.codec.engine import Engine
-from zipllm.codec.lane_groups import predictions, selections
+from zipllm.codec.lane_groups import predictions, threads_of
 from zipllm.codec.lanes import lane_count, lane_sizes, split
 from zipllm.codec.options import Advance
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
@@ -29,6 +30,9 @@ MAX_STATE_BYTES = 2 << 30
 
 CHUNK_CUMULATIVE_BYTES = 32 << 20
 """Frequencies predicted by one call when encoding: enough rows to fill the processor, little enough memory."""
+
+CHUNK_ROWS = 2048
+"""Of them, at most, where others are coded meanwhile: with many more, one side would wait at a block's ends."""
 
 MAX_CHUNK_STEPS = 1024
 
@@ -89,15 +93,16 @@ def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters,
 
 
 def predicted_chunks(
-    engine: Engine, tokens: Sequence[Tokens], steps: int, selecting: bool = False
+    engine: Engine, tokens: Sequence[Tokens], steps: int, selecting: bool = False, single: int = 0
 ) -> Iterator[Predicted]:
-    """Predict the tokens of all lanes, ``steps`` steps at a time, which changes nothing but speed and memory.
+    """Predict the tokens of all lanes, chunk by chunk, which changes nothing but speed and memory.
 
     Args:
         engine: the model.
         tokens: ids of each lane, int32 ``[n_lane]``.
-        steps: how many to predict at once.
+        steps: of a chunk.
         selecting: ask only for what coding needs, of an engine that ``selects``.
+        single: so many of the first steps are asked for one by one, as a decoder does.
     """
     counts = np.array([len(lane) for lane in tokens], dtype=np.int64)
     longest = int(counts.max())
@@ -107,14 +112,13 @@ def predicted_chunks(
     table[:, 0] = engine.predictor.start_token
     for row, lane in zip(table, tokens, strict=True):
         row[1 : len(lane) + 1] = lane
-    if selecting:
-        said = selections(engine.predictor, table, counts, steps, engine.tree.columns)
-    else:
-        said = predictions(engine.predictor, table[:, :-1], counts, steps)
-    for begin, running, cumulative in said:
-        end = min(begin + steps, longest)
+    single = min(single, longest)
+    edges = [*range(single), *range(single, longest, steps), longest]
+    said = predictions(engine.predictor, table, counts, edges, engine.tree.columns if selecting else None, single)
+    for (begin, end), (_, running, cumulative) in zip(pairwise(edges), said, strict=True):
         left = np.minimum(counts[running] - begin, end - begin)
-        yield Predicted(running, left, table[running, begin + 1 : end + 1], cumulative, end / longest, selecting)
+        selected = cumulative.shape[2] <= engine.tree.size
+        yield Predicted(running, left, table[running, begin + 1 : end + 1], cumulative, end / longest, selected)
 
 
 def selects(engine: Engine) -> bool:
@@ -128,9 +132,16 @@ def selects(engine: Engine) -> bool:
 
 
 def chunk_steps(engine: Engine, lanes: int, selecting: bool = False) -> int:
-    """Return how many steps of so many lanes fit ``CHUNK_CUMULATIVE_BYTES``, at least one."""
+    """Return how many steps of so many lanes to predict at once, at least one.
+
+    As many as fit ``CHUNK_CUMULATIVE_BYTES``, of whole predictions or of what is selected; and, where threads of the
+    processor share them out, at most ``CHUNK_ROWS``.
+    """
     row = 4 * ((engine.tree.longest if selecting else engine.tree.size) + 1)
-    steps = max(1, min(MAX_CHUNK_STEPS, CHUNK_CUMULATIVE_BYTES // (row * lanes)))
+    rows = CHUNK_CUMULATIVE_BYTES // row
+    if selecting and threads_of(engine.predictor) > 1:
+        rows = min(rows, CHUNK_ROWS)
+    steps = max(1, min(MAX_CHUNK_STEPS, rows // lanes))
     return steps // EVEN_STEPS * EVEN_STEPS if selecting and steps > EVEN_STEPS else steps
 
 
@@ -154,7 +165,7 @@ def decode_model_block(
         UnsupportedData: the block was coded with another precision than this engine has.
         LimitExceeded: so many lanes of this model need too much memory.
     """
-    _check_precision(engine, parameters)
+    check_precision(engine, parameters)
     check_memory(engine, parameters.lanes)
     sizes = np.array(lane_sizes(raw_size, parameters.lanes), dtype=np.int64)
     coder = open_block_decoder(engine, sizes, parameters, words_from_bytes(payload))
@@ -191,7 +202,12 @@ def _lane_memory(engine: Engine) -> int:
     return engine.predictor.lane_bytes + 4 * (len(engine.predictor.vocabulary) + 1)
 
 
-def _check_precision(engine: Engine, parameters: CodingParameters) -> None:
+def check_precision(engine: Engine, parameters: CodingParameters) -> None:
+    """Refuse a block whose probabilities have other units than this engine's.
+
+    Raises:
+        UnsupportedData: it was coded with another precision.
+    """
     for name, written, ours in (
         ("precision", parameters.precision, engine.predictor.precision),
         ("probability bits", parameters.probability_bits, PROBABILITY_BITS),

@@ -63,6 +63,7 @@ class Scratch(NamedTuple):
         totals: int64, sums of attention weights.
         weighted: int32, sums of values.
         zeros: int32, as many.
+        cumulative: int32 ``[vocabulary + 1]``, a prediction of which some columns are taken.
     """
 
     hidden: NDArray[np.uint8]
@@ -76,6 +77,7 @@ class Scratch(NamedTuple):
     totals: NDArray[np.int64]
     weighted: NDArray[np.int32]
     zeros: NDArray[np.int32]
+    cumulative: NDArray[np.int32]
 
 
 @dataclass
@@ -149,6 +151,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
         totals=np.zeros(TILE_ROWS, dtype=np.int64),
         weighted=np.zeros((2 * TILE_ROWS, shape.value_size), dtype=np.int32),
         zeros=np.zeros(shape.value_size, dtype=np.int32),
+        cumulative=np.zeros(config.vocabulary_size + 1, dtype=np.int32),
     )
 
 

@@ -3,13 +3,14 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.coder.compiled import is_cached
 from zipllm.kernels.cache import CpuState, Stream, new_scratch, new_state
-from zipllm.kernels.checks import check_indices
+from zipllm.kernels.checks import check_columns, check_indices, check_wanted
 from zipllm.kernels.forward import Rows, forward
 from zipllm.kernels.layout import CacheShape
 from zipllm.kernels.machine import threads as usual_threads
@@ -18,8 +19,13 @@ from zipllm.model.parameters import IntegerModel
 
 MIN_ROWS = 8
 """Rows that are worth waking another thread for."""
+_ALL = np.empty((0, 0), dtype=np.int32)
+"""The table of columns where whole predictions are wanted."""
 MAX_IMBALANCE = 1.1
 """Where whole lanes would load some thread more than this times the average, lanes are shared out too."""
+
+Result: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32]]
+"""Which columns of predictions are wanted, and where they go."""
 
 
 def kernels_are_cached() -> bool:
@@ -44,6 +50,7 @@ class CpuTransformer:
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = (0, 0)
+        self._columns = (_ALL, _ALL)
 
     def start(self, lanes: int) -> CpuState:
         """Return the state of ``lanes`` streams that have been fed nothing."""
@@ -79,8 +86,9 @@ class CpuTransformer:
         lanes: NDArray[np.int32],
         out: NDArray[np.int32],
         threads: int = 1,
+        selection: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
     ) -> None:
-        """Do what ``predict`` does, with the result where the caller wants it.
+        """Do what ``predict`` does, with the result where the caller wants it, and no more of it than wanted.
 
         Args:
             state: changed in place, for the named lanes only.
@@ -88,14 +96,18 @@ class CpuTransformer:
             lanes: ascending lane numbers ``[n]``.
             out: int32 ``[n, time, vocabulary_size + 1]``, C-contiguous; receives the cumulative frequencies.
             threads: at most so many work on it.
+            selection: int32 ``[rows, d]``, numbers of cumulative frequencies, best always the same array, and int32
+                ``[n, time]``, the row of it for each prediction: ``out``, int32 ``[n, time, d]``, receives those only.
 
         Raises:
-            ValueError: as ``predict``, or ``out`` has another shape, type or order.
+            ValueError: as ``predict``; ``out`` has another shape, type or order; a column or a row is out of range.
         """
         chosen = lanes.astype(np.int64)
         check_indices(tokens, chosen, self.config.start_token, len(state.filled))
         count, time = tokens.shape
-        if out.shape != (count, time, self.config.vocabulary_size + 1) or not _is_plain(out):
+        columns, wanted = (_ALL, tokens) if selection is None else self._checked(*selection, tokens.shape)
+        width = self.config.vocabulary_size + 1 if selection is None else columns.shape[1]
+        if out.shape != (count, time, width) or not _is_plain(out):
             raise ValueError(f"no place for predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
         self._make_stream(state, count * time)
         cumulative = out.reshape(count * time, -1)
@@ -105,9 +117,21 @@ class CpuTransformer:
             slots = state.filled[chosen, None] + np.arange(piece.shape[1])
             target = np.arange(count)[:, None] * time + np.arange(begin, begin + piece.shape[1])
             lane = np.repeat(chosen, piece.shape[1])
-            rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel())
-            self._run(state, rows, count, cumulative, threads)
+            kept = wanted[:, begin : begin + self._spare].astype(np.int64)
+            rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel(), kept.ravel())
+            self._run(state, rows, count, (columns, cumulative), threads)
             state.filled[chosen] += piece.shape[1]
+
+    def _checked(
+        self, columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return a selection in the kernels' kind of arrays; the last table is known to be in order."""
+        check_wanted(columns, wanted, shape)
+        known = self._columns
+        if known[0] is not columns:
+            check_columns(columns, self.config.vocabulary_size + 1)
+            known = self._columns = columns, np.require(columns, np.int32, ["C", "W"])
+        return known[1], wanted
 
     def _room(self, state: CpuState, rows: int) -> NDArray[np.int32]:
         """Return the first ``rows`` rows of the state's result, enlarged if need be."""
@@ -122,22 +146,20 @@ class CpuTransformer:
                 np.empty((rows, self.config.width), dtype=np.int32), np.zeros((rows, queries), dtype=np.uint8)
             )
 
-    def _run(self, state: CpuState, rows: Rows, lanes: int, cumulative: NDArray[np.int32], most: int) -> None:
+    def _run(self, state: CpuState, rows: Rows, lanes: int, result: Result, most: int) -> None:
         """Share the rows out: whole lanes if that is fair, otherwise any rows, in step from stage to stage."""
         total = len(rows.token)
         threads = max(1, min(most, total // MIN_ROWS))
         cuts = [lanes * part // threads * (total // lanes) for part in range(threads + 1)]
         layers = self.config.layers
         if max(end - begin for begin, end in pairwise(cuts)) * threads <= MAX_IMBALANCE * total:
-            self._parallel(state, rows, cuts, (0, layers), cumulative)
+            self._parallel(state, rows, cuts, (0, layers), result)
             return
         cuts = [total * part // threads for part in range(threads + 1)]
         for stage in range(layers + 1):
-            self._parallel(state, rows, cuts, (stage, stage), cumulative)
+            self._parallel(state, rows, cuts, (stage, stage), result)
 
-    def _parallel(
-        self, state: CpuState, rows: Rows, cuts: list[int], stages: tuple[int, int], cumulative: NDArray[np.int32]
-    ) -> None:
+    def _parallel(self, state: CpuState, rows: Rows, cuts: list[int], stages: tuple[int, int], result: Result) -> None:
         """Run some stages on every share, this thread on the first; compiled code holds no lock of Python's."""
         assert state.stream is not None, "made with the room for the result"
         stream = state.stream
@@ -147,7 +169,7 @@ class CpuTransformer:
         def work(share: int) -> None:
             begin, end = cuts[share], cuts[share + 1]
             scratch = state.scratch[share]
-            forward(self._network, state.cache, rows, begin, end, *stages, stream, scratch, cumulative)
+            forward(self._network, state.cache, rows, begin, end, *stages, stream, scratch, *result)
 
         others = [self._workers(len(cuts) - 2).submit(work, share) for share in range(1, len(cuts) - 1)]
         work(0)

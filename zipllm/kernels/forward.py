@@ -23,12 +23,14 @@ class Rows(NamedTuple):
         lane: the lane it is fed to.
         slot: where it is remembered.
         out: the row of the result that receives the prediction after it.
+        wanted: the row of a table of columns that says what to keep of it.
     """
 
     token: NDArray[np.int64]
     lane: NDArray[np.int64]
     slot: NDArray[np.int64]
     out: NDArray[np.int64]
+    wanted: NDArray[np.int64]
 
 
 @inlined
@@ -127,6 +129,7 @@ def _predict(
     count: int,
     stream: Stream,
     scratch: Scratch,
+    columns: NDArray[np.int32],
     cumulative: NDArray[np.int32],
 ) -> None:
     _norm(network.final_norm[0], first, count, stream, scratch.hidden)
@@ -134,8 +137,14 @@ def _predict(
         together = min(HEAD_ROWS, count - start)
         linear(scratch.hidden[start:], together, network.head, np.int64(0), scratch.logits)
         for row in range(together):
-            out = cumulative[rows.out[first + start + row]]
-            accumulate(scratch.logits[row, : network.shape.vocabulary], network.exponential, out)
+            number = first + start + row
+            out = cumulative[rows.out[number]]
+            whole = out if columns.size == 0 else scratch.cumulative
+            accumulate(scratch.logits[row, : network.shape.vocabulary], network.exponential, whole)
+            if columns.size > 0:
+                kept = columns[rows.wanted[number]]
+                for index in range(kept.size):
+                    out[index] = whole[kept[index]]
 
 
 def _build(version: int) -> Any:
@@ -151,6 +160,7 @@ def _build(version: int) -> Any:
         last_stage: int,
         stream: Stream,
         scratch: Scratch,
+        columns: NDArray[np.int32],
         cumulative: NDArray[np.int32],
     ) -> int:
         """Run some stages of the network on rows ``begin`` to ``end``.
@@ -169,7 +179,8 @@ def _build(version: int) -> Any:
             last_stage: the last one to run.
             stream: between stages, ``[at least end]`` rows.
             scratch: this thread's.
-            cumulative: int32 ``[..., vocabulary + 1]``, receives the predictions.
+            columns: int32 ``[..., d]``, a table of columns to keep of predictions; empty: all.
+            cumulative: int32 ``[..., vocabulary + 1]`` or ``[..., d]``, receives the predictions.
         """
         for first in range(begin, end, BLOCK_ROWS):
             count = min(BLOCK_ROWS, end - first)
@@ -182,7 +193,7 @@ def _build(version: int) -> Any:
                 if stage < network.shape.layers:
                     _project(network, cache, rows, first, count, stage, stream, scratch)
                 else:
-                    _predict(network, rows, first, count, stream, scratch, cumulative)
+                    _predict(network, rows, first, count, stream, scratch, columns, cumulative)
         return version
 
     return entry(forward)

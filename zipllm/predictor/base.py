@@ -9,7 +9,7 @@ give, for every way of cutting the stream into calls, every subset of lanes per 
 lanes and threads. The encoder relies on the first, the decoder on the second.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,18 @@ PRECISION = 24
 
 State = Any
 """What a predictor remembers of its lanes; opaque to everyone else."""
+
+
+class Selection(NamedTuple):
+    """Which of the cumulative frequencies of predictions are wanted, where not all are.
+
+    Attributes:
+        columns: int32 ``[rows, d]``, their numbers, 0 to V; best always the same array.
+        wanted: int32 ``[n, T]``, the row of ``columns`` for each prediction.
+    """
+
+    columns: NDArray[np.int32]
+    wanted: NDArray[np.int32]
 
 
 class Predictor(Protocol):
@@ -86,6 +98,7 @@ class ThreadedPredictor(Predictor, Protocol):
         lanes: NDArray[np.int32],
         out: NDArray[np.int32],
         threads: int = 1,
+        selection: Selection | None = None,
     ) -> None:
         """Do what ``prefill`` does, with the result where the caller wants it.
 
@@ -93,26 +106,23 @@ class ThreadedPredictor(Predictor, Protocol):
             state: changed in place.
             tokens: int32 ``[n, T]``.
             lanes: int32 ``[n]``, ascending.
-            out: int32 ``[n, T, V + 1]``, C-contiguous; receives the cumulative frequencies.
+            out: int32 ``[n, T, V + 1]``, C-contiguous; receives the cumulative frequencies. ``[n, T, d]`` with a
+                selection, which only a ``SelectingPredictor`` that ``selects`` is asked for.
             threads: that this call may use.
+            selection: what is wanted of them.
         """
 
 
 @runtime_checkable
 class SelectingPredictor(Predictor, Protocol):
-    """A predictor on the other side of a slow bus, which need not hand over the whole of a prediction."""
+    """A predictor on the other side of a slow bus or memory, which need not hand over the whole of a prediction."""
 
     @property
     def selects(self) -> bool:
         """Whether it pays to ask for less."""
 
     def select(
-        self,
-        state: State,
-        tokens: NDArray[np.int32],
-        lanes: NDArray[np.int32],
-        columns: NDArray[np.int32],
-        wanted: NDArray[np.int32],
+        self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32], selection: Selection
     ) -> NDArray[np.int32]:
         """Do what ``prefill`` does, and return some columns of each prediction.
 
@@ -120,12 +130,20 @@ class SelectingPredictor(Predictor, Protocol):
             state: changed in place.
             tokens: int32 ``[n, T]``.
             lanes: int32 ``[n]``, ascending.
-            columns: int32 ``[rows, d]``, numbers of cumulative frequencies, 0 to V; always the same array.
-            wanted: int32 ``[n, T]``, the row of ``columns`` that says what to return of each prediction.
+            selection: which.
 
         Returns:
             int32 ``[n, T, d]``, valid until the next call but one, so that the next can be made while this is used.
         """
+
+
+@runtime_checkable
+class ExactPredictor(Predictor, Protocol):
+    """A predictor that computes with integers, whose order does not matter: the contract holds by construction."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether that is so; a predictor of floats may keep the contract by taking one token at a time."""
 
 
 @runtime_checkable

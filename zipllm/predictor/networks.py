@@ -21,6 +21,7 @@ from zipllm.coder.compiled import COMPILES
 from zipllm.errors import UsageError, means_out_of_memory
 from zipllm.model.file import Model
 from zipllm.model.self_test import run_self_test
+from zipllm.predictor.base import Selection
 
 if TYPE_CHECKING:
     from zipllm.model.integer import State
@@ -60,9 +61,15 @@ class Network(Protocol):
         """Return the state of ``lanes`` streams that have been fed nothing."""
 
     def predict_into(
-        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int,
+        selection: Selection | None = None,
     ) -> None:
-        """Put what ``predict`` gives into ``out``, with that many threads."""
+        """Put what ``predict`` gives into ``out``, with that many threads; what is wanted of it, if ``concurrent``."""
 
     def copies(self, state: Any, lanes: int) -> Any:
         """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
@@ -143,8 +150,15 @@ class _Alone(ABC):
         """As ``Network``."""
 
     def predict_into(
-        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int,
+        selection: Selection | None = None,
     ) -> None:
+        assert selection is None, "asked for only where a network is concurrent"
         out[:] = self.predict(state, tokens, lanes)
 
 
@@ -199,9 +213,15 @@ class Kernels:
         return self._network.predict(state, tokens, lanes)
 
     def predict_into(
-        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], out: NDArray[np.int32], threads: int
+        self,
+        state: Any,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int,
+        selection: Selection | None = None,
     ) -> None:
-        self._network.predict_into(state, tokens, lanes, out, threads)
+        self._network.predict_into(state, tokens, lanes, out, threads, selection)
 
     def take_over(self, state: "State") -> Any:
         """Return the reference's state in the kernels' form."""
@@ -240,7 +260,7 @@ class CudaKernels(_Alone):
         columns: NDArray[np.int32],
         wanted: NDArray[np.int32],
     ) -> NDArray[np.int32]:
-        """As ``SelectingPredictor``."""
+        """As ``CudaTransformer``."""
         return self._network.select(state, tokens, lanes, columns, wanted)
 
 
@@ -300,9 +320,10 @@ class LateKernels:
         lanes: NDArray[np.int32],
         out: NDArray[np.int32],
         threads: int,
+        selection: Selection | None = None,
     ) -> None:
         assert self._kernels is not None, "concurrent only with kernels"
-        self._kernels.predict_into(state.inner, tokens, lanes, out, threads)
+        self._kernels.predict_into(state.inner, tokens, lanes, out, threads, selection)
 
     def _tested_reference(self) -> Reference:
         with self._lock:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from zipllm.kernels.layout import lane_bytes
 from zipllm.kernels.machine import threads
 from zipllm.model.file import Model
-from zipllm.predictor.base import PRECISION
+from zipllm.predictor.base import PRECISION, Selection
 from zipllm.predictor.networks import CudaKernels, choose_network
 
 
@@ -38,12 +38,16 @@ class TransformerPredictor:
         return self._network.name
 
     @property
+    def exact(self) -> bool:
+        return True
+
+    @property
     def threads(self) -> int:
         return threads() if self._network.concurrent else 1
 
     @property
     def selects(self) -> bool:
-        return isinstance(self._network, CudaKernels)
+        return isinstance(self._network, CudaKernels) or self._network.concurrent
 
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
@@ -57,15 +61,13 @@ class TransformerPredictor:
         return self._network.predict(state, tokens, lanes)
 
     def select(
-        self,
-        state: Any,
-        tokens: NDArray[np.int32],
-        lanes: NDArray[np.int32],
-        columns: NDArray[np.int32],
-        wanted: NDArray[np.int32],
+        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], selection: Selection
     ) -> NDArray[np.int32]:
-        assert isinstance(self._network, CudaKernels), "asked for only where `selects` says so"
-        return self._network.select(state, tokens, lanes, columns, wanted)
+        if isinstance(self._network, CudaKernels):
+            return self._network.select(state, tokens, lanes, *selection)
+        out = np.empty((*tokens.shape, selection.columns.shape[1]), dtype=np.int32)
+        self._network.predict_into(state, tokens, lanes, out, 1, selection)
+        return out
 
     def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
         cumulative: NDArray[np.int32] = self._network.predict(state, tokens[:, None], lanes)[:, 0]
@@ -78,5 +80,6 @@ class TransformerPredictor:
         lanes: NDArray[np.int32],
         out: NDArray[np.int32],
         threads: int = 1,
+        selection: Selection | None = None,
     ) -> None:
-        self._network.predict_into(state, tokens, lanes, out, threads)
+        self._network.predict_into(state, tokens, lanes, out, threads, selection)
