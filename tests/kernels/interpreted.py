@@ -85,7 +85,7 @@ def copied(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def selected(model: IntegerModel, tokens: NDArray[np.int32]) -> bool:
-    """Whether a few columns of each prediction are those of the whole: in pieces, too, and again in used memory."""
+    """Whether some columns of predictions are those of the whole: in pieces, behind single steps, in used memory."""
     generator = np.random.default_rng(1)
     columns = generator.integers(0, model.config.vocabulary_size + 1, (11, 3), dtype=np.int32)
     wanted = generator.integers(0, 11, tokens.shape, dtype=np.int32)
@@ -97,7 +97,10 @@ def selected(model: IntegerModel, tokens: NDArray[np.int32]) -> bool:
         result = [network.select(state, piece, None, columns, rows).copy() for piece, rows in parts]
         if not np.array_equal(np.concatenate(result, axis=1), right):
             return False
-    return True
+    state = network.start(len(tokens))
+    for step in range(3):
+        network.predict(state, tokens[:, step, None])
+    return np.array_equal(network.select(state, tokens[:, 3:], None, columns, wanted[:, 3:]), right[:, 3:])
 
 
 def main(which: str) -> int:

@@ -131,3 +131,48 @@ def test_lanes_that_end_one_by_one(case: Case) -> None:
         out = np.full((lanes.size, 1, case.config.vocabulary_size + 1), -1, dtype=np.int32)
         network.predict_into(state, tokens[lanes, step, None], lanes, out, case.threads)
         assert np.array_equal(out[:, 0], wanted[lanes, step])
+
+
+@settings(max_examples=100)
+@given(cases(most_width=24, most_lanes=12, most_time=9))
+def test_some_columns_only(case: Case) -> None:
+    """As an encoder asks: of each prediction what the token after it needs; now and then for a whole one."""
+    from zipllm.kernels.cpu import CpuTransformer
+
+    model, generator, tokens = case.model(), np.random.default_rng(case.seed), case.tokens()
+    columns = generator.integers(0, case.config.vocabulary_size + 1, (7, 3)).astype(np.int32)
+    columns.setflags(write=False)
+    wanted = generator.integers(0, 7, tokens.shape).astype(np.int32)
+    whole = expected(model, tokens)
+    right = np.take_along_axis(whole, columns[wanted].astype(np.int64), axis=2)
+    network, lanes = CpuTransformer(model), np.arange(case.lanes, dtype=np.int32)
+    state, at = network.start(case.lanes), 0
+    for number, piece in enumerate(case.pieces):
+        here = slice(at, at + piece)
+        if number % 3 == 2:
+            assert np.array_equal(network.predict(state, np.ascontiguousarray(tokens[:, here])), whole[:, here])
+        else:
+            out = np.full((case.lanes, piece, 3), -1, dtype=np.int32)
+            network.predict_into(state, tokens[:, here], lanes, out, case.threads, (columns, wanted[:, here]))
+            assert np.array_equal(out, right[:, here])
+        at += piece
+
+
+def test_columns_that_do_not_exist_are_refused() -> None:
+    from zipllm.kernels.cpu import CpuTransformer
+
+    config = ModelConfig(
+        vocabulary_size=9, width=8, layers=1, heads=1, feedforward=8, window=4, position="relative", tied=False
+    )
+    network, lanes = CpuTransformer(random_integer_model(config, 1)), np.zeros(1, dtype=np.int32)
+    tokens, good = np.zeros((1, 2), dtype=np.int32), np.array([[0, 9]], dtype=np.int32)
+    for columns, wanted, width, words in (
+        (good + 1, tokens, 2, "columns"),
+        (good - 1, tokens, 2, "columns"),
+        (good, tokens + 1, 2, "rows"),
+        (good, tokens[:, :1], 2, "rows"),
+        (good, tokens, 10, "no place"),
+    ):
+        out = np.zeros((1, 2, width), dtype=np.int32)
+        with pytest.raises(ValueError, match=words):
+            network.predict_into(network.start(1), tokens, lanes, out, 1, (columns, wanted))

@@ -1,7 +1,7 @@
 """Every block is decoded and compared before it is written.
 
-Where the model computes with integers, the decoder is told what should come out (``draft``) and asks the model about many
-tokens at once; elsewhere it is the one that decompresses.
+Where the model computes with integers, the decoder is told what should come out (``draft``) and asks the model about
+many tokens at once; elsewhere it is the one that decompresses.
 """
 
 from collections.abc import Callable
