@@ -30,7 +30,8 @@ def test_every_conventional_codec_comes_back(tmp_path: Path, codec: str) -> None
     assert (row.status, row.message, row.verified) == ("ok", "", True)
     assert row.bits_per_byte == 8 * row.compressed_bytes / len(DATA)
     assert codec == "copy" or row.compressed_bytes < len(DATA) / 5
-    assert row.program_bytes > 0 or codec == "copy"
+    built_in = codec == "gzip" and "zlib" in sys.builtin_module_names  # Debian's Python has no file of it
+    assert row.program_bytes > 0 or codec == "copy" or built_in
     assert row.compress.peak_rss > 1 << 20
 
 
