@@ -10,19 +10,26 @@ from numpy.typing import NDArray
 
 from tests.codec.engines import TEXT, compress, decompress, named
 from tests.codec.test_selecting import Selecting
+from tests.kernels.test_equality import random_model
+from tests.model.conftest import shaped
 from zipllm.codec import draft, model_block, verify
 from zipllm.codec.draft import check_with_draft
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.engine import Engine
 from zipllm.codec.model_block import decode_model_block, encode_model_block
 from zipllm.codec.options import EncodeOptions
+from zipllm.coder.compiled import COMPILES
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
 from zipllm.errors import CorruptData, UnsupportedData, VerificationFailed, ZipllmError
 from zipllm.mixing.adaptive import MIXER_VERSION
+from zipllm.model.build import build_model
+from zipllm.model.card import Card
 from zipllm.predictor.base import Selection
 from zipllm.predictor.ngram import NgramPredictor
+from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.bpe import train_bpe
+from zipllm.tokenizer.byte import ByteTokenizer
 
 TOKENIZER = train_bpe([TEXT], 320)
 STATIC = CodingParameters(3, PROBABILITY_BITS, precision=24)
@@ -86,6 +93,28 @@ def test_it_agrees_with_the_decoder(text: bytes, parameters: CodingParameters, p
     assert told == sorted(told)
     assert told[-1] == 1
     assert decode_model_block(engine, payload, len(text), parameters, None) == text
+
+
+@pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
+@pytest.mark.parametrize("count", ["1", "2"])
+@pytest.mark.parametrize("parameters", [STATIC, ADAPTIVE], ids=["static", "adaptive"])
+def test_a_transformer_of_compiled_kernels(
+    parameters: CodingParameters, count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread, and two that hand over columns: the same words, found right by both; damaged ones are found wrong."""
+    monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
+    config = shaped(vocabulary_size=256)
+    model = build_model(config, ByteTokenizer(), random_model(config, 5), Card("tiny"))
+    reference = Engine.create(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
+    payload = encode_model_block(reference, TEXT, parameters, None)
+    monkeypatch.setenv("ZIPLLM_KERNELS", "cpu")
+    monkeypatch.setenv("OMP_NUM_THREADS", count)
+    compiled = Engine.create(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
+    assert encode_model_block(compiled, TEXT, parameters, None) == payload
+    for engine in (reference, compiled):
+        check_with_draft(engine, payload, TEXT, parameters, None)
+    for place in range(0, len(payload), 5):
+        assert says_no(compiled, payload[:place] + bytes([payload[place] ^ 4]) + payload[place + 1 :], TEXT, parameters)
 
 
 @pytest.mark.parametrize("predictor", [Exact, Both])

@@ -5,11 +5,12 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.model.conftest import CONFIG, extreme_model, shaped
+from zipllm.coder.compiled import COMPILES
 from zipllm.errors import ModelInvalid
 from zipllm.model.build import build_model
 from zipllm.model.card import Card
 from zipllm.model.file import Model
-from zipllm.predictor.base import PRECISION, Predictor
+from zipllm.predictor.base import PRECISION, Predictor, Selection
 from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.byte import ByteTokenizer
 
@@ -69,3 +70,20 @@ def test_a_model_that_computes_something_else_is_refused(model: Model) -> None:
     wrong = Model(model.config, model.tokenizer, other, model.card, model.self_test, b"w" * 32)
     with pytest.raises(ModelInvalid, match="self-test"):
         TransformerPredictor(wrong)
+
+
+@pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
+@pytest.mark.parametrize(("count", "selects"), [("1", False), ("2", True)])
+def test_columns_of_predictions(
+    count: str, selects: bool, model: Model, tokens: NDArray[np.int32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread is not asked for them: the next chunk would be made by a second one."""
+    monkeypatch.setenv("ZIPLLM_KERNELS", "cpu")
+    monkeypatch.setenv("OMP_NUM_THREADS", count)
+    predictor = TransformerPredictor(model)
+    assert predictor.selects == selects
+    generator, lanes = np.random.default_rng(2), np.arange(3, dtype=np.int32)
+    columns = generator.integers(0, 258, (9, 4), dtype=np.int32) % 257
+    wanted = generator.integers(0, 9, tokens.shape, dtype=np.int32)
+    right = np.take_along_axis(predictor.prefill(predictor.start(3), tokens), columns[wanted], axis=2)
+    assert np.array_equal(predictor.select(predictor.start(3), tokens, lanes, Selection(columns, wanted)), right)

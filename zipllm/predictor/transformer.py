@@ -47,7 +47,7 @@ class TransformerPredictor:
 
     @property
     def selects(self) -> bool:
-        return isinstance(self._network, CudaKernels) or self._network.concurrent
+        return isinstance(self._network, CudaKernels) or self.threads > 1
 
     def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
@@ -66,7 +66,7 @@ class TransformerPredictor:
         if isinstance(self._network, CudaKernels):
             return self._network.select(state, tokens, lanes, *selection)
         out = np.empty((*tokens.shape, selection.columns.shape[1]), dtype=np.int32)
-        self._network.predict_into(state, tokens, lanes, out, 1, selection)
+        self._network.predict_into(state, tokens, lanes, out, threads(), selection)
         return out
 
     def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
