@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.engine import Engine, load_engine
 from zipllm.data.windows import TOKEN_DTYPE, TokenSource
+from zipllm.engine.engine import Engine, load_engine
 from zipllm.predictor.base import PRECISION
 from zipllm.train.recipe_file import read_recipe
 from zipllm.train.validation import spaced_windows

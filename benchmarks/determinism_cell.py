@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from zipllm.kernels.machine import choose_threads
+from zipllm.machine import choose_threads
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "zipllm" / "container" / "FORMAT.md"
@@ -72,8 +72,8 @@ def model_archives(size: int) -> Iterator[bytes]:
 
 def archive(data: bytes, *, model: bool, original_size: int | None = None, **options: Any) -> bytes:
     from zipllm.codec.encoder import compress_stream
-    from zipllm.codec.engine import load_engine
     from zipllm.codec.options import EncodeOptions
+    from zipllm.engine.engine import load_engine
 
     sink, engine = io.BytesIO(), load_engine if model else None
     compress_stream(
@@ -85,7 +85,7 @@ def archive(data: bytes, *, model: bool, original_size: int | None = None, **opt
 def golden(name: str, options: dict[str, Any], *, model: bool) -> bool:
     """Whether a golden archive decodes, and what it decodes to is coded to the same bytes."""
     from zipllm.codec.decoder import decompress_stream
-    from zipllm.codec.engine import find_engine
+    from zipllm.engine.engine import find_engine
 
     stored, sink = (GOLDEN / f"{name}.zllm").read_bytes(), io.BytesIO()
     decompress_stream(io.BytesIO(stored), sink, engines=find_engine)

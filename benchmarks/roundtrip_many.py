@@ -21,8 +21,9 @@ from pathlib import Path
 
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import find_engine, load_engine
-from zipllm.codec.options import EncodeOptions, Summary
+from zipllm.codec.options import EncodeOptions
+from zipllm.engine.engine import find_engine, load_engine
+from zipllm.progress import Summary
 
 CLASSES = (1, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 40)
 """Bounds of the classes of the table."""

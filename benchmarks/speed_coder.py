@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.engine import load_engine
 from zipllm.coder.fused import open_decoder, open_encoder
+from zipllm.engine.engine import load_engine
 from zipllm.mixing.decisions import chunk_decisions, decode_tokens
 
 LANES, STEPS = (16, 256, 1024), 64

@@ -16,8 +16,8 @@ from speed_inside import profiled
 
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine, load_engine
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
+from zipllm.engine.engine import Engine, load_engine
 from zipllm.predictor.base import Selection
 
 MB = 1 << 20

@@ -20,9 +20,12 @@ STAGES = {
         "zipllm.predictor.transformer:TransformerPredictor.predict_into",
         "zipllm.predictor.transformer:TransformerPredictor.step",
     ],
-    "decisions and coder": ["zipllm.codec.coders:StaticEncoder.encode", "zipllm.codec.coders:StaticDecoder.decode"],
-    "history and coder": ["zipllm.codec.coders:encode_chunk", "zipllm.codec.coders:decode_chunk"],
-    "memory of the history": ["zipllm.codec.coders:new_memory"],
+    "decisions and coder": [
+        "zipllm.codec.block.coders:StaticEncoder.encode",
+        "zipllm.codec.block.coders:StaticDecoder.decode",
+    ],
+    "history and coder": ["zipllm.codec.block.coders:encode_chunk", "zipllm.codec.block.coders:decode_chunk"],
+    "memory of the history": ["zipllm.codec.block.coders:new_memory"],
     "sample": ["zipllm.codec.select:model_helps"],
     "history alone": ["zipllm.codec.select:_history"],
     "with the model": ["zipllm.codec.select:_with_model"],
@@ -150,7 +153,7 @@ def shapes(text: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _network_seconds(config: Any, chunk: int) -> tuple[float, float]:
-    from zipllm.kernels.cpu import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuTransformer
     from zipllm.model.quantize import quantize
     from zipllm.model.transformer import Transformer
 

@@ -1,8 +1,8 @@
 """What the parts of the compiled network cost, one thread, microseconds a token: the study ``kernels`` of ``speed.py``.
 
-The parts are those of ``zipllm/kernels/forward.py``, called alone on the arrays of a real model whose windows are full.
-What is left of the whole are norms, heads, activations, the call itself, and waiting for memory: alone, a part finds
-its arrays in the cache, together they push each other out of it, the more so the more lanes there are.
+The parts are those of ``zipllm/kernels/cpu/forward.py``, called alone on the arrays of a real model whose windows are
+full. What is left of the whole are norms, heads, activations, the call itself, and waiting for memory: alone, a part
+finds its arrays in the cache, together they push each other out of it, the more so the more lanes there are.
 """
 
 import time
@@ -12,12 +12,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from zipllm.kernels.attention import attend
-from zipllm.kernels.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS
-from zipllm.kernels.cpu import CpuTransformer
-from zipllm.kernels.frequencies import accumulate
-from zipllm.kernels.product import linear
-from zipllm.model.store import ModelStore
+from zipllm.kernels.cpu.attention import attend
+from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS
+from zipllm.kernels.cpu.frequencies import accumulate
+from zipllm.kernels.cpu.network import CpuTransformer
+from zipllm.kernels.cpu.product import linear
+from zipllm.model_file.store import ModelStore
 
 WAYS = ((1, 1), (4, 1), (8, 1), (32, 1), (16, 64))
 """Lanes, and tokens of each at a time: single steps as in a decoder, and a pass as in an encoder."""

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from zipllm.codec.coders import AdaptiveEncoder
-from zipllm.codec.engine import Engine, load_engine
-from zipllm.codec.history_block import byte_vocabulary
-from zipllm.codec.lanes import default_lanes, lane_sizes, split
-from zipllm.codec.model_block import chunk_steps, predicted_chunks
+from zipllm.codec.block.coders import AdaptiveEncoder
+from zipllm.codec.block.history_block import byte_vocabulary
+from zipllm.codec.block.lanes import default_lanes, lane_sizes, split
+from zipllm.codec.block.model_block import chunk_steps, predicted_chunks
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.engine.engine import Engine, load_engine
 from zipllm.mixing.memory import new_memory, plain_prior
 from zipllm.mixing.prior import Prior, pack_prior
 

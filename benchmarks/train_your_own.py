@@ -24,7 +24,7 @@ import zstandard
 from zipllm.bench.environment import environment
 from zipllm.data.reading import documents, find_files
 from zipllm.data.unpack import raw_chunks
-from zipllm.model.store import ModelStore
+from zipllm.model_file.store import ModelStore
 
 DICTIONARY_BYTES = 112_640
 """As ``zstd --train`` makes by default."""

@@ -33,7 +33,7 @@ def main() -> None:
         print(f"  {bits[index]:5.1f} bits  {context.decode(errors='replace')!r} -> {token.decode(errors='replace')!r}")
 
 
-def surprise(model: "zipllm.codec.engine.Engine", tokens: np.ndarray) -> np.ndarray:
+def surprise(model: "zipllm.engine.engine.Engine", tokens: np.ndarray) -> np.ndarray:
     """Bits that each token costs, given those before it."""
     predictor = model.predictor
     inputs = np.concatenate(([predictor.start_token], tokens[:-1])).astype(np.int32)

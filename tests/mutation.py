@@ -28,7 +28,7 @@ TESTS = {
 }
 """Folders of zipllm, and the tests that are responsible for them."""
 
-MORE_TESTS = {"survey.py": ["tests/codec/test_salvage.py"]}
+MORE_TESTS = {"survey.py": ["tests/codec/reading/test_salvage.py"]}
 """Files that are tested where they are used."""
 
 HEAVY = ("torch", "numba", "constriction", "zstandard", "safetensors", "tokenizers")

@@ -11,7 +11,7 @@ import pytest
 
 import zipllm
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
-from zipllm.codec import engine as engine_module
+from zipllm.engine import engine as engine_module
 
 LINES = b"first line\nsecond line\r\nthird \xff\x00 line without an end"
 

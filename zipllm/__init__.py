@@ -38,9 +38,9 @@ from zipllm.errors import (
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from zipllm.codec.archive_file import ZipllmFile
-    from zipllm.codec.engine import Engine
     from zipllm.codec.options import EncodeOptions
+    from zipllm.codec.reading.archive_file import ZipllmFile
+    from zipllm.engine.engine import Engine
 
 __version__ = "0.1.0.dev0"
 
@@ -231,7 +231,7 @@ def open(
         UsageError: an unknown mode, or text options for a binary file.
         OSError: the file cannot be opened.
     """
-    from zipllm.codec.archive_file import ZipllmFile
+    from zipllm.codec.reading.archive_file import ZipllmFile
     from zipllm.codec.workers import worker_count
     from zipllm.container import Limits
 
@@ -276,7 +276,7 @@ def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "c
         ModelInvalid: its file is damaged, it computes wrongly on this machine, or it is no causal model.
         UsageError: ``hf:`` without the extra ``hf``.
     """
-    from zipllm.codec.named_engine import named_engine
+    from zipllm.engine.named import named_engine
 
     return named_engine(None if model is None else _os.fspath(model), device)
 
@@ -291,7 +291,7 @@ def _engine_source(model: ModelChoice, level: int) -> "Engine | _Callable[[], En
 
 
 def _engine_finder(model: ModelChoice) -> "_Callable[[bytes], Engine]":
-    from zipllm.codec.engine import find_engine
+    from zipllm.engine.engine import find_engine
 
     if model is None:
         return find_engine
@@ -314,7 +314,7 @@ def _encode_options(
 def __getattr__(name: str) -> Any:
     """Load ``ZipllmFile`` when it is first asked for, since it needs numpy."""
     if name == "ZipllmFile":
-        from zipllm.codec.archive_file import ZipllmFile
+        from zipllm.codec.reading.archive_file import ZipllmFile
 
         return ZipllmFile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,8 +15,8 @@ from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.bench.spec import parse_spec, zipllm_settings
 from zipllm.codec.levels import encode_options
 from zipllm.errors import UsageError
-from zipllm.model.build import build_model
-from zipllm.model.file import model_to_bytes
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import model_to_bytes
 from zipllm.tokenizer.byte import ByteTokenizer
 
 

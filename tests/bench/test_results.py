@@ -22,8 +22,8 @@ from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.bench.tables import files_table, to_csv, to_markdown, totals_table
 from zipllm.bench.totals import pareto, totals
 from zipllm.errors import CorruptData, FileError
-from zipllm.model.card import Card, DataSource
-from zipllm.model.provenance import with_digests
+from zipllm.model_file.card import Card, DataSource
+from zipllm.model_file.provenance import with_digests
 
 REQUIRED = {
     *("corpus", "file", "sha256", "codec", "level", "model_id", "raw_bytes", "compressed_bytes", "bits_per_byte"),
@@ -192,7 +192,7 @@ def test_digests_of_all_files_make_names_of_paths_needless() -> None:
 
 
 def test_the_shipped_models_card_is_understood() -> None:
-    from zipllm.model.store import ModelStore
+    from zipllm.model_file.store import ModelStore
 
     names = tuple(source.name for source in ModelStore.default().find().summary.metadata.card.sources)
     assert contamination(_item("enwik8", "enwik8"), (), names)

@@ -60,7 +60,7 @@ def test_the_model_is_the_one_that_compresses(codec: str, model: str, monkeypatc
         loaded.append(name)
         raise ModelNotFound(name)
 
-    monkeypatch.setattr("zipllm.codec.engine.load_engine", load)
+    monkeypatch.setattr("zipllm.engine.engine.load_engine", load)
     with pytest.raises(ModelNotFound):
         class_coder(parse_spec(codec))
     assert loaded == [model]

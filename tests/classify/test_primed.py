@@ -9,14 +9,14 @@ from tests.codec.engines import byte_engine
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.classify import primed
 from zipllm.classify.primed import PrimedClass, Priming
-from zipllm.codec.costs import history_costs, model_costs
-from zipllm.codec.engine import Engine, engine_from_model
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import UsageError
+from zipllm.measure.costs import history_costs, model_costs
 from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.mixing.contexts import TEXT
-from zipllm.model.build import build_model
+from zipllm.model_file.build import build_model
 from zipllm.tokenizer import ByteTokenizer
 from zipllm.tokenizer.bpe import train_bpe
 

@@ -11,12 +11,12 @@ import pytest
 from tests.cli.processes import ARCHIVE, CONTENT, archive
 from zipllm.cli import backend
 from zipllm.cli.backend import CompressSettings, Machine, compressor, content_size, decompressor, limits
-from zipllm.codec import engine as engine_module
 from zipllm.codec.options import EncodeOptions
-from zipllm.coder.compiled import COMPILES
 from zipllm.container import Limits
+from zipllm.engine import engine as engine_module
 from zipllm.errors import ModelNotFound, UsageError
 from zipllm.files.source import open_source
+from zipllm.jit.compiled import COMPILES
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_how_many_blocks_are_coded_at_a_time(
 ):
     """As many as threads, unless they share a block for a model on the processor."""
     seen: dict[str, EncodeOptions] = {}
-    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: device)
+    monkeypatch.setattr("zipllm.machine.best_device", lambda: device)
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
     settings = CompressSettings(level=level)
     compressor(machine, settings)(io.BytesIO(), io.BytesIO(), None)
@@ -117,13 +117,13 @@ def test_which_model_is_loaded(
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_automatic_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, device: str):
-    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: device)
+    monkeypatch.setattr("zipllm.machine.best_device", lambda: device)
     Machine().engine()
     assert asked == [("load", None, device)]
 
 
 def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("zipllm.kernels.machine.best_device", lambda: "cpu")
+    monkeypatch.setattr("zipllm.machine.best_device", lambda: "cpu")
     with pytest.raises(UsageError, match="no CUDA device"):
         Machine(device="cuda").engine()
     assert asked == []
@@ -131,7 +131,7 @@ def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.Mon
 
 def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
     counts: list[int] = []
-    monkeypatch.setattr("zipllm.kernels.machine.choose_threads", counts.append)
+    monkeypatch.setattr("zipllm.machine.choose_threads", counts.append)
     Machine(device="cpu").engine()
     assert counts == []
     machine = Machine(device="cpu", threads=1)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.bench.rows import programs
 from tests.cli.processes import Outcome
-from zipllm.cli.bench_progress import bench_bar
+from zipllm.cli.bench.progress import bench_bar
 
 Inside = Callable[..., Outcome]
 FAST = ("--codecs", "gzip,bzip2")

@@ -10,9 +10,9 @@ import pytest
 from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.classify import baselines
-from zipllm.cli import classify_table
-from zipllm.model.build import build_model
-from zipllm.model.file import save_model
+from zipllm.cli.classify import table as classify_table
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import save_model
 from zipllm.tokenizer import ByteTokenizer
 
 Inside = Callable[..., Outcome]

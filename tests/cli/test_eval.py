@@ -10,13 +10,13 @@ import pytest
 
 from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
-from zipllm.cli import eval_results
+from zipllm.cli.eval import results as eval_results
 from zipllm.cli.progress import progress_bar
 from zipllm.container import BlockHeader, scan
 from zipllm.data.registry import samples_folder
-from zipllm.model.build import build_model, with_card
-from zipllm.model.card import DataSource
-from zipllm.model.file import Model, save_model
+from zipllm.model_file.build import build_model, with_card
+from zipllm.model_file.card import DataSource
+from zipllm.model_file.file import Model, save_model
 from zipllm.tokenizer import ByteTokenizer
 
 Inside = Callable[..., Outcome]

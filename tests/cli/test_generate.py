@@ -7,8 +7,8 @@ import pytest
 
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.cli.generate import _Terminal
-from zipllm.model.build import build_model
-from zipllm.model.file import model_to_bytes
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import model_to_bytes
 from zipllm.tokenizer import ByteTokenizer
 
 

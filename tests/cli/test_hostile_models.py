@@ -12,12 +12,12 @@ import torch
 from tests.cli.processes import CONTENT, Outcome
 from tests.model_file.conftest import CARD, CONFIG, join, random_integer_model, split
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine, engine_from_model
 from zipllm.codec.options import EncodeOptions
-from zipllm.model.build import build_model
-from zipllm.model.file import model_to_bytes, tokenizer_json
-from zipllm.model.identity import compute_model_id
+from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.model.parameters import IntegerModel
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import model_to_bytes, tokenizer_json
+from zipllm.model_file.identity import compute_model_id
 from zipllm.tokenizer import ByteTokenizer
 
 Inside = Callable[..., Outcome]

@@ -11,11 +11,11 @@ import pytest
 
 from tests.cli.processes import Outcome
 from tests.huggingface.fixtures import bert, folders, gpt2, llama
-from zipllm.cli import eval_masked
+from zipllm.cli.eval import masked as eval_masked
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine
 from zipllm.codec.levels import encode_options
-from zipllm.codec.named_engine import named_engine
+from zipllm.engine.engine import Engine
+from zipllm.engine.named import named_engine
 
 __all__ = ["bert", "gpt2", "llama"]
 

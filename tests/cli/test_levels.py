@@ -9,7 +9,7 @@ from tests.cli.processes import CONTENT, CommandLine
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
 from zipllm.container import ArchiveHeader, ArchiveReader, Model
-from zipllm.model.store import ModelStore
+from zipllm.model_file.store import ModelStore
 
 
 def by_level(level: int) -> bytes:

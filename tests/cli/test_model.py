@@ -11,11 +11,11 @@ import pytest
 from tests.cli.processes import Outcome
 from tests.cli.test_hostile_models import GOOD, HOSTILE, MODEL
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
-from zipllm.codec.engine import find_engine, load_engine
-from zipllm.model.build import build_model, with_card
-from zipllm.model.card import Card
-from zipllm.model.file import Model, save_model
-from zipllm.model.store import ModelStore
+from zipllm.engine.engine import find_engine, load_engine
+from zipllm.model_file.build import build_model, with_card
+from zipllm.model_file.card import Card
+from zipllm.model_file.file import Model, save_model
+from zipllm.model_file.store import ModelStore
 from zipllm.tokenizer import ByteTokenizer
 
 Inside = Callable[..., Outcome]
@@ -249,8 +249,8 @@ def test_what_an_archive_asks_for_can_be_imported(inside: Inside, folder: Path, 
     (folder / "t").write_bytes(text)
     save_model(MODEL, folder / "elsewhere")
     from zipllm.codec.encoder import compress_stream
-    from zipllm.codec.engine import engine_from_model
     from zipllm.codec.options import EncodeOptions
+    from zipllm.engine.engine import engine_from_model
 
     with (folder / "t").open("rb") as source, (folder / "t.zllm").open("wb") as sink:
         compress_stream(source, sink, engine=engine_from_model(MODEL), options=EncodeOptions(fallback=False))

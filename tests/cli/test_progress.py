@@ -9,8 +9,8 @@ from rich.console import Console
 
 from zipllm.cli import progress as progress_module
 from zipllm.cli.progress import progress_bar
-from zipllm.codec.options import Progress
 from zipllm.files import signals
+from zipllm.progress import Progress
 
 
 def draw(name: str, total: int | None, *steps: Progress, width: int = 120, delay: float = 0) -> str:

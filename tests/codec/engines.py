@@ -7,11 +7,12 @@ from typing import Any
 
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine
-from zipllm.codec.options import EncodeOptions, Summary
+from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding, scan
+from zipllm.engine.engine import Engine
 from zipllm.predictor.base import Predictor
 from zipllm.predictor.ngram import NgramPredictor
+from zipllm.progress import Summary
 from zipllm.tokenizer.bpe import train_bpe
 from zipllm.tokenizer.byte import ByteTokenizer
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from tests.codec.engines import byte_engine, engine_with
 from tests.codec.test_damage import archive_with
-from zipllm.codec import conventional
-from zipllm.codec.archive_file import ZipllmFile
+from zipllm.codec.block import conventional
 from zipllm.codec.decoder import decompress_stream
-from zipllm.codec.engine import Engine
-from zipllm.codec.extract import extract_range
-from zipllm.codec.salvage import salvage_stream
+from zipllm.codec.reading.archive_file import ZipllmFile
+from zipllm.codec.reading.extract import extract_range
+from zipllm.codec.reading.salvage import salvage_stream
 from zipllm.container import ArchiveHeader, ArchiveWriter, BlockHeader, Coding, Limits, crc32, scan
+from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, LimitExceeded
 from zipllm.predictor.ngram import NgramPredictor
 

@@ -8,8 +8,8 @@ import pytest
 
 import zipllm.codec.block_decoding
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decompress
-from zipllm.codec import conventional
-from zipllm.codec.history_block import encode_history_block
+from zipllm.codec.block import conventional
+from zipllm.codec.block.history_block import encode_history_block
 from zipllm.container import (
     ArchiveHeader,
     ArchiveWriter,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, engine_with
-from zipllm.codec import model_block
+from zipllm.codec.block import model_block
 from zipllm.container import ArchiveReader, Block
 
 PROGRAM = (

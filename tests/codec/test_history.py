@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
-from zipllm.codec import coders, levels
+from zipllm.codec import levels
+from zipllm.codec.block import coders
+from zipllm.codec.block.styles import record_style
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import LEVELS, encode_options, level_of
 from zipllm.codec.options import EncodeOptions
-from zipllm.codec.styles import record_style
 from zipllm.container import Coding
 from zipllm.errors import UsageError
 from zipllm.mixing.memory import memory_digest

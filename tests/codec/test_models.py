@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decode, decompress
-from zipllm.codec import lanes
+from zipllm.codec.block import lanes
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import ArchiveReader, Block, Model
+from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, ModelInvalid, ModelMismatch, ModelNotFound, UsageError
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.tokenizer.byte import ByteTokenizer

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
-from zipllm.codec import lanes as lanes_module
+from zipllm.codec.block import lanes as lanes_module
 from zipllm.container import ArchiveReader, Block, Coding
 
 ENGINES = [pytest.param(byte_engine, id="byte"), pytest.param(bpe_engine, id="bpe")]

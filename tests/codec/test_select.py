@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.codec.engines import TEXT, byte_engine, codings, compress, decompress
 from zipllm.codec import select
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import LazyEngine
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding
+from zipllm.engine.engine import LazyEngine
 
 NOISE = random.Random(5).randbytes(60_000)
 DEFLATED = zlib.compress(random.Random(6).randbytes(40_000) + TEXT * 10, 9)

@@ -7,12 +7,13 @@ import tracemalloc
 import pytest
 
 from tests.codec.engines import TEXT, byte_engine, codings, compress, decode, decompress
-from zipllm.codec import model_block
+from zipllm.codec.block import model_block
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import ArchiveEncoder, compress_stream
-from zipllm.codec.options import EncodeOptions, Progress
+from zipllm.codec.options import EncodeOptions
 from zipllm.container import Limits
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError
+from zipllm.progress import Progress
 
 MIB = 1 << 20
 

@@ -7,14 +7,14 @@ import pytest
 
 from tests.codec.engines import TEXT, codings, compress, decode, decompress
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
-from zipllm.codec.coders import StaticEncoder
-from zipllm.codec.engine import Engine, engine_from_model, engine_from_model_file
-from zipllm.codec.model_block import predicted_chunks
+from zipllm.codec.block.coders import StaticEncoder
+from zipllm.codec.block.model_block import predicted_chunks
 from zipllm.container import Coding
+from zipllm.engine.engine import Engine, engine_from_model, engine_from_model_file
 from zipllm.errors import ModelInvalid, ModelNotFound
-from zipllm.model.build import build_model
-from zipllm.model.file import Model, model_to_bytes
-from zipllm.model.store import ModelStore
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import Model, model_to_bytes
+from zipllm.model_file.store import ModelStore
 from zipllm.tokenizer.byte import ByteTokenizer
 
 DATA = TEXT[:200] + bytes(range(256))
@@ -83,7 +83,7 @@ def test_the_payload_costs_what_the_frequencies_say(engine):
 
 def test_from_the_store(tmp_path, monkeypatch, model):
     """``find_engine`` and ``load_engine``, as the command line and the API use them."""
-    from zipllm.codec import engine as module
+    from zipllm.engine import engine as module
 
     path = tmp_path / "tiny.safetensors"
     path.write_bytes(model_to_bytes(model))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.codec.engines import TEXT, byte_engine, compress, engine_with
-from zipllm.codec import block_encoding, conventional
+from zipllm.codec import block_encoding
+from zipllm.codec.block import conventional
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.select import Choice

@@ -12,17 +12,19 @@ import pytest
 
 from tests.codec.engines import TEXT, byte_engine, codings
 from tests.codec.test_select import CHAIN, chain
-from tests.codec.threads import no_new_threads
-from zipllm.codec import block_encoding, decoder, side_by_side, workers
-from zipllm.codec.archive_file import ZipllmFile
+from tests.codec.threads.left_threads import no_new_threads
+from zipllm.codec import block_encoding, decoder, workers
 from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.decoder import ArchiveDecoder, decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine, LazyEngine
-from zipllm.codec.options import EncodeOptions, Progress, Summary
+from zipllm.codec.options import EncodeOptions
+from zipllm.codec.reading.archive_file import ZipllmFile
+from zipllm.codec.threads import side_by_side
 from zipllm.container import BlockHeader, Coding, CodingParameters, Limits, crc32, scan
+from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import ModelNotFound, UsageError, VerificationFailed, ZipllmError
+from zipllm.progress import Progress, Summary
 
 RECORDS = b"".join(number.to_bytes(4, "little") + b"\0\1abc" for number in range(0, 9000, 7))
 MIXED = CHAIN[:3000] + bytes(2500) + random.Random(8).randbytes(4500) + TEXT * 8 + RECORDS[:6000] + CHAIN[3000:5000]

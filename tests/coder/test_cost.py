@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.coder.streams import ONE, entropy, stream
-from zipllm.coder.compiled import COMPILES
 from zipllm.coder.fused import FusedDecoder, FusedEncoder, open_encoder
 from zipllm.coder.range_coder import RangeEncoder
+from zipllm.jit.compiled import COMPILES
 
 CLOSING_BITS = 64
 

@@ -5,11 +5,11 @@ import pytest
 
 from tests.coder.streams import ONE
 from tests.coder.test_words import DECODERS, ENCODERS, coded, reference_words
-from zipllm.coder.compiled import COMPILES
 from zipllm.coder.fused import FusedEncoder
 from zipllm.coder.range_coder import BitDecoder
 from zipllm.coder.reference import BigIntegerDecoder
 from zipllm.errors import CorruptData
+from zipllm.jit.compiled import COMPILES
 
 HALF = ONE // 2
 SCALE = (2**64 - 1) >> 24

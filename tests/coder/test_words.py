@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.coder.streams import ONE, follow, stream
-from zipllm.coder import compiled, fused
+from zipllm.coder import fused
 from zipllm.coder.fused import FusedDecoder, FusedEncoder
 from zipllm.coder.range_coder import (
     BitDecoder,
@@ -20,6 +20,7 @@ from zipllm.coder.range_coder import (
     words_to_bytes,
 )
 from zipllm.coder.reference import BigIntegerDecoder, BigIntegerEncoder
+from zipllm.jit import compiled
 
 HALF = ONE // 2
 CLOSING = 2

@@ -10,11 +10,11 @@ import torch
 from tests.fuzz.feed import Feed, edited
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.errors import LimitExceeded, ModelError
-from zipllm.model.build import build_model
-from zipllm.model.file import Model, model_from_bytes, model_to_bytes, tokenizer_json
-from zipllm.model.identity import compute_model_id
 from zipllm.model.parameters import IntegerModel
-from zipllm.model.reference import reference_engine
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import Model, model_from_bytes, model_to_bytes, tokenizer_json
+from zipllm.model_file.identity import compute_model_id
+from zipllm.model_file.reference import reference_engine
 from zipllm.predictor.base import PRECISION
 from zipllm.tokenizer import ByteTokenizer
 

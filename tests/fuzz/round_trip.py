@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from tests.fuzz.feed import Feed
 from tests.golden.make_golden import tiny
-from zipllm.codec.archive_file import ZipllmFile
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine
 from zipllm.codec.options import EncodeOptions
+from zipllm.codec.reading.archive_file import ZipllmFile
+from zipllm.engine.engine import Engine
 
 _BLOCK_SIZES = (1, 7, 100, 1000, 1 << 16)
 _ENGINES: tuple[Callable[[], Engine] | None, ...] = (byte_engine, bpe_engine, None, tiny)

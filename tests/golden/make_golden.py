@@ -19,10 +19,10 @@ from pathlib import Path
 
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine, engine_from_model, load_engine
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import BlockHeader, Coding, scan
-from zipllm.model.build import build_model
+from zipllm.engine.engine import Engine, engine_from_model, load_engine
+from zipllm.model_file.build import build_model
 from zipllm.tokenizer import ByteTokenizer
 
 FOLDER = Path(__file__).parent

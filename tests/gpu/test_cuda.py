@@ -9,16 +9,16 @@ import pytest
 import torch
 
 import zipllm
-from tests.kernels.test_equality import SHAPES, expected, random_model, random_tokens
+from tests.kernels.cpu.test_equality import SHAPES, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import engine_from_model
 from zipllm.codec.options import EncodeOptions
+from zipllm.engine.engine import engine_from_model
 from zipllm.model.config import ModelConfig
-from zipllm.model.file import Model
 from zipllm.model.integer import IntegerTransformer
-from zipllm.model.store import ModelStore
+from zipllm.model_file.file import Model
+from zipllm.model_file.store import ModelStore
 
 pytestmark = [
     pytest.mark.gpu,
@@ -47,7 +47,7 @@ def test_frequencies_are_those_of_the_cpu(model: Model) -> None:
 
 @pytest.mark.parametrize("config", [*SHAPES, shaped(width=128, heads=1, window=20, layers=1)], ids=str)
 def test_kernels_equal_the_reference(config: ModelConfig) -> None:
-    from zipllm.kernels.cuda import CudaTransformer
+    from zipllm.kernels.gpu.network import CudaTransformer
 
     for integer in (random_model(config, 1), extreme_model(config)):
         tokens = random_tokens(config, lanes=3, time=70, seed=2)
@@ -62,7 +62,7 @@ def test_kernels_equal_the_reference(config: ModelConfig) -> None:
 
 @pytest.mark.parametrize("lanes", [1, 2, 17, 64, 300])
 def test_kernels_for_any_number_of_lanes_that_end_one_by_one(lanes: int) -> None:
-    from zipllm.kernels.cuda import CudaTransformer
+    from zipllm.kernels.gpu.network import CudaTransformer
 
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
     tokens = random_tokens(config, lanes, time=40, seed=lanes)
@@ -78,8 +78,8 @@ def test_kernels_for_any_number_of_lanes_that_end_one_by_one(lanes: int) -> None
 
 def test_single_steps_by_the_kernel_of_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a window is too large for the kernel of single steps."""
-    from zipllm.kernels import gpu_forward
-    from zipllm.kernels.cuda import CudaTransformer
+    from zipllm.kernels.gpu import forward as gpu_forward
+    from zipllm.kernels.gpu.network import CudaTransformer
 
     monkeypatch.setattr(gpu_forward, "MAX_TILE", 0)
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
@@ -92,8 +92,8 @@ def test_single_steps_by_the_kernel_of_passes(monkeypatch: pytest.MonkeyPatch) -
 
 def test_frequencies_some_columns_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a vocabulary is too large for a row in registers."""
-    from zipllm.kernels import gpu_forward
-    from zipllm.kernels.cuda import CudaTransformer
+    from zipllm.kernels.gpu import forward as gpu_forward
+    from zipllm.kernels.gpu.network import CudaTransformer
 
     monkeypatch.setattr(gpu_forward, "WHOLE_ROW", 0)
     config = shaped(layers=1, vocabulary_size=2100)  # longer than what is worked on at once
@@ -104,7 +104,7 @@ def test_frequencies_some_columns_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_columns_are_those_of_whole_predictions_in_used_memory_too() -> None:
-    from zipllm.kernels.cuda import CudaTransformer
+    from zipllm.kernels.gpu.network import CudaTransformer
 
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
     random = np.random.default_rng(5)
@@ -123,7 +123,7 @@ def test_columns_are_those_of_whole_predictions_in_used_memory_too() -> None:
 
 
 def test_threads_share_a_model() -> None:
-    from zipllm.kernels.cuda import CudaTransformer
+    from zipllm.kernels.gpu.network import CudaTransformer
 
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
     network = CudaTransformer(integer)

@@ -17,17 +17,17 @@ import zipllm
 from tests.huggingface.fixtures import folders
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine
-from zipllm.codec.evaluate import evaluate_stream
-from zipllm.codec.explanation import explain_bytes
-from zipllm.codec.generation import RandomBits, from_words, sample
-from zipllm.codec.huggingface_engine import huggingface_engine
 from zipllm.codec.levels import encode_options
-from zipllm.codec.sampling import Randomness, Sampling
 from zipllm.container import ArchiveReader, BlockHeader, Coding, Model, scan
+from zipllm.engine.engine import Engine
+from zipllm.engine.huggingface import huggingface_engine
 from zipllm.errors import CorruptData, ModelMismatch, ModelNotFound, UsageError, VerificationFailed
-from zipllm.predictor import numerics
-from zipllm.predictor.huggingface import HuggingFacePredictor
+from zipllm.generate.generation import RandomBits, from_words, sample
+from zipllm.generate.sampling import Randomness, Sampling
+from zipllm.huggingface import numerics
+from zipllm.huggingface.predictor import HuggingFacePredictor
+from zipllm.measure.evaluate import evaluate_stream
+from zipllm.measure.explanation import explain_bytes
 
 ROOT = Path(__file__).parents[2]
 TEXT = ("To be, or not to be: that is the question. 学而时习之 " * 3).encode() + b"\xff\x00\xfe"

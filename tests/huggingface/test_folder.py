@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.huggingface.fixtures import folders
-from zipllm.codec.huggingface_engine import huggingface_engine
-from zipllm.codec.named_engine import named_engine
+from zipllm.engine.huggingface import huggingface_engine
+from zipllm.engine.named import named_engine
 from zipllm.errors import ModelInvalid, ModelNotFound, UsageError, ZipllmError
-from zipllm.model import huggingface
-from zipllm.model.huggingface import find_folder, is_huggingface, load_folder
+from zipllm.huggingface import folder as huggingface
+from zipllm.huggingface.folder import find_folder, is_huggingface, load_folder
 
 Change = Callable[[Path], object]
 

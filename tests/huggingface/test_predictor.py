@@ -8,12 +8,12 @@ import pytest
 
 from tests.huggingface.fixtures import folders
 from tests.predictor import contract
-from zipllm.codec.engine import Engine
-from zipllm.codec.huggingface_engine import huggingface_engine
+from zipllm.engine.engine import Engine
+from zipllm.engine.huggingface import huggingface_engine
 from zipllm.errors import ModelInvalid
-from zipllm.model.huggingface import Loaded, find_folder, load_folder, tokenizer_text
-from zipllm.predictor.huggingface import HuggingFacePredictor
-from zipllm.tokenizer.huggingface import HuggingFaceTokenizer
+from zipllm.huggingface.folder import Loaded, find_folder, load_folder, tokenizer_text
+from zipllm.huggingface.predictor import HuggingFacePredictor
+from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
 
 LENGTH = 40  # more than the context of 32
 

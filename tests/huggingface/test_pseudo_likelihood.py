@@ -7,9 +7,9 @@ import pytest
 
 from tests.huggingface.fixtures import folders
 from zipllm.errors import ModelInvalid
-from zipllm.model import pseudo_likelihood as module
-from zipllm.model.huggingface import Loaded, find_folder, load_folder
-from zipllm.model.pseudo_likelihood import pseudo_likelihood
+from zipllm.huggingface import pseudo_likelihood as module
+from zipllm.huggingface.folder import Loaded, find_folder, load_folder
+from zipllm.huggingface.pseudo_likelihood import pseudo_likelihood
 
 TEXT = b"To be, or not to be: that is the question."
 

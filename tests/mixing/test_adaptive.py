@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 import zipllm
 from tests.mixing.vocabularies import text_like
-from zipllm.coder.compiled import COMPILES
 from zipllm.coder.fused import FusedDecoder, FusedEncoder
 from zipllm.errors import CorruptData
+from zipllm.jit.compiled import COMPILES
 from zipllm.mixing.adaptive import Chunk, Style, Vocabulary, decode_chunk, encode_chunk
 from zipllm.mixing.contexts import RECORDS, TEXT
 from zipllm.mixing.decision_tree import DecisionTree

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from tests.mixing.test_decision_tree import VOCABULARIES
 from tests.mixing.vocabularies import BYTES, PRECISION, draw, peaked, text_like, token_bits
-from zipllm.coder.compiled import COMPILES
 from zipllm.coder.fused import FusedDecoder, open_encoder
 from zipllm.coder.range_coder import RangeDecoder, RangeEncoder
 from zipllm.errors import CorruptData
+from zipllm.jit.compiled import COMPILES
 from zipllm.mixing import decisions
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.decisions import Walk, chunk_decisions, decode_tokens, plain_chunk_decisions

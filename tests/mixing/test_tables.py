@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import zipllm.container
-from zipllm.coder.compiled import COMPILES
+from zipllm.jit.compiled import COMPILES
 from zipllm.mixing.memory import new_memory, plain_prior
 from zipllm.mixing.mixer import stretch_fine
 from zipllm.mixing.prior import load_prior, pack_prior

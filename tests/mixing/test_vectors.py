@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import COMPILES, entry
+from zipllm.jit.compiled import COMPILES, entry
 from zipllm.mixing.mixer import RATE_START
 from zipllm.mixing.tables import LIMIT
 from zipllm.mixing.vectors import make_dot, make_move, plain_dot, plain_move

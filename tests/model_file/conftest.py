@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zipllm.model.build import build_model
-from zipllm.model.card import Card, DataSource, DomainResult
 from zipllm.model.config import ModelConfig
-from zipllm.model.file import Model, model_to_bytes
 from zipllm.model.parameters import IntegerArray, IntegerModel, specification
 from zipllm.model.ranges import NORM_SHIFT
+from zipllm.model_file.build import build_model
+from zipllm.model_file.card import Card, DataSource, DomainResult
+from zipllm.model_file.file import Model, model_to_bytes
 from zipllm.tokenizer import ByteTokenizer
 
 CONFIG = ModelConfig(vocabulary_size=256, width=16, layers=2, heads=2, feedforward=32, window=8)

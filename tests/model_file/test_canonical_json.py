@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.canonical_json import dump_json, load_json
+from zipllm.model_file.canonical_json import dump_json, load_json
 
 JSON = st.recursive(
     st.none()

@@ -6,9 +6,9 @@ import pytest
 
 from tests.model_file.conftest import CARD, CONFIG
 from zipllm.errors import ModelInvalid
-from zipllm.model.card import Card, DataSource, DomainResult, card_from_dict
-from zipllm.model.card_markdown import render_card
-from zipllm.model.limits import MAX_CARD_BYTES
+from zipllm.model_file.card import Card, DataSource, DomainResult, card_from_dict
+from zipllm.model_file.card_markdown import render_card
+from zipllm.model_file.limits import MAX_CARD_BYTES
 
 
 def page(card: Card) -> str:

@@ -10,10 +10,10 @@ import pytest
 
 from tests.model_file.conftest import CARD, CONFIG, join, split
 from zipllm.errors import LimitExceeded, ModelInvalid
-from zipllm.model.build import build_model
-from zipllm.model.file import load_model_file, model_from_bytes, model_to_bytes
-from zipllm.model.limits import MAX_TOKENIZER_BYTES, ModelLimits
 from zipllm.model.parameters import IntegerModel
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import load_model_file, model_from_bytes, model_to_bytes
+from zipllm.model_file.limits import MAX_TOKENIZER_BYTES, ModelLimits
 from zipllm.tokenizer import ByteTokenizer
 
 
@@ -247,7 +247,7 @@ def with_tokenizer(good: bytes, text: bytes) -> bytes:
 )
 def test_impossible_tokenizer(good, model, text, reason, monkeypatch):
     """The id is made to fit, as whoever forges a file would."""
-    monkeypatch.setattr("zipllm.model.file.compute_model_id", lambda *parts: model.model_id)
+    monkeypatch.setattr("zipllm.model_file.file.compute_model_id", lambda *parts: model.model_id)
     with pytest.raises(ModelInvalid, match=reason):
         model_from_bytes(with_tokenizer(good, text))
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.model_file.conftest import CARD, CONFIG, join, random_integer_model, split
 from zipllm.errors import FileError, LimitExceeded, ModelInvalid, ModelNotFound, ZipllmError
-from zipllm.model import file
-from zipllm.model.build import build_model
-from zipllm.model.file import load_model_file, model_from_bytes, model_to_bytes
-from zipllm.model.limits import ModelLimits
+from zipllm.model_file import file
+from zipllm.model_file.build import build_model
+from zipllm.model_file.file import load_model_file, model_from_bytes, model_to_bytes
+from zipllm.model_file.limits import ModelLimits
 
 
 def test_error_names_the_file(good, tmp_path):

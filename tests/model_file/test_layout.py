@@ -8,8 +8,8 @@ import pytest
 import safetensors.numpy
 
 from zipllm.errors import LimitExceeded, ModelInvalid
-from zipllm.model.layout import parse_header, read_header, write_header
-from zipllm.model.limits import MAX_HEADER_BYTES, MAX_TENSOR_NAME_BYTES, MAX_TENSORS, ModelLimits
+from zipllm.model_file.layout import parse_header, read_header, write_header
+from zipllm.model_file.limits import MAX_HEADER_BYTES, MAX_TENSOR_NAME_BYTES, MAX_TENSORS, ModelLimits
 
 METADATA = {"__metadata__": {"zipllm": "x"}}
 

@@ -14,14 +14,14 @@ import torch
 
 from tests.model_file.conftest import CARD, CONFIG, join, random_integer_model, split
 from zipllm.errors import FileError
-from zipllm.model.build import build_model, check_reference, with_card
-from zipllm.model.canonical_json import dump_json
 from zipllm.model.config import ModelConfig
-from zipllm.model.file import TOKENIZER_TENSOR, load_model_file, model_from_bytes, model_to_bytes, save_model
-from zipllm.model.identity import compute_model_id
 from zipllm.model.parameters import IntegerModel
 from zipllm.model.quantize import quantize
 from zipllm.model.transformer import Transformer
+from zipllm.model_file.build import build_model, check_reference, with_card
+from zipllm.model_file.canonical_json import dump_json
+from zipllm.model_file.file import TOKENIZER_TENSOR, load_model_file, model_from_bytes, model_to_bytes, save_model
+from zipllm.model_file.identity import compute_model_id
 from zipllm.tokenizer import ByteTokenizer, train_bpe
 
 

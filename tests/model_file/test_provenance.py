@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from zipllm.model.canonical_json import dump_json
-from zipllm.model.card import Card, DataSource
-from zipllm.model.limits import MAX_CARD_BYTES
-from zipllm.model.provenance import MAX_DIGESTS, listed_digests, lists_all, with_digests
+from zipllm.model_file.canonical_json import dump_json
+from zipllm.model_file.card import Card, DataSource
+from zipllm.model_file.limits import MAX_CARD_BYTES
+from zipllm.model_file.provenance import MAX_DIGESTS, listed_digests, lists_all, with_digests
 
 
 def digests(count: int, salt: str = "") -> tuple[str, ...]:

@@ -7,10 +7,10 @@ import pytest
 
 from tests.model_file.conftest import CONFIG
 from zipllm.errors import ModelInvalid
-from zipllm.model import self_test
-from zipllm.model.build import check_reference
-from zipllm.model.reference import reference_engine
-from zipllm.model.self_test import make_self_test, run_self_test, self_test_from_dict
+from zipllm.model_file import self_test
+from zipllm.model_file.build import check_reference
+from zipllm.model_file.reference import reference_engine
+from zipllm.model_file.self_test import make_self_test, run_self_test, self_test_from_dict
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ import pytest
 
 from tests.model_file.conftest import CARD
 from zipllm.errors import FileError, ModelInvalid, ModelNotFound, UsageError
-from zipllm.model.build import with_card
-from zipllm.model.file import save_model
-from zipllm.model.limits import ModelLimits
-from zipllm.model.store import DEFAULT_MODEL, ENVIRONMENT_VARIABLE, ModelStore, StoredModel, UnusableModel
+from zipllm.model_file.build import with_card
+from zipllm.model_file.file import save_model
+from zipllm.model_file.limits import ModelLimits
+from zipllm.model_file.store import DEFAULT_MODEL, ENVIRONMENT_VARIABLE, ModelStore, StoredModel, UnusableModel
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_default_store_reads_the_environment(tmp_path):
 
 
 def test_user_store_follows_the_platforms_setting(tmp_path):
-    code = "from zipllm.model.store import ModelStore; print(ModelStore.default().user)"
+    code = "from zipllm.model_file.store import ModelStore; print(ModelStore.default().user)"
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
     if sys.platform == "linux":
@@ -274,7 +274,7 @@ def test_user_store_follows_the_platforms_setting(tmp_path):
 def test_listing_imports_neither_torch_nor_numpy(good, tmp_path):
     (tmp_path / "m.safetensors").write_bytes(good)
     code = (
-        "import sys; from zipllm.model.store import ModelStore;"
+        "import sys; from zipllm.model_file.store import ModelStore;"
         "print([m.name for m in ModelStore.default().models() if m.origin == 'path']);"
         "print({'torch', 'numpy'} & set(sys.modules))"
     )

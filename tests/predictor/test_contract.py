@@ -4,7 +4,7 @@ import pytest
 
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from tests.predictor import contract
-from zipllm.model.build import build_model
+from zipllm.model_file.build import build_model
 from zipllm.predictor.base import CopyingPredictor, Predictor
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.predictor.transformer import TransformerPredictor

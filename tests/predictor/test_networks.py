@@ -10,13 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.kernels.test_equality import random_model
+from tests.kernels.cpu.test_equality import random_model
 from tests.model.conftest import shaped
-from zipllm.coder.compiled import COMPILES
 from zipllm.errors import ModelInvalid, UsageError
-from zipllm.model.build import build_model
-from zipllm.model.card import Card
-from zipllm.model.file import Model
+from zipllm.jit.compiled import COMPILES
+from zipllm.model_file.build import build_model
+from zipllm.model_file.card import Card
+from zipllm.model_file.file import Model
 from zipllm.predictor import networks
 from zipllm.predictor.networks import CudaKernels, Kernels, LateKernels, Reference, choose_network
 from zipllm.tokenizer.byte import ByteTokenizer
@@ -84,7 +84,7 @@ def test_the_reference_goes_first_where_kernels_were_never_compiled(
     cached: bool, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(networks.KERNELS, raising=False)
-    monkeypatch.setattr("zipllm.kernels.cpu.kernels_are_cached", lambda: cached)
+    monkeypatch.setattr("zipllm.kernels.cpu.network.kernels_are_cached", lambda: cached)
     assert isinstance(choose_network(model, "cpu"), Kernels if cached else LateKernels)
 
 

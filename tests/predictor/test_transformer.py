@@ -5,11 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.model.conftest import CONFIG, extreme_model, shaped
-from zipllm.coder.compiled import COMPILES
 from zipllm.errors import ModelInvalid
-from zipllm.model.build import build_model
-from zipllm.model.card import Card
-from zipllm.model.file import Model
+from zipllm.jit.compiled import COMPILES
+from zipllm.model_file.build import build_model
+from zipllm.model_file.card import Card
+from zipllm.model_file.file import Model
 from zipllm.predictor.base import PRECISION, Predictor, Selection
 from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.byte import ByteTokenizer

@@ -10,8 +10,8 @@ from functools import cache
 import pytest
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
-from zipllm.codec.explanation import Explanation, explain_bytes
 from zipllm.codec.options import EncodeOptions
+from zipllm.measure.explanation import Explanation, explain_bytes
 from zipllm.report.surprise import surprise_page
 from zipllm.report.units import shown, units
 from zipllm.report.words import account, note

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from zipllm.errors import FileError, ModelNotFound, UsageError
-from zipllm.model.file import load_model_file
+from zipllm.model_file.file import load_model_file
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import build, read_recipe
 from zipllm.train.run import Outcome, Setup, rehearse, run

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 import zipllm
-from zipllm.codec.engine import Engine, engine_from_model
 from zipllm.codec.levels import LEVELS
-from zipllm.model.build import check_reference
-from zipllm.model.card_markdown import render_card
-from zipllm.model.file import Model
-from zipllm.model.store import DEFAULT_MODEL, ModelStore, StoredModel
+from zipllm.engine.engine import Engine, engine_from_model
+from zipllm.model_file.build import check_reference
+from zipllm.model_file.card_markdown import render_card
+from zipllm.model_file.file import Model
+from zipllm.model_file.store import DEFAULT_MODEL, ModelStore, StoredModel
 
 ENGLISH = (Path(__file__).parents[2] / "zipllm/container/FORMAT.md").read_bytes()
 CHINESE = """话说天下大势，分久必合，合久必分。周末七国分争，并入于秦；及秦灭之后，楚、汉分争，又并入于汉。

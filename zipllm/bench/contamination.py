@@ -10,8 +10,8 @@ import re
 from zipllm.bench.inputs import BenchInput
 from zipllm.data.registry import corpora
 from zipllm.data.slices import parse_slice
-from zipllm.model.card import Card
-from zipllm.model.provenance import listed_digests, lists_all
+from zipllm.model_file.card import Card
+from zipllm.model_file.provenance import listed_digests, lists_all
 
 _GENERIC = {"files", "samples", "data"}
 """Names that zipllm itself gives to whatever it is shown."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import zipllm
-from zipllm.processor import processor_name
+from zipllm.machine import processor_name
 
 _PACKAGES = ("torch", "numpy", "numba", "constriction", "zstandard", "brotli", "pyppmd", "lz4")
 

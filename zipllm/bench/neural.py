@@ -13,12 +13,12 @@ from zipllm.bench.codecs import Facts
 from zipllm.bench.contamination import learnt_digests, learnt_names
 from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
 from zipllm.errors import UsageError
-from zipllm.kernels.machine import best_device
+from zipllm.machine import best_device
 
 if TYPE_CHECKING:
-    from zipllm.codec.engine import Engine
     from zipllm.codec.options import EncodeOptions
-    from zipllm.model.store import StoredModel
+    from zipllm.engine.engine import Engine
+    from zipllm.model_file.store import StoredModel
 
 _SETTINGS = ("level", "history", "lanes", "block_size")
 
@@ -27,8 +27,8 @@ class ZipllmCodec:
     """One model with one set of options."""
 
     def __init__(self, settings: ZipllmSettings) -> None:
-        from zipllm.codec.engine import engine_from_model
-        from zipllm.model.store import ModelStore
+        from zipllm.engine.engine import engine_from_model
+        from zipllm.model_file.store import ModelStore
 
         self._options = options_of(settings)
         self._engine: Engine | None = None

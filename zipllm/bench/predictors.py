@@ -13,9 +13,9 @@ from zipllm.bench.neural import program_bytes
 from zipllm.bench.spec import Spec
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.engine import Engine
 from zipllm.codec.options import MAX_BLOCK_SIZE, EncodeOptions
 from zipllm.container import Limits
+from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError
 from zipllm.predictor.base import Predictor
 from zipllm.predictor.ngram import NgramPredictor

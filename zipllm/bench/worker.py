@@ -19,7 +19,7 @@ from typing import IO, Any
 from zipllm.bench.codecs import Codec, MissingCodec, open_codec
 from zipllm.bench.spec import Spec
 from zipllm.errors import ZipllmError
-from zipllm.kernels.machine import choose_threads
+from zipllm.machine import choose_threads
 
 _ALONG_PIECES = 8
 

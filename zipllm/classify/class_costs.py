@@ -20,7 +20,7 @@ from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
     from zipllm.classify.primed import Priming
-    from zipllm.codec.engine import Engine
+    from zipllm.engine.engine import Engine
 
 Prime = Callable[[Sequence[bytes], int], AbstractContextManager[Measure]]
 """From the texts of a class, and the bytes of the longest text to be measured, to the measure."""
@@ -80,7 +80,7 @@ def _zstd(spec: Spec, texts: Sequence[bytes]) -> Iterator[Measure]:
 def _zipllm(spec: Spec, tune_steps: int) -> Prime:
     from zipllm.bench.neural import model_of, options_of
     from zipllm.classify.primed import Priming
-    from zipllm.codec.engine import load_engine
+    from zipllm.engine.engine import load_engine
 
     settings = zipllm_settings(spec)
     options = options_of(settings)

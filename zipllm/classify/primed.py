@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.coders import AdaptiveEncoder, block_memory
-from zipllm.codec.engine import Engine
-from zipllm.codec.history_block import NO_MODEL, byte_vocabulary
-from zipllm.codec.model_block import chunk_steps
+from zipllm.codec.block.coders import AdaptiveEncoder, block_memory
+from zipllm.codec.block.history_block import NO_MODEL, byte_vocabulary
+from zipllm.codec.block.model_block import chunk_steps
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError
 from zipllm.mixing.adaptive import MIXER_VERSION, Style
 from zipllm.mixing.contexts import TEXT

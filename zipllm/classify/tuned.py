@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from zipllm.codec.engine import Engine, engine_from_model
+from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.train.config import TrainConfig
 from zipllm.train.corpus import Source
 from zipllm.train.recipe import Recipe

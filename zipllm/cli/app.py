@@ -13,22 +13,22 @@ import typer
 from typer.exceptions import TyperException
 
 from zipllm import __version__
-from zipllm.cli.bench import bench
-from zipllm.cli.classify import classify
+from zipllm.cli.bench.command import bench
+from zipllm.cli.classify.command import classify
 from zipllm.cli.compress import compress
 from zipllm.cli.data import data_app
 from zipllm.cli.decompress import decompress
-from zipllm.cli.eval import evaluate
+from zipllm.cli.eval.command import evaluate
 from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
 from zipllm.cli.experiment import experiment
-from zipllm.cli.explain import explain as explain_file
+from zipllm.cli.explain.command import explain as explain_file
 from zipllm.cli.generate import generate
 from zipllm.cli.list import list_archives
 from zipllm.cli.messages import complain, explain
 from zipllm.cli.model import model_app
 from zipllm.cli.results import StandardOutputError, write_stdout
 from zipllm.cli.test import check_archives
-from zipllm.cli.train import train
+from zipllm.cli.train.command import train
 from zipllm.container.header import MAJOR, MINOR
 
 _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (

@@ -16,11 +16,12 @@ from zipllm.errors import FileError, UsageError, ZipllmError
 from zipllm.files.source import Source
 
 if TYPE_CHECKING:
-    from zipllm.codec.engine import Engine
-    from zipllm.codec.explanation import Explanation
-    from zipllm.codec.options import By, EncodeOptions, ProgressCallback, Summary
-    from zipllm.model.huggingface import Loaded
-    from zipllm.model.store import StoredModel
+    from zipllm.codec.options import By, EncodeOptions
+    from zipllm.engine.engine import Engine
+    from zipllm.huggingface.folder import Loaded
+    from zipllm.measure.explanation import Explanation
+    from zipllm.model_file.store import StoredModel
+    from zipllm.progress import ProgressCallback, Summary
 
 Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
 """Codes a source into a sink (None: nowhere) and tells how far it is."""
@@ -58,7 +59,7 @@ class Machine:
             ModelError: there is none of that name, path or id, or its header is damaged.
             UsageError: it needs a library that is not installed.
         """
-        from zipllm.model.huggingface import find_folder
+        from zipllm.huggingface.folder import find_folder
 
         if self.model is not None and self.is_huggingface:
             find_folder(self.model)
@@ -67,7 +68,7 @@ class Machine:
 
     def measuring_engine(self) -> "Engine":
         """Load the Hugging Face model the user named, to measure only, which is faster; errors as ``engine``."""
-        from zipllm.predictor.huggingface import HuggingFacePredictor
+        from zipllm.huggingface.predictor import HuggingFacePredictor
 
         engine = self.engine()
         assert isinstance(engine.predictor, HuggingFacePredictor), "asked for only with such a model"
@@ -75,7 +76,7 @@ class Machine:
 
     def masked(self) -> "Loaded":
         """Load the masked model the user named; errors as ``engine``."""
-        from zipllm.model.huggingface import find_folder, load_folder
+        from zipllm.huggingface.folder import find_folder, load_folder
 
         assert self.model is not None, "asked for only with a Hugging Face model"
         return load_folder(find_folder(self.model), self._ready_device)
@@ -83,20 +84,20 @@ class Machine:
     @property
     def is_masked(self) -> bool:
         """Whether the model named predicts a token from both sides; errors as ``check``."""
-        from zipllm.model.huggingface import find_folder
+        from zipllm.huggingface.folder import find_folder
 
         return self.model is not None and self.is_huggingface and find_folder(self.model).kind == "masked"
 
     @property
     def is_huggingface(self) -> bool:
         """Whether the model named is one of the Hugging Face library, whose floats are those of this machine."""
-        from zipllm.model.huggingface import is_huggingface
+        from zipllm.huggingface.folder import is_huggingface
 
         return is_huggingface(self.model)
 
     def stored(self) -> "StoredModel":
         """Look for the model the user named, or the default one; errors as ``check``."""
-        from zipllm.model.store import DEFAULT_MODEL, ModelStore
+        from zipllm.model_file.store import DEFAULT_MODEL, ModelStore
 
         return ModelStore.default().find(DEFAULT_MODEL if self.model is None else self.model)
 
@@ -107,8 +108,8 @@ class Machine:
             ModelError: it is missing or unusable.
             UsageError: the device is not there.
         """
-        from zipllm.codec.engine import find_engine
-        from zipllm.codec.named_engine import named_engine
+        from zipllm.engine.engine import find_engine
+        from zipllm.engine.named import named_engine
 
         device = self._ready_device
         if self.model is None and model_id is not None:
@@ -122,14 +123,14 @@ class Machine:
             ModelInvalid: it is damaged, hostile, or fails its self-test here.
             UsageError: the device is not there.
         """
-        from zipllm.codec.engine import engine_from_model_file
+        from zipllm.engine.engine import engine_from_model_file
 
         return engine_from_model_file(model_file, self._ready_device)
 
     @property
     def model_name(self) -> str:
         """What to call the model that compresses."""
-        from zipllm.model.store import DEFAULT_MODEL, SUFFIX
+        from zipllm.model_file.store import DEFAULT_MODEL, SUFFIX
 
         if self.model is not None and self.is_huggingface:
             return self.model.rstrip("/")
@@ -144,13 +145,13 @@ class Machine:
     @property
     def on_cpu(self) -> bool:
         """Whether a model would compute on the CPU."""
-        from zipllm.kernels.machine import best_device
+        from zipllm.machine import best_device
 
         return self.device == "cpu" or (self.device == "auto" and best_device() == "cpu")
 
     @cached_property
     def _ready_device(self) -> str:
-        from zipllm.kernels.machine import best_device, choose_threads
+        from zipllm.machine import best_device, choose_threads
 
         if self.threads:
             choose_threads(self.threads)
@@ -241,7 +242,7 @@ def extractor(machine: Machine, bounds: Limits, start: int, stop: int | None) ->
     machine.check()
 
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
-        from zipllm.codec.extract import extract_range
+        from zipllm.codec.reading.extract import extract_range
 
         assert sink is not None, "a range is written somewhere"
         loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
@@ -255,7 +256,7 @@ def salvager(machine: Machine, bounds: Limits) -> Work:
     machine.check()
 
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
-        from zipllm.codec.salvage import salvage_stream
+        from zipllm.codec.reading.salvage import salvage_stream
 
         assert sink is not None, "what is salvaged is written somewhere"
         loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
@@ -270,8 +271,8 @@ def explainer(machine: Machine, by: "By", *, history: bool) -> Explain:
     """Return the work of ``explain``; the file is coded as ``compress`` does it at its default level."""
 
     def work(raw: bytes, step: Callable[[float], None] | None) -> "Explanation":
-        from zipllm.codec.explanation import explain_bytes
         from zipllm.codec.levels import encode_options
+        from zipllm.measure.explanation import explain_bytes
 
         options = encode_options(history=history, same_machine=machine.is_huggingface)
         return explain_bytes(raw, machine.engine, by=by, options=options, step=step)
@@ -325,6 +326,6 @@ def evaluation_options(settings: CompressSettings, *, same_machine: bool = False
 
 def model_names() -> dict[bytes, str]:
     """Return the name of every model that can be found here, by id."""
-    from zipllm.model.store import ModelStore
+    from zipllm.model_file.store import ModelStore
 
     return {model.model_id: model.name for model in reversed(ModelStore.default().models())}

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zipllm.codec.engine import Engine
-    from zipllm.codec.sampling import Sampling
+    from zipllm.engine.engine import Engine
+    from zipllm.generate.sampling import Sampling
 
 _TEXT = "What is generated"
 _DRAWS = "How tokens are drawn"
@@ -167,7 +167,7 @@ def generate(
         length = _Length(None if size is not None else tokens or _DEFAULT_TOKENS, size)
         if by is not None:
             _check_codec(given, from_bits, model)
-            from zipllm.bench.continuation import codec_bytes
+            from zipllm.generate.by_codec import codec_bytes
 
             _write(codec_bytes(by, _prompt(prompt, prompt_file), seed or 0), length)
             return 0
@@ -175,7 +175,7 @@ def generate(
         machine.check()
         before = _prompt(prompt, prompt_file)
         if from_bits is None:
-            from zipllm.codec.generation import sample
+            from zipllm.generate.generation import sample
 
             sampling = _sampling(given)
             engine = machine.engine()
@@ -215,13 +215,13 @@ def _check_codec(draws: dict[str, Any], from_bits: str | None, model: str | None
 
 
 def _sampling(given: dict[str, Any]) -> "Sampling":
-    from zipllm.codec.sampling import Sampling
+    from zipllm.generate.sampling import Sampling
 
     return Sampling(**given)
 
 
 def _prompt(text: str | None, file: str | None) -> bytes:
-    from zipllm.codec.generation import MOST_PROMPT
+    from zipllm.generate.generation import MOST_PROMPT
 
     if file is None:
         return os.fsencode(text or "")
@@ -234,8 +234,8 @@ def _open(file: str) -> Source:
 
 
 def _decompress(machine: backend.Machine, before: bytes, bits: str, length: _Length, voice: Voice) -> None:
-    from zipllm.codec.generation import RandomBits, from_words
-    from zipllm.codec.sampling import Randomness
+    from zipllm.generate.generation import RandomBits, from_words
+    from zipllm.generate.sampling import Randomness
 
     with contextlib.ExitStack() as stack:
         is_seed = _SEED.fullmatch(bits)

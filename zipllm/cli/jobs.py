@@ -20,7 +20,7 @@ from zipllm.files.source import Source, open_source, standard_input
 from zipllm.files.walk import expand
 
 if TYPE_CHECKING:
-    from zipllm.codec.options import ProgressCallback
+    from zipllm.progress import ProgressCallback
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from zipllm.errors import ZipllmError
 from zipllm.files.names import escape_name
 
 if TYPE_CHECKING:
-    from zipllm.model.store import ModelStore
+    from zipllm.model_file.store import ModelStore
 
 model_app = typer.Typer(
     help="Model files: list, show, verify, import and remove them.",
@@ -46,7 +46,7 @@ def list_models(json: options.Json = False) -> None:
     """
 
     def run() -> int:
-        from zipllm.model.store import ModelStore, UnusableModel
+        from zipllm.model_file.store import ModelStore, UnusableModel
 
         found = list(ModelStore.default().scan())
         if json:
@@ -64,7 +64,7 @@ def show(model: Shown, json: options.Json = False) -> None:
     """Show a model's card: where it comes from, what it learnt from, what it is worth. Reads the header alone."""
 
     def run() -> int:
-        from zipllm.model.store import ModelStore
+        from zipllm.model_file.store import ModelStore
 
         store = ModelStore.default()
         stored = store.find(model)
@@ -83,7 +83,7 @@ def verify(models: Verified = None, quiet: options.Quiet = 0) -> None:
     voice = Voice("model", 1 - quiet)
 
     def run() -> int:
-        from zipllm.model.store import ModelStore
+        from zipllm.model_file.store import ModelStore
         from zipllm.predictor.check import check_model_file
 
         worst, store = 0, ModelStore.default()
@@ -108,7 +108,7 @@ def import_model(file: Imported, name: Name = None, force: Replace = False, quie
     voice = Voice("model", 1 - quiet)
 
     def run() -> int:
-        from zipllm.model.store import ModelStore
+        from zipllm.model_file.store import ModelStore
 
         store = ModelStore.default()
         installed = store.install(file, name, replace=force)
@@ -128,7 +128,7 @@ def remove(name: Removed, quiet: options.Quiet = 0) -> None:
     voice = Voice("model", 1 - quiet)
 
     def run() -> int:
-        from zipllm.model.store import ModelStore
+        from zipllm.model_file.store import ModelStore
 
         path = ModelStore.default().remove(name)
         if voice.level >= 1:

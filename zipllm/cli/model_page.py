@@ -11,8 +11,8 @@ from zipllm.cli.results import name_json
 from zipllm.files.names import escape_name
 
 if TYPE_CHECKING:
-    from zipllm.model.card import Card
-    from zipllm.model.store import StoredModel, UnusableModel
+    from zipllm.model_file.card import Card
+    from zipllm.model_file.store import StoredModel, UnusableModel
 
 _COLUMNS = ("Name", "Id", "Size", "Parameters", "Origin", "Licence")
 _LEFT = ("Name", "Id", "Origin", "Licence")
@@ -32,7 +32,7 @@ def meant_by(stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel
 
 def model_table(found: "Sequence[StoredModel | UnusableModel]") -> str:
     """Return a line for every usable model, then one with the reason for every file that is none."""
-    from zipllm.model.store import StoredModel, UnusableModel
+    from zipllm.model_file.store import StoredModel, UnusableModel
 
     models = [each for each in found if isinstance(each, StoredModel)]
     lines = list(aligned(_COLUMNS, [_row(model, found) for model in models], left=_LEFT))
@@ -81,7 +81,7 @@ def model_json(
         found: everything the store has, in order of precedence.
         card: whether all of the card goes in.
     """
-    from zipllm.model.store import DEFAULT_MODEL
+    from zipllm.model_file.store import DEFAULT_MODEL
 
     metadata = stored.summary.metadata
     body, embedding = metadata.config.parameter_counts()

@@ -18,8 +18,8 @@ from zipllm.files.names import escape_name
 from zipllm.files.signals import before_signal_exit
 
 if TYPE_CHECKING:
-    from zipllm.codec.options import Progress as Step
-    from zipllm.codec.options import ProgressCallback
+    from zipllm.progress import Progress as Step
+    from zipllm.progress import ProgressCallback
 
 DELAY_SECONDS = 0.3  # a file that is done sooner needs no bar
 _NAME_WIDTH = 28

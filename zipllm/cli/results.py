@@ -14,7 +14,7 @@ from zipllm.errors import CorruptData
 from zipllm.files.names import STDIN, PathError, escape_name
 
 if TYPE_CHECKING:
-    from zipllm.codec.options import Summary
+    from zipllm.progress import Summary
 
 Command = Literal[
     "compress",

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from zipllm.codec import conventional
-from zipllm.codec.engine import Engine, LazyEngine
-from zipllm.codec.history_block import decode_history_block
-from zipllm.codec.model_block import decode_model_block
-from zipllm.codec.options import Advance
-from zipllm.codec.side_by_side import Tick
+from zipllm.codec.block import conventional
+from zipllm.codec.block.history_block import decode_history_block
+from zipllm.codec.block.model_block import decode_model_block
+from zipllm.codec.threads.side_by_side import Tick
 from zipllm.container import Block, Coding, check_block
+from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import CorruptData
+from zipllm.progress import Advance
 
 
 class BlockDecoding:

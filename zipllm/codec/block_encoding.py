@@ -1,11 +1,12 @@
 """One block from its bytes to a record that has been verified: a piece of work for any thread."""
 
-from zipllm.codec.engine import LazyEngine
-from zipllm.codec.options import EncodeOptions, Stage
+from zipllm.codec.options import EncodeOptions
 from zipllm.codec.select import choose
-from zipllm.codec.side_by_side import Tick
+from zipllm.codec.threads.side_by_side import Tick
 from zipllm.codec.verify import verify_block
 from zipllm.container import Block, BlockHeader, crc32
+from zipllm.engine.engine import LazyEngine
+from zipllm.progress import Stage
 
 
 class BlockEncoding:

@@ -5,10 +5,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 
 from zipllm.codec.block_decoding import BlockDecoding
-from zipllm.codec.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file
-from zipllm.codec.options import Progress, ProgressCallback, Summary
-from zipllm.codec.side_by_side import SideBySide
 from zipllm.codec.streams import CountingSource, Readable, Writable, write_all
+from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import MOST_MEMORY, decoding_memory
 from zipllm.container import (
     ArchiveHeader,
@@ -20,7 +18,9 @@ from zipllm.container import (
     Model,
     Record,
 )
+from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file
 from zipllm.errors import ModelNotFound, ZipllmError
+from zipllm.progress import Progress, ProgressCallback, Summary
 
 EmbeddedLoader = Callable[[bytes], Engine]
 """From the bytes of a model file, which may be hostile, to its engine."""

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from zipllm.codec.block_encoding import BlockEncoding
-from zipllm.codec.engine import Engine, EngineSource, LazyEngine, lazy_engine
-from zipllm.codec.options import EncodeOptions, Progress, ProgressCallback, Stage, Summary
-from zipllm.codec.side_by_side import SideBySide
+from zipllm.codec.options import EncodeOptions
 from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
+from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import encoding_workers
 from zipllm.container import ArchiveHeader, ArchiveWriter, Coding, ContentHash
 from zipllm.container.model import MODEL_ID_BYTES
+from zipllm.engine.engine import Engine, EngineSource, LazyEngine, lazy_engine
 from zipllm.errors import UsageError
+from zipllm.progress import Progress, ProgressCallback, Stage, Summary
 
 _MODEL_RECORD = MODEL_ID_BYTES + 12
 """Bytes of the record that names the model, once in an archive."""

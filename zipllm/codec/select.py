@@ -15,9 +15,8 @@ Everything that decides is an integer, so the same block gets the same coding on
 from functools import partial
 from typing import NamedTuple
 
-from zipllm.codec.beside import beside
-from zipllm.codec.coders import StaticEncoder
-from zipllm.codec.conventional import (
+from zipllm.codec.block.coders import StaticEncoder
+from zipllm.codec.block.conventional import (
     Candidate,
     bz2_strong,
     each,
@@ -28,16 +27,18 @@ from zipllm.codec.conventional import (
     zstd_quick,
     zstd_strong,
 )
-from zipllm.codec.engine import Engine, LazyEngine
-from zipllm.codec.history_block import encode_history_block
-from zipllm.codec.lane_groups import threads_of
-from zipllm.codec.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks, selects
-from zipllm.codec.options import DEFAULT_HISTORY_BITS, Advance, EncodeOptions
-from zipllm.codec.styles import TEXT_STYLE, record_style
+from zipllm.codec.block.history_block import encode_history_block
+from zipllm.codec.block.lane_groups import threads_of
+from zipllm.codec.block.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks, selects
+from zipllm.codec.block.styles import TEXT_STYLE, record_style
+from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
+from zipllm.codec.threads.beside import beside
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import Coding, CodingParameters
+from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.mixing.adaptive import MIXER_VERSION, Style
 from zipllm.mixing.memory import MIN_SLOT_BITS
+from zipllm.progress import Advance
 
 SAMPLE_FROM = 32 * 1024
 """Smaller blocks are tried whole: a sample would cost a good part of that."""

@@ -6,12 +6,12 @@ many tokens at once; elsewhere it is the one that decompresses.
 
 from collections.abc import Callable
 
+from zipllm.codec.block.draft import check_with_draft, is_exact
 from zipllm.codec.block_decoding import decode_block
-from zipllm.codec.draft import check_with_draft, is_exact
-from zipllm.codec.engine import Engine
-from zipllm.codec.options import Advance
 from zipllm.container import Block, Coding, check_block
+from zipllm.engine.engine import Engine
 from zipllm.errors import VerificationFailed, ZipllmError
+from zipllm.progress import Advance
 
 
 def verify_block(block: Block, raw: bytes, engine: Callable[[], Engine] | None, advance: Advance | None) -> None:

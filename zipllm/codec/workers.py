@@ -6,7 +6,7 @@ a GPU, which they share. On a processor the model's own threads share one block 
 
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import BlockHeader
-from zipllm.kernels.machine import threads as usual_threads
+from zipllm.machine import threads as usual_threads
 from zipllm.mixing.memory import SLOT_BYTES
 
 MOST_WORKERS = 16

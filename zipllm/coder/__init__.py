@@ -3,5 +3,4 @@
 range_coder   the wrapper around constriction's range coder: the definition of the coded words
 fused         the same words from compiled loops, for callers that code one decision at a time
 reference     the same words from Python's big integers: the tests' oracle, and the algorithm in prose
-compiled      the one place that knows whether numba can compile here
 """

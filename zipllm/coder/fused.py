@@ -10,12 +10,11 @@ Kernels need numba (``COMPILES``); ``open_encoder`` and ``open_decoder`` choose 
 """
 
 import math
-from typing import Any, TypeAlias
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import COMPILES, compiled, part
 from zipllm.coder.range_coder import (
     PROBABILITY_BITS,
     BitDecoder,
@@ -27,6 +26,10 @@ from zipllm.coder.range_coder import (
     check_words,
 )
 from zipllm.errors import CorruptData
+from zipllm.jit.compiled import COMPILES, Integer, compiled, part
+
+SOURCE = Path(__file__)
+"""For ``source_digest`` of the entry points that these parts are compiled into."""
 
 # Every operand in a kernel must be uint64: numba turns a mix of signed and unsigned into float64.
 _WORD = np.uint64(32)
@@ -38,7 +41,6 @@ _ZERO = np.uint64(0)
 _FULL_RANGE = 2**64 - 1
 _STATE_MASK = 2**64 - 1
 
-Integer: TypeAlias = int | np.integer[Any]  # what kernels pass each other
 
 IMPOSSIBLE = 2  # decode_bit: the words cannot come from an encoder
 

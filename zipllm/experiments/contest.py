@@ -10,7 +10,7 @@ from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row as BenchRow
 from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.errors import ZipllmError
-from zipllm.model.file import Model, save_model
+from zipllm.model_file.file import Model, save_model
 
 
 def contest(codec: str, corpus: str, data: bytes) -> dict[str, Any]:

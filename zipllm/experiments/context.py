@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zipllm.codec.engine import Engine, engine_from_model
+from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.scoring import context_words, costs_along, payload
 from zipllm.experiments.study import Rows, Study, Table, change, number, select, trained_on

@@ -6,7 +6,7 @@ from typing import Any
 
 from zipllm.bench.codecs import MissingCodec, open_codec
 from zipllm.bench.spec import parse_spec
-from zipllm.codec.engine import Engine, engine_from_model
+from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import CorruptData
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.media import find_piece, special_codecs, special_size
@@ -14,7 +14,7 @@ from zipllm.experiments.published import DELETANG, TABLE_1
 from zipllm.experiments.scoring import archive, context_words, payload
 from zipllm.experiments.study import Quote, Rows, Study, Table, change, number, select
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan
-from zipllm.model.store import ModelStore
+from zipllm.model_file.store import ModelStore
 from zipllm.report.figures import Figure, Series
 
 QUESTION = "What do models of text make of Chinese, code, pictures, sound and DNA, beside codecs made for these?"

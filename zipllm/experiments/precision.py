@@ -12,9 +12,9 @@ from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.study import Row, Rows, Study, Table, change, number, percent, select
 from zipllm.experiments.training import CALIBRATION_WINDOWS, FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan, Trained
 from zipllm.model.evaluate import float_bits, integer_bits
-from zipllm.model.file import model_to_bytes
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.parameters import IntegerModel
+from zipllm.model_file.file import model_to_bytes
 from zipllm.report.figures import Figure, Series
 from zipllm.train.start import load_start
 

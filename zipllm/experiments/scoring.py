@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.costs import model_costs
-from zipllm.codec.engine import Engine, engine_from_model
-from zipllm.codec.evaluate import Evaluation, archive_summary, evaluate_stream
-from zipllm.codec.lanes import LANE_BYTES
+from zipllm.codec.block.lanes import LANE_BYTES
 from zipllm.codec.options import HISTORY_BITS, EncodeOptions
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.engine.engine import Engine, engine_from_model
+from zipllm.measure.costs import model_costs
+from zipllm.measure.evaluate import Evaluation, archive_summary, evaluate_stream
 from zipllm.mixing.adaptive import MIXER_VERSION
-from zipllm.model.file import Model, model_to_bytes
+from zipllm.model_file.file import Model, model_to_bytes
 
 _ALONE = EncodeOptions(history_bits=None)
 

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from zipllm.data.windows import TOKEN_DTYPE, TokenSource, WindowSampler
 from zipllm.errors import FileError
-from zipllm.model.build import build_model
-from zipllm.model.card import Card
 from zipllm.model.config import ModelConfig
-from zipllm.model.file import Model
 from zipllm.model.quantize import quantize
 from zipllm.model.transformer import Transformer
+from zipllm.model_file.build import build_model
+from zipllm.model_file.card import Card
+from zipllm.model_file.file import Model
 from zipllm.tokenizer import ByteTokenizer, Tokenizer, tokenizer_from_dict
 from zipllm.tokenizer.bpe import train_bpe
 from zipllm.train.compiler import decide_compiler

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import CODER, entry, inlined, part, source_digest
-from zipllm.coder.fused import IMPOSSIBLE, FusedDecoder, FusedEncoder, Integer, decode_bit, encode_bit
+from zipllm.coder.fused import IMPOSSIBLE, SOURCE, FusedDecoder, FusedEncoder, decode_bit, encode_bit
 from zipllm.errors import CorruptData
+from zipllm.jit.compiled import Integer, entry, inlined, part, source_digest
 from zipllm.mixing.contexts import remember_byte
 from zipllm.mixing.decision_tree import STOP, DecisionTree
 from zipllm.mixing.matches import follow_matches
@@ -217,7 +217,7 @@ def _build(version: int) -> Any:
 
 
 _HERE = Path(__file__)
-_code_chunk = _build(source_digest([*_HERE.parent.glob("*.py"), *CODER]))
+_code_chunk = _build(source_digest([*_HERE.parent.glob("*.py"), SOURCE]))
 
 
 def encode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, encoder: FusedEncoder) -> None:

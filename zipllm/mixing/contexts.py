@@ -7,8 +7,7 @@ Two sets of contexts. ``TEXT``: orders 0 to 8, words, the line above, what came 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import part
-from zipllm.coder.fused import Integer
+from zipllm.jit.compiled import Integer, part
 from zipllm.mixing.memory import (
     ABOVE,
     EARLIER,

@@ -19,10 +19,10 @@ this order in its plainest form; ``chunk_decisions`` and ``decode_tokens`` are t
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import COMPILES
 from zipllm.coder.fused import FusedDecoder
 from zipllm.coder.range_coder import PROBABILITY_BITS, PROBABILITY_ONE, BitDecoder
 from zipllm.errors import CorruptData
+from zipllm.jit.compiled import COMPILES
 from zipllm.mixing import lockstep
 from zipllm.mixing.decision_tree import DecisionTree
 

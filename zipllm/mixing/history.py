@@ -8,9 +8,8 @@ Mahoney's PAQ6 and ZPAQ). Slots are found by hashing; of two candidates the one 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import inlined, part
-from zipllm.coder.fused import Integer
-from zipllm.coder.prefetch import prefetch
+from zipllm.jit.compiled import Integer, inlined, part
+from zipllm.jit.prefetch import prefetch
 from zipllm.mixing.contexts import HASH, hash_pair
 from zipllm.mixing.memory import CONTEXTS, FIRST, Memory
 from zipllm.mixing.tables import MAP_BITS, Tables

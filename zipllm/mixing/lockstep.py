@@ -8,10 +8,10 @@ ascending where it looked, or ``DAMAGED`` when the coder meets impossible words.
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import compiled
-from zipllm.coder.fused import IMPOSSIBLE, Integer, decoded
-from zipllm.coder.prefetch import prefetch
+from zipllm.coder.fused import IMPOSSIBLE, decoded
 from zipllm.coder.range_coder import PROBABILITY_BITS
+from zipllm.jit.compiled import Integer, compiled
+from zipllm.jit.prefetch import prefetch
 
 BROKEN = -1
 DAMAGED = -2

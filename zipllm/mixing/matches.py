@@ -7,8 +7,7 @@ How far a match is trusted is learnt by its length. It predicts bits, and stops:
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import inlined, part
-from zipllm.coder.fused import Integer
+from zipllm.jit.compiled import Integer, inlined, part
 from zipllm.mixing.contexts import HASH, hash_pair
 from zipllm.mixing.history import learn_map
 from zipllm.mixing.memory import EARLIER, LENGTH, MATCH, MATCHES, POINTER, POSITION, RECENT, Memory

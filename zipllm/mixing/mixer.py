@@ -8,9 +8,8 @@ layers). Refining: maps of probabilities by small contexts correct what is syste
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import inlined, part
-from zipllm.coder.fused import Integer
-from zipllm.coder.prefetch import prefetch
+from zipllm.jit.compiled import Integer, inlined, part
+from zipllm.jit.prefetch import prefetch
 from zipllm.mixing.memory import BINS, INPUTS, SELECTORS, WEIGHT_BITS
 from zipllm.mixing.tables import LIMIT, MANTISSA_BITS, ONE_BITS
 from zipllm.mixing.vectors import make_dot, make_move

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import inlined
-from zipllm.coder.fused import Integer
+from zipllm.jit.compiled import Integer, inlined
 from zipllm.mixing.contexts import HASH, hash_pair, set_contexts
 from zipllm.mixing.decision_tree import STOP
 from zipllm.mixing.history import find_slots, history_inputs, learn_history

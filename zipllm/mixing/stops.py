@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import inlined
-from zipllm.coder.fused import Integer
+from zipllm.jit.compiled import Integer, inlined
 from zipllm.mixing.contexts import HASH, hash_pair
 from zipllm.mixing.history import MAP_COUNT, learn_map
 from zipllm.mixing.memory import (

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import CODER, entry, part, source_digest
-from zipllm.coder.fused import Integer
+from zipllm.coder.fused import SOURCE
+from zipllm.jit.compiled import Integer, entry, part, source_digest
 from zipllm.mixing.adaptive import Style, Vocabulary, begin_token
 from zipllm.mixing.contexts import remember_byte, set_contexts
 from zipllm.mixing.decision_tree import STOP
@@ -240,4 +240,4 @@ def _build(version: int) -> Any:
 
 
 _HERE = Path(__file__)
-_try_tokens = _build(source_digest([*_HERE.parent.glob("*.py"), *CODER]))
+_try_tokens = _build(source_digest([*_HERE.parent.glob("*.py"), SOURCE]))

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import COMPILES
-from zipllm.coder.fused import Integer
+from zipllm.jit.compiled import COMPILES, Integer
 
 ROUND, SHIFT = 8192, 14
 """A weight moves by ``input * error / 2**SHIFT``, rounded."""

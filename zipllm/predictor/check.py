@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from zipllm.model.build import check_reference
-from zipllm.model.file import load_model_file
-from zipllm.model.limits import ModelLimits
-from zipllm.model.summary import naming
+from zipllm.model_file.build import check_reference
+from zipllm.model_file.file import load_model_file
+from zipllm.model_file.limits import ModelLimits
+from zipllm.model_file.summary import naming
 from zipllm.predictor.transformer import TransformerPredictor
 
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.compiled import COMPILES
 from zipllm.errors import UsageError, means_out_of_memory
-from zipllm.model.file import Model
-from zipllm.model.self_test import run_self_test
+from zipllm.jit.compiled import COMPILES
+from zipllm.model_file.file import Model
+from zipllm.model_file.self_test import run_self_test
 from zipllm.predictor.base import Selection
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def choose_network(model: Model, device: str) -> Network:
         return _tested(model, CudaKernels(model, device))
     if wanted == "reference" or not possible:
         return _tested(model, Reference(model, device))
-    from zipllm.kernels.cpu import kernels_are_cached
+    from zipllm.kernels.cpu.network import kernels_are_cached
 
     if wanted == "auto" and not kernels_are_cached():
         return LateKernels(model)
@@ -197,7 +197,7 @@ class Kernels:
     concurrent = True
 
     def __init__(self, model: Model) -> None:
-        from zipllm.kernels.cpu import CpuTransformer
+        from zipllm.kernels.cpu.network import CpuTransformer
 
         self._network = CpuTransformer(model.integer)
 
@@ -205,7 +205,7 @@ class Kernels:
         return self._network.start(lanes)
 
     def copies(self, state: Any, lanes: int) -> Any:
-        from zipllm.kernels.cache import copied
+        from zipllm.kernels.cpu.cache import copied
 
         return copied(state, lanes)
 
@@ -225,7 +225,7 @@ class Kernels:
 
     def take_over(self, state: "State") -> Any:
         """Return the reference's state in the kernels' form."""
-        from zipllm.kernels.cache import from_reference
+        from zipllm.kernels.cpu.cache import from_reference
 
         return from_reference(self._network.config, state)
 
@@ -234,7 +234,7 @@ class CudaKernels(_Alone):
     """Triton kernels, on a GPU."""
 
     def __init__(self, model: Model, device: str) -> None:
-        from zipllm.kernels.cuda import CudaTransformer
+        from zipllm.kernels.gpu.network import CudaTransformer
 
         self.name = f"cuda kernels on {device}"
         self._network = CudaTransformer(model.integer, device)

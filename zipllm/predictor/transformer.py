@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.kernels.layout import lane_bytes
-from zipllm.kernels.machine import threads
-from zipllm.model.file import Model
+from zipllm.kernels.cpu.layout import lane_bytes
+from zipllm.machine import threads
+from zipllm.model_file.file import Model
 from zipllm.predictor.base import PRECISION, Selection
 from zipllm.predictor.networks import CudaKernels, choose_network
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.explanation import Explanation
+from zipllm.measure.explanation import Explanation
 from zipllm.report.units import Unit
 from zipllm.report.words import MOST_BITS, heat
 

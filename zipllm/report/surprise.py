@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 
-from zipllm.codec.explanation import Explanation
+from zipllm.measure.explanation import Explanation
 from zipllm.report.escape import escape, table
 from zipllm.report.strip import LEFT, WIDE, strip_svg
 from zipllm.report.units import Unit, shown, sign, units

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from zipllm.codec.explanation import Explanation
 from zipllm.container import Coding
+from zipllm.measure.explanation import Explanation
 
 MOST_BITS = 8
 """The scale of colours ends here, always: what a byte costs without compression."""

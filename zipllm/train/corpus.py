@@ -21,7 +21,7 @@ from zipllm.data.slices import parse_slice
 from zipllm.data.unpack import UNPACKED_LIMIT
 from zipllm.data.windows import TokenSource, open_tokens
 from zipllm.errors import FileError
-from zipllm.model.file import tokenizer_json
+from zipllm.model_file.file import tokenizer_json
 from zipllm.tokenizer import ByteTokenizer, Tokenizer
 from zipllm.train.enough import check_not_empty, check_windows, notes
 from zipllm.train.manifest import Manifest, ReadFile, ReadSource, check_request, read_manifest, write_manifest

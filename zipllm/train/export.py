@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from zipllm.data.windows import WindowSampler
-from zipllm.model.build import build_model
-from zipllm.model.card import Card, DomainResult
 from zipllm.model.evaluate import Gap, measure_gap
-from zipllm.model.file import Model, save_model
 from zipllm.model.integer import IntegerTransformer
-from zipllm.model.provenance import with_digests
 from zipllm.model.quantize import quantize
 from zipllm.model.transformer import Transformer
+from zipllm.model_file.build import build_model
+from zipllm.model_file.card import Card, DomainResult
+from zipllm.model_file.file import Model, save_model
+from zipllm.model_file.provenance import with_digests
 from zipllm.train.checkpoint import TrainState
 from zipllm.train.corpus import Corpus
 from zipllm.train.recipe import Recipe

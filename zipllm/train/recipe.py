@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from zipllm.errors import UsageError
-from zipllm.model.card import Card, DataSource
 from zipllm.model.config import ModelConfig
 from zipllm.model.presets import PRESETS, preset
+from zipllm.model_file.card import Card, DataSource
 from zipllm.tokenizer.bpe import DEFAULT_VOCABULARY_SIZE
 from zipllm.train.config import TrainConfig, check_types
 from zipllm.train.corpus import Source

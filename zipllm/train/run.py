@@ -23,9 +23,9 @@ import torch
 from zipllm.data.local import Places
 from zipllm.data.unpack import UNPACKED_LIMIT
 from zipllm.errors import FileError, UsageError
-from zipllm.model.card_markdown import render_card
 from zipllm.model.config import ModelConfig
-from zipllm.model.file import save_model
+from zipllm.model_file.card_markdown import render_card
+from zipllm.model_file.file import save_model
 from zipllm.tokenizer import Tokenizer
 from zipllm.train.checkpoint import BEST, TrainState, checkpoints, load_model
 from zipllm.train.compiler import decide_compiler, expected_seconds

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from zipllm.errors import FileError
 from zipllm.model.restore import restore
-from zipllm.model.store import ModelStore
 from zipllm.model.transformer import Transformer
+from zipllm.model_file.store import ModelStore
 from zipllm.tokenizer import Tokenizer, tokenizer_from_dict
 from zipllm.train.checkpoint import BEST, checkpoints, load_model
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zipllm.errors import FileError, ModelInvalid, UsageError
-from zipllm.model.canonical_json import load_json
-from zipllm.model.limits import MAX_TOKENIZER_BYTES, MAX_TOKENIZER_DEPTH
+from zipllm.model_file.canonical_json import load_json
+from zipllm.model_file.limits import MAX_TOKENIZER_BYTES, MAX_TOKENIZER_DEPTH
 from zipllm.tokenizer import ByteTokenizer, Tokenizer, tokenizer_from_dict, train_bpe
 from zipllm.train.token_files import SourceData
 
@@ -29,7 +29,7 @@ def load_tokenizer(query: str | os.PathLike[str]) -> Tokenizer:
     """
     if os.fspath(query).endswith(".json"):
         return read_tokenizer(Path(query))
-    from zipllm.model.store import ModelStore
+    from zipllm.model_file.store import ModelStore
 
     return ModelStore.default().load(query).tokenizer
 

@@ -1,0 +1,102 @@
+"""A seek and a range decode the blocks that are read from, no others."""
+
+import io
+import random
+
+import pytest
+
+import zipllm.codec.reading.random_access
+from tests.codec.engines import TEXT, byte_engine, compress
+from zipllm.codec.block_decoding import decode_block
+from zipllm.codec.reading.archive_file import ZipllmFile
+from zipllm.codec.reading.extract import extract_range
+from zipllm.codec.reading.random_access import RandomAccess
+from zipllm.container import BlockHeader, scan
+from zipllm.errors import CorruptData, UsageError
+
+CONTENT = TEXT * 2
+SIZE = 100
+ARCHIVE = compress(CONTENT, block_size=SIZE, lanes=2)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the blocks that random access decodes."""
+    sizes: list[int] = []
+
+    def counting(block, engine, advance):
+        sizes.append(block.header.raw_size)
+        return decode_block(block, engine, advance)
+
+    monkeypatch.setattr(zipllm.codec.reading.random_access, "decode_block", counting)
+    return sizes
+
+
+def opened(archive: bytes = ARCHIVE) -> ZipllmFile:
+    return ZipllmFile(io.BytesIO(archive), engines=lambda model_id: byte_engine())
+
+
+def test_seek_decodes_one_block(decoded: list[int]):
+    with opened() as file:
+        file.seek(5 * SIZE + 3)
+        assert file.read1(4) == CONTENT[503:507]
+        assert decoded == [SIZE]
+        assert file.seek(0, io.SEEK_END) == len(CONTENT)
+        assert file.read() == b""
+        assert decoded == [SIZE]
+
+
+def test_seek_anywhere():
+    source = random.Random(7)
+    with opened() as file:
+        for _ in range(60):
+            place, count = source.randrange(len(CONTENT) + 50), source.randrange(250)
+            assert file.seek(place) == min(place, len(CONTENT))
+            assert file.read(count) == CONTENT[place : place + count]
+        file.seek(0)
+        assert file.read() == CONTENT
+
+
+def test_damaged_block_hurts_only_who_reads_it():
+    items = [item for item in scan(io.BytesIO(ARCHIVE)) if isinstance(item.record, BlockHeader)]
+    damaged = bytearray(ARCHIVE)
+    damaged[items[2].payload_offset] ^= 0x40
+    with opened(bytes(damaged)) as file:
+        file.seek(4 * SIZE)
+        assert file.read(50) == CONTENT[400:450]
+        file.seek(2 * SIZE + 10)
+        with pytest.raises(CorruptData, match=r"\(block 3, bytes 200 to 300 of the original\)"):
+            file.read(1)
+        file.seek(3 * SIZE)
+        assert file.read(10) == CONTENT[300:310], "a seek gets over the error"
+
+
+def test_whole_content_is_checked_when_read_from_the_beginning():
+    with opened(ARCHIVE[:-12] + bytes([ARCHIVE[-12] ^ 1]) + ARCHIVE[-11:]) as file, pytest.raises(CorruptData):
+        file.read()
+
+
+def test_concatenated_archives_with_models_of_their_own():
+    other = compress(TEXT, block_size=50)
+    access = RandomAccess(io.BytesIO(ARCHIVE + other), engines=lambda model_id: byte_engine())
+    assert access.size == len(CONTENT) + len(TEXT)
+    place = access.at(len(CONTENT))
+    assert place is not None
+    assert place.number == len(ARCHIVE and access.places) - len([p for p in access.places if p.begin > len(CONTENT)])
+    assert b"".join(piece for _, piece in access.pieces(len(CONTENT) - 5, len(CONTENT) + 5)) == (
+        CONTENT[-5:] + TEXT[:5]
+    )
+    assert access.at(access.size) is access.at(-1) is None
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 0), (99, 101), (250, 10_000), (len(CONTENT), None)])
+def test_range(start: int, stop: int | None):
+    sink = io.BytesIO()
+    summary = extract_range(io.BytesIO(ARCHIVE), sink, start, stop, engines=lambda model_id: byte_engine())
+    assert sink.getvalue() == CONTENT[start:stop]
+    assert summary.raw_bytes == len(sink.getvalue())
+
+
+def test_range_behind_the_end():
+    with pytest.raises(UsageError, match="the archive holds"):
+        extract_range(io.BytesIO(ARCHIVE), io.BytesIO(), len(CONTENT) + 1, None, engines=lambda model_id: byte_engine())

@@ -1,0 +1,63 @@
+"""What a lane remembers: sizes as announced, old tokens dropped, the reference's memory taken over."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.kernels.cpu.test_equality import SHAPES, expected, random_model, random_tokens
+from tests.model.conftest import shaped
+from zipllm.jit.compiled import COMPILES
+from zipllm.kernels.cpu.layout import CacheShape, lane_bytes
+from zipllm.model.config import ModelConfig
+from zipllm.model.integer import IntegerTransformer
+
+pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
+
+
+@pytest.mark.parametrize("config", [*SHAPES, ModelConfig(8192)], ids=str)
+def test_a_lane_takes_as_much_memory_as_announced(config: ModelConfig) -> None:
+    from zipllm.kernels.cpu.cache import new_state
+
+    one, three = (sum(array.nbytes for array in new_state(config, lanes).cache) for lanes in (1, 3))
+    assert three - one == 2 * lane_bytes(config)
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=str)
+def test_the_reference_needs_no_more_memory_than_announced(config: ModelConfig) -> None:
+    assert 2 * config.layers * config.window * config.width <= lane_bytes(config)
+
+
+@pytest.mark.parametrize("window", [1, 2, 16, 17, 63, 64, 65])
+def test_tokens_beyond_the_buffer(window: int) -> None:
+    """Long streams in uneven pieces: the buffer is full and emptied several times, at any place."""
+    from zipllm.kernels.cpu.network import CpuTransformer
+
+    config = shaped(window=window, layers=1)
+    model = random_model(config, seed=window)
+    slots = CacheShape.of(config).slots
+    tokens = random_tokens(config, lanes=2, time=3 * slots, seed=window)
+    wanted = expected(model, tokens)
+    generator = np.random.default_rng(window)
+    network = CpuTransformer(model, threads=1)
+    state, at = network.start(2), 0
+    while at < tokens.shape[1]:
+        length = int(generator.choice([1, 3, slots - 1, slots + 5]))
+        piece = tokens[:, at : at + length]
+        assert np.array_equal(network.predict(state, piece), wanted[:, at : at + length])
+        at += length
+
+
+@pytest.mark.parametrize("fed", [0, 1, 5, 8, 30])
+@pytest.mark.parametrize("config", SHAPES[:8], ids=str)
+def test_the_reference_can_be_relieved_at_any_time(config: ModelConfig, fed: int) -> None:
+    from zipllm.kernels.cpu.cache import from_reference
+    from zipllm.kernels.cpu.network import CpuTransformer
+
+    model = random_model(config, seed=3)
+    tokens = random_tokens(config, lanes=3, time=fed + 12, seed=fed)
+    wanted = expected(model, tokens)
+    reference = IntegerTransformer(model)
+    state = reference.start(3)
+    reference.forward(state, torch.from_numpy(tokens[:, :fed]))
+    rest = CpuTransformer(model).predict(from_reference(config, state), tokens[:, fed:])
+    assert np.array_equal(rest, wanted[:, fed:])

@@ -1,0 +1,141 @@
+"""The GPU's kernels in Triton's interpreter, against the reference.
+
+``TRITON_INTERPRET=1 python -m tests.kernels.gpu.interpreted all``
+A process of its own, because Triton decides at its import whether it interprets. Prints the cases that differ.
+"""
+
+import sys
+from unittest.mock import patch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.kernels.cpu.test_equality import SHAPES, expected, random_model, random_tokens
+from tests.model.conftest import extreme_model, shaped
+from zipllm.kernels.gpu import forward as gpu_forward
+from zipllm.kernels.gpu.network import CudaTransformer
+from zipllm.model.parameters import IntegerModel
+
+WIDE = shaped(width=128, heads=1, window=20, layers=1)
+"""Fed more tokens than its ring holds, in tiles of 64 queries."""
+
+
+def computed(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed one token, then three, then one, then the rest."""
+    network = CudaTransformer(model, "cpu")
+    state = network.start(len(tokens))
+    pieces = np.split(tokens, [1, 4, 5], axis=1)
+    return np.concatenate([network.predict(state, piece).copy() for piece in pieces if piece.size], axis=1)
+
+
+def without_step_kernel(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed single tokens as where a window is too large for the kernel of single steps."""
+    with patch.object(gpu_forward, "MAX_TILE", 0):
+        return computed(model, tokens)
+
+
+def in_columns(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Add frequencies up some columns at a time, as where a vocabulary is too large for a row in registers."""
+    with patch.object(gpu_forward, "WHOLE_ROW", 0), patch.object(gpu_forward, "COLUMN_BLOCK", 16):
+        return computed(model, tokens)
+
+
+def undecided(model: IntegerModel) -> IntegerModel:
+    """Return a model to which many tokens are equally likely: what rounding leaves over is the first one's."""
+    tensors = dict(model.tensors())
+    tensors["head_multiplier"] = tensors["head_multiplier"] * 0
+    return IntegerModel.from_tensors(model.config, tensors)
+
+
+def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed lanes in turns, in pieces of 1 to 3 tokens."""
+    generator = np.random.default_rng(0)
+    network = CudaTransformer(model, "cpu")
+    state, fed = network.start(len(tokens)), np.zeros(len(tokens), dtype=int)
+    result = np.zeros((*tokens.shape, model.config.vocabulary_size + 1), dtype=np.int32)
+    while (fed < tokens.shape[1]).any():
+        time = int(generator.integers(1, 4))
+        able = (fed + time <= tokens.shape[1]) & (generator.random(len(tokens)) < 0.6)
+        lanes = np.flatnonzero(able).astype(np.int32)
+        if lanes.size:
+            piece = np.stack([tokens[lane, fed[lane] : fed[lane] + time] for lane in lanes])
+            for row, lane in zip(network.predict(state, piece, lanes), lanes, strict=True):
+                result[lane, fed[lane] : fed[lane] + time] = row
+            fed[lanes] += time
+    return result
+
+
+def ending(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed single tokens to lanes that end one by one, the longest last: a lane fewer at each step."""
+    network, lanes = CudaTransformer(model, "cpu"), len(tokens)
+    state = network.start(lanes)
+    result = np.zeros((*tokens.shape, model.config.vocabulary_size + 1), dtype=np.int32)
+    for time in range(tokens.shape[1]):
+        running = np.arange(min(time, lanes - 1), lanes, dtype=np.int32)
+        result[running, time] = network.predict(state, tokens[running, time : time + 1], running)[:, 0]
+    return result
+
+
+def copied(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed two lanes three tokens, and the rest to three copies of the first."""
+    network = CudaTransformer(model, "cpu")
+    state = network.start(2)
+    network.predict(state, tokens[:2, :3])
+    return network.predict(network.copies(state, 3), np.repeat(tokens[:1, 3:], 3, axis=0))
+
+
+def selected(model: IntegerModel, tokens: NDArray[np.int32]) -> bool:
+    """Whether some columns of predictions are those of the whole: in pieces, behind single steps, in used memory."""
+    generator = np.random.default_rng(1)
+    columns = generator.integers(0, model.config.vocabulary_size + 1, (11, 3), dtype=np.int32)
+    wanted = generator.integers(0, 11, tokens.shape, dtype=np.int32)
+    right = np.take_along_axis(expected(model, tokens), columns[wanted], axis=2)
+    network = CudaTransformer(model, "cpu")
+    for cuts in ([], [2], [1, 2]):
+        state = network.start(len(tokens))  # the one before has been let go
+        parts = zip(np.split(tokens, cuts, axis=1), np.split(wanted, cuts, axis=1), strict=True)
+        result = [network.select(state, piece, None, columns, rows).copy() for piece, rows in parts]
+        if not np.array_equal(np.concatenate(result, axis=1), right):
+            return False
+    state = network.start(len(tokens))
+    for step in range(3):
+        network.predict(state, tokens[:, step, None])
+    return np.array_equal(network.select(state, tokens[:, 3:], None, columns, wanted[:, 3:]), right[:, 3:])
+
+
+def main(which: str) -> int:
+    different = 0
+    for number, config in enumerate(SHAPES[:1] if which == "some" else [*SHAPES[1:], WIDE]):
+        tokens = random_tokens(config, lanes=2, time=45 if config is WIDE else 5, seed=number)
+        for kind, model in (("random", random_model(config, number)), ("extreme", extreme_model(config))):
+            if not np.array_equal(computed(model, tokens), expected(model, tokens)):
+                print(f"{kind} model {config}")
+                different += 1
+    model, tokens = random_model(shaped(window=3, layers=1), 2), random_tokens(shaped(), lanes=3, time=6, seed=1)
+    for what, way, one in (
+        ("single steps by the kernel of passes", without_step_kernel, model),
+        ("some of the lanes at each call", some_lanes, model),
+        ("frequencies some columns at a time", in_columns, model),
+        ("frequencies some columns at a time, extreme", in_columns, extreme_model(model.config)),
+        ("equal frequencies", computed, undecided(model)),
+        ("equal frequencies some columns at a time", in_columns, undecided(model)),
+    ):
+        if not np.array_equal(way(one, tokens), expected(one, tokens)):
+            print(what)
+            different += 1
+    if not np.array_equal(copied(model, tokens), np.repeat(expected(model, tokens)[:1, 3:], 3, axis=0)):
+        print("copies of a lane")
+        different += 1
+    many, here = random_tokens(shaped(), lanes=9, time=9, seed=3), np.arange(9)
+    right = np.where((here[:, None] >= here)[..., None], expected(model, many), 0)
+    if not np.array_equal(ending(model, many), right):
+        print("lanes that end one by one")
+        different += 1
+    if not selected(model, tokens):
+        print("some columns")
+        different += 1
+    return different
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]) > 0)

@@ -1,0 +1,1 @@
+"""``zipllm bench``."""

@@ -1,0 +1,117 @@
+"""Where the results of ``zipllm bench`` go, and what is kept of an interrupted run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zipllm.bench.inputs import BenchInput
+from zipllm.bench.result import Row, read_rows, row_to_json
+from zipllm.bench.spec import Spec, zipllm_settings
+from zipllm.cli.reports import replace_text
+from zipllm.errors import UsageError
+from zipllm.files.names import PathError
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files that the user asked for.
+
+    Attributes:
+        json: rows, each written as soon as it is done.
+        csv: rows, at the end.
+        markdown: tables.
+        html: the report.
+        figures: folder for SVG, PNG and their data.
+        compare: rows of an earlier run.
+        resume: keep the finished rows of ``json``.
+        force: overwrite.
+    """
+
+    json: Path | None
+    csv: Path | None
+    markdown: Path | None
+    html: Path | None
+    figures: Path | None
+    compare: Path | None
+    resume: bool
+    force: bool
+
+    def check(self) -> None:
+        """Find out before a long run what would fail after it.
+
+        Raises:
+            UsageError: ``resume`` without ``json``.
+            PathError: a file exists already, or its folder does not.
+            MissingCodec: figures need matplotlib.
+        """
+        if self.resume and self.json is None:
+            raise UsageError("--resume needs the --json FILE of the run to go on with")
+        for path in filter(None, (self.json, self.csv, self.markdown, self.html)):
+            if not path.parent.is_dir():
+                raise PathError(path, "its folder does not exist")
+            kept = self.resume and (path == self.json or self.json is not None)
+            if path.exists() and not self.force and not kept:
+                raise PathError(path, "already exists, not overwritten", "-f overwrites it, --resume goes on")
+        self.old_rows()
+        if self.figures is not None:
+            from zipllm.report.plots import require_matplotlib
+
+            require_matplotlib()
+
+    def old_rows(self) -> list[Row]:
+        """Return the rows to compare with; errors as in ``read_rows``."""
+        return read_rows(self.compare) if self.compare else []
+
+    def begin(self, files: Sequence[BenchInput], specs: Sequence[Spec]) -> list[Row]:
+        """Return the finished rows that this run would measure again, and leave only those in the file."""
+        kept: list[Row] = []
+        if self.json is not None:
+            if self.resume and self.json.exists():
+                kept = _still_wanted(read_rows(self.json), files, specs)
+            replace_text(self.json, "".join(f"{row_to_json(row)}\n" for row in kept))
+        return kept
+
+    def add(self, row: Row) -> None:
+        """Write a finished row, so that nothing is lost when the run ends early."""
+        if self.json is not None:
+            try:
+                with self.json.open("a", encoding="utf-8") as sink:
+                    sink.write(row_to_json(row) + "\n")
+            except OSError as error:
+                raise PathError.from_os(self.json, error) from error
+
+    def end(self, rows: Sequence[Row]) -> None:
+        """Write everything that was asked for; the JSON again, now in the order of the command line."""
+        from zipllm.bench.tables import to_csv, to_markdown
+
+        if self.json:
+            replace_text(self.json, "".join(f"{row_to_json(row)}\n" for row in rows))
+        if self.csv:
+            replace_text(self.csv, to_csv(rows))
+        if self.markdown:
+            replace_text(self.markdown, to_markdown(rows))
+        if self.html:
+            from zipllm.report.bench_page import bench_page
+
+            replace_text(self.html, bench_page(rows))
+        if self.figures:
+            from zipllm.report.plots import save_figures
+
+            save_figures(rows, self.figures)
+
+
+def _still_wanted(rows: Sequence[Row], files: Sequence[BenchInput], specs: Sequence[Spec]) -> list[Row]:
+    """Verified rows of these files and codecs; those of a model that has changed since are measured again."""
+    wanted = {(item.corpus, item.file, item.sha256, str(spec)): spec for item in files for spec in specs}
+    found = {row.key[:4]: row for row in rows if row.verified}
+    return [row for key, row in found.items() if key in wanted and _same_model(row, wanted[key])]
+
+
+def _same_model(row: Row, spec: Spec) -> bool:
+    if spec.name != "zipllm":
+        return True
+    from zipllm.bench.neural import model_of
+    from zipllm.model_file.store import ModelStore
+
+    model = model_of(zipllm_settings(spec))
+    return row.model_id == ("" if model is None else ModelStore.default().find(model).model_id.hex())

@@ -1,0 +1,142 @@
+"""The results of ``zipllm classify`` as a table and as JSON.
+
+With ``--json`` there is one object for each method, codec and number of neighbours, each on a line as it is done:
+
+command             ``classify``
+train, test         names of the files
+train_texts, train_of    used of the one, and how many it holds; a sample was taken where that is more
+test_texts, test_of    of the other
+seed                of the samples, and of the linear model
+labels              all labels, sorted
+unknown_labels      labels of test texts that no training text has; they cannot be found
+method              ``majority``, ``tfidf``, ``class`` or ``ncd``
+codec               with its settings; empty for baselines
+k                   neighbours that vote; 0 where none do
+fine_tune           training steps on each class
+accuracy            expected share of right labels, where labels that tie are drawn by lot
+accuracy_if_ties_lost, accuracy_if_ties_won    the same if every draw went wrong, or right
+tied                share of texts with a tie
+macro_f1            mean of the F1 of all labels, from expected counts
+prepare_seconds     wall time before the first text: coding or learning the training texts
+seconds             wall time for all texts after that
+ms_per_text         1000 * seconds / test_texts
+confusion           expected counts: a row for each true label, a column for each label given, in the order of labels
+
+The same distances serve all numbers of neighbours, so rows that differ in ``k`` have the same seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from zipllm.cli.results import name_json, write_stdout
+from zipllm.cli.tables import new_table, render, shown
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from zipllm.classify.runs import Row, Splits
+    from zipllm.cli.classify.command import Asked
+
+_HEADS = ("method", "accuracy", "macro-F1", "tied", "ties lost", "ties won", "ms a text", "before")
+_NOTE = (
+    "accuracy: expected, labels that tie are drawn by lot and no true label is looked at; ties lost, ties won: if "
+    "every draw went wrong, or right. ms a text: wall time by texts of the test; before: seconds for "
+    "the training texts, where they are learnt or coded first."
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rows share: the texts, what was asked, and how many texts the two files hold."""
+
+    splits: "Splits"
+    asked: "Asked"
+    all_texts: tuple[int, int]
+
+    @property
+    def unknown(self) -> list[str]:
+        """Labels of test texts that no training text has."""
+        known = set(self.splits.train_labels.tolist())
+        return [self.splits.labels[label] for label in sorted(set(self.splits.truth.tolist()) - known)]
+
+
+def row_json(row: "Row", setting: Setting) -> dict[str, object]:
+    """Return the object of one row."""
+    splits, scores = setting.splits, row.scores
+    return {
+        "command": "classify",
+        **name_json("train", str(setting.asked.train)),
+        **name_json("test", str(setting.asked.test)),
+        "train_texts": len(splits.train),
+        "train_of": setting.all_texts[0],
+        "test_texts": len(splits.test),
+        "test_of": setting.all_texts[1],
+        "seed": setting.asked.seed,
+        "labels": splits.labels,
+        "unknown_labels": setting.unknown,
+        "method": row.method,
+        "codec": row.codec,
+        "k": row.k,
+        "fine_tune": row.tune_steps,
+        "accuracy": round(scores.accuracy, 6),
+        "accuracy_if_ties_lost": round(scores.if_ties_lost, 6),
+        "accuracy_if_ties_won": round(scores.if_ties_won, 6),
+        "tied": round(scores.tied, 6),
+        "macro_f1": round(scores.macro_f1, 6),
+        "prepare_seconds": round(row.prepare_seconds, 3),
+        "seconds": round(row.seconds, 3),
+        "ms_per_text": round(_milliseconds(row, setting), 4),
+        "confusion": [[round(cell, 3) for cell in line] for line in scores.confusion.tolist()],
+    }
+
+
+def print_rows(rows: "Sequence[Row]", setting: Setting) -> None:
+    """Print a row for each, what the numbers are of, and the confusion matrices if they were asked for."""
+    splits = setting.splits
+    table = new_table(f"{setting.asked.train} -> {setting.asked.test}", _HEADS)
+    for row in rows:
+        table.add_row(shown(_name(row)), *_cells(row, setting))
+    of = (
+        f"{_part(len(splits.test), setting.all_texts[1])} test texts labelled by "
+        f"{_part(len(splits.train), setting.all_texts[0])} training texts, {len(splits.labels)} labels"
+    )
+    sampled = (len(splits.train), len(splits.test)) != setting.all_texts
+    parts: list[RenderableType] = [table, Text(of + f", chosen with seed {setting.asked.seed}" * sampled, style="dim")]
+    parts.append(Text(_NOTE, style="dim"))
+    if setting.unknown:
+        parts.append(shown(f"no training text has these labels, so they cannot be found: {', '.join(setting.unknown)}"))
+    if setting.asked.confusion:
+        parts += [_confusion(row, splits.labels) for row in rows]
+    write_stdout(render(parts))
+
+
+def _name(row: "Row") -> str:
+    tuned = f", {row.tune_steps} steps on each class" if row.tune_steps else ""
+    return f"{row.method} {row.codec}{f', k={row.k}' if row.k else ''}{tuned}".strip()
+
+
+def _cells(row: "Row", setting: Setting) -> list[str]:
+    scores = row.scores
+    rates = (scores.accuracy, scores.macro_f1, scores.tied, scores.if_ties_lost, scores.if_ties_won)
+    cells = [f"{rate:.4f}" for rate in rates] if scores.tied else [f"{rate:.4f}" for rate in rates[:2]] + ["-"] * 3
+    before = f"{row.prepare_seconds:.1f} s" if row.prepare_seconds else "-"
+    return [*cells, f"{_milliseconds(row, setting):.3g}", before]
+
+
+def _confusion(row: "Row", labels: Sequence[str]) -> "Table":
+    table = new_table(f"{_name(row)}: true label by row, given label by column", ["", *labels])
+    for label, line in zip(labels, row.scores.confusion.tolist(), strict=True):
+        table.add_row(shown(label), *(f"{cell:.1f}".removesuffix(".0") for cell in line))
+    return table
+
+
+def _milliseconds(row: "Row", setting: Setting) -> float:
+    return 1000 * row.seconds / len(setting.splits.test)
+
+
+def _part(used: int, there: int) -> str:
+    return f"{used:,}" if used == there else f"{used:,} of {there:,}"

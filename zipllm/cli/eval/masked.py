@@ -1,0 +1,148 @@
+"""``zipllm eval`` of a masked model: its pseudo-likelihood, beside what it would cost as a left-to-right coder.
+
+With ``--json`` there is one object for each file and, last, one for all of them, each on a line:
+
+command                  ``eval``
+file | files             as for other models
+ok                       true
+model                    name of the model
+kind                     ``masked``
+code_length              false: nothing here is the size of a file that could be decoded
+raw_bytes                size of the data, after ``--limit``
+tokens, unknown          tokens, and how many of them stand for something that the model has no token for
+windows                  into which the tokens were cut, each seen by itself
+pseudo_bits              cost of all tokens, each predicted from both sides
+pseudo_bits_per_token    null, as what follows, where there is nothing to divide by
+pseudo_bits_per_byte     of the data
+pseudo_perplexity        2 ** pseudo_bits_per_token
+forward_bits             cost of all tokens, each predicted from those before it only
+forward_bits_per_token   the same for each token
+forward_bits_per_byte    the same for each byte
+seconds                  wall time
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zipllm.cli import backend
+from zipllm.cli.results import name_json, print_json, write_stdout
+from zipllm.cli.voice import Voice
+from zipllm.errors import UsageError
+
+if TYPE_CHECKING:
+    from zipllm.huggingface.pseudo_likelihood import PseudoLikelihood
+    from zipllm.measure.raw_inputs import RawInput
+    from zipllm.progress import ProgressCallback
+
+_HEADS = ("file", "bytes", "tokens", "unknown", "pseudo bits", "pseudo bpb", "pseudo ppl", "fwd bits", "fwd bpb")
+_NO_CODER = (
+    "This model is no left-to-right coder, and no number here is a code length. It predicts a token from those before "
+    "and those behind it; a decoder has only those before, and could not follow."
+)
+_WHAT = (
+    "pseudo: each token is masked in turn and predicted from all others of its window (Salazar et al. 2020). fwd: all "
+    "that comes behind the mask is hidden, too, as the chain rule asks of a coder; the model has not learnt to do "
+    "without. bits: per token. bpb: per byte of the text, which the tokens do not give back: they forget blanks, case "
+    "or accents, and unknown ones what they stood for."
+)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One file: what it is called, its costs, seconds."""
+
+    name: str
+    costs: "PseudoLikelihood"
+    seconds: float
+
+
+def evaluate_masked(inputs: "Sequence[RawInput]", machine: backend.Machine, *, history: bool, voice: Voice) -> int:
+    """Measure every input, print, and return the exit code.
+
+    Raises:
+        UsageError: an archive was asked for.
+        ModelError: the model cannot be used.
+    """
+    from zipllm.cli.eval.command import bar
+    from zipllm.huggingface.pseudo_likelihood import pseudo_likelihood
+
+    if history:
+        raise UsageError("--history writes archives, and a masked model cannot code one")
+    loaded = machine.masked()
+    files: list[_Measured] = []
+    for raw in inputs:
+        begun = time.monotonic()
+        with bar(raw, voice) as progress:
+            costs = pseudo_likelihood(loaded, raw.item.path.read_bytes(), _step(progress, raw.item.raw_bytes))
+        files.append(_Measured(raw.name, costs, time.monotonic() - begun))
+        if voice.json:
+            print_json({**_begin(machine), **name_json("file", raw.name), **_json(costs, files[-1:])})
+    whole = _total([measured.costs for measured in files])
+    if voice.json:
+        print_json({**_begin(machine), "files": len(files), **_json(whole, files)})
+    elif voice.level >= 0:
+        _print(files, whole, f"{machine.model_name} ({loaded.folder.architecture}, {loaded.parameters:,} parameters)")
+    return 0
+
+
+def _step(progress: "ProgressCallback | None", size: int) -> Callable[[float], None] | None:
+    from zipllm.progress import Progress
+
+    return None if progress is None else lambda done: progress(Progress("encode", done * size, 0, 0))
+
+
+def _total(parts: "Sequence[PseudoLikelihood]") -> "PseudoLikelihood":
+    from zipllm.huggingface.pseudo_likelihood import PseudoLikelihood
+
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return PseudoLikelihood(*(sum(column) for column in columns))
+
+
+def _begin(machine: backend.Machine) -> dict[str, object]:
+    return {"command": "eval", "ok": True, "model": machine.model_name, "kind": "masked", "code_length": False}
+
+
+def _json(costs: "PseudoLikelihood", files: Sequence[_Measured]) -> dict[str, object]:
+    per_token = _per(costs.pseudo_bits, costs.tokens)
+    return {
+        **vars(costs),
+        "pseudo_bits_per_token": per_token,
+        "pseudo_bits_per_byte": _per(costs.pseudo_bits, costs.raw_bytes),
+        "pseudo_perplexity": None if per_token is None else 2**per_token,
+        "forward_bits_per_token": _per(costs.forward_bits, costs.tokens),
+        "forward_bits_per_byte": _per(costs.forward_bits, costs.raw_bytes),
+        "seconds": round(sum(measured.seconds for measured in files), 3),
+    }
+
+
+def _print(files: Sequence[_Measured], whole: "PseudoLikelihood", title: str) -> None:
+    from rich.text import Text
+
+    from zipllm.cli.tables import new_table, render, shown
+
+    table = new_table(title, _HEADS)
+    for measured in files:
+        table.add_row(shown("stdin" if measured.name == "-" else measured.name), *_cells(measured.costs))
+    if len(files) > 1:
+        table.add_section()
+        table.add_row(Text(f"all {len(files)} files"), *_cells(whole))
+    write_stdout(render([table, Text(_NO_CODER), Text(_WHAT, style="dim")]))
+
+
+def _cells(costs: "PseudoLikelihood") -> list[str]:
+    counts = (costs.raw_bytes, costs.tokens, costs.unknown)
+    per_token = _per(costs.pseudo_bits, costs.tokens)
+    rates = (
+        per_token,
+        _per(costs.pseudo_bits, costs.raw_bytes),
+        None if per_token is None else 2**per_token,
+        _per(costs.forward_bits, costs.tokens),
+        _per(costs.forward_bits, costs.raw_bytes),
+    )
+    return [*(f"{count:,}" for count in counts), *("-" if rate is None else f"{rate:,.4f}" for rate in rates)]
+
+
+def _per(bits: float, count: int) -> float | None:
+    return bits / count if count else None

@@ -1,0 +1,227 @@
+"""The results of ``zipllm eval`` as JSON and in words.
+
+With ``--json`` there is one object for each file and, last, one for all of them, each on a line:
+
+command             ``eval``
+file | files        the name of the file (``file_base64``: its bytes, if they are not UTF-8), or how many files
+ok                  true; what cannot be evaluated ends the command before the first line
+model, model_id     name and id of the model
+raw_bytes           size of the data, packed files unpacked, after ``--limit``
+characters          code points, and one for each byte that is no part of valid UTF-8
+words               runs of characters that are not white space
+valid_utf8          whether every byte is part of valid UTF-8
+tokens              predicted; one for each token of the data, none for the start
+blocks, lanes       into which the data was cut; each lane begins without context
+bits                cost of the data: the sum of -log2 of the probability of every token
+nats_per_token      cross-entropy; null, as what follows, where there is nothing to divide by
+bits_per_token      the same in bits
+bits_per_byte       bits / raw_bytes
+bits_per_character  bits / characters
+perplexity          2 ** bits_per_token
+byte_perplexity     2 ** bits_per_byte
+word_perplexity     2 ** (bits / words); null also where that is no finite number
+limited             whether ``--limit`` left something out (of any of the files)
+contaminated        why the model may have been trained on this data, or an empty text; of the total a list
+seconds             wall time of the evaluation
+portable            whether the numbers are the same on every machine; not those of a Hugging Face model
+left_out            ids of the model that stand for no bytes and are never predicted here; 0 for models of zipllm
+left_out_share      mean probability that the model gave to them, which the others get instead
+context             ``block_size``, ``lanes`` (null: by the size of a block, at most ``max_lanes``), ``window`` in
+                    tokens, ``limit`` in bytes (null: none)
+archive_bytes           only with ``--history``: size of the archive, headers included
+archive_bits_per_byte   the same by bytes of data
+archive_codings         its blocks by coding
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zipllm.bench.contamination import contamination, learnt_digests, learnt_names
+from zipllm.cli.messages import format_size
+from zipllm.cli.results import name_json
+from zipllm.codec.block.lanes import LANE_BYTES
+from zipllm.files.names import STDIN
+from zipllm.measure.evaluate import Evaluation, total
+
+if TYPE_CHECKING:
+    from zipllm.codec.options import EncodeOptions
+    from zipllm.measure.raw_inputs import RawInput
+    from zipllm.model_file.store import StoredModel
+    from zipllm.progress import Summary
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that is evaluated.
+
+    Attributes:
+        name: what to call it.
+        model_id: 32 bytes.
+        parameters: how many it has.
+        window: tokens that a prediction looks at, at most.
+        sight: a clause that says the same.
+        digests: SHA-256 of what it has learnt from, as far as its card names them.
+        names: of what it has learnt from.
+        portable: whether its numbers are the same on every machine.
+        left_out: ids that stand for no bytes.
+    """
+
+    name: str
+    model_id: bytes
+    parameters: int
+    window: int
+    sight: str
+    digests: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    portable: bool = True
+    left_out: int = 0
+
+
+def stored_subject(stored: "StoredModel") -> Subject:
+    """Return what is said of a model file."""
+    metadata = stored.summary.metadata
+    return Subject(
+        name=stored.name,
+        model_id=stored.model_id,
+        parameters=sum(metadata.config.parameter_counts()),
+        window=metadata.config.window,
+        sight=f"in every layer a token sees itself and the {metadata.config.window - 1} before it",
+        digests=learnt_digests(metadata.card),
+        names=learnt_names(metadata.card),
+    )
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all files of a run share: the model, the cut into blocks and lanes, and bytes kept of each file."""
+
+    subject: Subject
+    options: "EncodeOptions"
+    limit: int | None
+
+    def contaminated(self, raw: "RawInput") -> str:
+        """Return why the model may have been trained on this data, or an empty text."""
+        return contamination(raw.item, self.subject.digests, self.subject.names)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One file: the data, its evaluation, the archive's summary if one was written, seconds of the evaluation.
+
+    ``left_out_share`` is the mean probability that the model gave to ids that stand for no bytes.
+    """
+
+    raw: "RawInput"
+    evaluation: Evaluation
+    archive: "Summary | None"
+    seconds: float
+    left_out_share: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "stdin" if self.raw.name == STDIN else self.raw.name
+
+
+def evaluation_json(measured: Measured, setup: Setup) -> dict[str, object]:
+    """Return the object of one file."""
+    return {
+        "command": "eval",
+        **name_json("file", measured.raw.name),
+        **_model_json(setup),
+        **_rates_json(measured.evaluation),
+        "limited": measured.raw.cut,
+        "contaminated": setup.contaminated(measured.raw),
+        "seconds": round(measured.seconds, 3),
+        "left_out_share": measured.left_out_share,
+        "context": _context_json(setup),
+        **_archives_json([measured]),
+    }
+
+
+def total_json(files: Sequence[Measured], setup: Setup) -> dict[str, object]:
+    """Return the object of all files together."""
+    return {
+        "command": "eval",
+        "files": len(files),
+        **_model_json(setup),
+        **_rates_json(total(measured.evaluation for measured in files)),
+        "limited": any(measured.raw.cut for measured in files),
+        "contaminated": [reason for measured in files if (reason := setup.contaminated(measured.raw))],
+        "seconds": round(sum(measured.seconds for measured in files), 3),
+        "left_out_share": mean_left_out(files),
+        "context": _context_json(setup),
+        **_archives_json(files),
+    }
+
+
+def context_text(setup: Setup) -> str:
+    """Say in which context the tokens were predicted."""
+    options = setup.options
+    if options.lanes:
+        lanes = f"each cut into {options.lanes} lane{'s' if options.lanes > 1 else ''}"
+    else:
+        lanes = f"each cut into lanes: one below {format_size(2 * LANE_BYTES)}, then one per {format_size(LANE_BYTES)}"
+        lanes += f", at most {options.max_lanes}"
+    return (
+        f"Context: as in an archive. Blocks of up to {format_size(options.block_size)}, {lanes}. A lane begins with "
+        f"the start token and nothing before it; {setup.subject.sight}."
+    )
+
+
+def _model_json(setup: Setup) -> dict[str, object]:
+    subject = setup.subject
+    return {
+        "ok": True,
+        "model": subject.name,
+        "model_id": subject.model_id.hex(),
+        "portable": subject.portable,
+        "left_out": subject.left_out,
+    }
+
+
+def _rates_json(evaluation: Evaluation) -> dict[str, object]:
+    names = (
+        "raw_bytes characters words valid_utf8 tokens blocks lanes bits nats_per_token bits_per_token bits_per_byte "
+        "bits_per_character perplexity byte_perplexity word_perplexity"
+    )
+    return {name: getattr(evaluation, name) for name in names.split()}
+
+
+def _context_json(setup: Setup) -> dict[str, object]:
+    return {
+        "block_size": setup.options.block_size,
+        "lanes": setup.options.lanes,
+        "max_lanes": setup.options.max_lanes,
+        "window": setup.subject.window,
+        "limit": setup.limit,
+    }
+
+
+def mean_left_out(files: Sequence[Measured]) -> float:
+    """Return the mean probability that went to ids without bytes, over the tokens of all files."""
+    tokens = sum(measured.evaluation.tokens for measured in files)
+    lost = sum(measured.left_out_share * measured.evaluation.tokens for measured in files)
+    return lost / tokens if tokens else 0.0
+
+
+def archive_bytes(files: Sequence[Measured]) -> int | None:
+    """Return the size of the archives of all files; None if none were written."""
+    sizes = [measured.archive.coded_bytes for measured in files if measured.archive is not None]
+    return sum(sizes) if sizes else None
+
+
+def _archives_json(files: Sequence[Measured]) -> dict[str, object]:
+    size, raw = archive_bytes(files), sum(measured.evaluation.raw_bytes for measured in files)
+    if size is None:
+        return {}
+    codings: Counter[str] = Counter()
+    for measured in files:
+        codings.update(measured.archive.codings if measured.archive else {})
+    return {
+        "archive_bytes": size,
+        "archive_bits_per_byte": 8 * size / raw if raw else None,
+        "archive_codings": {coding: count for coding, count in sorted(codings.items()) if count},
+    }

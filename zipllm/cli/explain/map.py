@@ -1,0 +1,110 @@
+"""What every token cost, as text for a terminal: in four colours, or with four signs under each line.
+
+The colours run from dark blue over grey to bright yellow, which people with any kind of colour blindness tell apart
+(after cividis: Nuñez, Anderton and Renslow, 2018). The signs are ASCII, for pipes and for ``NO_COLOR``.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+
+from rich.cells import cell_len
+
+from zipllm.measure.explanation import Explanation
+from zipllm.report.units import sign, units
+
+_CLASSES = ((1.0, "."), (2.0, "-"), (4.0, "+"), (float("inf"), "#"))
+"""Bits per byte below which a class ends, and its sign."""
+_COLOURS = ("", "\x1b[38;5;231;48;5;24m", "\x1b[38;5;16;48;5;145m", "\x1b[38;5;16;48;5;220m")
+_RESET = "\x1b[0m"
+_WORDS = ("under 1", "1 to 2", "2 to 4", "4 and more")
+_PIPED_WIDTH = 100
+_LEAST_WIDTH = 20
+
+_Cell = tuple[str, int]
+"""What is shown for a character, and its class."""
+
+
+def terminal_map(explanation: Explanation, *, legend: bool) -> str:
+    """Return the map, as wide as the terminal, its legend above it."""
+    coloured = shows_colours(os.environ)
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else _PIPED_WIDTH
+    lines = _lines(_cells(explanation), max(width, _LEAST_WIDTH))
+    show = _coloured if coloured else _signed
+    head = f"{_legend(coloured)}\n\n" if legend else ""
+    return head + "".join(map(show, lines)) + ("\n" if legend else "")
+
+
+def shows_colours(environment: Mapping[str, str]) -> bool:
+    """Whether standard output takes colours: a terminal that is not dumb and not asked to do without (no-color.org)."""
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return sys.stdout is not None and sys.stdout.isatty() and environment.get("TERM") != "dumb"
+
+
+def cost_class(bits_per_byte: float) -> int:
+    """Return 0 for cheap to 3 for dear."""
+    return next(number for number, (end, _) in enumerate(_CLASSES) if bits_per_byte < end)
+
+
+def _cells(explanation: Explanation) -> Iterator[_Cell]:
+    bits = explanation.costs.bits
+    for unit in units(explanation.raw, explanation.lengths):
+        spent = float(bits[unit.first : unit.first + unit.tokens].sum())
+        kind = cost_class(spent / (unit.end - unit.begin))
+        for character in unit.text:
+            yield _show(character), kind
+            if character == "\n":
+                yield "\n", kind
+
+
+def _show(character: str) -> str:
+    """Return the sign of a character, in ASCII where standard output can show nothing else."""
+    text = sign(character)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return character.encode("unicode_escape").decode("ascii")
+    return text
+
+
+def _lines(cells: Iterator[_Cell], width: int) -> Iterator[list[_Cell]]:
+    """Break at line feeds, and where a line is full."""
+    line: list[_Cell] = []
+    used = 0
+    for text, kind in cells:
+        wide = 0 if text == "\n" else cell_len(text)
+        if text == "\n" or used + wide > width:
+            yield line
+            line, used = [], 0
+        if text != "\n":
+            line.append((text, kind))
+            used += wide
+    if line:
+        yield line
+
+
+def _coloured(line: list[_Cell]) -> str:
+    parts, before = [], 0
+    for text, kind in line:
+        if kind != before:
+            parts.append((_RESET if before else "") + _COLOURS[kind])
+            before = kind
+        parts.append(text)
+    return "".join(parts) + (_RESET if before else "") + "\n"
+
+
+def _signed(line: list[_Cell]) -> str:
+    text = "".join(text for text, _ in line)
+    signs = "".join(_CLASSES[kind][1] * cell_len(text) for text, kind in line)
+    return f"{text}\n{signs}\n"
+
+
+def _legend(coloured: bool) -> str:
+    parts = []
+    for (_, mark), colour, words in zip(_CLASSES, _COLOURS, _WORDS, strict=True):
+        parts.append(f"{colour} {words} {_RESET if colour else ''}" if coloured else f"{mark} {words}")
+    return "bits per byte: " + "  ".join(parts)

@@ -1,0 +1,176 @@
+"""One block by a conventional codec: what zipllm falls back on where a model does not pay.
+
+Payloads are as ``container/FORMAT.md`` defines them. Decoders here read hostile data: their output is
+bounded by the block's raw size while they run, and whatever goes wrong inside a library becomes
+``CorruptData``.
+"""
+
+import bz2
+import lzma
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import zstandard
+
+from zipllm.container import Coding
+from zipllm.errors import CorruptData
+from zipllm.machine import threads
+
+_DICTIONARY_BYTES = 1 << 24
+"""Dictionary of the LZMA2 decoder, fixed by the format: the largest block."""
+
+_ZSTD_WINDOW_LOG = 24
+"""A frame may refer back over a whole block of 16 MiB, not further."""
+
+_RAW_SIZE_FIELD = 4
+"""Bytes of the largest block size as a varint."""
+
+_STRONG_ZSTD_LEVEL = 19
+_QUICK_ZSTD_LEVEL = 3
+_QUICK_LZMA_PRESET = 1
+
+_THREADS_FROM = 32 * 1024
+"""Bytes from which codecs get threads; to start those takes 0.1 ms."""
+
+_LIBRARY_ERRORS = (lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
+"""What bz2, lzma and zstandard raise on damaged data (bz2: OSError and ValueError)."""
+
+Candidate = tuple[Coding, bytes]
+"""A coding and the payload it gave."""
+
+Codec = Callable[[bytes], Candidate]
+"""What codes a block in one way."""
+
+
+def stored(raw: bytes) -> Candidate:
+    """The block itself."""
+    return Coding.STORED, raw
+
+
+def zstd_quick(raw: bytes) -> Candidate:
+    """A fast level, but with matches over the whole block: 200 MB/s, and no repetition is missed."""
+    return Coding.ZSTD, _zstd(raw, _QUICK_ZSTD_LEVEL, long_matches=True)
+
+
+def zstd_strong(raw: bytes) -> Candidate:
+    """The best level that needs no more memory to decode."""
+    return Coding.ZSTD, _zstd(raw, _STRONG_ZSTD_LEVEL, long_matches=False)
+
+
+def lzma_quick(raw: bytes) -> Candidate:
+    """8 MB/s; where LZMA's strength is in its modelling (executables, tables) this shows most of it."""
+    return Coding.LZMA, _lzma(raw, _QUICK_LZMA_PRESET)
+
+
+def lzma_strong(raw: bytes) -> Candidate:
+    """As ``xz -9e``."""
+    return Coding.LZMA, _lzma(raw, lzma.PRESET_DEFAULT | lzma.PRESET_EXTREME)
+
+
+def bz2_strong(raw: bytes) -> Candidate:
+    """bzip2's largest work block, 900 kB."""
+    return Coding.BZ2, bz2.compress(raw, 9)
+
+
+def each(raw: bytes, codecs: Sequence[Codec]) -> list[Candidate]:
+    """Return what each codec gives; they run side by side, as the libraries leave Python's lock to others."""
+    at_once = min(len(codecs), threads()) if len(raw) >= _THREADS_FROM else 1
+    if at_once == 1:
+        return [codec(raw) for codec in codecs]
+    with ThreadPoolExecutor(at_once, thread_name_prefix="zipllm") as pool:
+        return list(pool.map(lambda codec: codec(raw), codecs))
+
+
+def smallest(candidates: Iterable[Candidate]) -> Candidate:
+    """Return the shortest; among equals the coding with the lowest number, which is the simplest."""
+    return min(candidates, key=lambda candidate: (_size(candidate), candidate[0]))
+
+
+def _size(candidate: Candidate) -> int:
+    """Payload and the field that only a stored block's header does without: its raw size."""
+    coding, payload = candidate
+    return len(payload) + (0 if coding is Coding.STORED else _RAW_SIZE_FIELD)
+
+
+def decode(coding: Coding, payload: bytes, raw_size: int) -> bytes:
+    """Undo any coding but the model's.
+
+    Returns:
+        Exactly ``raw_size`` bytes.
+
+    Raises:
+        CorruptData: the payload is not one whole stream of that many bytes.
+    """
+    if coding is Coding.STORED:
+        return payload
+    try:
+        raw, whole = _DECODERS[coding](payload, raw_size)
+    except _LIBRARY_ERRORS as error:
+        raise CorruptData(f"a {coding.name.lower()} block does not decode: {error}") from error
+    if len(raw) != raw_size or not whole:
+        raise CorruptData(f"a {coding.name.lower()} block is not one stream of {raw_size} bytes")
+    return raw
+
+
+def _zstd(raw: bytes, level: int, long_matches: bool) -> bytes:
+    """One frame without checksum and content size, both of which the block header has."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        level,
+        source_size=len(raw),
+        window_log=min(_ZSTD_WINDOW_LOG, max(zstandard.WINDOWLOG_MIN, len(raw).bit_length())),
+        enable_ldm=long_matches,
+        write_content_size=False,
+        write_checksum=False,
+    )
+    return zstandard.ZstdCompressor(compression_params=parameters).compress(raw)
+
+
+def _lzma(raw: bytes, preset: int) -> bytes:
+    """Raw LZMA2: the .xz container's checks and sizes are in zipllm's own already. The dictionary is the block."""
+    dictionary = min(_DICTIONARY_BYTES, max(4096, 1 << len(raw).bit_length()))
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}]
+    return lzma.compress(raw, format=lzma.FORMAT_RAW, filters=filters)
+
+
+def _decode_zstd(payload: bytes, raw_size: int) -> tuple[bytes, bool]:
+    """Measure first through a reader that stops, then decode.
+
+    zstandard has no decoder that both bounds its output (``max_output_size`` does not bind where the frame states
+    its own size) and tells where the frame ended.
+    """
+    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << _ZSTD_WINDOW_LOG)
+    if len(decompressor.stream_reader(payload, read_across_frames=False).read(raw_size + 1)) != raw_size:
+        return b"", False
+    stream = decompressor.decompressobj()
+    return stream.decompress(payload), stream.eof and not stream.unused_data
+
+
+def _decode_lzma(payload: bytes, raw_size: int) -> tuple[bytes, bool]:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": _DICTIONARY_BYTES}]
+    return _drain(lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=filters), payload, raw_size)
+
+
+def _decode_bz2(payload: bytes, raw_size: int) -> tuple[bytes, bool]:
+    return _drain(bz2.BZ2Decompressor(), payload, raw_size)
+
+
+def _drain(decompressor: Any, payload: bytes, raw_size: int) -> tuple[bytes, bool]:
+    """Decode at most ``raw_size + 1`` bytes and say whether the stream ended with the payload.
+
+    Reading one byte more than expected lets the decoder see its end mark and notice a longer stream.
+    """
+    raw = decompressor.decompress(payload, max_length=raw_size + 1)
+    while len(raw) <= raw_size and not decompressor.eof and not decompressor.needs_input:
+        more = decompressor.decompress(b"", max_length=raw_size + 1 - len(raw))
+        if not more and not decompressor.eof:
+            break
+        raw += more
+    return raw, decompressor.eof and not decompressor.unused_data
+
+
+_DECODERS: dict[Coding, Callable[[bytes, int], tuple[bytes, bool]]] = {
+    Coding.ZSTD: _decode_zstd,
+    Coding.LZMA: _decode_lzma,
+    Coding.BZ2: _decode_bz2,
+}

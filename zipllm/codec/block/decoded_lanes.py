@@ -1,0 +1,117 @@
+"""The lanes of a block, decoded step by step until the bytes of each are complete.
+
+Where a coder takes a step's lanes one after the other, neighbouring lanes form groups, each with a thread of its own:
+while the tokens of one group are decoded, the others predict. The order of decoding is that of the format.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.codec.block.coders import Coder
+from zipllm.codec.block.lane_groups import Computing, cut, threads_of
+from zipllm.codec.threads.turns import Turns
+from zipllm.errors import CorruptData
+from zipllm.predictor.base import Predictor
+from zipllm.progress import Advance
+
+_REPORT_STEPS = 64
+"""Progress is reported once in so many steps."""
+
+Integers = NDArray[np.int32]
+
+
+class DecodedLanes:
+    """Collects tokens.
+
+    Args:
+        vocabulary: the bytes of each token.
+        sizes: int64 ``[lanes]``, bytes of each lane.
+
+    Attributes:
+        ids: int32 ``[sizes.sum()]``; each lane's begin where its bytes would.
+        counts: int64 ``[lanes]``, tokens of the lanes that are complete.
+        left: int64 ``[lanes]``, bytes that are missing.
+    """
+
+    def __init__(self, vocabulary: tuple[bytes, ...], sizes: NDArray[np.int64]) -> None:
+        self._lengths = np.array([len(token) for token in vocabulary], dtype=np.int64)
+        self._starts = np.cumsum(sizes) - sizes
+        self.ids = np.zeros(int(sizes.sum()), dtype=np.int32)  # a token has a byte at least, so this is room enough
+        self.counts = np.zeros_like(sizes)
+        self.left = sizes.copy()
+
+    def append(self, lanes: Integers, tokens: Integers, step: int) -> NDArray[np.bool_]:
+        """Add token ``step`` of some lanes; return which of them go on.
+
+        Raises:
+            CorruptData: a token overruns its lane.
+        """
+        self.ids[self._starts[lanes] + step] = tokens
+        left = self.left[lanes] - self._lengths[tokens]
+        self.left[lanes] = left
+        unfinished: NDArray[np.bool_] = left > 0
+        if not unfinished.all():
+            if (left < 0).any():
+                raise CorruptData("the payload of a model-coded block decodes to a token that overruns its lane")
+            self.counts[lanes[~unfinished]] = step + 1
+        return unfinished
+
+
+class _Group:
+    """Some neighbouring lanes: a worker of ``Turns``."""
+
+    def __init__(self, predictor: Predictor, coder: Coder, decoded: DecodedLanes, edges: tuple[int, int], own: bool):
+        self._first, end = edges
+        lanes = end - self._first
+        self._computing = Computing(predictor, lanes, 1)
+        self._coder = coder
+        self._decoded = decoded
+        self._lanes = np.arange(lanes, dtype=np.int32)
+        self._tokens = np.full(lanes, predictor.start_token, dtype=np.int32)
+        self._room = np.empty((lanes, 1, len(predictor.vocabulary) + 1), dtype=np.int32) if own else None
+        self._cumulative: Integers = np.empty((0, 0), dtype=np.int32)
+        self.step = 0
+
+    def prepare(self) -> None:
+        """Predict what follows in each lane."""
+        if self._room is None:
+            self._cumulative = self._computing.step(self._tokens, self._lanes)
+        else:
+            room = self._room[: self._lanes.size]
+            self._computing.into(self._tokens[:, None], self._lanes, room)
+            self._cumulative = room[:, 0]
+
+    def take_turn(self) -> bool:
+        """Decode a token of each lane; whether any lane goes on."""
+        lanes = self._lanes + np.int32(self._first)
+        tokens = self._coder.decode(self._cumulative, lanes)
+        unfinished = self._decoded.append(lanes, tokens, self.step)
+        self._tokens, self._lanes = tokens[unfinished], self._lanes[unfinished]
+        self.step += 1
+        return bool(self._lanes.size)
+
+
+def decode_lanes(predictor: Predictor, coder: Coder, sizes: NDArray[np.int64], advance: Advance | None) -> DecodedLanes:
+    """Decode all lanes until the bytes of each are complete.
+
+    Args:
+        predictor: of the model.
+        coder: decodes the tokens.
+        sizes: int64 ``[lanes]``, bytes of each lane.
+        advance: told about progress, if given, by the thread that calls this.
+
+    Raises:
+        CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.
+    """
+    decoded = DecodedLanes(predictor.vocabulary, sizes)
+    edges = cut(len(sizes), threads_of(predictor)) if coder.by_lane else [(0, len(sizes))]
+    groups = [_Group(predictor, coder, decoded, pair, own=len(edges) > 1) for pair in edges]
+
+    def report() -> None:
+        if advance is not None and max(group.step for group in groups) % _REPORT_STEPS == 0:
+            advance(1 - int(decoded.left.sum()) / decoded.ids.size, coder.read_bytes())
+
+    Turns(groups).run(report)
+    if not coder.at_end():
+        raise CorruptData("the payload of a model-coded block has other words than its content")
+    return decoded

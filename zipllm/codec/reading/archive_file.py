@@ -1,0 +1,190 @@
+"""An archive as a Python file object, shaped like ``gzip.GzipFile`` and ``lzma.LZMAFile``."""
+
+import builtins
+import io
+import os
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from zipllm.codec.encoder import ArchiveEncoder
+from zipllm.codec.options import EncodeOptions
+from zipllm.codec.reading.decoded_bytes import DecodedBytes
+from zipllm.container import Limits
+from zipllm.engine.engine import EngineFinder, EngineSource, find_engine, load_engine
+from zipllm.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_MODES = ("r", "w", "x", "a")
+
+
+class ZipllmFile(io.BufferedIOBase):
+    """Reads or writes the original bytes of an archive.
+
+    Reading gives each block's bytes once that block has been decoded and its CRC-32 found right; the SHA-256
+    of the whole is checked when the end is reached, so read to the end before trusting the content. After a seek
+    only the blocks that are read from are decoded; what is read then has been checked by CRC-32 alone.
+    Writing codes a block whenever one is full; appending adds a second archive, which reads on as part of the
+    same content. An instance belongs to one thread at a time.
+
+    Args:
+        file: a path, or a binary file object, which stays open when this one is closed.
+        mode: "r", "w", "x" (must not exist) or "a", with or without "b".
+        engine: for writing: the model; None codes by conventional codecs only.
+        options: for writing.
+        engines: for reading: gives the engine of a model_id.
+        limits: for reading.
+        workers: for reading from the beginning on: blocks decoded at the same time; for writing see ``options``.
+
+    Raises:
+        UsageError: an unknown mode.
+        OSError: the file cannot be opened, read or written.
+        ZipllmError: while reading and writing, as ``decompress_stream`` and ``compress_stream``.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | IO[bytes],
+        mode: str = "r",
+        *,
+        engine: EngineSource = load_engine,
+        options: EncodeOptions | None = None,
+        engines: EngineFinder = find_engine,
+        limits: Limits | None = None,
+        workers: int = 1,
+    ) -> None:
+        self._closed = True  # until everything is open, so that a failed __init__ leaves nothing to close
+        kind = mode.removesuffix("b")
+        if kind not in _MODES:
+            raise UsageError(f"mode {mode!r} is none of r, w, x and a, with or without b")
+        self.mode = kind + "b"
+        self._owned = isinstance(file, str | os.PathLike)
+        self._file = cast(IO[bytes], builtins.open(file, self.mode) if self._owned else file)  # type: ignore[arg-type]  # noqa: SIM115
+        self._written = 0
+        self._encoder: ArchiveEncoder | None = None
+        self._reader: io.BufferedReader | None = None
+        try:
+            if kind == "r":
+                self._reader = io.BufferedReader(DecodedBytes(self._file, engines, limits, workers))
+            else:
+                self._encoder = ArchiveEncoder(self._file, engine=engine, options=options)
+        except BaseException:
+            self._close_file()
+            raise
+        self._closed = False
+
+    @property
+    def name(self) -> Any:
+        """Name of the underlying file; empty if it has none."""
+        return getattr(self._file, "name", "")
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` has been called."""
+        return self._closed
+
+    def close(self) -> None:
+        """End the archive when writing, unless a block could not be coded; close a file that was opened here."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._encoder is not None:
+                self._encoder.finish()
+            if self._reader is not None:
+                self._reader.close()
+        finally:
+            self._encoder = self._reader = None
+            self._close_file()
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Take bytes to compress; they reach the file when a block is full or the archive is closed.
+
+        Returns:
+            How many bytes were taken: all of them.
+        """
+        encoder = self._writing()
+        view = memoryview(data).cast("B")
+        self._encoder = None  # a block that fails must not be followed by the end of a seemingly whole archive
+        encoder.write(view)
+        self._encoder = encoder
+        self._written += view.nbytes
+        return view.nbytes
+
+    def writelines(self, lines: "Iterable[ReadableBuffer]", /) -> None:
+        """Write every item."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Flush the underlying file. Bytes of a block that is not full yet stay in memory."""
+        self._check_open()
+        if self._encoder is not None and hasattr(self._file, "flush"):
+            self._file.flush()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return ``size`` bytes, fewer only at the end; all that are left without ``size``."""
+        return self._reading().read(size)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return some bytes, at most ``size``, with little waiting."""
+        return self._reading().read1(size)
+
+    def peek(self, size: int = 0, /) -> bytes:
+        """Return some of the next bytes without moving on; none only at the end."""
+        return self._reading().peek(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return the bytes up to and including the next line feed, at most ``size``."""
+        return self._reading().readline(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to another place of the original bytes when reading; decodes nothing of what lies between."""
+        return self._reading("seek").seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position in the original bytes."""
+        self._check_open()
+        return self._written if self._reader is None else self._reader.tell()
+
+    def readable(self) -> bool:
+        """Whether the file was opened for reading."""
+        self._check_open()
+        return self._reader is not None
+
+    def writable(self) -> bool:
+        """Whether the file was opened for writing."""
+        return not self.readable()
+
+    def seekable(self) -> bool:
+        """Whether ``seek`` works: when reading from a file that is seekable itself."""
+        self._check_open()
+        return self._reader is not None and self._reader.seekable()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the underlying file."""
+        self._check_open()
+        return self._file.fileno()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("I/O operation on closed file")
+
+    def _reading(self, what: str = "read") -> io.BufferedReader:
+        self._check_open()
+        if self._reader is None:
+            raise io.UnsupportedOperation(f"{what} on an archive opened for writing")
+        return self._reader
+
+    def _writing(self) -> ArchiveEncoder:
+        self._check_open()
+        if self._reader is not None:
+            raise io.UnsupportedOperation("write on an archive opened for reading")
+        if self._encoder is None:
+            raise ValueError("write on an archive after a block of it could not be coded")
+        return self._encoder
+
+    def _close_file(self) -> None:
+        if self._owned:
+            self._file.close()

@@ -1,0 +1,183 @@
+"""A model made ready to code: its identity, its tokenizer, its predictor and the tree of its decisions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Union
+
+from zipllm.container import Model
+from zipllm.errors import ModelInvalid, ModelMismatch
+from zipllm.mixing.adaptive import Vocabulary
+from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.predictor.base import Predictor
+from zipllm.tokenizer.base import LosslessTokenizer
+
+if TYPE_CHECKING:
+    from zipllm.model_file.file import Model as StoredModel
+
+ModelFile = Callable[[], bytes]
+"""Gives the bytes of the whole model file; called only when the archive is to carry them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Everything the codec needs of a model. Immutable; the coding of different blocks may share one.
+
+    Attributes:
+        model_id: SHA-256 of the model's canonical content, or of ``numerics``, 32 bytes.
+        tokenizer: bytes <-> token ids.
+        predictor: token ids -> frequencies; same vocabulary as the tokenizer.
+        tree: the decisions of that vocabulary.
+        vocabulary: the same, for coding with history.
+        model_file: for embedding; None when the model has no file.
+        numerics: what the frequencies depend on, if they are those of this machine only; None if they are the same
+            everywhere.
+        side_by_side: whether coding several blocks at a time is faster: where the model is on a GPU. On a processor the
+            threads of the model share one block already.
+    """
+
+    model_id: bytes
+    tokenizer: LosslessTokenizer
+    predictor: Predictor
+    tree: DecisionTree
+    vocabulary: Vocabulary
+    model_file: ModelFile | None = None
+    numerics: bytes | None = None
+    side_by_side: bool = False
+
+    @classmethod
+    def create(
+        cls,
+        model_id: bytes,
+        tokenizer: LosslessTokenizer,
+        predictor: Predictor,
+        model_file: ModelFile | None = None,
+        numerics: bytes | None = None,
+        side_by_side: bool = False,
+    ) -> "Engine":
+        """Check that the parts fit and build the tree.
+
+        Raises:
+            ModelInvalid: tokenizer and predictor have different vocabularies.
+        """
+        if tokenizer.vocabulary != predictor.vocabulary:
+            raise ModelInvalid(
+                f"the tokenizer has {len(tokenizer.vocabulary)} tokens, the predictor "
+                f"{len(predictor.vocabulary)}, or their order differs"
+            )
+        tree = DecisionTree.from_vocabulary(predictor.vocabulary)
+        vocabulary = Vocabulary.of(tree, predictor.vocabulary)
+        return cls(model_id, tokenizer, predictor, tree, vocabulary, model_file, numerics, side_by_side)
+
+
+EngineSource = Union[Engine, Callable[[], Engine], None]  # noqa: UP007  # evaluated at run time, | needs types
+"""An engine, or how to get one when a block first needs it, or None: conventional codings only."""
+
+EngineFinder = Callable[[bytes], Engine]
+"""From a 32-byte model_id to its engine. Raises ``ModelNotFound`` or another ``ModelError``."""
+
+
+class LazyEngine:
+    """Gets the engine at the first call and keeps it; most archives of binary data never need one.
+
+    Threads that ask at the same time get the same one.
+    """
+
+    def __init__(self, get: Callable[[], Engine]) -> None:
+        self._get = get
+        self._engine: Engine | None = None
+        self._lock = Lock()
+
+    def __call__(self) -> Engine:
+        """Return the engine, loading it the first time."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._get()
+            return self._engine
+
+
+def lazy_engine(source: EngineSource) -> LazyEngine | None:
+    """Give every kind of ``EngineSource`` one shape."""
+    if source is None:
+        return None
+    if isinstance(source, Engine):
+        engine = source
+        return LazyEngine(lambda: engine)
+    return LazyEngine(source)
+
+
+def check_model(wanted: Model, engine: Engine) -> Engine:
+    """Return ``engine`` if it is the model that the archive names.
+
+    Raises:
+        ModelMismatch: it is another one; the message names both, or in what two machines differ.
+    """
+    if engine.model_id == wanted.model_id:
+        return engine
+    if wanted.numerics is None or engine.numerics is None:
+        raise ModelMismatch(
+            f"the archive was written with model {wanted.model_id.hex()}, the model given is {engine.model_id.hex()}"
+        )
+    from zipllm.huggingface.numerics import differences, read_record
+
+    told = differences(read_record(wanted.numerics), read_record(engine.numerics))
+    raise ModelMismatch(f"the archive is not portable, and was written where other floats are computed: {told}")
+
+
+def engine_from_model(model: "StoredModel", device: str = "cpu") -> Engine:
+    """Make a loaded model file ready to code.
+
+    Args:
+        model: from ``zipllm.model_file.file`` or ``zipllm.model_file.store``.
+        device: where the predictor computes: "cpu" or "cuda". The archive is the same for all.
+
+    Raises:
+        ModelInvalid: the model fails its self-test here.
+    """
+    from zipllm.model_file.file import model_to_bytes
+    from zipllm.predictor.transformer import TransformerPredictor
+
+    predictor = TransformerPredictor(model, device=device)
+    return Engine.create(
+        model.model_id, model.tokenizer, predictor, lambda: model_to_bytes(model), side_by_side=device != "cpu"
+    )
+
+
+def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
+    """Make an embedded model file ready to code, on a device.
+
+    Raises:
+        ModelInvalid: damaged, hostile, or failing its self-test.
+        LimitExceeded: larger than the limits for model files.
+    """
+    from zipllm.model_file.file import model_from_bytes
+
+    return engine_from_model(model_from_bytes(data), device)
+
+
+@lru_cache(maxsize=2)
+def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
+    """Load a model by name, path or id (hexadecimal), or the default model; the last two are kept in memory.
+
+    Raises:
+        ModelNotFound: there is none.
+        ModelInvalid: its file is damaged or fails its self-test.
+    """
+    from zipllm.model_file.store import DEFAULT_MODEL, ModelStore
+
+    return engine_from_model(ModelStore.default().load(DEFAULT_MODEL if query is None else query), device)
+
+
+@lru_cache(maxsize=2)
+def find_engine(model_id: bytes, device: str = "cpu") -> Engine:
+    """Load the model with this id; an ``EngineFinder``.
+
+    Raises:
+        ModelNotFound: it is not installed.
+        ModelInvalid: its file is damaged or fails its self-test.
+    """
+    from zipllm.model_file.store import ModelStore
+
+    return engine_from_model(ModelStore.default().load_by_id(model_id), device)

@@ -1,0 +1,53 @@
+"""Text from a codec that has no model: whatever makes the archive longer by least.
+
+A codec of lengths ``l`` is taken for a model of probabilities ``2**-l`` (Delétang et al., "Language Modeling Is
+Compression", 2024, section 3.4): each byte is drawn with probability in proportion to ``2**-(8 * l(text + byte))``. The
+lengths are whole bytes, so of 256 candidates most are equal, and what comes out is no better than that.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from zipllm.bench.codecs import KINDS, open_codec
+from zipllm.bench.spec import parse_spec
+from zipllm.errors import LimitExceeded, UsageError
+from zipllm.generate.sampling import Randomness, draw
+
+MOST_PROMPT = 16 << 10
+"""Bytes; each byte that follows is tried by compressing all of it 256 times."""
+
+_BYTES = 256
+_WEIGHT_BITS = 48
+
+
+def codec_bytes(name: str, prompt: bytes, seed: int) -> Iterator[bytes]:
+    """Yield byte after byte, without end; the same for the same seed and version of the codec's library.
+
+    Args:
+        name: of a conventional codec, as ``gzip`` or ``ppmd:5``.
+        prompt: what stands before.
+        seed: of the randomness.
+
+    Raises:
+        UsageError: there is no such codec or setting.
+        MissingCodec: its library is not installed.
+        LimitExceeded: the prompt is too long.
+    """
+    spec = parse_spec(name)
+    known = [kind for kind, entry in KINDS.items() if entry.module == "conventional" and kind != "copy"]
+    if spec.name not in known:
+        raise UsageError(f"no codec called {spec.name!r} that text can be drawn from (known: {', '.join(known)})")
+    if len(prompt) > MOST_PROMPT:
+        raise LimitExceeded(f"a prompt for a codec may have {MOST_PROMPT >> 10} KiB, this one is longer")
+    return _drawn(open_codec(spec).compress, prompt, Randomness(seed))
+
+
+def _drawn(compress: Callable[[bytes], bytes], text: bytes, randomness: Randomness) -> Iterator[bytes]:
+    while True:
+        lengths = np.array([len(compress(text + bytes([value]))) for value in range(_BYTES)])
+        longer = 8 * (lengths - lengths.min())
+        weights = np.where(longer <= _WEIGHT_BITS, 1 << np.maximum(_WEIGHT_BITS - longer, 0), 0)
+        byte = bytes([draw(weights, randomness)])
+        yield byte
+        text += byte

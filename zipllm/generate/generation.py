@@ -1,0 +1,140 @@
+"""Tokens that the model would expect: drawn from its frequencies, or decoded from random bits, which is the same.
+
+A decoder turns bits into tokens so that a token of probability ``p`` is had from ``-log2 p`` bits. Of random bits every
+pattern is equally likely, so the token comes out with probability ``2**(log2 p) = p``: decompressing random bits draws
+from the model. ``from_words`` does just this, with the range coder and the decisions of every model-coded block without
+history. Encoding what came out gives back the bits that went in.
+
+The range coder gives up ``range mod 2**24`` at each decision, so some bits are no encoder's (one in about 5000
+decisions). There the coder starts anew with the words that follow, which leaves every probability as it is.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.codec.block.model_block import check_memory, chunk_steps
+from zipllm.coder.fused import FusedDecoder
+from zipllm.engine.engine import Engine
+from zipllm.errors import CorruptData, LimitExceeded
+from zipllm.generate.sampling import Randomness, Sampling, draw
+from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.mixing.decisions import Walk
+
+MOST_PROMPT = 256 << 10
+"""Bytes of a prompt; the model looks at the last few thousand only."""
+
+_STARTED = 2
+"""Words that a decoder reads before its first decision."""
+_SUPPLY = 1024
+
+Words = Callable[[int], NDArray[np.uint32]]
+"""Gives the next words of 32 bits, as many as asked for, or fewer at the end."""
+
+
+class Continuation:
+    """One text going on, token by token.
+
+    Args:
+        engine: the model.
+        prompt: what stands before; may be empty.
+
+    Attributes:
+        cumulative: int32 ``[V + 1]``, the model's frequencies of the next token.
+
+    Raises:
+        LimitExceeded: the prompt is too long, or the model needs too much memory.
+    """
+
+    def __init__(self, engine: Engine, prompt: bytes) -> None:
+        if len(prompt) > MOST_PROMPT:
+            raise LimitExceeded(f"a prompt may have {MOST_PROMPT >> 10} KiB, this one is longer")
+        check_memory(engine, 1)
+        self._predictor = engine.predictor
+        self._state = engine.predictor.start(1)
+        self._lane = np.zeros(1, dtype=np.int32)
+        tokens = np.concatenate([[engine.predictor.start_token], engine.tokenizer.encode(prompt)]).astype(np.int32)
+        steps = chunk_steps(engine, 1)
+        for begin in range(0, tokens.size, steps):
+            self.cumulative = self._predictor.prefill(self._state, tokens[None, begin : begin + steps], self._lane)[
+                0, -1
+            ]
+
+    def add(self, token: int) -> None:
+        """Go on by one token."""
+        self.cumulative = self._predictor.step(self._state, np.array([token], dtype=np.int32), self._lane)[0]
+
+
+def sample(engine: Engine, prompt: bytes, sampling: Sampling) -> Iterator[int]:
+    """Yield token after token without end, drawn as ``Sampling`` says; errors as in ``Continuation``."""
+    text = Continuation(engine, prompt)
+    randomness = Randomness(sampling.seed)
+    while True:
+        token = draw(sampling.weights(np.diff(text.cumulative).astype(np.int64)), randomness)
+        yield token
+        text.add(token)
+
+
+def from_words(engine: Engine, prompt: bytes, coder: "RandomBits") -> Iterator[int]:
+    """Yield the tokens that random words decode to, as long as there are words; errors as in ``Continuation``."""
+    text = Continuation(engine, prompt)
+    while (token := coder.decode(engine.tree, text.cumulative)) is not None:
+        yield token
+        text.add(token)
+
+
+class RandomBits:
+    """The range decoder, fed with words that no encoder wrote.
+
+    Args:
+        words: where they come from.
+
+    Attributes:
+        restarts: how often the coder had to start anew.
+    """
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self._used = 0
+        self.restarts = 0
+        self._decoder = FusedDecoder(words(_SUPPLY))
+
+    @property
+    def bits(self) -> float:
+        """How many bits the decisions so far have used up; those lost at new starts are counted."""
+        return 32 * self._used + self._decoder.spent()
+
+    def decode(self, tree: DecisionTree, cumulative: NDArray[np.int32]) -> int | None:
+        """Return the next token, or None where the words have ended before it was settled."""
+        walk = Walk(tree, cumulative[None])
+        while walk.active.size:
+            if not self._supplied():
+                return None
+            try:
+                with np.errstate(over="ignore"):  # uint64 wraps on purpose
+                    bits = self._decoder.decode(walk.probabilities())
+            except CorruptData:
+                self._restart()
+                continue
+            walk.advance(bits)
+        return int(walk.tokens()[0])
+
+    def _supplied(self) -> bool:
+        """Get more words if there are some, and see that the next decision depends on nothing but words.
+
+        A decoder reads a word when a decision is made, for those after it; past the end it reads zeros.
+        """
+        if self._decoder.position() >= self._decoder.words.size:
+            self._decoder.words = np.concatenate([self._decoder.words, self._words(_SUPPLY)])
+        return self._decoder.position() <= self._decoder.words.size
+
+    def _restart(self) -> None:
+        """Give up what the coder has read, and start with the next words."""
+        position = self._decoder.position()
+        left = self._decoder.words[position:]
+        if left.size < _STARTED:
+            left = np.concatenate([left, self._words(_SUPPLY)])
+        self.restarts += 1
+        self._used += position
+        self._decoder = FusedDecoder(left)

@@ -1,0 +1,201 @@
+"""A Hugging Face model as a predictor: floats, so its numbers are those of one machine.
+
+A pass over many tokens and single steps give slightly different floats. Where an archive is made and read, every token
+is therefore a step of its own, of one lane alone (``stepwise``): the same operations on the same shapes, whoever asks
+and in whatever company, so that on one machine the promises of ``zipllm.predictor.base`` hold. To measure only, passes
+are much faster.
+
+Context: a lane begins with the model's own start token. When the context is full, it begins anew with its last half,
+fed in one pass; so a token sees at least half of the context and at most all of it.
+"""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zipllm.errors import ModelInvalid
+from zipllm.huggingface.folder import Loaded
+from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
+from zipllm.predictor.base import PRECISION
+from zipllm.predictor.ngram import cumulative_frequencies
+
+_SCALE = 1 << 30
+_CLOSE = 1e-3
+"""Relative difference of scores that floats may make; what follows a token makes a far larger one, if it is seen."""
+
+
+@dataclass
+class _Lane:
+    """The context of a lane: the model's ids, and the keys and values that the library keeps of them."""
+
+    ids: list[int] = field(default_factory=list)
+    cache: Any = None
+
+
+class HuggingFacePredictor:
+    """Predicts with a causal model of the Hugging Face library.
+
+    Args:
+        loaded: the model.
+        tokenizer: its tokens as bytes.
+        stepwise: see above; False is for measuring.
+
+    Attributes:
+        context: tokens that a prediction sees at most.
+        kept: tokens that the context begins anew with.
+        loaded: the model.
+
+    Raises:
+        ModelInvalid: the model sees what follows, keeps nothing of what it has read, or its numbers are not finite.
+    """
+
+    def __init__(self, loaded: Loaded, tokenizer: HuggingFaceTokenizer, *, stepwise: bool = True) -> None:
+        self.vocabulary = tokenizer.vocabulary
+        self.precision = PRECISION
+        self.start_token = len(self.vocabulary)
+        self.stepwise = stepwise
+        self.context = loaded.context
+        self.kept = max(1, loaded.context // 2)
+        self.loaded = loaded
+        self._tokenizer = tokenizer
+        self._network = loaded.network
+        self._model_ids = np.append(tokenizer.model_ids, _start_id(loaded))
+        self._predicted = torch.from_numpy(np.concatenate([tokenizer.model_ids, tokenizer.doubles[:, 1]]))
+        self._lost, self._predictions = 0.0, 0
+        parameters = inspect.signature(loaded.network.forward).parameters
+        self._memory = "cache" if "cache" in parameters else "past_key_values"  # so called before 5.24
+        self._check()
+        self.lane_bytes = self._lane_bytes()
+
+    def measuring(self) -> "HuggingFacePredictor":
+        """Return the same model without ``stepwise``: faster, for numbers that nothing is decoded with."""
+        return HuggingFacePredictor(self.loaded, self._tokenizer, stepwise=False)
+
+    def left_out_share(self) -> float:
+        """Return the mean probability that went to what stands for no bytes, of all predictions since the last call."""
+        share = self._lost / self._predictions if self._predictions else 0.0
+        self._lost, self._predictions = 0.0, 0
+        return share
+
+    def start(self, lanes: int) -> list[_Lane]:
+        return [_Lane() for _ in range(lanes)]
+
+    def prefill(
+        self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
+    ) -> NDArray[np.int32]:
+        chosen = range(len(state)) if lanes is None else lanes.tolist()
+        return np.stack([self._predict(state[lane], row) for lane, row in zip(chosen, tokens, strict=True)])
+
+    def step(self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        return self.prefill(state, tokens[:, None], lanes)[:, 0]
+
+    def scores(self, state: list[_Lane], tokens: NDArray[np.int32]) -> Tensor:
+        """Feed int32 ``[T]`` to lane 0 and return the library's own scores, float ``[T, rows]``."""
+        return torch.cat(list(self._scores(state[0], tokens)))
+
+    def _predict(self, lane: _Lane, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return int32 ``[T, V + 1]``, the cumulative frequencies after each of int32 ``[T]``."""
+        return np.concatenate([self._frequencies(scores) for scores in self._scores(lane, tokens)])
+
+    def _scores(self, lane: _Lane, tokens: NDArray[np.int32]) -> "list[Tensor]":
+        ids = self._model_ids[tokens].tolist()
+        found, at = [], 0
+        while at < len(ids):
+            if len(lane.ids) == self.context:
+                again = _Lane()
+                self._forward(again, lane.ids[-self.kept :])
+                lane.ids, lane.cache = again.ids, again.cache
+            end = min(len(ids), at + (1 if self.stepwise else self.context - len(lane.ids)))
+            found.append(self._forward(lane, ids[at:end]))
+            at = end
+        return found
+
+    def _forward(self, lane: _Lane, ids: list[int]) -> Tensor:
+        """Add ids to a lane's context in one pass; returns float ``[T, rows]`` on the CPU."""
+        said = self._ask(ids, use_cache=True, **{self._memory: lane.cache})
+        lane.cache = getattr(said, self._memory, None)
+        if lane.cache is None:
+            raise ModelInvalid(f"{self.loaded.folder.architecture} keeps nothing of what it has read")
+        lane.ids += ids
+        return self._finite(said.logits[0])
+
+    def _ask(self, ids: list[int], **memory: Any) -> Any:
+        with torch.inference_mode():
+            return self._network(input_ids=torch.tensor([ids], device=self.loaded.device), **memory)
+
+    def _finite(self, scores: Tensor) -> Tensor:
+        if not torch.isfinite(scores).all():
+            raise ModelInvalid(f"{self.loaded.folder.architecture} computes numbers that are not finite")
+        return scores.cpu()
+
+    def _frequencies(self, scores: Tensor) -> NDArray[np.int32]:
+        """Share the probability of all that stands for bytes out among the tokens: int32 ``[T, V + 1]``."""
+        wanted = scores[:, self._predicted].double()
+        said = torch.logsumexp(wanted, -1) - torch.logsumexp(scores.double(), -1)
+        self._lost += float((1 - said.exp()).clamp(min=0).sum())
+        self._predictions += len(scores)
+        shares = torch.softmax(wanted, -1).numpy()
+        chances, more = shares[:, : self.start_token], shares[:, self.start_token :]
+        for column, token in enumerate(self._tokenizer.doubles[:, 0].tolist()):
+            chances[:, token] += more[:, column]
+        return cumulative_frequencies((chances * _SCALE).astype(np.int64), self.precision)
+
+    def _check(self) -> None:
+        """Feed two texts that begin alike, in one pass, and one of them in pieces: the numbers must agree."""
+        start, *others = self._model_ids[np.linspace(self.start_token, 0, 5, dtype=np.int64)].tolist()
+        one, other = (
+            self._finite(self._ask([start, *two], use_cache=False).logits[0]) for two in (others[:2], others[2:])
+        )
+        name = f"{self.loaded.folder.architecture} of {str(self.loaded.folder.path)!r}"
+        if not _close(one[0], other[0]):
+            raise ModelInvalid(f"{name} predicts a token from what follows it: it is no left-to-right model")
+        if not _close(one, self._in_pieces([start], others[:1], others[1:2])):
+            raise ModelInvalid(f"{name} does not remember between two passes what it says in one")
+        if not _close(one, self._in_pieces([start], others[:2])):
+            self.stepwise = True  # as Mamba, whose state takes one token at a time
+
+    def _in_pieces(self, *pieces: list[int]) -> Tensor:
+        lane = _Lane()
+        return torch.cat([self._forward(lane, piece) for piece in pieces])
+
+    def _lane_bytes(self) -> int:
+        """Return what the library keeps of a full context: of one token, and what every further one adds."""
+        lane, sizes = _Lane(), []
+        for _ in range(2):
+            self._forward(lane, self._model_ids[-1:].tolist())
+            sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in _tensors(lane.cache)))
+        return max(1, sizes[0] + (sizes[1] - sizes[0]) * (self.context - 1))
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    return float((one.float() - other.float()).abs().max()) <= _CLOSE * float(one.float().abs().max() + 1)
+
+
+def _tensors(kept: Any) -> Iterator[Tensor]:
+    """Yield the tensors of what the library keeps of a text."""
+    if isinstance(kept, Tensor):
+        yield kept
+    elif isinstance(kept, list | tuple):
+        for member in kept:
+            yield from _tensors(member)
+    elif isinstance(kept, dict):
+        yield from _tensors(list(kept.values()))
+    elif hasattr(kept, "layers"):
+        yield from _tensors([vars(layer) for layer in kept.layers])
+
+
+def _start_id(loaded: Loaded) -> int:
+    """Return what a text begins with: the model's own token for that, or for an end, or its first."""
+    config = loaded.network.config.get_text_config()
+    for name in ("bos_token_id", "eos_token_id"):
+        found = getattr(config, name, None)
+        found = found[0] if isinstance(found, list) and found else found
+        if isinstance(found, int) and 0 <= found < loaded.rows:
+            return found
+    return 0

@@ -1,0 +1,5 @@
+"""numba's door.
+
+compiled  decorators for compiled loops, and whether numba compiles here
+prefetch  the processor's prefetch instruction
+"""

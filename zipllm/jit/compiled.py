@@ -1,0 +1,112 @@
+"""How loops are compiled with numba, and what happens where that does not work.
+
+numba is a speed-up, never a requirement: every caller has a plain form with the same results. Code is compiled
+at its first call and cached beside its source (or in the user's cache folder), so only the first process on a
+machine pays. There are two ways:
+
+- ``compiled``: a function that Python calls, cached by its own file.
+- ``part``, ``long_part``, ``inlined`` and ``entry``: many readable functions, one entry point that is cached. Only the
+  entry point is called from Python, so only it gets a wrapper and a place in the cache. Parts allocate nothing, so
+  numba's count of references is switched off (``_nrt``): it would cost as much as the work on a row. numba looks at the
+  entry point's own file when it decides whether cached code is stale; ``source_digest`` makes other files count.
+
+The very first run waits for the compiler. It takes every constant in the source that is handed to a part for a type of
+its own and compiles the part anew, unless that is an ``np.int64``; and it is slow with functions made long by inlining.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Integer: TypeAlias = "int | np.integer[Any]"
+"""What compiled functions pass each other."""
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def _load_numba() -> Any:
+    """Return the numba module, or None when it is missing, unusable, or told not to compile."""
+    try:
+        numba = importlib.import_module("numba")
+    except (ImportError, SystemError):
+        return None
+    return None if numba.config.DISABLE_JIT else numba
+
+
+_NUMBA = _load_numba()
+COMPILES = _NUMBA is not None
+_OWN_SOURCES = (Path(__file__), Path(__file__).with_name("prefetch.py"))
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Decorate a kernel of plain loops over arrays: compiled lazily, unchanged where numba is missing.
+
+    Uncompiled kernels are not meant to be called (wrapping uint64 arithmetic warns in numpy, and loops are
+    slow): check ``COMPILES`` and take the plain form instead.
+    """
+    return _cached(function, nogil=True, no_cfunc_wrapper=True)
+
+
+def part(function: Kernel) -> Kernel:
+    """Decorate a function that other kernels call: compiled by itself, then put into each of them.
+
+    A call would cost more than most parts do, some 50 ns: every array travels over the stack as seven numbers.
+    """
+    return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, _nrt=False)
+
+
+def long_part(function: Kernel) -> Kernel:
+    """Decorate a part that is so long, and put into so many places, that its copies would cost the compiler seconds."""
+    return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Decorate a function that one kernel calls, and that is only there to be read by itself.
+
+    It becomes part of its caller before anything is compiled, which saves compiling it twice.
+    """
+    return _njit(function, inline="always", _nrt=False)
+
+
+def entry(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls, at its first call; it leaves Python's lock to other threads."""
+    return _cached(function, nogil=True, no_cfunc_wrapper=True, _nrt=False)
+
+
+def is_cached(kernel: Any) -> bool:
+    """Whether an earlier process has left compiled code of an entry point that fits this one.
+
+    numba has no public way to ask; when its inside has changed, the answer is no.
+    """
+    try:
+        wanted = kernel._cache._index_key(None, kernel.targetctx.codegen())[1:]
+        return any(key[1:] == wanted for key in kernel._cache._cache_file._load_index())
+    except (AttributeError, TypeError, OSError):
+        return False
+
+
+def source_digest(files: Iterable[Path]) -> int:
+    """Return 60 bits that change with any of these source files, or of this folder's, which every entry point uses."""
+    digest = hashlib.sha256()
+    for path in sorted({*files, *_OWN_SOURCES}):
+        digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:8], "little") >> 4
+
+
+def _njit(function: Kernel, **options: Any) -> Kernel:
+    if _NUMBA is None:
+        return function
+    kernel: Kernel = _NUMBA.njit(**options)(function)
+    return kernel
+
+
+def _cached(function: Kernel, **options: Any) -> Kernel:
+    try:
+        return _njit(function, cache=True, **options)
+    except RuntimeError:  # no folder that a cache could be written to
+        return _njit(function, **options)

@@ -1,0 +1,1 @@
+"""The integer network as compiled loops for a CPU."""

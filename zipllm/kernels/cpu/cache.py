@@ -1,0 +1,176 @@
+"""What lanes remember between calls, in the kernels' layout, and the room their computation needs."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.kernels.cpu.layout import GROUP, PANEL, CacheShape, round_up
+from zipllm.kernels.cpu.pack import OFFSET
+from zipllm.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from zipllm.model.integer import State
+
+BLOCK_ROWS = 64
+"""Rows that go through the network together: enough to use a weight often, few enough for the second cache."""
+TILE_ROWS = 8
+"""Neighbouring tokens of a lane that attend together."""
+HEAD_ROWS = 16
+"""Rows whose logits are computed together."""
+
+
+class Cache(NamedTuple):
+    """Keys and values of all lanes.
+
+    Attributes:
+        keys: int32 ``[layers, lanes, heads, slots / 16, key_size / 4, 16]``: panels whose columns are slots, four
+            signed bytes in each number.
+        corrections: int32 ``[layers, lanes, heads, slots]``, ``-128 * sum(key)``: see ``pack.py``.
+        values: int8 ``[layers, lanes, heads, slots / 4, value_size, 4]``: slots are the inputs here.
+    """
+
+    keys: NDArray[np.int32]
+    corrections: NDArray[np.int32]
+    values: NDArray[np.int8]
+
+
+class Stream(NamedTuple):
+    """What goes from one stage of ``forward.py`` to the next, for every row being computed.
+
+    Attributes:
+        residual: int32 ``[rows, width]``.
+        queries: uint8 ``[rows, heads * key_size]``.
+    """
+
+    residual: NDArray[np.int32]
+    queries: NDArray[np.uint8]
+
+
+class Scratch(NamedTuple):
+    """Room for the intermediate results of one thread, for a block of rows.
+
+    Attributes:
+        hidden: uint8, normalised activations.
+        sums: int32, results of products.
+        key: uint8 ``[heads * key_size]``, the heads of one key.
+        mixed: uint8, results of attention.
+        active: uint8, activations of the feed-forward.
+        logits: int32, for ``HEAD_ROWS`` rows.
+        scores: int32, for a tile of rows.
+        limbs: uint8, attention weights, low and high bytes in turns.
+        totals: int64, sums of attention weights.
+        weighted: int32, sums of values.
+        zeros: int32, as many.
+        cumulative: int32 ``[vocabulary + 1]``, a prediction of which some columns are taken.
+    """
+
+    hidden: NDArray[np.uint8]
+    sums: NDArray[np.int32]
+    key: NDArray[np.uint8]
+    mixed: NDArray[np.uint8]
+    active: NDArray[np.uint8]
+    logits: NDArray[np.int32]
+    scores: NDArray[np.int32]
+    limbs: NDArray[np.uint8]
+    totals: NDArray[np.int64]
+    weighted: NDArray[np.int32]
+    zeros: NDArray[np.int32]
+    cumulative: NDArray[np.int32]
+
+
+@dataclass
+class CpuState:
+    """Memory of some lanes; make one with ``CpuTransformer.start``.
+
+    Attributes:
+        cache: keys and values.
+        filled: int64 ``[lanes]``, slots in use. They are not positions: old tokens are dropped.
+        scratch: one for each thread that has worked so far.
+        stream: for the rows being computed.
+        cumulative: int32 ``[rows, vocabulary + 1]``, what the last call returned.
+    """
+
+    cache: Cache
+    filled: NDArray[np.int64]
+    scratch: list[Scratch] = field(default_factory=list)
+    stream: Stream | None = None
+    cumulative: NDArray[np.int32] | None = None
+
+    def make_room(self, lanes: NDArray[np.int64], tokens: int, window: int) -> None:
+        """Drop old tokens of lanes where ``tokens`` new ones (at most the shape's ``spare``) do not fit."""
+        slots = self.cache.corrections.shape[-1]
+        for lane in lanes[self.filled[lanes] + tokens > slots].tolist():
+            filled = int(self.filled[lane])
+            drop = (filled - (window - 1)) // PANEL * PANEL
+            arrays: tuple[NDArray[Any], ...] = self.cache
+            for array, unit in zip(arrays, (PANEL, 1, GROUP), strict=True):
+                kept = array[:, lane, :, drop // unit : -(-filled // unit)].copy()
+                array[:, lane, :, : kept.shape[2]] = kept
+            self.filled[lane] = filled - drop
+
+
+def copied(state: CpuState, lanes: int) -> CpuState:
+    """Return the memory of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was."""
+    keys, corrections, values = state.cache
+    cache = Cache(
+        np.repeat(keys[:, :1], lanes, axis=1),
+        np.repeat(corrections[:, :1], lanes, axis=1),
+        np.repeat(values[:, :1], lanes, axis=1),
+    )
+    return CpuState(cache, np.repeat(state.filled[:1], lanes))
+
+
+def new_state(config: ModelConfig, lanes: int) -> CpuState:
+    """Return the memory of lanes that have been fed nothing."""
+    shape = CacheShape.of(config)
+    heads = (config.layers, lanes, config.heads)
+    cache = Cache(
+        np.zeros((*heads, shape.slots // PANEL, shape.key_size // GROUP, PANEL), dtype=np.int32),
+        np.zeros((*heads, shape.slots), dtype=np.int32),
+        np.zeros((*heads, shape.slots // GROUP, shape.value_size, GROUP), dtype=np.int8),
+    )
+    return CpuState(cache, np.zeros(lanes, dtype=np.int64))
+
+
+def new_scratch(config: ModelConfig) -> Scratch:
+    """Return room for one thread."""
+    shape = CacheShape.of(config)
+    width, feedforward = (round_up(size, GROUP) for size in (config.width, config.feedforward))
+    span = round_up(config.window + TILE_ROWS, PANEL) + 2 * PANEL
+    return Scratch(
+        hidden=np.zeros((BLOCK_ROWS, width), dtype=np.uint8),
+        sums=np.zeros((BLOCK_ROWS, round_up(max(config.width, config.feedforward), PANEL)), dtype=np.int32),
+        key=np.zeros(config.heads * shape.key_size, dtype=np.uint8),
+        mixed=np.zeros((BLOCK_ROWS, width), dtype=np.uint8),
+        active=np.zeros((BLOCK_ROWS, feedforward), dtype=np.uint8),
+        logits=np.zeros((HEAD_ROWS, round_up(config.vocabulary_size, PANEL)), dtype=np.int32),
+        scores=np.zeros((TILE_ROWS, span), dtype=np.int32),
+        limbs=np.zeros((2 * TILE_ROWS, span), dtype=np.uint8),
+        totals=np.zeros(TILE_ROWS, dtype=np.int64),
+        weighted=np.zeros((2 * TILE_ROWS, shape.value_size), dtype=np.int32),
+        zeros=np.zeros(shape.value_size, dtype=np.int32),
+        cumulative=np.zeros(config.vocabulary_size + 1, dtype=np.int32),
+    )
+
+
+def from_reference(config: ModelConfig, state: "State") -> CpuState:
+    """Take over lanes that the reference has fed: the same tokens are remembered, in another layout."""
+    result = new_state(config, len(state.positions))
+    shape = CacheShape.of(config)
+    for lane, position in enumerate(state.positions.tolist()):
+        count = min(position, config.window)
+        slots = np.arange(position - count, position) % config.window
+        parts = (config.layers, count, config.heads, config.head_size)
+        keys, values = (ring[:, lane].numpy()[:, slots].reshape(parts) for ring in (state.keys, state.values))
+        padded = np.zeros((config.layers, config.heads, shape.slots, shape.key_size), dtype=np.int8)
+        padded[:, :, :count, : config.head_size] = keys.transpose(0, 2, 1, 3)
+        groups = padded.view(np.int32).reshape(*padded.shape[:2], -1, PANEL, shape.key_size // GROUP)
+        result.cache.keys[:, lane] = groups.swapaxes(3, 4)
+        result.cache.corrections[:, lane] = -OFFSET * padded.sum(-1, dtype=np.int32)
+        padded = np.zeros((config.layers, config.heads, shape.slots, shape.value_size), dtype=np.int8)
+        padded[:, :, :count, : config.head_size] = values.transpose(0, 2, 1, 3)
+        result.cache.values[:, lane] = padded.reshape(*padded.shape[:2], -1, GROUP, shape.value_size).swapaxes(3, 4)
+        result.filled[lane] = count
+    return result

@@ -1,0 +1,203 @@
+"""The whole network in one compiled call, for any rows: tokens of any lanes, each with its slot in the cache."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.jit.compiled import entry, inlined, source_digest
+from zipllm.kernels.cpu.attention import attend, fetch_keys, remember_key, remember_value, unit_heads
+from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
+from zipllm.kernels.cpu.elementwise import add, embed, normalise, squared_relu
+from zipllm.kernels.cpu.frequencies import accumulate
+from zipllm.kernels.cpu.pack import OFFSET, Network
+from zipllm.kernels.cpu.product import linear
+
+
+class Rows(NamedTuple):
+    """Tokens to feed, each lane's in order of time and next to each other; int64 ``[rows]`` each.
+
+    Attributes:
+        token: its id.
+        lane: the lane it is fed to.
+        slot: where it is remembered.
+        out: the row of the result that receives the prediction after it.
+        wanted: the row of a table of columns that says what to keep of it.
+    """
+
+    token: NDArray[np.int64]
+    lane: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    out: NDArray[np.int64]
+    wanted: NDArray[np.int64]
+
+
+@inlined
+def _embed(network: Network, rows: Rows, first: int, count: int, stream: Stream) -> None:
+    for row in range(first, first + count):
+        token = rows.token[row]
+        multiplier, shift = network.embedding_multiplier[token], network.embedding_shift[0]
+        embed(network.embedding[token], multiplier, shift, network.shape.limit, stream.residual[row])
+
+
+@inlined
+def _norm(constant: np.int64, first: int, count: int, stream: Stream, out: NDArray[np.uint8]) -> None:
+    for row in range(count):
+        normalise(stream.residual[first + row], constant, out[row])
+
+
+@inlined
+def _project(
+    network: Network,
+    cache: Cache,
+    rows: Rows,
+    first: int,
+    count: int,
+    layer: int,
+    stream: Stream,
+    scratch: Scratch,
+) -> None:
+    """Compute queries, and remember keys and values."""
+    shape, sums = network.shape, scratch.sums
+    _norm(network.attention_norm[layer], first, count, stream, scratch.hidden)
+    linear(scratch.hidden, count, network.key, layer, sums)
+    for row in range(count):
+        lane, slot, key = rows.lane[first + row], rows.slot[first + row], sums[row, : shape.width]
+        unit_heads(shape, network.attention.key_norm[layer], key, np.int64(0), scratch.key)
+        remember_key(shape, cache, layer, lane, slot, scratch.key)
+    linear(scratch.hidden, count, network.value, layer, sums)
+    for row in range(count):
+        lane, slot = rows.lane[first + row], rows.slot[first + row]
+        remember_value(shape, cache, layer, lane, slot, sums[row, : shape.width])
+    linear(scratch.hidden, count, network.query, layer, sums)
+    for row in range(count):
+        query = sums[row, : shape.width]
+        unit_heads(shape, network.attention.query_norm[layer], query, np.int64(OFFSET), stream.queries[first + row])
+
+
+@inlined
+def _mix(
+    network: Network,
+    cache: Cache,
+    rows: Rows,
+    first: int,
+    count: int,
+    layer: int,
+    stream: Stream,
+    scratch: Scratch,
+) -> None:
+    """Attend and add the result to the stream."""
+    row = 0
+    while row < count:
+        lane, slot = rows.lane[first + row], rows.slot[first + row]
+        together = 1
+        while together < min(TILE_ROWS, count - row) and rows.lane[first + row + together] == lane:
+            together += 1
+        if row + together < count:
+            following = first + row + together
+            fetch_keys(network.shape, cache, layer, rows.lane[following], np.int64(0), rows.slot[following])
+        queries, out = stream.queries[first + row :], scratch.mixed[row:]
+        attend(network.shape, network.attention, cache, layer, lane, slot, together, queries, scratch, out)
+        row += together
+    linear(scratch.mixed, count, network.output, layer, scratch.sums)
+    _add(network, first, count, stream, scratch)
+
+
+@inlined
+def _feed(network: Network, first: int, count: int, layer: int, stream: Stream, scratch: Scratch) -> None:
+    """Run the feed-forward and add the result to the stream."""
+    _norm(network.feedforward_norm[layer], first, count, stream, scratch.hidden)
+    linear(scratch.hidden, count, network.up, layer, scratch.sums)
+    for row in range(count):
+        squared_relu(scratch.sums[row], scratch.active[row])
+    linear(scratch.active, count, network.down, layer, scratch.sums)
+    _add(network, first, count, stream, scratch)
+
+
+@inlined
+def _add(network: Network, first: int, count: int, stream: Stream, scratch: Scratch) -> None:
+    for row in range(count):
+        add(stream.residual[first + row], scratch.sums[row, : network.shape.width], network.shape.limit)
+
+
+@inlined
+def _predict(
+    network: Network,
+    rows: Rows,
+    first: int,
+    count: int,
+    stream: Stream,
+    scratch: Scratch,
+    columns: NDArray[np.int32],
+    cumulative: NDArray[np.int32],
+) -> None:
+    _norm(network.final_norm[0], first, count, stream, scratch.hidden)
+    for start in range(0, count, HEAD_ROWS):
+        together = min(HEAD_ROWS, count - start)
+        linear(scratch.hidden[start:], together, network.head, np.int64(0), scratch.logits)
+        for row in range(together):
+            number = first + start + row
+            out = cumulative[rows.out[number]]
+            whole = out if columns.size == 0 else scratch.cumulative
+            accumulate(scratch.logits[row, : network.shape.vocabulary], network.exponential, whole)
+            if columns.size > 0:
+                kept = columns[rows.wanted[number]]
+                for index in range(kept.size):
+                    out[index] = whole[kept[index]]
+
+
+def _build(version: int) -> Any:
+    """Return the entry point. numba keeps cached code apart by what the closure holds, here the version."""
+
+    def forward(
+        network: Network,
+        cache: Cache,
+        rows: Rows,
+        begin: int,
+        end: int,
+        first_stage: int,
+        last_stage: int,
+        stream: Stream,
+        scratch: Scratch,
+        columns: NDArray[np.int32],
+        cumulative: NDArray[np.int32],
+    ) -> int:
+        """Run some stages of the network on rows ``begin`` to ``end``.
+
+        Stage 0 embeds and computes the first layer's keys; stage ``s`` finishes layer ``s - 1`` and begins layer ``s``,
+        or predicts. A row needs the keys of earlier rows of its lane, so all stages can run at once on rows that
+        are in order; where the rows of a lane are shared out, every stage waits for the one before.
+
+        Args:
+            network: packed model.
+            cache: of all lanes; receives the rows' keys and values.
+            rows: what to feed.
+            begin: first row.
+            end: behind the last row.
+            first_stage: 0 to ``layers``.
+            last_stage: the last one to run.
+            stream: between stages, ``[at least end]`` rows.
+            scratch: this thread's.
+            columns: int32 ``[..., d]``, a table of columns to keep of predictions; empty: all.
+            cumulative: int32 ``[..., vocabulary + 1]`` or ``[..., d]``, receives the predictions.
+        """
+        for first in range(begin, end, BLOCK_ROWS):
+            count = min(BLOCK_ROWS, end - first)
+            for stage in range(first_stage, last_stage + 1):
+                if stage == 0:
+                    _embed(network, rows, first, count, stream)
+                else:
+                    _mix(network, cache, rows, first, count, stage - 1, stream, scratch)
+                    _feed(network, first, count, stage - 1, stream, scratch)
+                if stage < network.shape.layers:
+                    _project(network, cache, rows, first, count, stage, stream, scratch)
+                else:
+                    _predict(network, rows, first, count, stream, scratch, columns, cumulative)
+        return version
+
+    return entry(forward)
+
+
+_HERE = Path(__file__)
+forward = _build(source_digest([*_HERE.parent.glob("*.py"), _HERE.parents[2] / "model" / "ranges.py"]))

@@ -1,0 +1,190 @@
+"""The integer Transformer on the CPU, compiled: the same frequencies as the reference, many times faster."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.jit.compiled import is_cached
+from zipllm.kernels.checks import check_columns, check_indices, check_wanted
+from zipllm.kernels.cpu.cache import CpuState, Stream, new_scratch, new_state
+from zipllm.kernels.cpu.forward import Rows, forward
+from zipllm.kernels.cpu.layout import CacheShape
+from zipllm.kernels.cpu.pack import pack_network
+from zipllm.machine import threads as usual_threads
+from zipllm.model.parameters import IntegerModel
+
+MIN_ROWS = 8
+"""Rows that are worth waking another thread for."""
+_ALL = np.empty((0, 0), dtype=np.int32)
+"""The table of columns where whole predictions are wanted."""
+MAX_IMBALANCE = 1.1
+"""Where whole lanes would load some thread more than this times the average, lanes are shared out too."""
+
+Result: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32]]
+"""Which columns of predictions are wanted, and where they go."""
+
+
+def kernels_are_cached() -> bool:
+    """Whether the kernels load from disk in a moment; otherwise their first call compiles for some seconds."""
+    return is_cached(forward)
+
+
+class CpuTransformer:
+    """Runs an `IntegerModel` in compiled kernels.
+
+    It may be used by several Python threads at once, each with a state of its own.
+
+    Args:
+        model: a model that has passed ``bounds.check_bounds``.
+        threads: processor threads; None follows ``machine.threads`` from call to call.
+    """
+
+    def __init__(self, model: IntegerModel, threads: int | None = None) -> None:
+        self.config = model.config
+        self._network = pack_network(model)
+        self._spare = CacheShape.of(model.config).spare
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_owner = (0, 0)
+        self._columns = (_ALL, _ALL)
+
+    def start(self, lanes: int) -> CpuState:
+        """Return the state of ``lanes`` streams that have been fed nothing."""
+        return new_state(self.config, lanes)
+
+    def predict(
+        self, state: CpuState, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
+    ) -> NDArray[np.int32]:
+        """Feed tokens to lanes and return what is predicted after each.
+
+        Args:
+            state: changed in place, for the named lanes only.
+            tokens: integers ``[n, time]``, each from 0 to ``config.start_token``.
+            lanes: ascending lane numbers ``[n]``; None means all.
+
+        Returns:
+            Cumulative frequencies int32 ``[n, time, vocabulary_size + 1]``; overwritten by the next call with
+            this state.
+
+        Raises:
+            ValueError: a token id or a lane number is out of range.
+        """
+        chosen = np.arange(len(state.filled), dtype=np.int32) if lanes is None else lanes
+        count, time = tokens.shape
+        cumulative = self._room(state, count * time).reshape(count, time, -1)
+        self.predict_into(state, tokens, chosen, cumulative, self._threads or usual_threads())
+        return cumulative
+
+    def predict_into(
+        self,
+        state: CpuState,
+        tokens: NDArray[np.int32],
+        lanes: NDArray[np.int32],
+        out: NDArray[np.int32],
+        threads: int = 1,
+        selection: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
+    ) -> None:
+        """Do what ``predict`` does, with the result where the caller wants it, and no more of it than wanted.
+
+        Args:
+            state: changed in place, for the named lanes only.
+            tokens: as ``predict``.
+            lanes: ascending lane numbers ``[n]``.
+            out: int32 ``[n, time, vocabulary_size + 1]``, C-contiguous; receives the cumulative frequencies.
+            threads: at most so many work on it.
+            selection: int32 ``[rows, d]``, numbers of cumulative frequencies, best always the same array, and int32
+                ``[n, time]``, the row of it for each prediction: ``out``, int32 ``[n, time, d]``, receives those only.
+
+        Raises:
+            ValueError: as ``predict``; ``out`` has another shape, type or order; a column or a row is out of range.
+        """
+        chosen = lanes.astype(np.int64)
+        check_indices(tokens, chosen, self.config.start_token, len(state.filled))
+        count, time = tokens.shape
+        columns, wanted = (_ALL, tokens) if selection is None else self._checked(*selection, tokens.shape)
+        width = self.config.vocabulary_size + 1 if selection is None else columns.shape[1]
+        if out.shape != (count, time, width) or not _is_plain(out):
+            raise ValueError(f"no place for predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
+        self._make_stream(state, count * time)
+        cumulative = out.reshape(count * time, -1)
+        for begin in range(0, time, self._spare):
+            piece = tokens[:, begin : begin + self._spare]
+            state.make_room(chosen, piece.shape[1], self.config.window)
+            slots = state.filled[chosen, None] + np.arange(piece.shape[1])
+            target = np.arange(count)[:, None] * time + np.arange(begin, begin + piece.shape[1])
+            lane = np.repeat(chosen, piece.shape[1])
+            kept = wanted[:, begin : begin + self._spare].astype(np.int64)
+            rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel(), kept.ravel())
+            self._run(state, rows, count, (columns, cumulative), threads)
+            state.filled[chosen] += piece.shape[1]
+
+    def _checked(
+        self, columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return a selection in the kernels' kind of arrays; the last table is known to be in order."""
+        check_wanted(columns, wanted, shape)
+        known = self._columns
+        if known[0] is not columns:
+            check_columns(columns, self.config.vocabulary_size + 1)
+            known = self._columns = columns, np.require(columns, np.int32, ["C", "W"])
+        return known[1], wanted
+
+    def _room(self, state: CpuState, rows: int) -> NDArray[np.int32]:
+        """Return the first ``rows`` rows of the state's result, enlarged if need be."""
+        if state.cumulative is None or len(state.cumulative) < rows:
+            state.cumulative = np.empty((rows, self.config.vocabulary_size + 1), dtype=np.int32)
+        return state.cumulative[:rows]
+
+    def _make_stream(self, state: CpuState, rows: int) -> None:
+        if state.stream is None or len(state.stream.residual) < rows:
+            queries = self.config.heads * self._network.shape.key_size
+            state.stream = Stream(
+                np.empty((rows, self.config.width), dtype=np.int32), np.zeros((rows, queries), dtype=np.uint8)
+            )
+
+    def _run(self, state: CpuState, rows: Rows, lanes: int, result: Result, most: int) -> None:
+        """Share the rows out: whole lanes if that is fair, otherwise any rows, in step from stage to stage."""
+        total = len(rows.token)
+        threads = max(1, min(most, total // MIN_ROWS))
+        cuts = [lanes * part // threads * (total // lanes) for part in range(threads + 1)]
+        layers = self.config.layers
+        if max(end - begin for begin, end in pairwise(cuts)) * threads <= MAX_IMBALANCE * total:
+            self._parallel(state, rows, cuts, (0, layers), result)
+            return
+        cuts = [total * part // threads for part in range(threads + 1)]
+        for stage in range(layers + 1):
+            self._parallel(state, rows, cuts, (stage, stage), result)
+
+    def _parallel(self, state: CpuState, rows: Rows, cuts: list[int], stages: tuple[int, int], result: Result) -> None:
+        """Run some stages on every share, this thread on the first; compiled code holds no lock of Python's."""
+        assert state.stream is not None, "made with the room for the result"
+        stream = state.stream
+        while len(state.scratch) < len(cuts) - 1:
+            state.scratch.append(new_scratch(self.config))
+
+        def work(share: int) -> None:
+            begin, end = cuts[share], cuts[share + 1]
+            scratch = state.scratch[share]
+            forward(self._network, state.cache, rows, begin, end, *stages, stream, scratch, *result)
+
+        others = [self._workers(len(cuts) - 2).submit(work, share) for share in range(1, len(cuts) - 1)]
+        work(0)
+        for other in others:
+            other.result()
+
+    def _workers(self, count: int) -> ThreadPoolExecutor:
+        """Return a pool of at least ``count`` threads; a forked process needs one of its own."""
+        process, size = self._pool_owner
+        if self._pool is None or process != os.getpid() or size < count:
+            self._pool = ThreadPoolExecutor(count, thread_name_prefix="zipllm")
+            self._pool_owner = (os.getpid(), count)
+        return self._pool
+
+
+def _is_plain(array: NDArray[np.int32]) -> bool:
+    """Kernels are compiled for one kind of array only."""
+    return array.dtype == np.int32 and array.flags.c_contiguous and array.flags.writeable

@@ -1,0 +1,124 @@
+"""Matrix products out of tiles. Arguments are addresses and distances in bytes, all int64; see ``tile.py``."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.jit.compiled import Integer, long_part, part
+from zipllm.jit.prefetch import prefetch
+from zipllm.kernels.cpu.pack import Matrix
+from zipllm.kernels.cpu.tile import best_instructions, make_address, make_tile
+
+_INSTRUCTIONS = best_instructions()
+WIDE = _INSTRUCTIONS == "vnni512"
+"""Whether tiles of 64 columns fit the registers: there are 32 of 64 bytes."""
+BLOCK = 4 if WIDE else 1
+"""Panels in the widest tile."""
+
+_tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS) for rows in (4, 2, 1))
+_tile_4x4_ahead = make_tile(4, BLOCK, _INSTRUCTIONS, ahead=True)
+_tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS) for rows in (4, 2, 1))
+address = make_address()
+
+
+@part
+def fetch(array: NDArray[Any], size: int) -> None:
+    """Ask for ``size`` bytes from an array's beginning on, which will be needed soon, while something is computed."""
+    for item in range(0, size // array.itemsize, 64 // array.itemsize):
+        prefetch(array, np.int64(item))
+
+
+@part
+def block_width(panels: int) -> int:
+    """Return how many panels to compute at once when so many are left."""
+    return BLOCK if panels >= BLOCK else 1
+
+
+@long_part
+def multiply(
+    left: int,
+    stride: int,
+    rows: int,
+    right: int,
+    vector: Integer,
+    step: Integer,
+    initial: int,
+    out: int,
+    pitch: int,
+    steps: int,
+    panels: int,
+    ahead: bool,
+) -> None:
+    """Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row.
+
+    ``ahead``: what lies behind these panels will be multiplied next.
+    """
+    panel = 0
+    while panel < panels:
+        width = block_width(panels - panel)
+        packed, start = right + vector * panel, initial + 64 * panel
+        row = 0
+        while row < rows:
+            height = 4 if rows - row >= 4 else 2 if rows - row >= 2 else 1
+            source, target = left + row * stride, out + row * pitch + 64 * panel
+            if width == 1:
+                if height == 4:
+                    _tile_4x1(source, stride, packed, vector, step, start, target, pitch, steps)
+                elif height == 2:
+                    _tile_2x1(source, stride, packed, vector, step, start, target, pitch, steps)
+                else:
+                    _tile_1x1(source, stride, packed, vector, step, start, target, pitch, steps)
+            elif height == 4 and ahead and row == 0:
+                _tile_4x4_ahead(source, stride, packed, vector, step, start, target, pitch, steps)
+            elif height == 4:
+                _tile_4x4(source, stride, packed, vector, step, start, target, pitch, steps)
+            elif height == 2:
+                _tile_2x4(source, stride, packed, vector, step, start, target, pitch, steps)
+            else:
+                _tile_1x4(source, stride, packed, vector, step, start, target, pitch, steps)
+            row += height
+        panel += width
+
+
+@long_part
+def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, out: NDArray[np.int32]) -> None:
+    """Multiply by a matrix and requantise: ``round_shift(sum * multiplier, shift)``.
+
+    Args:
+        left: uint8 ``[at least rows, inputs in whole groups]``.
+        rows: rows of ``left`` to use.
+        matrix: packed, stacked over the layers.
+        layer: which.
+        out: int32 ``[at least rows, at least outputs in whole panels]``.
+    """
+    panels = matrix.panels[layer]
+    initial, multiplier, shift = matrix.initial[layer], matrix.multiplier[layer], matrix.shift[layer]
+    half = np.int64(1) << (shift - 1)
+    stride, pitch, steps = left.shape[1], 4 * out.shape[1], panels.shape[1]
+    vector = 64 * steps
+    target = address(out)
+    panel = 0
+    while panel < panels.shape[0]:
+        width = block_width(panels.shape[0] - panel)
+        column = 16 * panel
+        multiply(
+            address(left),
+            stride,
+            rows,
+            address(panels) + vector * panel,
+            vector,
+            np.int64(64),
+            address(initial) + 4 * column,
+            target + 4 * column,
+            pitch,
+            steps,
+            width,
+            True,
+        )
+        factors = multiplier[column : column + 16 * width]
+        for row in range(rows):
+            sums = out[row, column : column + 16 * width]
+            for index in range(factors.size):
+                sums[index] = np.int32((np.int64(sums[index]) * np.int64(factors[index]) + half) >> shift)
+        panel += width

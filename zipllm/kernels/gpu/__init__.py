@@ -1,0 +1,1 @@
+"""The integer network as Triton kernels for a GPU."""

@@ -1,0 +1,141 @@
+"""One pass through the integer Transformer on a GPU: which kernels run, in which order, on how many rows."""
+
+from typing import NamedTuple
+
+import torch
+import triton
+from torch import Tensor
+
+from zipllm.kernels.gpu.attention import attend, attend_step
+from zipllm.kernels.gpu.frequencies import cumulate, cumulate_whole
+from zipllm.kernels.gpu.layers import activate, add_and_norm, embed, split_heads
+from zipllm.kernels.gpu.memory import LaneMemory
+from zipllm.kernels.gpu.parameters import Parameters
+from zipllm.model.arithmetic import integer_matmul
+from zipllm.model.config import ModelConfig
+from zipllm.model.ranges import residual_limit
+
+KEY_TILE = 64
+"""Keys that attention reads together."""
+MIN_ROWS, MAX_ROWS = 16, 64
+"""Queries that attention works on together: the smallest product Triton has for single steps, more for passes."""
+WIDE_HEAD = 128
+"""Heads above this size leave no room for many queries."""
+COLUMN_BLOCK = 1024
+"""Columns of a long row that are worked on together."""
+WHOLE_ROW, COLUMNS_PER_WARP = 1 << 14, 2048
+"""Columns of the longest prediction that one program holds at once, and how many of them a warp takes."""
+MAX_TILE = 1 << 15
+"""Elements of the keys of a window that a single step can hold at once."""
+MIN_DOT = 32
+"""Inputs of the smallest int8 product that Triton has; shorter heads are filled up with zeros."""
+OPTIONS = {"enable_fp_fusion": False, "num_stages": 1}
+"""For every kernel: no float operation is changed, and loops do not overlap (Triton 3.6 fails at that on Hopper)."""
+
+
+class Rows(NamedTuple):
+    """What goes from one kernel to the next, for every row: int32 ``[rows, width]``, and int8 once normalised."""
+
+    residual: Tensor
+    hidden: Tensor
+
+
+class Forward:
+    """Feeds tokens to lanes.
+
+    Args:
+        config: of the model.
+        parameters: of the model, on the device.
+    """
+
+    def __init__(self, config: ModelConfig, parameters: Parameters) -> None:
+        self._config = config
+        self._parameters = parameters
+        self._limit = residual_limit(config.width)
+
+    def __call__(self, memory: LaneMemory, tokens: Tensor, lanes: Tensor) -> Tensor:
+        """Feed tokens to lanes; only hands the work to the device.
+
+        Args:
+            memory: of the lanes, changed in place.
+            tokens: int32 ``[n, time]``, contiguous; at most as many as a ring has room for besides a window.
+            lanes: int64 ``[n]``, in the memory.
+
+        Returns:
+            Cumulative frequencies int32 ``[n * time, vocabulary + 1]``.
+        """
+        p, width, rows = self._parameters, self._config.width, tokens.numel()
+        residual = torch.empty((rows, width), dtype=torch.int32, device=tokens.device)
+        stream = Rows(residual, torch.empty_like(residual, dtype=torch.int8))
+        embed[(rows,)](
+            tokens, p.table, p.table_multiplier, p.table_shift, p.norms, stream.residual, stream.hidden, self._limit,
+            WIDTH=width, BLOCK=triton.next_power_of_2(width), **OPTIONS,
+        )  # fmt: skip
+        for layer in range(self._config.layers):
+            self._add("output", self._attention(memory, stream.hidden, lanes, tokens.shape[1], layer), stream, layer)
+            self._add("down", self._activated(stream.hidden, layer), stream, layer)
+        memory.positions[lanes] += tokens.shape[1]
+        return self._frequencies(stream.hidden)
+
+    def _add(self, name: str, x: Tensor, stream: Rows, layer: int) -> None:
+        """Multiply, add to the residual stream, and normalise for what comes next."""
+        p, width = self._parameters, self._config.width
+        add_and_norm[(len(x),)](
+            integer_matmul(x, p.linear[name][layer]), p.multiplier[name], p.shift[name], p.norms,
+            stream.residual, stream.hidden, layer, 2 * layer + (1 if name == "output" else 2), self._limit,
+            WIDTH=width, BLOCK=triton.next_power_of_2(width), **OPTIONS,
+        )  # fmt: skip
+
+    def _attention(self, memory: LaneMemory, hidden: Tensor, lanes: Tensor, time: int, layer: int) -> Tensor:
+        """Remember keys and values, and attend to the window; int8 ``[rows, width]``."""
+        p, heads, size = self._parameters, self._config.heads, self._config.head_size
+        queries, mixed = torch.empty_like(hidden), torch.empty_like(hidden)
+        keys, values = memory.keys[layer], memory.values[layer]
+        split_heads[(len(hidden), heads)](
+            integer_matmul(hidden, p.attention[layer]), p.attention_multiplier, p.attention_shift, p.head_norms,
+            lanes, memory.positions, queries, keys, values, layer, time, memory.slots,
+            HEADS=heads, SIZE=size, BLOCK=triton.next_power_of_2(size), num_warps=1, **OPTIONS,
+        )  # fmt: skip
+        window = self._config.window
+        states = (queries, keys, values, lanes, memory.positions)
+        shared = (*states, *p.scores, p.exponential, p.mixing_scale, mixed, layer)
+        sizes = (memory.slots, window, p.exponential.numel())
+        tile = triton.next_power_of_2(window) * triton.next_power_of_2(size)
+        if time == 1 and tile <= MAX_TILE:
+            attend_step[(len(lanes), heads)](
+                *shared, *sizes, HEADS=heads, SIZE=size, BLOCK=triton.next_power_of_2(size),
+                KEYS=triton.next_power_of_2(window), num_warps=max(1, min(8, tile // 8192)), **OPTIONS,
+            )  # fmt: skip
+            return mixed
+        block = max(MIN_DOT, triton.next_power_of_2(size))
+        rows = MIN_ROWS if time <= MIN_ROWS or block > WIDE_HEAD else MAX_ROWS
+        attend[(len(lanes), heads, triton.cdiv(time, rows))](
+            *shared, time, *sizes,
+            HEADS=heads, SIZE=size, BLOCK=block, ROWS=rows, KEYS=KEY_TILE, DIGITS=p.digits, **OPTIONS,
+        )  # fmt: skip
+        return mixed
+
+    def _activated(self, hidden: Tensor, layer: int) -> Tensor:
+        """First half of the feed-forward; int8 ``[rows, feedforward]``."""
+        p, columns = self._parameters, self._config.feedforward
+        active = torch.empty((len(hidden), columns), dtype=torch.int8, device=hidden.device)
+        block = min(COLUMN_BLOCK, triton.next_power_of_2(columns))
+        activate[(len(hidden), triton.cdiv(columns, block))](
+            integer_matmul(hidden, p.linear["up"][layer]), p.multiplier["up"], p.shift["up"], active, layer,
+            COLUMNS=columns, BLOCK=block, **OPTIONS,
+        )  # fmt: skip
+        return active
+
+    def _frequencies(self, hidden: Tensor) -> Tensor:
+        """Cumulative frequencies int32 ``[rows, vocabulary + 1]``."""
+        p, vocabulary = self._parameters, self._config.vocabulary_size
+        cumulative = torch.empty((len(hidden), vocabulary + 1), dtype=torch.int32, device=hidden.device)
+        kernel, block, warps = cumulate, COLUMN_BLOCK, 4
+        whole = triton.next_power_of_2(vocabulary)
+        if whole <= WHOLE_ROW:
+            kernel, block, warps = cumulate_whole, whole, max(1, whole // COLUMNS_PER_WARP)
+        kernel[(len(hidden),)](
+            integer_matmul(hidden, p.head), p.head_multiplier, p.head_shift, p.frequency_exponential, cumulative,
+            p.frequency_exponential.numel(), VOCABULARY=vocabulary, BLOCK=block, num_warps=warps, **OPTIONS,
+        )  # fmt: skip
+        return cumulative
