@@ -5,7 +5,7 @@
 
 DIR/tasks/SET/train.jsonl.xz and test.jsonl.xz hold the texts. Every run is one ``zipllm classify ... --json``, in a
 process of its own with one thread; its rows keep the command. Groups: ``class``, behind all training texts; ``ncd``,
-all of them as neighbours, with the codec that is fast enough for it; ``tuned``, a Transformer fine-tuned on each class;
+all of them as neighbors, with the codec that is fast enough for it; ``tuned``, a Transformer fine-tuned on each class;
 ``few``, 100 training texts, where every method can be afforded.
 """
 
@@ -40,7 +40,7 @@ GROUPS = {
 SOME = {"tuned": ("trec_qc", "chnsenticorp_htl_zh", "ag_news"), "few-history": ("trec_qc", "thucnews_titles_zh")}
 """Where the slow ones are tried: fine-tuning takes 20 seconds of a core for each class, zipllm:3 10 ms a pair."""
 HEADS = {
-    "class": "All training texts; 500 test texts (nearest neighbours: 200), chosen with seed 0",
+    "class": "All training texts; 500 test texts (nearest neighbors: 200), chosen with seed 0",
     "few": "100 training texts, 200 test texts, both chosen with seed 0",
 }
 
@@ -107,8 +107,8 @@ def table(rows: list[dict[str, Any]], title: str) -> str:
 
 def name_of(row: dict[str, Any]) -> str:
     tuned = f", fine-tuned for {row['fine_tune']} steps" if row["fine_tune"] else ""
-    neighbours = f", k={row['k']}" if row["k"] else ""
-    return f"{row['method']} {row['codec']}{neighbours}{tuned}".strip()
+    neighbors = f", k={row['k']}" if row["k"] else ""
+    return f"{row['method']} {row['codec']}{neighbors}{tuned}".strip()
 
 
 def cell(row: dict[str, Any] | None, best: float) -> str:

@@ -2,7 +2,7 @@
 
     python benchmarks/train_prior.py TEXT... [--model NAME] [--bytes 102400]
 
-Runs the encoder over the beginning of each text, one after the other, keeping what it has learnt and forgetting what
+Runs the encoder over the beginning of each text, one after the other, keeping what it has learned and forgetting what
 it has seen. The texts must not be those the model was trained on, or its predictions would be trusted too much, and
 no benchmark. A prior is part of the archive format: a new one needs a new mixer version.
 """
@@ -50,8 +50,8 @@ def learn(raw: bytes, engine: Engine | None, prior: Prior) -> tuple[Prior, int]:
         for chunk in predicted_chunks(engine, pieces, chunk_steps(engine, lanes)):
             coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
     memory = coder.memory
-    learnt = Prior(memory.maps, memory.stop_maps, memory.match_maps, memory.weights, memory.final_weights)
-    return learnt, 4 * len(coder.finish())
+    learned = Prior(memory.maps, memory.stop_maps, memory.match_maps, memory.weights, memory.final_weights)
+    return learned, 4 * len(coder.finish())
 
 
 def main() -> None:

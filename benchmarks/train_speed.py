@@ -2,7 +2,7 @@
 
 Two runs of the same network on the same windows: as ``zipllm train`` is configured (bfloat16 where the machine has it,
 ``torch.compile`` where it is measured to be faster), and in eager float32. Steps are those of the trainer itself,
-reading windows and the optimisers included. The first ones are not counted but shown. The median of the rest decides,
+reading windows and the optimizers included. The first ones are not counted but shown. The median of the rest decides,
 so that a busy moment does not; a machine that is busy all the time makes every number too small.
 """
 

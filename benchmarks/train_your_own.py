@@ -29,7 +29,7 @@ from zipllm.model_file.store import ModelStore
 DICTIONARY_BYTES = 112_640
 """As ``zstd --train`` makes by default."""
 DICTIONARY_SAMPLE = 32 << 20
-"""Bytes of training data the dictionary is learnt from, evenly spaced; its makers advise a hundred times its size."""
+"""Bytes of training data the dictionary is learned from, evenly spaced; its makers advise a hundred times its size."""
 SAMPLE_BYTES = 2048
 
 

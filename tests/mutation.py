@@ -71,14 +71,14 @@ def mutants(path: Path) -> Iterator[Mutant]:
 def _places(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
     """What can be changed, in order; messages of errors and assertions of internal facts are left alone."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or _is_no_behaviour(tree, node):
+        if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or _is_no_behavior(tree, node):
             continue
         if _changes(node):
             yield node  # type: ignore[misc]
         yield from _places(node)
 
 
-def _is_no_behaviour(parent: ast.AST, node: ast.AST) -> bool:
+def _is_no_behavior(parent: ast.AST, node: ast.AST) -> bool:
     """Types, and decorators, whose flags (frozen, slots, cache) change speed and safety but no result."""
     return node in getattr(parent, "decorator_list", []) or node in (
         getattr(parent, "annotation", None),

@@ -68,7 +68,7 @@ def test_a_level_without_a_model() -> None:
     assert codec.decompress(codec.compress(TEXT)) == TEXT
 
 
-@pytest.mark.parametrize("entry", ["zipllm:small/colour=3", "zipllm:lanes=many", "zipllm:lanes=0"])
+@pytest.mark.parametrize("entry", ["zipllm:small/color=3", "zipllm:lanes=many", "zipllm:lanes=0"])
 def test_wrong_settings(entry: str) -> None:
     with pytest.raises(UsageError):
         parse_codecs(entry, None)

@@ -15,7 +15,7 @@ import pytest
 from tests.bench.rows import DATA, bench_input, failed, row
 from zipllm.bench.codecs import parse_codecs
 from zipllm.bench.compare import compare
-from zipllm.bench.contamination import contamination, learnt_names
+from zipllm.bench.contamination import contamination, learned_names
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row, failures, read_rows, row_from_dict, row_to_json
 from zipllm.bench.runner import RunOptions, run_benchmark
@@ -184,11 +184,11 @@ def test_contamination(corpus: str, file: str, digests: tuple[str, ...], names: 
 
 def test_digests_of_all_files_make_names_of_paths_needless() -> None:
     sources = tuple(DataSource(name, "") for name in ("books", "enwik8"))
-    assert learnt_names(Card("toy", sources=sources)) == ("books", "enwik8")
+    assert learned_names(Card("toy", sources=sources)) == ("books", "enwik8")
     known = with_digests(Card("toy", sources=sources), {"books": ("aa" * 32,), "enwik8": ("bb" * 32,)})
-    assert learnt_names(known) == ("enwik8",), "only a part of a corpus may have been used"
+    assert learned_names(known) == ("enwik8",), "only a part of a corpus may have been used"
     many = with_digests(Card("toy", sources=sources), {"books": tuple(f"{n:064x}" for n in range(1000))})
-    assert learnt_names(many) == ("books", "enwik8")
+    assert learned_names(many) == ("books", "enwik8")
 
 
 def test_the_shipped_models_card_is_understood() -> None:

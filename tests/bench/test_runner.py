@@ -186,11 +186,11 @@ def test_trained_dictionary_counts_as_weights(tmp_path: Path) -> None:
     lines = (f"{i * 7919 % 10007}: to be or not to be, that is question {i}\n".encode() for i in range(4000))
     training.write_bytes(b"".join(lines))
     plain = measure(tmp_path, "zstd:19", DATA[:200])
-    learnt = measure(tmp_path, f"zstd:19/dict={training}", DATA[:200])
-    assert learnt.verified, learnt.message
-    assert learnt.compressed_bytes < plain.compressed_bytes
-    assert learnt.adjusted_bytes == learnt.compressed_bytes + learnt.weights_bytes > 1000
-    assert learnt.level == "19/dict", "no path of this machine"
+    learned = measure(tmp_path, f"zstd:19/dict={training}", DATA[:200])
+    assert learned.verified, learned.message
+    assert learned.compressed_bytes < plain.compressed_bytes
+    assert learned.adjusted_bytes == learned.compressed_bytes + learned.weights_bytes > 1000
+    assert learned.level == "19/dict", "no path of this machine"
 
 
 def test_learning_from_the_file_itself_is_marked(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ GOOD = '[cmix]\ncompress = "cmix -c {in} {out}"\ndecompress = "cmix -d {in} {out
     [
         ("[gzip]\n" + GOOD.split("\n", 1)[1], "zipllm has itself"),
         ("[x]\ncompress = 'a {in}'", "must have compress and decompress"),
-        (GOOD + "colour = 3", "and nothing else"),
+        (GOOD + "color = 3", "and nothing else"),
         (GOOD + "timeout = 'long'", "timeout is not a number"),
         ("[x]\ncompress = 'a'\ndecompress = 'b {in}'", "does not mention {in}"),
         ("not toml", "not valid TOML"),

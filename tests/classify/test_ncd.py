@@ -1,4 +1,4 @@
-"""Normalised compression distance."""
+"""Normalized compression distance."""
 
 import zlib
 

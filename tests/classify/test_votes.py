@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipllm.classify.scores import score
-from zipllm.classify.votes import least_chances, neighbour_chances
+from zipllm.classify.votes import least_chances, neighbor_chances
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ from zipllm.classify.votes import least_chances, neighbour_chances
         ([0.1, 0.2, 0.3, 0.4], 99, [1, 0, 0]),
     ],
 )
-def test_neighbours(distances: list[float], k: int, wanted: list[float]) -> None:
+def test_neighbors(distances: list[float], k: int, wanted: list[float]) -> None:
     labels = np.array([0, 1, 0, 2])
-    assert neighbour_chances(np.array([distances]), labels, k, 3).tolist() == [wanted]
+    assert neighbor_chances(np.array([distances]), labels, k, 3).tolist() == [wanted]
 
 
 @given(
@@ -45,7 +45,7 @@ def test_votes_are_means_over_all_ways_to_break_ties(texts: list[tuple[int, int]
             votes[texts[number][1]] += Fraction(1, len(orders))
     winners = [float(vote == max(votes)) for vote in votes]
     wanted = [share / sum(winners) for share in winners]
-    assert neighbour_chances(distances, labels, k, 3).tolist() == [wanted]
+    assert neighbor_chances(distances, labels, k, 3).tolist() == [wanted]
 
 
 def test_least() -> None:

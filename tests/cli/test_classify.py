@@ -59,7 +59,7 @@ def test_all_methods_beside_the_baselines(inside: Inside) -> None:
     assert [row["accuracy"] for row in found] == [0.5, 1.0, 1.0, 1.0]
 
 
-def test_neighbours(inside: Inside) -> None:
+def test_neighbors(inside: Inside) -> None:
     found = rows(inside("classify", "train", "test", "--json", "--method", "ncd", "-k", "1,3,99", *ALONE))
     assert [(row["codec"], row["k"], row["accuracy"]) for row in found] == [
         ("gzip:9", 1, 1.0), ("gzip:9", 3, 1.0), ("gzip:9", 99, 0.5),
@@ -75,7 +75,7 @@ def test_the_table(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     out = done.out.decode()
     assert done.code == 0
     assert re.search(r"class zipllm:3 +0\.5000 ", out)
-    assert "2 test texts labelled by 10 of 16 training texts, 3 labels, chosen with seed 3" in out
+    assert "2 test texts labeled by 10 of 16 training texts, 3 labels, chosen with seed 3" in out
     assert "no training text has these labels, so they cannot be found: weather" in out
     assert re.search(r"weather +1 +0 +0", out)
     assert "[red]trade[/red]" in out

@@ -145,17 +145,17 @@ def test_quiet(inside: Inside) -> None:
     assert len(records(inside("eval", "tiny.safetensors", "t", "-qq", "--json"))) == 2
 
 
-def test_data_the_model_has_learnt_from(inside: Inside, folder: Path, model: Model) -> None:
+def test_data_the_model_has_learned_from(inside: Inside, folder: Path, model: Model) -> None:
     card = replace(CARD, sources=(DataSource("T.txt", "CC0-1.0", 5),))
-    save_model(with_card(model, card), folder / "learnt.safetensors")
+    save_model(with_card(model, card), folder / "learned.safetensors")
     (folder / "sub").mkdir()
     (folder / "sub" / "t").write_bytes(TEXT)
-    done = inside("eval", "learnt.safetensors", "sub/t", "a")
+    done = inside("eval", "learned.safetensors", "sub/t", "a")
     assert done.code == 0
     assert done.err == "zipllm: warning: sub/t: the model's card names 't' among its training data\n"
     assert "sub/t†" in done.out.decode()
     assert "no fair test" in done.out.decode()
-    file, other, whole = records(inside("eval", "learnt.safetensors", "sub/t", "a", "--json"))
+    file, other, whole = records(inside("eval", "learned.safetensors", "sub/t", "a", "--json"))
     assert (file["contaminated"] != "", other["contaminated"]) == (True, "")
     assert whole["contaminated"] == [file["contaminated"]]
 

@@ -1,4 +1,4 @@
-"""``zipllm explain``: colours, signs, JSON and a page; and one clear line for what cannot be explained."""
+"""``zipllm explain``: colors, signs, JSON and a page; and one clear line for what cannot be explained."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def model(folder: Path, model_file: bytes) -> Path:
     return path
 
 
-def test_signs_without_colours(inside, model, monkeypatch):
+def test_signs_without_colors(inside, model, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     done = inside("explain", "text", "--model", model)
     assert (done.code, done.err) == (0, "")
@@ -46,7 +46,7 @@ def test_signs_without_colours(inside, model, monkeypatch):
     assert lines[8].startswith("bits: ")
 
 
-def test_colours(inside, model, monkeypatch):
+def test_colors(inside, model, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     done = inside("explain", "-q", "text", "--model", model)
@@ -55,7 +55,7 @@ def test_colours(inside, model, monkeypatch):
     assert "\x1b[" in done.out.decode()
 
 
-def test_who_gets_colours(monkeypatch):
+def test_who_gets_colors(monkeypatch):
     monkeypatch.setattr(os, "isatty", lambda descriptor: True)
 
     class Terminal:
@@ -63,12 +63,12 @@ def test_who_gets_colours(monkeypatch):
             return True
 
     monkeypatch.setattr(explain_map.sys, "stdout", Terminal())
-    assert explain_map.shows_colours({"TERM": "xterm"})
-    assert not explain_map.shows_colours({"TERM": "xterm", "NO_COLOR": "1"})
-    assert not explain_map.shows_colours({"NO_COLOR": "1", "FORCE_COLOR": "1"})
-    assert not explain_map.shows_colours({"TERM": "dumb"})
+    assert explain_map.shows_colors({"TERM": "xterm"})
+    assert not explain_map.shows_colors({"TERM": "xterm", "NO_COLOR": "1"})
+    assert not explain_map.shows_colors({"NO_COLOR": "1", "FORCE_COLOR": "1"})
+    assert not explain_map.shows_colors({"TERM": "dumb"})
     monkeypatch.setattr(explain_map.sys, "stdout", None)
-    assert not explain_map.shows_colours({"TERM": "xterm"})
+    assert not explain_map.shows_colors({"TERM": "xterm"})
 
 
 @pytest.mark.parametrize(("bits", "kind"), [(0, 0), (0.99, 0), (1, 1), (2, 2), (3.9, 2), (4, 3), (99, 3)])

@@ -19,7 +19,7 @@ from zipllm.tokenizer.byte import ByteTokenizer
 TEXT = (
     b"It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want "
     b"of a wife. However little known the feelings or views of such a man may be on his first entering a "
-    b"neighbourhood, this truth is so well fixed in the minds of the surrounding families, that he is considered "
+    b"neighborhood, this truth is so well fixed in the minds of the surrounding families, that he is considered "
     b"the rightful property of some one or other of their daughters.\n"
 )
 

@@ -73,7 +73,7 @@ def test_any_bytes_without_a_model(data, block_size):
 
 
 def test_blocks_decode_alone():
-    """The second of two equal blocks has learnt nothing from the first."""
+    """The second of two equal blocks has learned nothing from the first."""
     data = TEXT * 2
     once = compress(TEXT, history_bits=14, block_size=len(TEXT))
     twice = compress(data, history_bits=14, block_size=len(TEXT))

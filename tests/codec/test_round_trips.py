@@ -71,7 +71,7 @@ def test_by_the_smallest_coding(name):
 @pytest.mark.parametrize("change", [-1, 0, 1])
 @pytest.mark.parametrize("lanes", [1, 2, 5])
 def test_one_byte_off_every_edge(change, lanes, engine):
-    """Sizes next to a block's edge; lanes of 50 // 5 bytes and their neighbours."""
+    """Sizes next to a block's edge; lanes of 50 // 5 bytes and their neighbors."""
     data = (TEXT * 2)[: 50 + change], (TEXT * 2)[: 150 + change], (TEXT * 2)[: lanes + change]
     for size in (50, 49, 51):
         for part in data:

@@ -209,7 +209,7 @@ def test_never_larger_than_without_history(data, sample):
 
 
 def test_a_sample_that_misleads_costs_nothing(monkeypatch):
-    """The sample says that the model helps; the whole block, from which the history has learnt more, says no."""
+    """The sample says that the model helps; the whole block, from which the history has learned more, says no."""
     block = LOG[: select.SAMPLE_FROM + 5000]
     alone = select.choose(block, None, EncodeOptions(), 0, None)
     monkeypatch.setattr(select, "model_helps", lambda *_arguments: True)

@@ -43,7 +43,7 @@ def stored(raw: bytes) -> Block:
     return Block(BlockHeader(Coding.STORED, len(raw), len(raw), crc32(raw)), raw)
 
 
-def modelled(raw: bytes, payload: bytes, lanes: int = 1) -> Block:
+def modeled(raw: bytes, payload: bytes, lanes: int = 1) -> Block:
     """A model-coded block; the payload need not mean anything, the container does not decode it."""
     parameters = CodingParameters(lanes=lanes, probability_bits=24)
     return Block(BlockHeader(Coding.MODEL, len(raw), len(payload), crc32(raw), parameters), payload)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.container.archives import MODEL_ID, Pipe, archive, archive_of, decode_stored, modelled, records, stored
+from tests.container.archives import MODEL_ID, Pipe, archive, archive_of, decode_stored, modeled, records, stored
 from zipllm.container import (
     ArchiveHeader,
     ArchiveReader,
@@ -34,7 +34,7 @@ def coded_blocks(draw: st.DrawFn) -> list[tuple[bytes, Block]]:
         if coding == Coding.STORED:
             pairs.append((raw, stored(raw)))
         elif coding == Coding.MODEL:
-            pairs.append((raw, modelled(raw, payload, draw(st.integers(1, len(raw))))))
+            pairs.append((raw, modeled(raw, payload, draw(st.integers(1, len(raw))))))
         elif coding == Coding.HISTORY:
             parameters = CodingParameters(1, 24, mixer=1, history=12)
             pairs.append((raw, Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)))
@@ -112,7 +112,7 @@ def test_second_archive_truncated(first: int) -> None:
 
 
 def test_second_model() -> None:
-    data = archive([modelled(b"raw", b"words")], b"raw", Model(MODEL_ID))
+    data = archive([modeled(b"raw", b"words")], b"raw", Model(MODEL_ID))
     start = len(ArchiveHeader(1 << 20, 3).encode())
     model = data[start : start + len(Model(MODEL_ID).header().encode())]
     with pytest.raises(CorruptData, match="second model"):
@@ -122,7 +122,7 @@ def test_second_model() -> None:
 
 
 def test_each_archive_names_its_own_model() -> None:
-    data = archive([modelled(b"raw", b"words")], b"raw", Model(MODEL_ID))
+    data = archive([modeled(b"raw", b"words")], b"raw", Model(MODEL_ID))
     assert len(records(data + data)) == 8
     without_model = data.replace(Model(MODEL_ID).header().encode(), b"")
     with pytest.raises(CorruptData, match="before the record that names its model"):
@@ -174,7 +174,7 @@ def test_writer_refuses_wrong_order() -> None:
     writer.begin(ArchiveHeader(8))
     with pytest.raises(UsageError, match="before the one before has ended"):
         writer.begin(ArchiveHeader(8))
-    coded = modelled(b"raw", b"words")
+    coded = modeled(b"raw", b"words")
     with pytest.raises(UsageError, match="needs its model"):
         writer.block(coded.header, coded.payload)
     writer.model(MODEL_ID)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.container.archives import LOCAL, MODEL_ID, archive, archive_of, modelled, records, stored
+from tests.container.archives import LOCAL, MODEL_ID, archive, archive_of, modeled, records, stored
 from zipllm.container import (
     ArchiveHeader,
     Block,
@@ -204,7 +204,7 @@ def test_model_layout() -> None:
 
 @pytest.mark.parametrize("model", [Model(MODEL_ID), Model(MODEL_ID, b"a model file"), LOCAL])
 def test_model_round_trip(model: Model) -> None:
-    block = modelled(b"raw", b"words")
+    block = modeled(b"raw", b"words")
     assert records(archive([block], b"raw", model))[1:3] == [model, block]
 
 
@@ -225,7 +225,7 @@ def test_check_without_model_file_is_damage() -> None:
 
 
 def test_damaged_model_file() -> None:
-    data = archive([modelled(b"raw", b"words")], b"raw", Model(MODEL_ID, b"a model file"))
+    data = archive([modeled(b"raw", b"words")], b"raw", Model(MODEL_ID, b"a model file"))
     with pytest.raises(CorruptData, match="embedded model file is damaged"):
         records(data.replace(b"a model file", b"a model f1le"))
 

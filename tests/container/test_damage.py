@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.container.archives import LOCAL, MODEL_ID, archive, archive_of, decode_stored, modelled, records, stored
+from tests.container.archives import LOCAL, MODEL_ID, archive, archive_of, decode_stored, modeled, records, stored
 from zipllm.container import ArchiveHeader, BlockHeader, Coding, Model, ModelHeader, scan
 from zipllm.errors import CorruptData, ZipllmError
 
@@ -48,7 +48,7 @@ def test_every_flipped_bit(name: str) -> None:
 
 def test_every_flipped_bit_of_headers_is_found_without_decoding() -> None:
     """The payload of this model-coded block means nothing to the container; all around it is checked."""
-    block = modelled(b"raw", b"words")
+    block = modeled(b"raw", b"words")
     data = archive([block], b"raw", Model(MODEL_ID), known=False)
     payload = data.index(b"words")
     for bit in range(8 * len(data)):

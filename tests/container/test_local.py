@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import pytest
 
-from tests.container.archives import LOCAL, MODEL_ID, NUMERICS, archive, modelled, records, stored
+from tests.container.archives import LOCAL, MODEL_ID, NUMERICS, archive, modeled, records, stored
 from zipllm.container import Model, ModelHeader, crc32, read_payload, scan, survey
 from zipllm.container import record as record_module
 from zipllm.container.checksum import seal
@@ -18,7 +18,7 @@ from zipllm.errors import CorruptData, UnsupportedData, UsageError
 def test_local_layout() -> None:
     expected = seal(b"L\x25\x0d" + hashlib.sha256(NUMERICS).digest() + struct.pack("<I", crc32(NUMERICS)))
     assert LOCAL.header().encode() == expected
-    assert archive([modelled(b"raw", b"words")], b"raw", LOCAL).count(expected + NUMERICS) == 1
+    assert archive([modeled(b"raw", b"words")], b"raw", LOCAL).count(expected + NUMERICS) == 1
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_local_that_contradicts_itself(model: Model, says: str) -> None:
 
 
 def test_local_that_is_damaged() -> None:
-    data = archive([modelled(b"raw", b"words")], b"raw", LOCAL)
+    data = archive([modeled(b"raw", b"words")], b"raw", LOCAL)
     with pytest.raises(CorruptData, match="record of the machine is damaged"):
         records(data.replace(NUMERICS, NUMERICS[:-2] + b"2}"))
     other = replace(LOCAL.header(), model_id=MODEL_ID).encode() + NUMERICS
@@ -45,7 +45,7 @@ def test_local_that_is_damaged() -> None:
 
 
 def test_local_comes_once_and_not_beside_model() -> None:
-    data = archive([modelled(b"raw", b"words")], b"raw", LOCAL)
+    data = archive([modeled(b"raw", b"words")], b"raw", LOCAL)
     one = LOCAL.header().encode() + NUMERICS
     for two in (one + one, one + Model(MODEL_ID).header().encode(), Model(MODEL_ID).header().encode() + one):
         with pytest.raises(CorruptData, match="a second model"):
@@ -60,7 +60,7 @@ def test_a_reader_of_before_refuses_local_as_unsupported(monkeypatch: pytest.Mon
 
 
 def test_scan_and_survey_find_it() -> None:
-    data = archive([modelled(b"raw", b"words")], b"raw", LOCAL)
+    data = archive([modeled(b"raw", b"words")], b"raw", LOCAL)
     source = io.BytesIO(data)
     (found,) = (item for item in scan(source) if isinstance(item.record, ModelHeader))
     assert found.record == LOCAL.header()

@@ -13,7 +13,7 @@ from zipllm.experiments.skill import correlation
 from zipllm.experiments.tasks import (
     CHOICES,
     WINDOW,
-    Labelled,
+    Labeled,
     cloze,
     cloze_accuracy,
     find_tasks,
@@ -58,23 +58,23 @@ def test_a_model_that_knows_the_text_is_right(untrained: Trained) -> None:
     questions = cloze(TEXT * 20, 50, 1)
     wrong = questions[:, [1, 0, 2, 3]]
     model = Transformer(untrained.model.config)
-    optimiser = torch.optim.Adam(model.parameters(), 0.02)
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
     truth = torch.from_numpy(questions[:, 0])
     for _ in range(30):
         logits = model(truth[:, :-1])
         torch.nn.functional.cross_entropy(logits.transpose(1, 2), truth[:, 1:]).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     fitted = Trained(model.eval(), ByteTokenizer(), untrained.calibration, 1, 0.0, "toy")
     assert cloze_accuracy(fitted, questions) > 0.5 > cloze_accuracy(fitted, wrong)
 
 
 def test_a_probe_finds_what_separates_classes(untrained: Trained) -> None:
     examples = [(b"abc " * (1 + i % 7), "letters") if i % 2 else (b"123 " * (1 + i % 5), "digits") for i in range(60)]
-    assert probe_accuracy(untrained, Labelled("toy", examples[:40], examples[40:])) == 1.0
+    assert probe_accuracy(untrained, Labeled("toy", examples[:40], examples[40:])) == 1.0
     blind = [(b"same", label) for _, label in examples]
-    assert probe_accuracy(untrained, Labelled("toy", blind[:40], blind[40:])) == majority(
-        Labelled("", blind[:40], blind[40:])
+    assert probe_accuracy(untrained, Labeled("toy", blind[:40], blind[40:])) == majority(
+        Labeled("", blind[:40], blind[40:])
     )
 
 

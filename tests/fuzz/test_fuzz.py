@@ -1,4 +1,4 @@
-"""The fuzz targets in the test suite: every seed, derandomised examples, and every case that once failed."""
+"""The fuzz targets in the test suite: every seed, derandomized examples, and every case that once failed."""
 
 from pathlib import Path
 

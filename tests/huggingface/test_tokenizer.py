@@ -108,7 +108,7 @@ def test_ids_that_the_model_does_not_predict_are_left_out() -> None:
 
 
 def test_a_byte_that_is_also_a_piece_of_text() -> None:
-    """The model has learnt from the piece, so the piece is fed; the probability of both counts."""
+    """The model has learned from the piece, so the piece is fed; the probability of both counts."""
     tokenizer = foreign(byte_fallback())
     rank = tokenizer.vocabulary.index(b"t")
     description = json.loads(byte_fallback().to_str())["model"]["vocab"]

@@ -66,11 +66,11 @@ def test_the_prior_is_the_one_of_the_format() -> None:
 
 @pytest.mark.parametrize("name", ["model", "text"])
 def test_a_prior_fits_the_memory(name: str) -> None:
-    plain, learnt = plain_prior(), load_prior(name)
-    for empty, full in zip(plain, learnt, strict=True):
+    plain, learned = plain_prior(), load_prior(name)
+    for empty, full in zip(plain, learned, strict=True):
         assert (empty.shape, empty.dtype) == (full.shape, full.dtype)
-    memory = new_memory(np.array([10]), 12, learnt)
-    assert (memory.weights == learnt.weights).all()
+    memory = new_memory(np.array([10]), 12, learned)
+    assert (memory.weights == learned.weights).all()
     memory.weights[:] = 0
     assert load_prior(name).weights.any()  # a memory has a copy
 

@@ -17,7 +17,7 @@ DROPPED = 3e-4
 """Bits that the range coder loses in a decision by cutting its range to 24 bits."""
 
 
-class Learnt:
+class Learned:
     """A memory that has coded some tokens, and room for more; ``cost`` codes others after them, the ordinary way."""
 
     def __init__(self, name: str, with_model: bool, style: Style, steps: int = 300, room: int = 2000) -> None:
@@ -52,11 +52,11 @@ def kept(memory: Memory) -> dict[str, bytes]:
 @pytest.mark.parametrize("with_model", [False, True])
 @pytest.mark.parametrize("name", sorted(VOCABULARIES))
 def test_it_costs_what_coding_costs(name: str, with_model: bool, style: Style) -> None:
-    learnt = Learnt(name, with_model, style)
-    tokens, said = learnt.tokens(60, 2), learnt.said(60, 2)
-    found = Trial(learnt.memory, learnt.vocabulary, style).bits(tokens, said)
-    paid = learnt.cost(tokens, said)
-    decisions = 60 * learnt.vocabulary.longest
+    learned = Learned(name, with_model, style)
+    tokens, said = learned.tokens(60, 2), learned.said(60, 2)
+    found = Trial(learned.memory, learned.vocabulary, style).bits(tokens, said)
+    paid = learned.cost(tokens, said)
+    decisions = 60 * learned.vocabulary.longest
     assert 0 <= paid - found + 1e-9 <= DROPPED * decisions + 1e-9
     if name != "one":
         assert found > 60
@@ -66,14 +66,14 @@ def test_it_costs_what_coding_costs(name: str, with_model: bool, style: Style) -
 @pytest.mark.parametrize("name", ["bytes", "text"])
 def test_the_memory_is_as_before(name: str, with_model: bool) -> None:
     """Also after a text that is longer than the journal's first piece, and the order of texts does not matter."""
-    learnt = Learnt(name, with_model, STYLES[0], room=3 * trial._PIECE)
-    before = kept(learnt.memory)
-    measure = Trial(learnt.memory, learnt.vocabulary, STYLES[0])
-    texts = [(learnt.tokens(steps, steps), learnt.said(steps, steps)) for steps in (1, 50, 1000, 7, 0)]
+    learned = Learned(name, with_model, STYLES[0], room=3 * trial._PIECE)
+    before = kept(learned.memory)
+    measure = Trial(learned.memory, learned.vocabulary, STYLES[0])
+    texts = [(learned.tokens(steps, steps), learned.said(steps, steps)) for steps in (1, 50, 1000, 7, 0)]
     if not with_model:
-        texts.append((learnt.tokens(trial._PIECE + 9 if name == "bytes" else 1500, 5), learnt.said(1, 5)))
+        texts.append((learned.tokens(trial._PIECE + 9 if name == "bytes" else 1500, 5), learned.said(1, 5)))
     found = [measure.bits(*text) for text in texts]
-    assert kept(learnt.memory) == before
+    assert kept(learned.memory) == before
     assert [measure.bits(*text) for text in reversed(texts)] == found[::-1]
     assert found[4] == 0
 
@@ -89,17 +89,17 @@ def test_a_text_like_the_others_costs_less() -> None:
 
 
 def test_a_text_that_does_not_fit() -> None:
-    learnt = Learnt("bytes", False, STYLES[0], room=10)
-    measure = Trial(learnt.memory, learnt.vocabulary, STYLES[0])
-    assert measure.bits(learnt.tokens(10, 3), NOTHING[0]) > 0
+    learned = Learned("bytes", False, STYLES[0], room=10)
+    measure = Trial(learned.memory, learned.vocabulary, STYLES[0])
+    assert measure.bits(learned.tokens(10, 3), NOTHING[0]) > 0
     with pytest.raises(ValueError, match="11 bytes"):
-        measure.bits(learnt.tokens(11, 3), NOTHING[0])
+        measure.bits(learned.tokens(11, 3), NOTHING[0])
 
 
 def test_frequencies_that_do_not_ascend() -> None:
-    learnt = Learnt("prefixes", True, STYLES[0])
-    before = kept(learnt.memory)
-    measure = Trial(learnt.memory, learnt.vocabulary, STYLES[0])
+    learned = Learned("prefixes", True, STYLES[0])
+    before = kept(learned.memory)
+    measure = Trial(learned.memory, learned.vocabulary, STYLES[0])
     with pytest.raises(ValueError, match="ascending"):
-        measure.bits(learnt.tokens(4, 3), np.zeros((4, 6), dtype=np.int32))
-    assert kept(learnt.memory) == before
+        measure.bits(learned.tokens(4, 3), np.zeros((4, 6), dtype=np.int32))
+    assert kept(learned.memory) == before

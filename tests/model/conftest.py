@@ -30,7 +30,7 @@ def markov_tokens(sequences: int, time: int, seed: int, vocabulary: int = 60) ->
     return tokens
 
 
-def randomised(config: ModelConfig, seed: int = 0, spread: float = 1.0) -> Transformer:
+def randomized(config: ModelConfig, seed: int = 0, spread: float = 1.0) -> Transformer:
     """A float model whose every matrix is random, none zero."""
     torch.manual_seed(seed)
     transformer = Transformer(config)
@@ -45,15 +45,15 @@ def trained() -> Transformer:
     """A tiny model after a few seconds of training."""
     torch.manual_seed(0)
     transformer = Transformer(CONFIG)
-    optimiser = torch.optim.AdamW(transformer.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(transformer.parameters(), lr=3e-3)
     tokens = markov_tokens(240, 48, seed=1)
     for step in range(180):
         batch = tokens[(16 * step) % 240 :][:16]
         start = torch.full((len(batch), 1), CONFIG.start_token)
         logits = transformer(torch.cat((start, batch[:, :-1]), dim=1))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         functional.cross_entropy(logits.flatten(0, 1), batch.flatten()).backward()
-        optimiser.step()
+        optimizer.step()
     return transformer.eval()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zipllm.model import arithmetic
 from zipllm.model.arithmetic import (
     integer_matmul,
-    requantise,
+    requantize,
     round_shift,
     scale_to_int8,
     vector_length,
@@ -21,8 +21,8 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 
 
 @given(INT32, st.integers(0, 2**31 - 1), st.integers(1, 62))
-def test_requantise_is_exact_over_all_of_int32(x: int, multiplier: int, shift: int) -> None:
-    result = requantise(torch.tensor([x], dtype=torch.int32), torch.tensor([multiplier], dtype=torch.int32), shift)
+def test_requantize_is_exact_over_all_of_int32(x: int, multiplier: int, shift: int) -> None:
+    result = requantize(torch.tensor([x], dtype=torch.int32), torch.tensor([multiplier], dtype=torch.int32), shift)
     assert result.item() == (x * multiplier + (1 << (shift - 1))) >> shift
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.model.conftest import CONFIG, extreme_tensors, randomised, shaped
+from tests.model.conftest import CONFIG, extreme_tensors, randomized, shaped
 from zipllm.errors import ModelInvalid
 from zipllm.model.arithmetic import scale_to_int8, vector_length
 from zipllm.model.bounds import check_bounds, float32_is_exact, score_limit
@@ -174,7 +174,7 @@ def test_shapes_beyond_the_proof_are_refused_before_any_tensor_is_read(config: M
 
 
 def test_the_score_limit_holds_for_the_worst_heads() -> None:
-    """Random heads of every scale, normalised as the engine does: none passes the limit that the proof uses."""
+    """Random heads of every scale, normalized as the engine does: none passes the limit that the proof uses."""
     generator = torch.Generator().manual_seed(0)
     for size in (1, 2, 7, 64):
         for length in (1, 3, 100, 400):
@@ -194,6 +194,6 @@ def test_float32_is_exact_up_to_its_24_bits() -> None:
 
 def test_exported_models_pass() -> None:
     for config in (CONFIG, shaped(tied=True), shaped(position="alibi", window=100)):
-        model = quantize(randomised(config), torch.randint(60, (4, 40)))
+        model = quantize(randomized(config), torch.randint(60, (4, 40)))
         check_bounds(model)
         assert float32_is_exact(model)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomised, shaped
+from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomized, shaped
 from tests.model.oracle import Oracle
 from zipllm.model import arithmetic
 from zipllm.model import integer as integer_module
@@ -65,7 +65,7 @@ def test_two_threads_give_the_same_integers(integer: IntegerTransformer, expecte
 def wide() -> IntegerTransformer:
     """Large enough that torch does split its work between threads."""
     config = shaped(width=256, layers=1, heads=4, feedforward=512, vocabulary_size=300, window=32)
-    return IntegerTransformer(quantize(randomised(config, seed=7), markov_tokens(4, 40, 14, 300)))
+    return IntegerTransformer(quantize(randomized(config, seed=7), markov_tokens(4, 40, 14, 300)))
 
 
 def test_a_wide_model_ignores_threads_batch_and_chunking(

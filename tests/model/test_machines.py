@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomised, shaped
+from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomized, shaped
 from zipllm.model.config import ModelConfig
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.quantize import quantize
@@ -50,7 +50,7 @@ def test_older_processors_give_the_same_integers(variable: str) -> None:
 @pytest.mark.parametrize("config", [CONFIG, shaped(feedforward=64, vocabulary_size=64)], ids=["odd", "multiples of 8"])
 @pytest.mark.parametrize("chunk", [1, 9, 30])
 def test_a_gpu_gives_the_same_integers(config: ModelConfig, chunk: int) -> None:
-    for model in (extreme_model(config), quantize(randomised(config, seed=8), TOKENS)):
+    for model in (extreme_model(config), quantize(randomized(config, seed=8), TOKENS)):
         results = []
         for device in ("cpu", "cuda"):
             integer = IntegerTransformer(model, device)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.model.conftest import CONFIG, markov_tokens, randomised, shaped
+from tests.model.conftest import CONFIG, markov_tokens, randomized, shaped
 from zipllm.errors import ModelInvalid
 from zipllm.model.evaluate import float_bits, integer_bits, measure_gap
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.parameters import IntegerModel, specification
 from zipllm.model.quantize import quantize
-from zipllm.model.scales import best_clip, quantise_rows
+from zipllm.model.scales import best_clip, quantize_rows
 from zipllm.model.transformer import Transformer
 
 TEST_TOKENS = markov_tokens(64, 48, seed=11)
@@ -21,7 +21,7 @@ TEST_TOKENS = markov_tokens(64, 48, seed=11)
 def test_the_gap_of_a_trained_model_is_small(trained: Transformer, integer: IntegerTransformer) -> None:
     gap = measure_gap(trained, integer, TEST_TOKENS)
     uniform = TEST_TOKENS.numel() * math.log2(60)
-    assert gap.float_bits < 0.6 * uniform  # it has learnt something, so the gap means something
+    assert gap.float_bits < 0.6 * uniform  # it has learned something, so the gap means something
     assert abs(gap.percent) < 0.3
 
 
@@ -38,7 +38,7 @@ def test_fewer_bits_cost_more_but_work(trained: Transformer) -> None:
 @pytest.mark.parametrize("changes", [{"tied": True}, {"position": "alibi"}, {"heads": 4}, {"layers": 1}])
 def test_logits_follow_the_float_model(changes: dict[str, object]) -> None:
     config = shaped(**changes)  # type: ignore[arg-type]
-    transformer = randomised(config, seed=3)
+    transformer = randomized(config, seed=3)
     check_close(transformer)
 
 
@@ -61,7 +61,7 @@ def test_a_model_that_knows_nothing_is_uniform() -> None:
 
 
 def test_negative_score_scales_are_turned_into_the_queries() -> None:
-    transformer = randomised(shaped(layers=1), seed=5)
+    transformer = randomized(shaped(layers=1), seed=5)
     with torch.no_grad():
         transformer.blocks[0].attention.score_scale.mul_(-1)  # type: ignore[union-attr, operator]
     check_close(transformer)
@@ -84,7 +84,7 @@ def test_tensors_come_back_from_their_names(exported: IntegerModel) -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_that_are_not_finite_are_refused(value: float) -> None:
-    transformer = randomised(CONFIG)
+    transformer = randomized(CONFIG)
     with torch.no_grad():
         transformer.embedding.weight[0, 0] = value
     with pytest.raises(ModelInvalid, match="not finite"):
@@ -92,7 +92,7 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
 
 
 def test_activations_that_are_not_finite_are_refused() -> None:
-    transformer = randomised(CONFIG)
+    transformer = randomized(CONFIG)
     with torch.no_grad():
         transformer.blocks[0].attention.value.weight.fill_(3e38)  # type: ignore[union-attr, operator]
     with pytest.raises(ModelInvalid, match="activation of the float model is not finite"):
@@ -102,13 +102,13 @@ def test_activations_that_are_not_finite_are_refused() -> None:
 @pytest.mark.parametrize("bits", [1, 9])
 def test_impossible_weight_widths_are_refused(bits: int) -> None:
     with pytest.raises(ValueError, match="weight_bits must be from 2 to 8"):
-        quantize(randomised(CONFIG), markov_tokens(2, 20, seed=1), weight_bits=bits)
+        quantize(randomized(CONFIG), markov_tokens(2, 20, seed=1), weight_bits=bits)
 
 
 @pytest.mark.parametrize("dead", ["attention.query", "attention.key", "attention.value", "feedforward.up"])
 @pytest.mark.parametrize("value", [0.0, 1e-7])
 def test_layers_that_never_fire_do_no_harm(dead: str, value: float) -> None:
-    transformer = randomised(CONFIG, seed=6)
+    transformer = randomized(CONFIG, seed=6)
     with torch.no_grad():
         transformer.get_submodule(f"blocks.0.{dead}").weight.fill_(value)  # type: ignore[operator]
     check_close(transformer)
@@ -117,11 +117,11 @@ def test_layers_that_never_fire_do_no_harm(dead: str, value: float) -> None:
 @pytest.mark.parametrize("position", ["rotary", "sinusoidal"])
 def test_positions_without_an_integer_form_are_refused(position: str) -> None:
     with pytest.raises(ModelInvalid, match="no integer form"):
-        quantize(randomised(shaped(position=position)), markov_tokens(2, 20, seed=1))
+        quantize(randomized(shaped(position=position)), markov_tokens(2, 20, seed=1))
 
 
 def test_scores_beyond_the_integer_form_are_refused() -> None:
-    transformer = randomised(CONFIG)
+    transformer = randomized(CONFIG)
     with torch.no_grad():
         transformer.blocks[0].attention.score_scale.fill_(1e9)  # type: ignore[union-attr, operator]
     with pytest.raises(ModelInvalid, match="scores are too large"):
@@ -130,7 +130,7 @@ def test_scores_beyond_the_integer_form_are_refused() -> None:
 
 def test_rows_keep_their_scale_and_sign() -> None:
     weight = torch.tensor([[1.0, -2.0, 0.5], [0.0, 0.0, 0.0], [1e-3, 0.0, -1e-3]], dtype=torch.float64)
-    rows, scale = quantise_rows(weight, torch.ones(3, dtype=torch.float64), 127)
+    rows, scale = quantize_rows(weight, torch.ones(3, dtype=torch.float64), 127)
     assert (rows * scale[:, None] - weight).abs().max() < 0.01
     assert rows[1].tolist() == [0, 0, 0]
     assert int(rows.abs().max()) == 127

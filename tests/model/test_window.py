@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.model.conftest import CONFIG, markov_tokens, randomised, shaped
+from tests.model.conftest import CONFIG, markov_tokens, randomized, shaped
 from zipllm.model.integer import IntegerTransformer
 from zipllm.model.quantize import quantize
 
@@ -35,7 +35,7 @@ def test_influence_ends_after_layers_times_window(integer: IntegerTransformer) -
 
 def test_one_layer_sees_exactly_its_window() -> None:
     config = shaped(layers=1)
-    transformer = randomised(config, seed=1, spread=4.0)
+    transformer = randomized(config, seed=1, spread=4.0)
     with torch.no_grad():
         transformer.blocks[0].attention.position_bias.zero_()  # type: ignore[union-attr, operator]
         transformer.blocks[0].attention.score_scale.fill_(1.0)  # type: ignore[union-attr, operator]

@@ -138,7 +138,7 @@ def test_float_and_unknown_types_are_refused(forge, dtype, size):
         ("position", "sinusoidal", "no integer form"),
         ("position", "../../etc/passwd", "position must be one of"),
         ("position", ["relative"], "position must be one of"),
-        ("colour", "red", "exactly the fields"),
+        ("color", "red", "exactly the fields"),
     ],
 )
 def test_impossible_config(forge, field, value, reason):

@@ -1,4 +1,4 @@
-"""Figures of studies: axes that do not begin at zero, dashed lines, coloured tables."""
+"""Figures of studies: axes that do not begin at zero, dashed lines, colored tables."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_marked_lines_are_dashed() -> None:
     assert figure_svg(LINE).count("stroke-dasharray") == 1
 
 
-def test_a_coloured_table_has_a_cell_for_every_pair() -> None:
+def test_a_colored_table_has_a_cell_for_every_pair() -> None:
     assert HEAT.table() == (["from", "a", "b"], [["a", "1.0000", "2.0000"], ["b", "3.0000", ""]])
 
 

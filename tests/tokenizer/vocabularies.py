@@ -1,4 +1,4 @@
-"""Tokenizers as Hugging Face models have them, learnt from a few lines."""
+"""Tokenizers as Hugging Face models have them, learned from a few lines."""
 
 import json
 
@@ -26,10 +26,10 @@ def byte_level() -> Tokenizer:
 def byte_fallback() -> Tokenizer:
     """As Llama has it."""
     special = ["<unk>", "<s>", "</s>"]
-    learnt = Tokenizer(models.BPE())
-    learnt.normalizer = normalizers.Replace(" ", "▁")
-    learnt.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=120, show_progress=False))
-    model = json.loads(learnt.to_str())["model"]
+    learned = Tokenizer(models.BPE())
+    learned.normalizer = normalizers.Replace(" ", "▁")
+    learned.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=120, show_progress=False))
+    model = json.loads(learned.to_str())["model"]
     pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
     words = [*special, *(f"<0x{value:02X}>" for value in range(256)), *pieces]
     merges = [tuple(pair) for pair in model["merges"]]

@@ -214,13 +214,13 @@ def test_the_folder_of_an_earlier_run_stays_when_preparing_fails() -> None:
 
 # --------------------------------------------------------------------------- tokenizers
 def test_a_tokenizer_is_taken_over() -> None:
-    learnt = train_bpe([LINES], 300)
-    Path("tokenizer.json").write_text(json.dumps(learnt.to_dict()))
+    learned = train_bpe([LINES], 300)
+    Path("tokenizer.json").write_text(json.dumps(learned.to_dict()))
     given = load_tokenizer("tokenizer.json")
     corpus = prepare("a.log", options=DataOptions(0, tokenizer=given, sequence=64))
-    assert corpus.tokenizer.vocabulary == learnt.vocabulary
+    assert corpus.tokenizer.vocabulary == learned.vocabulary
     assert len(raw(corpus, "train") + raw(corpus, "valid")) == len(LINES)
-    assert load_tokenizer("runs/x/tokenizer.json").to_dict() == learnt.to_dict()
+    assert load_tokenizer("runs/x/tokenizer.json").to_dict() == learned.to_dict()
 
 
 def test_the_tokenizer_of_the_shipped_model() -> None:

@@ -25,7 +25,7 @@ from tests.vectors.parts import (
     header_of,
     local,
     model,
-    modelled,
+    modeled,
     parameters,
     record,
     stored,
@@ -150,9 +150,9 @@ def bad_models() -> Iterator[Vector]:
     yield Vector("local-and-model", "LOCAL and MODEL", around(local(b"{}") + model() + stored(b"raw"), b"raw"))
     yield Vector("local-truncated", "ends inside of the description", header(3) + local(b'{"threads":1}')[:-1])
     no_lanes = coded(MODEL, b"raw", b"word", parameters(lanes=0))
-    yield Vector("model-lanes-0", "no lanes", modelled(no_lanes))
+    yield Vector("model-lanes-0", "no lanes", modeled(no_lanes))
     yield Vector(
-        "model-lanes-4", "four lanes for three bytes", modelled(coded(MODEL, b"raw", b"word", parameters(lanes=4)))
+        "model-lanes-4", "four lanes for three bytes", modeled(coded(MODEL, b"raw", b"word", parameters(lanes=4)))
     )
     yield Vector(
         "history-no-mixer",
@@ -166,7 +166,7 @@ def bad_models() -> Iterator[Vector]:
         around(coded(HISTORY, b"raw", b"word", adaptive), b"raw"),
     )
     yield Vector(
-        "model-no-parameters", "a model-coded block without parameters", modelled(coded(MODEL, b"raw", b"word"))
+        "model-no-parameters", "a model-coded block without parameters", modeled(coded(MODEL, b"raw", b"word"))
     )
 
 

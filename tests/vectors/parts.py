@@ -104,6 +104,6 @@ def around(body: bytes, raw: bytes) -> bytes:
     return header(len(raw)) + body + end(raw)
 
 
-def modelled(body: bytes) -> bytes:
+def modeled(body: bytes) -> bytes:
     """Up to a model-coded block, whose header already has to be refused."""
     return header(3) + model() + body

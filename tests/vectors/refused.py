@@ -15,7 +15,7 @@ from tests.vectors.parts import (
     header,
     header_of,
     model,
-    modelled,
+    modeled,
     parameters,
     record,
     stored,
@@ -45,7 +45,7 @@ def unsupported() -> Iterator[Vector]:
         "record-large": parameters(mixer=1, history=12, record=65_536),
     }.items():
         body = coded(MODEL, b"raw", b"word", values)
-        yield Vector(f"parameter-{name}", f"unknown value of the coding parameter {name}", modelled(body))
+        yield Vector(f"parameter-{name}", f"unknown value of the coding parameter {name}", modeled(body))
 
 
 def over_a_limit() -> Iterator[Vector]:

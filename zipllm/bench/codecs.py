@@ -44,8 +44,8 @@ class Facts:
         model: name of the model.
         model_id: hexadecimal id of the model.
         parameters: weights in the model.
-        learnt_from: digests (SHA-256, hexadecimal) of the files its weights were learnt from, as far as known.
-        learnt_names: names of its training data, as its card gives them.
+        learned_from: digests (SHA-256, hexadecimal) of the files its weights were learned from, as far as known.
+        learned_names: names of its training data, as its card gives them.
         versions: of the libraries that code.
     """
 
@@ -55,8 +55,8 @@ class Facts:
     model: str = ""
     model_id: str = ""
     parameters: int = 0
-    learnt_from: tuple[str, ...] = ()
-    learnt_names: tuple[str, ...] = ()
+    learned_from: tuple[str, ...] = ()
+    learned_names: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -1,6 +1,6 @@
 """Was a model trained on the file it is measured with? What its card says is compared with the benchmark's file.
 
-A card names its sources, and in their notes the SHA-256 of their files: a file with one of these digests was learnt
+A card names its sources, and in their notes the SHA-256 of their files: a file with one of these digests was learned
 from. Names alone are weaker: they say which corpus was used, not which part of it. They count for a registered
 corpus, of which only a part may have been used, and for a source whose note does not name all its files.
 """
@@ -19,12 +19,12 @@ _GENERIC = {"files", "samples", "data"}
 _WHOLE = "the model's card names this file's SHA-256 among its training data"
 
 
-def learnt_digests(card: Card) -> tuple[str, ...]:
+def learned_digests(card: Card) -> tuple[str, ...]:
     """Return the SHA-256 of training files, where a card gives them in the note of a source."""
     return tuple(digest for source in card.sources for digest in listed_digests(source.note))
 
 
-def learnt_names(card: Card) -> tuple[str, ...]:
+def learned_names(card: Card) -> tuple[str, ...]:
     """Return the names on a card of data that its digests do not describe."""
     return tuple(s.name for s in card.sources if not lists_all(s.note) or _stem(s.name) in corpora())
 

@@ -78,13 +78,13 @@ def _zstd(spec: Spec) -> LibraryCodec:
     import zstandard
 
     level = _level(Spec(spec.name, spec.settings[:1]), -7, 22)
-    long_matches, dictionary, learnt = False, None, b""
+    long_matches, dictionary, learned = False, None, b""
     for setting in spec.settings[1:]:
         if setting == "long":
             long_matches = True
         elif setting.startswith("dict="):
-            learnt = Path(setting.removeprefix("dict=")).read_bytes()
-            dictionary = _zstd_dictionary(learnt)
+            learned = Path(setting.removeprefix("dict=")).read_bytes()
+            dictionary = _zstd_dictionary(learned)
         else:
             raise UsageError(f"{spec}: unknown setting {setting!r} (known: long, dict=FILE)")
 
@@ -99,10 +99,10 @@ def _zstd(spec: Spec) -> LibraryCodec:
         decompressor = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=1 << 31)
         return decompressor.decompressobj().decompress(archive)
 
-    return LibraryCodec(pack, unpack, _zstd_facts(spec, dictionary, learnt))
+    return LibraryCodec(pack, unpack, _zstd_facts(spec, dictionary, learned))
 
 
-def _zstd_facts(spec: Spec, dictionary: Any, learnt: bytes) -> Facts:
+def _zstd_facts(spec: Spec, dictionary: Any, learned: bytes) -> Facts:
     import hashlib
 
     import zstandard
@@ -112,13 +112,13 @@ def _zstd_facts(spec: Spec, dictionary: Any, learnt: bytes) -> Facts:
         "/".join(shown),
         weights_bytes=len(dictionary.as_bytes()) if dictionary else 0,
         program_bytes=_module_bytes("zstandard.backend_c"),
-        learnt_from=(hashlib.sha256(learnt).hexdigest(),) if learnt else (),
+        learned_from=(hashlib.sha256(learned).hexdigest(),) if learned else (),
         versions={**_versions("zstandard"), "zstd": ".".join(map(str, zstandard.ZSTD_VERSION))},
     )
 
 
 def _zstd_dictionary(content: bytes) -> Any:
-    """A dictionary as it is, or one learnt from any other file; deterministic, so the decoder learns the same."""
+    """A dictionary as it is, or one learned from any other file; deterministic, so the decoder learns the same."""
     import zstandard
 
     if content.startswith(_DICTIONARY_MAGIC):
@@ -130,7 +130,7 @@ def _zstd_dictionary(content: bytes) -> Any:
     try:
         return zstandard.train_dictionary(min(_DICTIONARY_BYTES, len(content) // 2), samples)
     except (zstandard.ZstdError, ValueError) as error:
-        raise UsageError(f"no dictionary can be learnt from this file: {error}") from error
+        raise UsageError(f"no dictionary can be learned from this file: {error}") from error
 
 
 def _brotli(spec: Spec) -> LibraryCodec:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipllm.bench.codecs import Facts
-from zipllm.bench.contamination import learnt_digests, learnt_names
+from zipllm.bench.contamination import learned_digests, learned_names
 from zipllm.bench.spec import Spec, ZipllmSettings, zipllm_settings
 from zipllm.errors import UsageError
 from zipllm.machine import best_device
@@ -102,8 +102,8 @@ def _facts(stored: "StoredModel", settings: ZipllmSettings) -> Facts:
         model=stored.name,
         model_id=stored.model_id.hex(),
         parameters=sum(config.parameter_counts()),
-        learnt_from=learnt_digests(card),
-        learnt_names=learnt_names(card),
+        learned_from=learned_digests(card),
+        learned_names=learned_names(card),
         versions={"torch": metadata.version("torch")},
     )
 

@@ -115,7 +115,7 @@ class _Pair:
         self._facts = self._workers["compress"].facts
         base |= {name: self._facts[name] for name in ("level", "model", "model_id", "parameters")}
         base["contaminated"] = contamination(
-            item, tuple(self._facts["learnt_from"]), tuple(self._facts["learnt_names"])
+            item, tuple(self._facts["learned_from"]), tuple(self._facts["learned_names"])
         )
         step(self._spec, item, "decompress")
         try:

@@ -1,7 +1,7 @@
 """Labels by compression: a text belongs where it costs least.
 
 documents     texts with labels from JSON lines or folders, and samples of them
-ncd           nearest neighbours by normalised compression distance, with any codec of the benchmark
+ncd           nearest neighbors by normalized compression distance, with any codec of the benchmark
 class_costs   what texts cost behind the texts of a class; which codec does it how
   primed        zipllm: history, Transformer or both, their state kept after the class's texts
   continued     streams that go on: gzip's state copied, PPMd's and others' in a forked process

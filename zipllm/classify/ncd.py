@@ -1,9 +1,9 @@
-"""Normalised compression distance (Cilibrasi and Vitányi, "Clustering by Compression", 2005).
+"""Normalized compression distance (Cilibrasi and Vitányi, "Clustering by Compression", 2005).
 
     NCD(x, y) = (C(xy) - min(C(x), C(y))) / max(C(x), C(y))
 
 ``C`` is the size of an archive in bytes. ``x`` is the training text, ``y`` the other, with a space between as in Jiang
-et al. (2023), whose nearest-neighbour classifier this is. Every pair is compressed as a whole: for texts of some
+et al. (2023), whose nearest-neighbor classifier this is. Every pair is compressed as a whole: for texts of some
 hundred bytes copying a coder's state takes longer than compressing them (zlib at level 9, two texts of 250 bytes:
 36 us with ``compressobj.copy``, 21 us without).
 """
@@ -25,7 +25,7 @@ def distances(
     Args:
         length: of an archive.
         train: at least one.
-        texts: to be labelled.
+        texts: to be labeled.
         step: told which part is done.
     """
     alone = np.array([length(text) for text in train], dtype=np.int64)

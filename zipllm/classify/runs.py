@@ -14,7 +14,7 @@ from zipllm.classify.class_costs import Prime, class_coder
 from zipllm.classify.documents import Document, labels_of
 from zipllm.classify.ncd import distances
 from zipllm.classify.scores import Scores, score
-from zipllm.classify.votes import least_chances, neighbour_chances
+from zipllm.classify.votes import least_chances, neighbor_chances
 from zipllm.errors import UsageError
 
 Step = Callable[[float], None]
@@ -22,7 +22,7 @@ Step = Callable[[float], None]
 
 
 class Splits:
-    """Training texts and texts to be labelled.
+    """Training texts and texts to be labeled.
 
     Attributes:
         train, test: texts.
@@ -49,7 +49,7 @@ class Row:
     Attributes:
         method: ``majority``, ``tfidf``, ``ncd`` or ``class``.
         codec: with its settings; empty for baselines.
-        k: neighbours that vote; 0 where none do.
+        k: neighbors that vote; 0 where none do.
         tune_steps: training steps on each class.
         scores: how good it is.
         prepare_seconds: of wall time, before the first text: training, or coding the texts of the classes.
@@ -83,7 +83,7 @@ def open_method(name: str, spec: Spec, ks: Sequence[int], tune_steps: int) -> Me
     Args:
         name: ``ncd`` or ``class``.
         spec: of the codec.
-        ks: numbers of neighbours, for ``ncd``.
+        ks: numbers of neighbors, for ``ncd``.
         tune_steps: for ``class``.
 
     Raises:
@@ -93,7 +93,7 @@ def open_method(name: str, spec: Spec, ks: Sequence[int], tune_steps: int) -> Me
     if name == "class":
         return Method(name, with_defaults(spec), (0,), tune_steps, None, class_coder(spec, tune_steps))
     if tune_steps:
-        raise UsageError("--fine-tune is for --method class: neighbours have no model to train")
+        raise UsageError("--fine-tune is for --method class: neighbors have no model to train")
     spec = with_defaults(spec)
     return Method(name, spec, tuple(ks), 0, open_codec(spec).compress, None)
 
@@ -117,7 +117,7 @@ def baseline_rows(splits: Splits, seed: int) -> Iterator[Row]:
 
 
 def method_rows(method: Method, splits: Splits, step: Step) -> Iterator[Row]:
-    """Yield a row for every number of neighbours, or the only one."""
+    """Yield a row for every number of neighbors, or the only one."""
     if method.prime is not None:
         chances, prepared, seconds = _by_class(method, splits, step)
         yield Row("class", str(method.spec), 0, method.tune_steps, score(splits.truth, chances), prepared, seconds)
@@ -128,7 +128,7 @@ def method_rows(method: Method, splits: Splits, step: Step) -> Iterator[Row]:
     found = distances(lambda data: len(compress(data)), splits.train, splits.test, step)
     seconds = time.perf_counter() - begun
     for k in method.ks:
-        chances = neighbour_chances(found, splits.train_labels, k, len(splits.labels))
+        chances = neighbor_chances(found, splits.train_labels, k, len(splits.labels))
         yield Row("ncd", str(method.spec), k, 0, score(splits.truth, chances), 0.0, seconds)
 
 

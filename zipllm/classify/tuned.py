@@ -30,7 +30,7 @@ def tuned_engine(model: str, texts: Sequence[bytes], steps: int) -> Engine:
     Args:
         model: name, path or id.
         texts: of the class.
-        steps: of the optimiser.
+        steps: of the optimizer.
 
     Raises:
         UsageError: the texts are too few to train on.

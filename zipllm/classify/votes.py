@@ -1,6 +1,6 @@
 """From distances or costs to a chance for every label. What is equal shares: nothing here knows a true label.
 
-The published code for gzip and nearest neighbours (Jiang et al., "Low-Resource Text Classification", 2023)
+The published code for gzip and nearest neighbors (Jiang et al., "Low-Resource Text Classification", 2023)
 took a tie of
 votes for a hit when the true label was among the winners, so that its accuracy for k = 2 was that of the two best
 answers. Here a tie is what a fair draw makes of it, in expectation.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def neighbour_chances(
+def neighbor_chances(
     distances: NDArray[np.float64], labels: NDArray[np.int64], k: int, count: int
 ) -> NDArray[np.float64]:
     """Return the chance of each label after a vote of the ``k`` nearest texts.

@@ -8,7 +8,7 @@ jobs         several files, one after the other: open, work, commit, report, wor
 backend      the one door to the codec; imports torch only when it is opened
 listing      what an archive says about itself, for ``list``
 messages     lines for people on stderr, numbers as people read them
-explain_map, explain_json    what every token cost, in colours or signs for the terminal, and as JSON
+explain_map, explain_json    what every token cost, in colors or signs for the terminal, and as JSON
 reports      files that hold a report: checked before the work, replaced in one step
 results      the result of one file as a line or as JSON
 tables       tables of several columns, as wide as the terminal

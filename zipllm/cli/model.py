@@ -61,7 +61,7 @@ def list_models(json: options.Json = False) -> None:
 
 @model_app.command("show")
 def show(model: Shown, json: options.Json = False) -> None:
-    """Show a model's card: where it comes from, what it learnt from, what it is worth. Reads the header alone."""
+    """Show a model's card: where it comes from, what it learned from, what it is worth. Reads the header alone."""
 
     def run() -> int:
         from zipllm.model_file.store import ModelStore

@@ -32,7 +32,7 @@ def new_table(title: str, heads: Sequence[str]) -> Table:
 
 
 def render(parts: Sequence[RenderableType]) -> str:
-    """Return what the parts look like on standard output: with colours on a terminal, wide elsewhere."""
+    """Return what the parts look like on standard output: with colors on a terminal, wide elsewhere."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else _PIPED_WIDTH
     sink = io.StringIO()

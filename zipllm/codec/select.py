@@ -6,7 +6,7 @@ conventional ones are ten times slower than the quick ones, so each is asked onl
 1. nothing shrinks the block: JPEG, zip, random data. It is stored; no model is loaded.
 2. the history codes a sample, as text and as records, against the quick codecs: hopeless, or the style to use.
 3. the model joins in on a smaller sample: does it make the history's predictions better? If so the block is coded both
-   ways, since a sample ends before the history has learnt what a long block teaches.
+   ways, since a sample ends before the history has learned what a long block teaches.
 4. the whole block by what is left, and by the strong codecs unless prediction has clearly won.
 
 Everything that decides is an integer, so the same block gets the same coding on every machine.
@@ -67,7 +67,7 @@ _CLEARLY_LOST = 1050
 """A sample of the model alone begins its contexts anew, so its cost is a little too high."""
 
 _HOPELESS = 4000
-"""A sample has not learnt what the whole block teaches, so its cost may be several times too high."""
+"""A sample has not learned what the whole block teaches, so its cost may be several times too high."""
 
 _MODEL_HELPS = 970
 """The model must save this much on a sample to be worth its time."""

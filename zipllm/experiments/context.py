@@ -151,7 +151,7 @@ def conclude(rows: Rows) -> Sequence[str]:
     )
     best = min(found, key=lambda row: float(row["bpb"]))
     if best is not last:
-        said.append(f"The best window is {best['window']}, not the longest: more context has to be learnt, too.")
+        said.append(f"The best window is {best['window']}, not the longest: more context has to be learned, too.")
     return [*said, *_positions(rows)]
 
 

@@ -66,7 +66,7 @@ class Text:
         train: to learn from; empty if there is only something to measure with.
         test: to measure with.
         origin: where it came from, in words.
-        near_shipped: whether the shipped model may have learnt from the part that is measured with.
+        near_shipped: whether the shipped model may have learned from the part that is measured with.
     """
 
     name: str

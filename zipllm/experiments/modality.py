@@ -166,7 +166,7 @@ def conclude(rows: Rows) -> Sequence[str]:
                 f"On {kind} all archives are equally large: they do without the models, the history codes alone."
             )
     if any(row.get("contaminated") for row in rows):
-        said.append("† no fair test: the shipped model learnt from Python's own sources and documentation.")
+        said.append("† no fair test: the shipped model learned from Python's own sources and documentation.")
     return said
 
 

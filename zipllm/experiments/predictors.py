@@ -136,7 +136,7 @@ def conclude(rows: Rows) -> Sequence[str]:
     said += _weights(rows, fair)
     said += [f"{row['key']} gave no result: {row['problem']}." for row in rows if row["problem"]]
     if dirty:
-        said.append("† no fair test: the shipped model learnt from Python's own sources and documentation.")
+        said.append("† no fair test: the shipped model learned from Python's own sources and documentation.")
     return said
 
 

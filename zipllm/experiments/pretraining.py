@@ -145,7 +145,7 @@ def conclude(rows: Rows) -> Sequence[str]:
         if harmed:
             said.append(f"{domain}: with {', '.join(harmed)} bytes, going on makes the shipped model worse.")
         if any(row["near"] for row in found):
-            said.append(f"{domain}: no fair test, the shipped model learnt from such text of Python itself.")
+            said.append(f"{domain}: no fair test, the shipped model learned from such text of Python itself.")
     return said
 
 

@@ -28,7 +28,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """A task set, cut to what is used.
 
     Attributes:
@@ -77,7 +77,7 @@ def cloze_accuracy(trained: Trained, questions: NDArray[np.int64]) -> float:
     return float((cost[:, 0] < cost[:, 1:].min(1).values).double().mean())
 
 
-def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) -> list[Labelled]:
+def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) -> list[Labeled]:
     """Return task sets of a data folder: ``tasks/NAME/train.jsonl*`` and ``test.jsonl*``, with ``text`` and ``label``.
 
     Raises:
@@ -89,7 +89,7 @@ def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) ->
         for folder in places.folders:
             paths = [next((folder / "tasks" / name).glob(f"{part}.jsonl*"), None) for part in ("train", "test")]
             if paths[0] and paths[1]:
-                found.append(Labelled(name, _examples(paths[0], train), _examples(paths[1], test)))
+                found.append(Labeled(name, _examples(paths[0], train), _examples(paths[1], test)))
                 break
     return found
 
@@ -104,7 +104,7 @@ def _examples(path: Path, count: int) -> list[tuple[bytes, str]]:
     return examples[:: max(1, len(examples) // count)][:count]
 
 
-def probe_accuracy(trained: Trained, task: Labelled) -> float:
+def probe_accuracy(trained: Trained, task: Labeled) -> float:
     """Return the accuracy of a linear classifier (ridge regression on one-hot labels) on mean activations."""
     labels = sorted({label for _, label in task.train})
     features, tests = (_features(trained, [text for text, _ in part]) for part in (task.train, task.test))
@@ -116,7 +116,7 @@ def probe_accuracy(trained: Trained, task: Labelled) -> float:
     return float(np.mean([labels[guess] == label for guess, (_, label) in zip(guesses, task.test, strict=True)]))
 
 
-def majority(task: Labelled) -> float:
+def majority(task: Labeled) -> float:
     """Return the accuracy of always saying the commonest label of the training part."""
     labels = [label for _, label in task.train]
     commonest = max(sorted(set(labels)), key=labels.count)

@@ -13,7 +13,7 @@ from zipllm.report.figures import Figure, Series
 
 QUESTION = "Does it pay to predict byte pairs instead of bytes, if both may compute equally much?"
 METHOD = (
-    "One and the same network is trained over bytes and over byte-pair vocabularies learnt from the same text. A "
+    "One and the same network is trained over bytes and over byte-pair vocabularies learned from the same text. A "
     "larger vocabulary makes the output matrix larger and every token dearer, so it gets fewer tokens: as many as "
     "the multiplications of the byte model pay for, attention included. Bits are counted per byte of text, so that "
     "vocabularies can be compared."

@@ -1,6 +1,6 @@
 """Text to a trained float model, kept on disk: the same plan on the same text is trained once.
 
-All models of the studies are trained by the trainer of ``zipllm train``, with its optimisers and schedule; budgets are
+All models of the studies are trained by the trainer of ``zipllm train``, with its optimizers and schedule; budgets are
 in tokens, so that a result does not depend on how busy the machine was.
 """
 
@@ -56,7 +56,7 @@ class Plan:
     Attributes:
         shape: of the network; not looked at where training goes on from a model.
         tokens: to train on, repeats counted.
-        vocabulary: 256 for bytes, else the size of a byte-pair vocabulary that is learnt from the training text.
+        vocabulary: 256 for bytes, else the size of a byte-pair vocabulary that is learned from the training text.
         sequence: tokens in a training window.
         batch: windows in a step; few, since many small steps learn most from few tokens.
         rate: factor on the learning rates of ``zipllm train``; fine-tuning takes a lower one.
@@ -204,15 +204,15 @@ def _tokens(tokenizer: Tokenizer, text: bytes, sequence: int) -> NDArray[np.uint
 
 
 def _tokenizer(plan: Plan, text: bytes, home: Path) -> Tokenizer:
-    """Bytes, or the byte pairs that were learnt before, or now."""
+    """Bytes, or the byte pairs that were learned before, or now."""
     if plan.vocabulary == BYTES:
         return ByteTokenizer()
     path = home / "tokenizer.json"
     if path.exists():
         return tokenizer_from_dict(json.loads(path.read_text(encoding="utf-8")))
-    learnt = train_bpe([text], plan.vocabulary)
-    path.write_text(json.dumps(learnt.to_dict()), encoding="utf-8")
-    return learnt
+    learned = train_bpe([text], plan.vocabulary)
+    path.write_text(json.dumps(learned.to_dict()), encoding="utf-8")
+    return learned
 
 
 def _identity(plan: Plan, text: bytes, seed: int, start: Start | None) -> str:

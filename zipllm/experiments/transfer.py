@@ -90,7 +90,7 @@ def tables(rows: Rows) -> Sequence[Table]:
 
 
 def figures(rows: Rows) -> Sequence[Figure]:
-    """Both matrices in colours."""
+    """Both matrices in colors."""
     targets = _targets(rows)
     parts = []
     for tuned, title in ((False, "as trained"), (True, "after fine-tuning")):
@@ -114,7 +114,7 @@ def figures(rows: Rows) -> Sequence[Figure]:
 
 
 def conclude(rows: Rows) -> Sequence[str]:
-    """Say what distance costs, and whether having learnt something else first helps."""
+    """Say what distance costs, and whether having learned something else first helps."""
     targets = _targets(rows)
     said = []
     for target in targets:
@@ -129,7 +129,7 @@ def conclude(rows: Rows) -> Sequence[str]:
         fresh, best = _rate(rows, FRESH, target, tuned=True) or 0.0, min(tuned, key=tuned.__getitem__)
         said.append(
             f"After the small piece of {target} the {best} model is at {tuned[best]:.3f}; a model that saw the piece "
-            f"only is at {fresh:.3f}: having learnt {best} first takes {change(tuned[best], fresh)}."
+            f"only is at {fresh:.3f}: having learned {best} first takes {change(tuned[best], fresh)}."
         )
     return said
 

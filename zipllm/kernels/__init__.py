@@ -8,7 +8,7 @@ loops small enough to read one by one:
     layout.py       shapes: how weights, keys and values lie in memory
     pack.py         a model's tensors in that layout
     tile.py         the innermost product, 4 rows by 64 columns in registers, on the processor's int8 instructions
-    product.py      whole matrix products out of tiles, requantised
+    product.py      whole matrix products out of tiles, requantized
     elementwise.py  embedding, norms, residual stream, activation
     attention.py    keys and values remembered, attention over the window
     frequencies.py  logits to cumulative frequencies

@@ -9,7 +9,7 @@ The model's word as it is:
 Mixed with what the block has shown so far (FORMAT.md, section 12), read top down:
 
     adaptive        a token of a lane, decision by decision, in the encoder and the decoder
-    prediction      one decision: all opinions, one probability, and what is learnt when the bit is known
+    prediction      one decision: all opinions, one probability, and what is learned when the bit is known
     contexts        what a lane has seen, and the contexts made from it
     history         bit histories by context
     stops           the same for the ends of tokens

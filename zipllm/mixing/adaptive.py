@@ -1,7 +1,7 @@
 """Tokens coded with history: the adaptive predictor joined with the decisions of a vocabulary and the range coder.
 
 Order, part of the format: step by step, within a step lane by lane, and each lane's token as a whole: decision by
-decision from the root. Every decision is predicted, coded and learnt before the next, so all lanes of a block learn
+decision from the root. Every decision is predicted, coded and learned before the next, so all lanes of a block learn
 from each other. A branch of the trie with one possible outcome is no decision here either; its bytes become context.
 
 The same code serves a block without a model: then the vocabulary is the 256 bytes and the model's inputs are 0.

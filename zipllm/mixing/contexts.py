@@ -1,7 +1,7 @@
 """What a lane knows when it predicts: its registers, and the contexts in which bits are remembered.
 
 Two sets of contexts. ``TEXT``: orders 0 to 8, words, the line above, what came after the same bytes before.
-``RECORDS``: orders 0 to 6, sparse contexts, and neighbours in records of a fixed size, which the archive states.
+``RECORDS``: orders 0 to 6, sparse contexts, and neighbors in records of a fixed size, which the archive states.
 """
 
 import numpy as np

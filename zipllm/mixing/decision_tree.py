@@ -6,7 +6,7 @@ to ``[cut, high)``. The questions come in the order of the bytes: at each byte d
 here?" (a token that is a prefix of others sorts before them, so bit 0 means stop), then the eight bits of the
 next byte, high bit first. A question with one possible answer is never asked.
 
-So the tree has one node for every gap between neighbouring tokens, and the node of the gap between ``i`` and
+So the tree has one node for every gap between neighboring tokens, and the node of the gap between ``i`` and
 ``i + 1`` asks the first question that tells these two apart. The tree over the gaps is therefore the Cartesian
 tree of the questions' positions (the root is the earliest question; Vuillemin, "A unifying look at data
 structures", 1980), and one pass with a stack builds it. Node ``i`` has ``cut[i] == i + 1``.

@@ -1,7 +1,7 @@
 """Bit histories by context: what came before at this place of the binary tree, and what that has meant so far.
 
 A context's four bits (half a byte) share a *slot*: a check of 16 bits and 15 bit histories. A history is a state of
-a few bits (``tables.py``); a map that is learnt for each context turns it into a probability (an indirect model, as in
+a few bits (``tables.py``); a map that is learned for each context turns it into a probability (an indirect model, as in
 Mahoney's PAQ6 and ZPAQ). Slots are found by hashing; of two candidates the one that has seen less gives way.
 """
 

@@ -1,7 +1,7 @@
 """Match models: what came after the last place with the same context will perhaps come again.
 
 Two places are followed at a time, found by hashes of the last six and of the last four bytes and verified backwards.
-How far a match is trusted is learnt by its length. It predicts bits, and stops: whether a token began there.
+How far a match is trusted is learned by its length. It predicts bits, and stops: whether a token began there.
 """
 
 import numpy as np

@@ -60,7 +60,7 @@ NOW = 10
 
 
 class Memory(NamedTuple):
-    """What has been learnt, and where every lane is.
+    """What has been learned, and where every lane is.
 
     Attributes:
         slots: uint16 ``[slots * 16]``; a slot is a check and 15 bit histories: four bits in one context.
@@ -76,7 +76,7 @@ class Memory(NamedTuple):
         seen: uint8 ``[raw bytes]``, what is known of the block, each lane in its place.
         begins: uint8 ``[raw bytes]``, 1 where a token begins.
         registers: int64 ``[lanes, REGISTERS]``.
-        decided: int64 ``[1]``, how many decisions were learnt.
+        decided: int64 ``[1]``, how many decisions were learned.
         contexts: int64 ``[CONTEXTS]``, scratch: hashes of the current byte's contexts.
         places: int64 ``[CONTEXTS]``, scratch: where their histories are.
         inputs: int32 ``[INPUTS]``, scratch.

@@ -1,4 +1,4 @@
-"""One decision: all opinions on it, one probability, and what is learnt when the bit is known."""
+"""One decision: all opinions on it, one probability, and what is learned when the bit is known."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,6 +1,6 @@
 """What the adaptive predictor knows before it has seen anything of a file.
 
-Learnt by running the encoder over texts that no model was trained on (``benchmarks/train_prior.py``), and shipped
+Learned by running the encoder over texts that no model was trained on (``benchmarks/train_prior.py``), and shipped
 with the package. A mixer version names its content: another prior is another mixer version, because every coded
 bit depends on it.
 """
@@ -23,7 +23,7 @@ _MAPS, _WEIGHTS = ("maps", "stop_maps", "match_maps"), ("weights", "final_weight
 
 
 class Prior(NamedTuple):
-    """The learnt part of a memory; shapes as in ``memory.Memory``."""
+    """The learned part of a memory; shapes as in ``memory.Memory``."""
 
     maps: NDArray[np.uint32]
     stop_maps: NDArray[np.uint32]

@@ -18,9 +18,9 @@ LIMIT = 3071
 ONE_BITS = 24
 """Probabilities that are coded, and those of the model, are in units of ``2**-24``."""
 MAP_BITS = 22
-"""Probabilities that are learnt are in units of ``2**-22``."""
+"""Probabilities that are learned are in units of ``2**-22``."""
 COARSE_BITS = 12
-"""Learnt probabilities are looked up with this many bits."""
+"""Learned probabilities are looked up with this many bits."""
 MANTISSA_BITS = 7
 """A probability of the model is looked up by its exponent and so many bits after the leading one."""
 STATES = 2048

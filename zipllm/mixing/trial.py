@@ -1,4 +1,4 @@
-"""What tokens would cost behind what a memory has learnt, without it remembering them.
+"""What tokens would cost behind what a memory has learned, without it remembering them.
 
 Many short texts are to be measured against one memory (``zipllm classify``). Copying the memory for each takes 40 ms at
 150 MB, coding a text of 250 bytes two. So the large arrays keep a journal here: what stands in a place is written down
@@ -24,7 +24,7 @@ from zipllm.mixing.mixer import nearest_point
 from zipllm.mixing.prediction import hear_model, hear_no_model, learn, predict_bit, predict_stop
 from zipllm.mixing.tables import ONE_BITS, Tables, tables
 
-_PAIR = 32  # numbers of two neighbouring slots
+_PAIR = 32  # numbers of two neighboring slots
 _REFINERS = -1
 _SMALL = ("maps", "stop_slots", "stop_maps", "match_maps", "successors", "weights", "final_weights", "decided")
 _PIECE = 1 << 12
@@ -35,7 +35,7 @@ class Journal(NamedTuple):
     """What stood in places that were changed, oldest first.
 
     Attributes:
-        pairs: int64 ``[n]``, where two neighbouring slots begin.
+        pairs: int64 ``[n]``, where two neighboring slots begin.
         slots: uint16 ``[n, 32]``, what they held.
         places: int64 ``[m, 2]``, which array (the number of a match index, or ``_REFINERS``) and where in it.
         values: int32 ``[m]``.
@@ -65,7 +65,7 @@ class Trial:
     """A memory against which texts are measured, one after the other, all from the same beginning.
 
     Args:
-        memory: what has been learnt, in one lane that has room for the longest text; in use until the trial is over.
+        memory: what has been learned, in one lane that has room for the longest text; in use until the trial is over.
         vocabulary: of the tokens.
         style: of the contexts.
     """
@@ -90,7 +90,7 @@ class Trial:
         size = int((self._vocabulary.starts[tokens + 1] - self._vocabulary.starts[tokens]).sum())
         memory = self._memory
         if self._start + size > memory.seen.size:
-            raise ValueError(f"a text of {size} bytes does not fit behind what the memory has learnt")
+            raise ValueError(f"a text of {size} bytes does not fit behind what the memory has learned")
         if 2 * CONTEXTS * size > self._journal.pairs.size:
             self._journal = Journal.of(size)
         rows = np.require(cumulative, np.int32, ["C", "W"])

@@ -23,7 +23,7 @@ def round_shift(x: Tensor, shift: int | Tensor) -> Tensor:
     return (x + half) >> shift
 
 
-def requantise(accumulator: Tensor, multiplier: Tensor, shift: int) -> Tensor:
+def requantize(accumulator: Tensor, multiplier: Tensor, shift: int) -> Tensor:
     """Return ``round_shift(accumulator * multiplier, shift)`` as int64.
 
     Args:

@@ -6,7 +6,7 @@ what it accepts gives the same integers in int64 arithmetic, in int32 lanes and 
 The facts it establishes, which kernels may rely on:
 
 - int8 weights lie in [-127, 127]; multipliers, norm constants and table entries are not negative;
-- every int8 product sum is below ``2**31``, and below ``2**30`` after requantisation;
+- every int8 product sum is below ``2**31``, and below ``2**30`` after requantization;
 - ``dot * score_multiplier`` plus its rounding is below ``2**31``; scores are below ``2**28``;
 - ``sum(weight) * 127`` over a full window is below ``2**31``;
 - norm and mixing products stay below ``2**62``, sums of squares below ``2**53``.
@@ -29,7 +29,7 @@ MAX_HEAD_SIZE = 1_024
 MAX_LAYERS = 1_024
 MAX_TABLE = 1 << 16
 MAX_ACCUMULATOR = 1 << 31
-MAX_REQUANTISED = 1 << 30
+MAX_REQUANTIZED = 1 << 30
 MAX_NORM = 1 << 62
 MAX_MIXING = 1 << 55
 MAX_BIAS = 1 << 20
@@ -71,7 +71,7 @@ def float32_is_exact(model: IntegerModel) -> bool:
 
 
 def score_limit(query_norm: int, key_norm: int, head_size: int) -> int:
-    """Bound ``abs(query . key)`` of normalised heads.
+    """Bound ``abs(query . key)`` of normalized heads.
 
     A head of length at most ``norm / 2**NORM_SHIFT`` grows by at most ``sqrt(head_size) / 2`` when its entries
     are rounded; Cauchy-Schwarz bounds the product. Saturation bounds it too, whichever is smaller.
@@ -92,18 +92,18 @@ def _check_config(config: ModelConfig) -> None:
 
 def _check_embedding(model: IntegerModel) -> None:
     largest = np.abs(model["embedding"]).max(-1).astype(np.int64) * model["embedding_multiplier"]
-    _check_requantised(int(largest.max()), int(model["embedding_shift"][0]), "embedding_multiplier")
+    _check_requantized(int(largest.max()), int(model["embedding_shift"][0]), "embedding_multiplier")
 
 
 def _check_linear(weight: IntegerArray, multiplier: IntegerArray, shift: int, name: str) -> None:
     sums = _row_sums(weight) * INT8_MAX
     _require(int(sums.max()) < MAX_ACCUMULATOR, name, "product sum can pass 2**31")
-    _check_requantised(int((sums * multiplier).max()), shift, f"{name}_multiplier")
+    _check_requantized(int((sums * multiplier).max()), shift, f"{name}_multiplier")
 
 
-def _check_requantised(largest: int, shift: int, name: str) -> None:
+def _check_requantized(largest: int, shift: int, name: str) -> None:
     result = (largest + (1 << (shift - 1))) >> shift
-    _require(result < MAX_REQUANTISED, name, "result can pass 2**30; shift too small or multiplier too large")
+    _require(result < MAX_REQUANTIZED, name, "result can pass 2**30; shift too small or multiplier too large")
 
 
 def _check_attention(model: IntegerModel) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zipllm.model.config import ModelConfig
-from zipllm.model.transformer import Attention, Block, FeedForward, Transformer, rms_normalise
+from zipllm.model.transformer import Attention, Block, FeedForward, Transformer, rms_normalize
 
 BATCH_TOKENS = 4_096
 SAMPLES_PER_BATCH = 1 << 13
@@ -113,7 +113,7 @@ def _attach_attention(attention: Attention, layer: int, recorder: _Recorder, bef
 
     def unit(name: str, values: Tensor) -> None:
         recorder.keep(f"{name}_raw", layer, values, heads)
-        split = rms_normalise(values.view(*values.shape[:-1], heads, -1))
+        split = rms_normalize(values.view(*values.shape[:-1], heads, -1))
         recorder.keep(name, layer, split.flatten(-2), heads)
 
     before(attention.query, partial(recorder.keep, "attention_input", layer))

@@ -15,7 +15,7 @@ from zipllm.model import frequencies as frequency
 from zipllm.model.arithmetic import (
     exact_matmul,
     integer_matmul,
-    requantise,
+    requantize,
     round_shift,
     saturate,
     scale_to_int8,
@@ -71,7 +71,7 @@ class IntegerTransformer:
 
     @torch.no_grad()
     def forward(self, state: State, tokens: Tensor, lanes: Tensor | None = None) -> Tensor:
-        """Feed tokens to lanes and return the normalised activations after each token.
+        """Feed tokens to lanes and return the normalized activations after each token.
 
         Args:
             state: changed in place, for the named lanes only.
@@ -137,16 +137,16 @@ class IntegerTransformer:
         return saturate(x + change, self._limit)
 
     def _norm(self, x: Tensor, name: str, layer: int) -> Tensor:
-        """RMS norm and quantisation in one: int8, of length ``constant / 2**NORM_SHIFT`` before rounding."""
+        """RMS norm and quantization in one: int8, of length ``constant / 2**NORM_SHIFT`` before rounding."""
         return scale_to_int8(x, self._tensors[name][layer], vector_length(x))
 
     def _linear(self, name: str, x: Tensor, layer: int) -> Tensor:
-        """Multiply int8 ``[..., inputs]`` by a matrix and requantise: int64 ``[..., rows]`` below ``2**30``."""
+        """Multiply int8 ``[..., inputs]`` by a matrix and requantize: int64 ``[..., rows]`` below ``2**30``."""
         weight, multiplier = self._tensors[name], self._tensors[f"{name}_multiplier"]
         if name != "head":
             weight, multiplier = weight[layer], multiplier[layer]
         accumulator = integer_matmul(x.reshape(-1, x.shape[-1]), weight)
-        changed = requantise(accumulator, multiplier, self._shifts[f"{name}_shift"][layer])
+        changed = requantize(accumulator, multiplier, self._shifts[f"{name}_shift"][layer])
         return changed.view(*x.shape[:-1], -1)
 
     def _attention(self, state: State, x: Tensor, lanes: Tensor, layer: int) -> Tensor:
@@ -166,7 +166,7 @@ class IntegerTransformer:
         return x.view(*x.shape[:2], self.config.heads, self.config.head_size)
 
     def _unit_heads(self, x: Tensor, name: str, layer: int) -> Tensor:
-        """Normalise every head to a fixed length: int8 ``[n, time, heads, head_size]``."""
+        """Normalize every head to a fixed length: int8 ``[n, time, heads, head_size]``."""
         heads = self._split(saturate(x, INT16_MAX))
         return scale_to_int8(heads, self._tensors[name][layer][:, None], vector_length(heads))
 
@@ -184,7 +184,7 @@ class IntegerTransformer:
         return joined[0], joined[1]
 
     def _weights(self, query: Tensor, keys: Tensor, positions: Tensor, layer: int) -> Tensor:
-        """Attention weights int32 ``[n, heads, time, window - 1 + time]``, not normalised, 0 outside the window.
+        """Attention weights int32 ``[n, heads, time, window - 1 + time]``, not normalized, 0 outside the window.
 
         Scores are logarithms to base 2 in steps of the table: ``2**(score - largest)`` by look-up.
         """

@@ -22,7 +22,7 @@ from zipllm.model.scales import (
     best_clip,
     exponential_table,
     fixed_point,
-    quantise_rows,
+    quantize_rows,
     score_fixed_point,
 )
 from zipllm.model.transformer import NORM_EPSILON, Block, Transformer
@@ -32,7 +32,7 @@ MAX_ATTENTION_WEIGHT = 16_383
 RESIDUAL_HEADROOM = 4.0
 """Room above the largest residual value met in calibration."""
 RAW_HEADROOM = 2.0
-"""Room above the largest query or key met before normalisation."""
+"""Room above the largest query or key met before normalization."""
 MIN_CLIP = 1e-3
 """Smallest clipping point: a layer that never fires in calibration must not get a huge scale."""
 MIN_RAW = 0.1
@@ -174,7 +174,7 @@ class _Exporter:
         return INT8_MAX / best_clip(self.seen.samples[name, layer], INT8_MAX).clamp(min=MIN_CLIP)
 
     def unit_activation(self, name: str, layer: int) -> Tensor:
-        """The same for the result of a norm, whose entries are near 1 unless there was nothing to normalise."""
+        """The same for the result of a norm, whose entries are near 1 unless there was nothing to normalize."""
         return self.activation(name, layer).clamp(max=INT8_MAX / MIN_UNIT_CLIP)
 
     def norm(self, unit: Tensor, size: int) -> Tensor:
@@ -186,8 +186,8 @@ class _Exporter:
         return per_head.repeat_interleave(self.config.head_size)
 
     def rows(self, weight: Tensor, power: Tensor) -> Scaled:
-        """Quantise every row with the scale of least error on inputs of this mean square."""
-        return quantise_rows(weight.detach().double().cpu(), power, self.levels)
+        """Quantize every row with the scale of least error on inputs of this mean square."""
+        return quantize_rows(weight.detach().double().cpu(), power, self.levels)
 
     def _block(self, layer: int) -> Block:
         block = self.transformer.blocks[layer]

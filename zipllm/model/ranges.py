@@ -8,7 +8,7 @@ import math
 INT8_MAX = 127
 """Bound of every int8 operand; -128 is never produced and is refused in weights."""
 INT16_MAX = 32_767
-"""Bound of queries and keys before they are normalised."""
+"""Bound of queries and keys before they are normalized."""
 FEEDFORWARD_MAX = 4_095
 """Bound of the feed-forward's activations before they are squared."""
 SQUARE_SHIFT = 17

@@ -19,7 +19,7 @@ Scaled = tuple[Tensor, Tensor]
 """int8 matrix ``[rows, inputs]`` and float64 scale per row ``[rows]``: ``matrix * scale`` is near the original."""
 
 
-def quantise_rows(weight: Tensor, power: Tensor, levels: int) -> Scaled:
+def quantize_rows(weight: Tensor, power: Tensor, levels: int) -> Scaled:
     """Round every row to integers within ``+-levels`` times a scale, clipping where that lowers the error.
 
     Args:

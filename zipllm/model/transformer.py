@@ -1,6 +1,6 @@
 """The float Transformer that is trained; ``integer.py`` is what codes files.
 
-Pre-norm blocks with gainless RMS norm (Zhang & Sennrich 2019), multi-head attention with normalised
+Pre-norm blocks with gainless RMS norm (Zhang & Sennrich 2019), multi-head attention with normalized
 queries and keys (Henry et al. 2020) in a sliding window (Longformer, Beltagy et al. 2020), and a
 squared-ReLU feed-forward (Primer, So et al. 2021). Positions enter only as relative distance, so
 position 5 of a stream and position 5,000,000 are the same to the network.
@@ -19,7 +19,7 @@ from zipllm.model.rounding import Matrix, round_rows, round_to_levels
 NORM_EPSILON = 1e-6
 
 
-def rms_normalise(x: Tensor) -> Tensor:
+def rms_normalize(x: Tensor) -> Tensor:
     """Scale the last dimension to a root mean square of one, in float32; returns ``x.dtype``."""
     wide = x.float()
     return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + NORM_EPSILON)).to(x.dtype)
@@ -49,25 +49,25 @@ class Transformer(nn.Module):
         self.head = None if config.tied else nn.Linear(config.width, config.vocabulary_size, bias=False)
         self.register_buffer("final_clip", torch.zeros(1))
         self.rounding = False
-        self._initialise()
+        self._initialize()
 
     def forward(self, tokens: Tensor) -> Tensor:
         return functional.linear(self.hidden(tokens), self.output_weight())
 
     def hidden(self, tokens: Tensor, biases: Sequence[Tensor] | None = None) -> Tensor:
-        """Return the normalised activations ``[batch, time, width]`` that the output matrix reads.
+        """Return the normalized activations ``[batch, time, width]`` that the output matrix reads.
 
         Args:
             tokens: ids ``[batch, time]``.
             biases: what ``attention_biases(time)`` returns; passed in by a compiled caller, because the
                 compiler would otherwise look every bias up again for every score.
         """
-        x: Tensor = rms_normalise(self.embedding(tokens))
+        x: Tensor = rms_normalize(self.embedding(tokens))
         if self.config.position == "sinusoidal":
             x = x + _sinusoids(tokens.shape[1], self.config.width, x.device).to(x.dtype)
         for block, bias in zip(self.blocks, biases or self.attention_biases(tokens.shape[1]), strict=True):
             x = block(x, bias)
-        x = rms_normalise(x)
+        x = rms_normalize(x)
         return round_to_levels(x, self.final_clip) if self.rounding else x
 
     def attention_biases(self, time: int) -> list[Tensor]:
@@ -86,7 +86,7 @@ class Transformer(nn.Module):
             if isinstance(module, Matrix):
                 module.rounding = on
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         """Output projections start at zero, so that every block starts as the identity."""
         nn.init.normal_(self.embedding.weight, std=1.0 if self.head is not None else self.config.width**-0.5)
         if self.head is not None:
@@ -108,8 +108,8 @@ class Block(nn.Module):
         self.feedforward = FeedForward(config)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        x = x + self.attention(rms_normalise(x), bias)
-        out: Tensor = x + self.feedforward(rms_normalise(x))
+        x = x + self.attention(rms_normalize(x), bias)
+        out: Tensor = x + self.feedforward(rms_normalize(x))
         return out
 
 
@@ -136,7 +136,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         batch, time, width = x.shape
-        query, key = rms_normalise(self._heads(self.query(x))), rms_normalise(self._heads(self.key(x)))
+        query, key = rms_normalize(self._heads(self.query(x))), rms_normalize(self._heads(self.key(x)))
         if self.config.position == "rotary":
             query, key = _rotate(query), _rotate(key)
         scale = (self.score_scale / self.config.head_size).to(x.dtype).view(-1, 1, 1)

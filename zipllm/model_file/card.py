@@ -56,7 +56,7 @@ class Card:
         summary: one or two sentences.
         licence: of the weights.
         sources: training data.
-        steps: optimiser steps.
+        steps: optimizer steps.
         tokens: tokens seen in training, repeats counted.
         seconds: wall time of training.
         machine: what it was trained on.

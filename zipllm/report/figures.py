@@ -36,7 +36,7 @@ class Figure:
         y: label of the vertical axis, with the unit.
         series: what is drawn.
         kind: ``scatter`` labels single points, ``line`` joins points, ``bars`` has one bar per series and file,
-            ``heat`` one coloured cell per series (row) and tick (column).
+            ``heat`` one colored cell per series (row) and tick (column).
         log_x: whether the horizontal axis is logarithmic.
         log_y: likewise the vertical axis.
         front: points of the Pareto front, joined by a line.

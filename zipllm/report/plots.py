@@ -11,7 +11,7 @@ from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of
 from zipllm.errors import FileError
 from zipllm.report.figures import Figure, bench_figures
-from zipllm.report.scatter import COLOURS
+from zipllm.report.scatter import COLORS
 
 _DPI = 120
 _DOTTED = 40
@@ -106,7 +106,7 @@ def _scatter(axes: Any, figure: Figure) -> None:
     for index, series in enumerate(figure.series):
         for x, y in series.points:
             edge = "black" if series.marked else "none"
-            axes.scatter([x], [y], color=COLOURS[index % len(COLOURS)], edgecolors=edge, zorder=2)
+            axes.scatter([x], [y], color=COLORS[index % len(COLORS)], edgecolors=edge, zorder=2)
             weight = "bold" if series.marked else "normal"
             axes.annotate(series.name, (x, y), textcoords="offset points", xytext=(6, 4), weight=weight)
 
@@ -116,8 +116,8 @@ def _lines(axes: Any, figure: Figure) -> None:
         points = zip(*series.points, strict=True)
         dots = "o" if len(series.points) <= _DOTTED else ""
         style = "--" if series.marked else "-"
-        colour = COLOURS[index % len(COLOURS)]
-        axes.plot(*points, label=series.name, color=colour, marker=dots, markersize=4, linestyle=style)
+        color = COLORS[index % len(COLORS)]
+        axes.plot(*points, label=series.name, color=color, marker=dots, markersize=4, linestyle=style)
     axes.legend()
 
 
@@ -125,7 +125,7 @@ def _bars(axes: Any, figure: Figure) -> None:
     wide = 0.8 / len(figure.series)
     for index, series in enumerate(figure.series):
         places = [x - 0.4 + (index + 0.5) * wide for x, _ in series.points]
-        axes.bar(places, [y for _, y in series.points], wide, label=series.name, color=COLOURS[index % len(COLOURS)])
+        axes.bar(places, [y for _, y in series.points], wide, label=series.name, color=COLORS[index % len(COLORS)])
     axes.set_xticks(range(len(figure.ticks)), figure.ticks, rotation=30, ha="right")
     if len(figure.series) > 1:
         axes.legend()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from zipllm.report.escape import escape
 from zipllm.report.figures import Figure
 
-COLOURS = (
+COLORS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#5b5b5b", "#7f3b08", "#542788", "#1b7837",
 )  # fmt: skip
-"""Okabe and Ito's, which colour-blind people tell apart, and a few more."""
+"""Okabe and Ito's, which color-blind people tell apart, and a few more."""
 
 _WIDTH, _HEIGHT = 760, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 24, 14, 48
@@ -106,11 +106,11 @@ def _points(figure: Figure, x: _Axis, y: _Axis) -> str:
     spots = [(x.at(px), y.at(py), series) for series in figure.series for px, py in series.points]
     heights = _apart([(px, py) for px, py, _ in spots])
     for index, ((px, py, series), label) in enumerate(zip(spots, heights, strict=True)):
-        colour = COLOURS[index % len(COLOURS)]
+        color = COLORS[index % len(COLORS)]
         kind = "marked" if series.marked else "plain"
         left = px > _WIDTH - 150
         parts.append(
-            f'<circle class="{kind}" cx="{px:.1f}" cy="{py:.1f}" r="5" fill="{colour}"><title>{escape(series.name)}: '
+            f'<circle class="{kind}" cx="{px:.1f}" cy="{py:.1f}" r="5" fill="{color}"><title>{escape(series.name)}: '
             f"{_number(series.points[0][0])} {escape(figure.x)}, {series.points[0][1]:.3f}</title></circle>"
         )
         parts.append(_text(px + (-9 if left else 9), label + 4, series.name, "end" if left else "start", kind))
@@ -139,7 +139,7 @@ def _lines(figure: Figure, x: _Axis, y: _Axis) -> str:
     for index, series in enumerate(figure.series):
         corners = " ".join(f"{x.at(px):.1f},{y.at(py):.1f}" for px, py in series.points)
         dashes = ' stroke-dasharray="6 4"' if series.marked else ""
-        parts.append(f'<polyline class="line" stroke="{COLOURS[index % len(COLOURS)]}"{dashes} points="{corners}"/>')
+        parts.append(f'<polyline class="line" stroke="{COLORS[index % len(COLORS)]}"{dashes} points="{corners}"/>')
     return "".join(parts) + _legend([series.name for series in figure.series])
 
 
@@ -154,7 +154,7 @@ def _bars(figure: Figure) -> str:
             name = f"{figure.ticks[int(place)]}, {series.name}: {rate:.3f}"
             parts.append(
                 f'<rect x="{left:.1f}" y="{y.at(rate):.1f}" width="{max(0.5, wide - 1):.1f}" '
-                f'height="{y.at(0) - y.at(rate):.1f}" fill="{COLOURS[index % len(COLOURS)]}">'
+                f'height="{y.at(0) - y.at(rate):.1f}" fill="{COLORS[index % len(COLORS)]}">'
                 f"<title>{escape(name)}</title></rect>"
             )
     slanted = room < 90
@@ -171,12 +171,12 @@ def _tick(x: float, name: str, slanted: bool) -> str:
 
 
 def _legend(names: Sequence[str]) -> str:
-    """Names beside their colours, one under the other at the right edge outside of the drawing."""
+    """Names beside their colors, one under the other at the right edge outside of the drawing."""
     parts = []
     for index, name in enumerate(names):
         y = _TOP + 10 + 17 * index
         parts.append(
-            f'<rect x="{_WIDTH + 4}" y="{y - 9}" width="11" height="11" fill="{COLOURS[index % len(COLOURS)]}"/>'
+            f'<rect x="{_WIDTH + 4}" y="{y - 9}" width="11" height="11" fill="{COLORS[index % len(COLORS)]}"/>'
         )
         parts.append(_text(_WIDTH + 20, y, name, "start"))
     return "".join(parts)

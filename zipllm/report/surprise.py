@@ -1,4 +1,4 @@
-"""What every token cost -> one self-contained HTML page: the text in colours, a card for each token, a strip chart.
+"""What every token cost -> one self-contained HTML page: the text in colors, a card for each token, a strip chart.
 
 It asks for nothing from anywhere. The policy in its head allows the one script and the one style that are in the page,
 by their digests, so that nothing of the file shown can run or load anything even if it became markup.
@@ -19,7 +19,7 @@ from zipllm.report.words import account, heat, lead, unit_name
 _DEAREST = 12
 _CONTEXT = 24
 _EXPLAINED = (
-    "Everything is coloured by what it cost in the archive, in bits for each of its bytes. Point at one to see why, or "
+    "Everything is colored by what it cost in the archive, in bits for each of its bytes. Point at one to see why, or "
     "press Tab to reach the text and go on with the arrow keys; click into the strip to jump. ↵ is a line feed, → a "
     "tab, \\r a carriage return; \\x.. is a byte that is no text."
 )

@@ -6,7 +6,7 @@ from zipllm.container import Coding
 from zipllm.measure.explanation import Explanation
 
 MOST_BITS = 8
-"""The scale of colours ends here, always: what a byte costs without compression."""
+"""The scale of colors ends here, always: what a byte costs without compression."""
 
 _CODINGS = {
     Coding.MODEL: "the model",

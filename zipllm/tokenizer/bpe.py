@@ -1,7 +1,7 @@
 """Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019) over raw bytes.
 
 The ``tokenizers`` library learns and applies the merges. It works on text, so bytes are handed to it
-as Latin-1, one character per byte; nothing is normalised, and no byte string is out of reach. Words
+as Latin-1, one character per byte; nothing is normalized, and no byte string is out of reach. Words
 are split off first by a pattern over *bytes* that knows UTF-8 by its lead bytes: letters of two-byte
 scripts stay with ASCII letters, runs of Chinese characters stay together, everything that is not
 valid UTF-8 falls through to the last alternative.

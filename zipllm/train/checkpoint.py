@@ -1,6 +1,6 @@
-"""Checkpoints: float weights and optimiser state in safetensors, counters in JSON. Never pickle.
+"""Checkpoints: float weights and optimizer state in safetensors, counters in JSON. Never pickle.
 
-A checkpoint is a folder ``step-000123`` with ``model.safetensors``, ``optimiser.safetensors`` and
+A checkpoint is a folder ``step-000123`` with ``model.safetensors``, ``optimizer.safetensors`` and
 ``state.json``. It is written under a temporary name and renamed, so a folder with the final name is
 always whole. A checkpoint is not a model file: it resumes training, it does not code.
 """
@@ -23,7 +23,7 @@ from zipllm.model.transformer import Transformer
 from zipllm.train.sharding import cut_like, whole_tensors
 
 BEST = "best"
-"""Folder of the checkpoint with the lowest validation cost; it has no optimiser state."""
+"""Folder of the checkpoint with the lowest validation cost; it has no optimizer state."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TrainState:
     """Counters of a run: all that training needs besides tensors to go on.
 
     Attributes:
-        step: optimiser steps taken.
+        step: optimizer steps taken.
         tokens: token ids trained on.
         seconds: wall-clock time spent training, over all sittings of the run.
         position: windows drawn per source (``WindowSampler.position``).
@@ -59,18 +59,18 @@ class Snapshot:
         config: shape of the model.
         state: counters.
         weights: float tensors by name.
-        optimisers: tensors of the optimisers, named ``optimiser/parameter/field``; empty if there are none.
+        optimizers: tensors of the optimizers, named ``optimizer/parameter/field``; empty if there are none.
     """
 
     config: ModelConfig
     state: TrainState
     weights: dict[str, Tensor]
-    optimisers: dict[str, Tensor]
+    optimizers: dict[str, Tensor]
 
 
-def snapshot(model: Transformer, optimisers: list[torch.optim.Optimizer], state: TrainState) -> Snapshot:
+def snapshot(model: Transformer, optimizers: list[torch.optim.Optimizer], state: TrainState) -> Snapshot:
     """Gather a run; when the model is sharded, every process makes this call."""
-    return Snapshot(model.config, state, whole_tensors(model.state_dict()), whole_tensors(_flatten(optimisers)))
+    return Snapshot(model.config, state, whole_tensors(model.state_dict()), whole_tensors(_flatten(optimizers)))
 
 
 def save_checkpoint(run: Path, taken: Snapshot, keep: int = 2) -> Path:
@@ -96,8 +96,8 @@ def _write(final: Path, taken: Snapshot) -> Path:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         save_file(_contiguous(taken.weights), part / "model.safetensors")
-        if taken.optimisers:
-            save_file(_contiguous(taken.optimisers), part / "optimiser.safetensors")
+        if taken.optimizers:
+            save_file(_contiguous(taken.optimizers), part / "optimizer.safetensors")
         description = {"model": taken.config.to_dict(), "state": asdict(taken.state)}
         (part / "state.json").write_text(json.dumps(description, indent=1, sort_keys=True))
         shutil.rmtree(final, ignore_errors=True)
@@ -130,18 +130,18 @@ def load_model(folder: Path) -> tuple[Transformer, TrainState]:
         raise FileError(f"{folder} is not a readable checkpoint: {error}") from error
 
 
-def load_optimisers(folder: Path, optimisers: list[torch.optim.Optimizer]) -> None:
-    """Restore optimiser state in place, cut as the parameters are.
+def load_optimizers(folder: Path, optimizers: list[torch.optim.Optimizer]) -> None:
+    """Restore optimizer state in place, cut as the parameters are.
 
     Raises:
         FileError: the state is missing or belongs to other parameters.
     """
     try:
-        tensors = load_file(folder / "optimiser.safetensors")
+        tensors = load_file(folder / "optimizer.safetensors")
     except (OSError, SafetensorError) as error:
-        raise FileError(f"cannot read the optimiser state in {folder}: {error}") from error
-    for number, optimiser in enumerate(optimisers):
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        raise FileError(f"cannot read the optimizer state in {folder}: {error}") from error
+    for number, optimizer in enumerate(optimizers):
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             owner, index, field = name.split("/")
@@ -149,15 +149,15 @@ def load_optimisers(folder: Path, optimisers: list[torch.optim.Optimizer]) -> No
                 parameter = parameters[int(index)]
                 part = cut_like(tensor, parameter) if tensor.shape == parameter.shape else tensor
                 state.setdefault(int(index), {})[field] = part
-        description = optimiser.state_dict()
-        optimiser.load_state_dict({"state": state, "param_groups": description["param_groups"]})
+        description = optimizer.state_dict()
+        optimizer.load_state_dict({"state": state, "param_groups": description["param_groups"]})
 
 
-def _flatten(optimisers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """Name every state tensor ``optimiser/parameter/field``, in the same order in every process."""
+def _flatten(optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Name every state tensor ``optimizer/parameter/field``, in the same order in every process."""
     flat: dict[str, Any] = {}
-    for number, optimiser in enumerate(optimisers):
-        for index, fields in optimiser.state_dict()["state"].items():
+    for number, optimizer in enumerate(optimizers):
+        for index, fields in optimizer.state_dict()["state"].items():
             for field, value in fields.items():
                 flat[f"{number}/{index}/{field}"] = value
     return flat

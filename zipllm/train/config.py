@@ -13,7 +13,7 @@ class TrainConfig:
 
     Attributes:
         minutes: wall-clock budget; the learning rate falls to zero at its end. 0 = no time budget.
-        steps: budget in optimiser steps. 0 = no step budget.
+        steps: budget in optimizer steps. 0 = no step budget.
         tokens: budget in tokens trained on. 0 = no token budget.
         patience: evaluations in a row without a better result after which the run ends. 0 = never.
         sequence: tokens in a training window.
@@ -32,7 +32,7 @@ class TrainConfig:
         precision: ``bf16`` runs the products in bfloat16, ``float32`` everything in float32; ``auto``
             takes bf16 where the device has it.
         compile: ``auto`` tries ``torch.compile`` on a long run and keeps it if it is measured to be faster.
-        shard: under torchrun, every process keeps only its part of weights and optimiser state (FSDP2), for models
+        shard: under torchrun, every process keeps only its part of weights and optimizer state (FSDP2), for models
             that fill the memory; without it, all of them (DDP), which is faster.
         deterministic: refuse operations whose result may differ between runs (slower on a GPU).
         evaluate_every: minutes between evaluations.

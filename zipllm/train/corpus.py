@@ -1,7 +1,7 @@
-"""From files to token files in the run folder, with the tokenizer learnt on the way.
+"""From files to token files in the run folder, with the tokenizer learned on the way.
 
 Layout inside a run: ``tokenizer.json``, ``tokens/train-NAME.bin``, ``tokens/valid-NAME.bin``, and ``data.json``,
-written last. A run that goes on uses them again and neither reads nor tokenises its data a second time.
+written last. A run that goes on uses them again and neither reads nor tokenizes its data a second time.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from zipllm.train.token_files import Kind, SourceData, divide, token_file, write
 from zipllm.train.vocabulary import learn_tokenizer, read_tokenizer, write_tokenizer
 
 _INPUT = "input"
-"""Folder in the run for copies of what is no plain file, until it is tokenised."""
+"""Folder in the run for copies of what is no plain file, until it is tokenized."""
 _TOKEN_BYTES = 8
 """Bytes a byte-pair token stands for at most, on average: decides how much makes one validation window."""
 
@@ -53,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tokenised data of a run.
+    """Tokenized data of a run.
 
     Attributes:
         tokenizer: of all token files.
@@ -77,7 +77,7 @@ class DataOptions:
     Attributes:
         vocabulary: 256 for a byte model, else the size of the byte-pair vocabulary; without ``tokenizer``.
         tokenizer: taken instead of learning one.
-        sequence: tokens in a training window: of less nothing can be learnt.
+        sequence: tokens in a training window: of less nothing can be learned.
         places: where corpora are looked for.
         limit: bytes that a compressed file may unpack to, and standard input may bring.
     """
@@ -107,7 +107,7 @@ def data_sources(arguments: Sequence[str | os.PathLike[str]], name: str = "data"
 def prepare_corpus(
     run: Path, train: Sequence[Source], valid: Sequence[Source], options: DataOptions, *, resume: bool = False
 ) -> Corpus:
-    """Learn the tokenizer and tokenise everything into ``run``.
+    """Learn the tokenizer and tokenize everything into ``run``.
 
     Args:
         run: folder of the run; made when missing, and taken away again if nothing comes of it.

@@ -1,4 +1,4 @@
-"""From the float model of a run to a model file: quantise, measure both forms, write the card."""
+"""From the float model of a run to a model file: quantize, measure both forms, write the card."""
 
 import platform
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class Exported:
 
 
 def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: TrainState, path: Path) -> Exported:
-    """Quantise ``model`` on its own training data, measure it on the validation data, and write ``path``.
+    """Quantize ``model`` on its own training data, measure it on the validation data, and write ``path``.
 
     Both forms are measured on the device that the model is on; the integer form computes the same on each.
 

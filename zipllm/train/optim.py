@@ -1,4 +1,4 @@
-"""Optimisers: Muon for the matrices inside the blocks, AdamW for everything else.
+"""Optimizers: Muon for the matrices inside the blocks, AdamW for everything else.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) replaces a matrix's momentum by
 the nearest orthogonal matrix, found with five steps of a quintic Newton-Schulz iteration. Matrices of
@@ -91,7 +91,7 @@ class Muon(torch.optim.Optimizer):
             parameter.sub_(cut_like(update, parameter), alpha=scale)
 
 
-def make_optimisers(model: Transformer, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: Transformer, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """Return ``[Muon, AdamW]`` over disjoint parameters of ``model``; each group remembers its ``base_lr``."""
     matrices = [parameter for parameter in model.blocks.parameters() if _is_matrix(model, parameter)]
     chosen = {id(parameter) for parameter in matrices}
@@ -103,20 +103,20 @@ def make_optimisers(model: Transformer, config: TrainConfig) -> list[torch.optim
     if model.head is not None:
         groups.append({"params": [model.head.weight], "lr": config.head_lr})
     adam = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0, fused=True)
-    optimisers: list[torch.optim.Optimizer] = [
+    optimizers: list[torch.optim.Optimizer] = [
         Muon(matrices, lr=config.matrix_lr, weight_decay=config.weight_decay, precision=config.precision),
         adam,
     ]
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
             group["base_lr"] = group["lr"]
-    return optimisers
+    return optimizers
 
 
-def scale_learning_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
+def scale_learning_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
     """Set every group's rate to ``factor`` times its ``base_lr``."""
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
 
 

@@ -137,7 +137,7 @@ def _run(recipe: Recipe, setup: Setup, group: Group, listener: Listener, should_
 
 
 def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> tuple[Trainer, Corpus]:
-    """Tokenise the data, in the leading process first, and make the trainer; errors as in `run`."""
+    """Tokenize the data, in the leading process first, and make the trainer; errors as in `run`."""
     if group.leads:
         tokenizer = start.tokenizer if start else load_tokenizer(recipe.tokenizer) if recipe.tokenizer else None
         options = DataOptions(recipe.vocabulary, tokenizer, recipe.train.sequence, setup.places, setup.limit)
@@ -160,7 +160,7 @@ def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> 
 
 
 def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, listener: Listener) -> Outcome:
-    """Quantise the best weights of a finished run and write the model and its card."""
+    """Quantize the best weights of a finished run and write the model and its card."""
     model, state = trainer.model, trainer.state
     best = setup.folder / BEST
     if best.is_dir() and trainer.state.worse:

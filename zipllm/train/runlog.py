@@ -14,7 +14,7 @@ class Report:
     """What the run has to say now.
 
     Attributes:
-        step: optimiser steps taken.
+        step: optimizer steps taken.
         progress: fraction of the budget used.
         tokens: token ids trained on.
         seconds: wall-clock time spent training, over all sittings.

@@ -1,4 +1,4 @@
-"""Fully sharded training (FSDP2): every process keeps a part of the weights, gradients and optimiser state.
+"""Fully sharded training (FSDP2): every process keeps a part of the weights, gradients and optimizer state.
 
 DistributedDataParallel keeps all of it in every process. Here each tensor is cut along its rows, the parts are gathered
 for a pass and let go after it; only activations are as large as before. Method: Zhao et al. 2023, "PyTorch FSDP"

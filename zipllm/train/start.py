@@ -32,7 +32,7 @@ def load_start(query: str, store: ModelStore | None = None) -> Start:
 
     The folder of a run gives its best checkpoint, else its newest, as it was trained. A model file holds integers
     only: its float weights are restored from them, which costs about the rounding of int8 (see `model.restore`).
-    The optimiser always begins afresh.
+    The optimizer always begins afresh.
 
     Args:
         query: folder of a run; or name, id or path of a model.

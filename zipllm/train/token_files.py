@@ -68,11 +68,11 @@ def token_file(run: Path, kind: Kind, name: str) -> Path:
 
 
 def write_tokens(run: Path, source: SourceData, tokenizer: Tokenizer, kinds: Sequence[Kind]) -> None:
-    """Tokenise a source, each document into the file of its side; files appear only when they are whole.
+    """Tokenize a source, each document into the file of its side; files appear only when they are whole.
 
     Args:
         run: folder of the run, ``tokens`` in it.
-        source: what is tokenised.
+        source: what is tokenized.
         tokenizer: of the run.
         kinds: ``train`` and ``valid`` for both sides of the split; one of them alone takes every document.
 

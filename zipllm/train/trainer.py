@@ -20,7 +20,7 @@ from zipllm.train.checkpoint import (
     TrainState,
     checkpoints,
     load_model,
-    load_optimisers,
+    load_optimizers,
     save_best,
     save_checkpoint,
     snapshot,
@@ -28,7 +28,7 @@ from zipllm.train.checkpoint import (
 from zipllm.train.config import TrainConfig
 from zipllm.train.distributed import Group
 from zipllm.train.loss import BITS_PER_NAT, WindowLoss
-from zipllm.train.optim import make_optimisers, scale_learning_rates
+from zipllm.train.optim import make_optimizers, scale_learning_rates
 from zipllm.train.precision import autocast
 from zipllm.train.rounding import start_rounding
 from zipllm.train.runlog import Report
@@ -90,7 +90,7 @@ class Trainer:
         self._begin(model_config, start, len(sources), resume=resume)
 
     def _begin(self, model_config: ModelConfig, start: Transformer | None, sources: int, *, resume: bool) -> None:
-        """Make or restore the model, the optimisers and the counters."""
+        """Make or restore the model, the optimizers and the counters."""
         torch.manual_seed(self.config.seed)
         newest = checkpoints(self.run)[-1:] if resume else []
         if newest:
@@ -103,9 +103,9 @@ class Trainer:
         self.loss = WindowLoss(self.model)
         self.loss.use_compiler(bool(self.state.compiled))
         self._shared: nn.Module = self.group.wrap(self.loss, sharded=self.config.shard)
-        self._optimisers = make_optimisers(self.model, self.config)  # of the parameters as they are shared now
+        self._optimizers = make_optimizers(self.model, self.config)  # of the parameters as they are shared now
         if newest:
-            load_optimisers(newest[0], self._optimisers)
+            load_optimizers(newest[0], self._optimizers)
             self._sampler.position = self.state.position
 
     @property
@@ -161,7 +161,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint of the current state."""
-        taken = snapshot(self.model, self._optimisers, self.state)
+        taken = snapshot(self.model, self._optimizers, self.state)
         if self.group.leads:
             save_checkpoint(self.run, taken)
         self.group.wait()
@@ -222,7 +222,7 @@ class Trainer:
         )
 
     def _step(self, targets: Tensor, rate: float) -> float:
-        """One optimiser step on this process's windows ``[n, sequence]``; returns their summed cost in nats."""
+        """One optimizer step on this process's windows ``[n, sequence]``; returns their summed cost in nats."""
         total = 0.0
         try:
             for part in targets.chunk(self.config.accumulate):
@@ -236,10 +236,10 @@ class Trainer:
         if not math.isfinite(total):
             raise UsageError(f"the loss became {total} at step {self.state.step}; lower the learning rates")
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        scale_learning_rates(self._optimisers, rate)
-        for optimiser in self._optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        scale_learning_rates(self._optimizers, rate)
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         return total
 
     def _round_at_the_end(self) -> float:

@@ -1,4 +1,4 @@
-"""The tokenizer of a run: learnt from a sample of its data, or taken from a model or a file."""
+"""The tokenizer of a run: learned from a sample of its data, or taken from a model or a file."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from zipllm.tokenizer import ByteTokenizer, Tokenizer, tokenizer_from_dict, trai
 from zipllm.train.token_files import SourceData
 
 TOKENIZER_SAMPLE = 32_000_000
-"""Bytes of training text the vocabulary is learnt from, spread over all sources."""
+"""Bytes of training text the vocabulary is learned from, spread over all sources."""
 
 
 def load_tokenizer(query: str | os.PathLike[str]) -> Tokenizer:

@@ -18,7 +18,7 @@ from zipllm.progress import Summary
 SIZE = 100
 CONTENT = random.Random(5).randbytes(150) + TEXT[:250] + bytes(150) + TEXT[:100]
 ARCHIVE = compress(CONTENT, block_size=SIZE, fallback=True, lanes=2)
-MODELLED = compress(CONTENT, block_size=SIZE, lanes=2)
+MODELED = compress(CONTENT, block_size=SIZE, lanes=2)
 
 
 def salvage(archive: bytes, **arguments: object) -> tuple[bytes, Summary]:
@@ -97,7 +97,7 @@ def test_every_truncation():
         assert summary.lost
 
 
-@pytest.mark.parametrize(("archive", "step"), [(ARCHIVE, 1), (MODELLED, 7)], ids=["conventional", "model"])
+@pytest.mark.parametrize(("archive", "step"), [(ARCHIVE, 1), (MODELED, 7)], ids=["conventional", "model"])
 def test_flip_of_every_byte(archive: bytes, step: int):
     """Blocks come back right and in order, or as zeros, or are left out; never as other bytes."""
     whole = [CONTENT[begin : begin + SIZE] for begin in range(0, len(CONTENT), SIZE)]
@@ -136,8 +136,8 @@ def test_lost_header_of_an_archive_that_states_its_size_there():
 
 
 def test_lost_name_of_the_model():
-    (model,) = [item for item in scan(io.BytesIO(MODELLED)) if isinstance(item.record, ModelHeader)]
-    damaged = flip(MODELLED, model.offset + 5)
+    (model,) = [item for item in scan(io.BytesIO(MODELED)) if isinstance(item.record, ModelHeader)]
+    damaged = flip(MODELED, model.offset + 5)
     with pytest.raises(CorruptData, match="nothing can be salvaged"):
         salvage(damaged)
     assert salvage(damaged, fallback=byte_engine)[0] == CONTENT
@@ -203,7 +203,7 @@ def test_missing_model_is_no_damage():
         raise ModelNotFound("no model")
 
     with pytest.raises(ModelNotFound):
-        salvage(MODELLED, engines=nothing)
+        salvage(MODELED, engines=nothing)
 
 
 @pytest.mark.parametrize("vector", [v for v in vectors() if not v.name.startswith("limit-")], ids=lambda v: v.name)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.model.conftest import extreme_model, markov_tokens, randomised, shaped
+from tests.model.conftest import extreme_model, markov_tokens, randomized, shaped
 from zipllm.jit.compiled import COMPILES
 from zipllm.model.config import ModelConfig
 from zipllm.model.integer import IntegerTransformer
@@ -33,7 +33,7 @@ SHAPES = [
 
 def random_model(config: ModelConfig, seed: int) -> IntegerModel:
     tokens = markov_tokens(4, 24, seed=seed, vocabulary=config.vocabulary_size)
-    return quantize(randomised(config, seed, spread=1.5), tokens)
+    return quantize(randomized(config, seed, spread=1.5), tokens)
 
 
 def random_tokens(config: ModelConfig, lanes: int, time: int, seed: int) -> NDArray[np.int32]:

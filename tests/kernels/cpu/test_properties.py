@@ -17,7 +17,7 @@ from zipllm.model.parameters import IntegerModel
 
 pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
-KINDS = {"random": random_integer_model, "quantised": random_model, "saturated": extreme_model}
+KINDS = {"random": random_integer_model, "quantized": random_model, "saturated": extreme_model}
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,13 @@ Train = Annotated[
     ),
 ]
 Test = Annotated[
-    Path, typer.Argument(metavar="TEST", help="Texts to be labelled, in the same form.", show_default=False)
+    Path, typer.Argument(metavar="TEST", help="Texts to be labeled, in the same form.", show_default=False)
 ]
 MethodName = Annotated[
     Literal["class", "ncd"],
     typer.Option(
         "--method",
-        help="class: the label behind whose texts a text costs least; ncd: the nearest texts by normalised "
+        help="class: the label behind whose texts a text costs least; ncd: the nearest texts by normalized "
         "compression distance.",
         rich_help_panel=_HOW,
     ),
@@ -54,7 +54,7 @@ Codecs = Annotated[
         show_default=False,
     ),
 ]
-Neighbours = Annotated[
+Neighbors = Annotated[
     str, typer.Option("-k", metavar="LIST", help="Nearest texts that vote, as 1,2,5, for ncd.", rich_help_panel=_HOW)
 ]
 FineTune = Annotated[
@@ -112,7 +112,7 @@ def classify(
     test: Test,
     method: MethodName = "class",
     codecs: Codecs = None,
-    neighbours: Neighbours = "1",
+    neighbors: Neighbors = "1",
     fine_tune: FineTune = 0,
     limit_train: LimitTrain = None,
     limit_test: LimitTest = None,
@@ -132,7 +132,7 @@ def classify(
     asked = Asked(train, test, limit_train, limit_test, seed, confusion, not no_baselines)
 
     def run() -> int:
-        ks = _numbers(neighbours)
+        ks = _numbers(neighbors)
         if threads:
             from zipllm.machine import choose_threads
 

@@ -1,6 +1,6 @@
 """The results of ``zipllm classify`` as a table and as JSON.
 
-With ``--json`` there is one object for each method, codec and number of neighbours, each on a line as it is done:
+With ``--json`` there is one object for each method, codec and number of neighbors, each on a line as it is done:
 
 command             ``classify``
 train, test         names of the files
@@ -11,7 +11,7 @@ labels              all labels, sorted
 unknown_labels      labels of test texts that no training text has; they cannot be found
 method              ``majority``, ``tfidf``, ``class`` or ``ncd``
 codec               with its settings; empty for baselines
-k                   neighbours that vote; 0 where none do
+k                   neighbors that vote; 0 where none do
 fine_tune           training steps on each class
 accuracy            expected share of right labels, where labels that tie are drawn by lot
 accuracy_if_ties_lost, accuracy_if_ties_won    the same if every draw went wrong, or right
@@ -22,7 +22,7 @@ seconds             wall time for all texts after that
 ms_per_text         1000 * seconds / test_texts
 confusion           expected counts: a row for each true label, a column for each label given, in the order of labels
 
-The same distances serve all numbers of neighbours, so rows that differ in ``k`` have the same seconds.
+The same distances serve all numbers of neighbors, so rows that differ in ``k`` have the same seconds.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ _HEADS = ("method", "accuracy", "macro-F1", "tied", "ties lost", "ties won", "ms
 _NOTE = (
     "accuracy: expected, labels that tie are drawn by lot and no true label is looked at; ties lost, ties won: if "
     "every draw went wrong, or right. ms a text: wall time by texts of the test; before: seconds for "
-    "the training texts, where they are learnt or coded first."
+    "the training texts, where they are learned or coded first."
 )
 
 
@@ -101,7 +101,7 @@ def print_rows(rows: "Sequence[Row]", setting: Setting) -> None:
     for row in rows:
         table.add_row(shown(_name(row)), *_cells(row, setting))
     of = (
-        f"{_part(len(splits.test), setting.all_texts[1])} test texts labelled by "
+        f"{_part(len(splits.test), setting.all_texts[1])} test texts labeled by "
         f"{_part(len(splits.train), setting.all_texts[0])} training texts, {len(splits.labels)} labels"
     )
     sampled = (len(splits.train), len(splits.test)) != setting.all_texts

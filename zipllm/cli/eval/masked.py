@@ -43,7 +43,7 @@ _NO_CODER = (
 )
 _WHAT = (
     "pseudo: each token is masked in turn and predicted from all others of its window (Salazar et al. 2020). fwd: all "
-    "that comes behind the mask is hidden, too, as the chain rule asks of a coder; the model has not learnt to do "
+    "that comes behind the mask is hidden, too, as the chain rule asks of a coder; the model has not learned to do "
     "without. bits: per token. bpb: per byte of the text, which the tokens do not give back: they forget blanks, case "
     "or accents, and unknown ones what they stood for."
 )

@@ -38,7 +38,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zipllm.bench.contamination import contamination, learnt_digests, learnt_names
+from zipllm.bench.contamination import contamination, learned_digests, learned_names
 from zipllm.cli.messages import format_size
 from zipllm.cli.results import name_json
 from zipllm.codec.block.lanes import LANE_BYTES
@@ -62,8 +62,8 @@ class Subject:
         parameters: how many it has.
         window: tokens that a prediction looks at, at most.
         sight: a clause that says the same.
-        digests: SHA-256 of what it has learnt from, as far as its card names them.
-        names: of what it has learnt from.
+        digests: SHA-256 of what it has learned from, as far as its card names them.
+        names: of what it has learned from.
         portable: whether its numbers are the same on every machine.
         left_out: ids that stand for no bytes.
     """
@@ -88,8 +88,8 @@ def stored_subject(stored: "StoredModel") -> Subject:
         parameters=sum(metadata.config.parameter_counts()),
         window=metadata.config.window,
         sight=f"in every layer a token sees itself and the {metadata.config.window - 1} before it",
-        digests=learnt_digests(metadata.card),
-        names=learnt_names(metadata.card),
+        digests=learned_digests(metadata.card),
+        names=learned_names(metadata.card),
     )
 
 

@@ -83,7 +83,7 @@ def explain(
     """Show how many bits each token of FILE cost.
 
     FILE is compressed as by the compress command, and the bits are those of that archive: with its headers and
-    checksums they add up to its size. In the terminal costs are colours, or with NO_COLOR and in a pipe the signs
+    checksums they add up to its size. In the terminal costs are colors, or with NO_COLOR and in a pipe the signs
     . - + # under the text.
     """
     voice = Voice("explain", 1 - quiet, progress=not no_progress, json=json)

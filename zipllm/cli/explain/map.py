@@ -1,6 +1,6 @@
-"""What every token cost, as text for a terminal: in four colours, or with four signs under each line.
+"""What every token cost, as text for a terminal: in four colors, or with four signs under each line.
 
-The colours run from dark blue over grey to bright yellow, which people with any kind of colour blindness tell apart
+The colors run from dark blue over gray to bright yellow, which people with any kind of color blindness tell apart
 (after cividis: Nuñez, Anderton and Renslow, 2018). The signs are ASCII, for pipes and for ``NO_COLOR``.
 """
 
@@ -16,7 +16,7 @@ from zipllm.report.units import sign, units
 
 _CLASSES = ((1.0, "."), (2.0, "-"), (4.0, "+"), (float("inf"), "#"))
 """Bits per byte below which a class ends, and its sign."""
-_COLOURS = ("", "\x1b[38;5;231;48;5;24m", "\x1b[38;5;16;48;5;145m", "\x1b[38;5;16;48;5;220m")
+_COLORS = ("", "\x1b[38;5;231;48;5;24m", "\x1b[38;5;16;48;5;145m", "\x1b[38;5;16;48;5;220m")
 _RESET = "\x1b[0m"
 _WORDS = ("under 1", "1 to 2", "2 to 4", "4 and more")
 _PIPED_WIDTH = 100
@@ -28,16 +28,16 @@ _Cell = tuple[str, int]
 
 def terminal_map(explanation: Explanation, *, legend: bool) -> str:
     """Return the map, as wide as the terminal, its legend above it."""
-    coloured = shows_colours(os.environ)
+    colored = shows_colors(os.environ)
     width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else _PIPED_WIDTH
     lines = _lines(_cells(explanation), max(width, _LEAST_WIDTH))
-    show = _coloured if coloured else _signed
-    head = f"{_legend(coloured)}\n\n" if legend else ""
+    show = _colored if colored else _signed
+    head = f"{_legend(colored)}\n\n" if legend else ""
     return head + "".join(map(show, lines)) + ("\n" if legend else "")
 
 
-def shows_colours(environment: Mapping[str, str]) -> bool:
-    """Whether standard output takes colours: a terminal that is not dumb and not asked to do without (no-color.org)."""
+def shows_colors(environment: Mapping[str, str]) -> bool:
+    """Whether standard output takes colors: a terminal that is not dumb and not asked to do without (no-color.org)."""
     if environment.get("NO_COLOR"):
         return False
     if environment.get("FORCE_COLOR"):
@@ -87,11 +87,11 @@ def _lines(cells: Iterator[_Cell], width: int) -> Iterator[list[_Cell]]:
         yield line
 
 
-def _coloured(line: list[_Cell]) -> str:
+def _colored(line: list[_Cell]) -> str:
     parts, before = [], 0
     for text, kind in line:
         if kind != before:
-            parts.append((_RESET if before else "") + _COLOURS[kind])
+            parts.append((_RESET if before else "") + _COLORS[kind])
             before = kind
         parts.append(text)
     return "".join(parts) + (_RESET if before else "") + "\n"
@@ -103,8 +103,8 @@ def _signed(line: list[_Cell]) -> str:
     return f"{text}\n{signs}\n"
 
 
-def _legend(coloured: bool) -> str:
+def _legend(colored: bool) -> str:
     parts = []
-    for (_, mark), colour, words in zip(_CLASSES, _COLOURS, _WORDS, strict=True):
-        parts.append(f"{colour} {words} {_RESET if colour else ''}" if coloured else f"{mark} {words}")
+    for (_, mark), color, words in zip(_CLASSES, _COLORS, _WORDS, strict=True):
+        parts.append(f"{color} {words} {_RESET if color else ''}" if colored else f"{mark} {words}")
     return "bits per byte: " + "  ".join(parts)

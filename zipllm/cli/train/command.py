@@ -83,7 +83,7 @@ Minutes = Annotated[
     float | None, typer.Option("--minutes", min=0, help="Training time; 10 by default.", rich_help_panel=_BUDGET)
 ]
 Steps = Annotated[
-    int | None, typer.Option("--steps", min=0, help="Budget in optimiser steps.", rich_help_panel=_BUDGET)
+    int | None, typer.Option("--steps", min=0, help="Budget in optimizer steps.", rich_help_panel=_BUDGET)
 ]
 Tokens = Annotated[int | None, typer.Option("--tokens", min=0, help="Budget in tokens.", rich_help_panel=_BUDGET)]
 Patience = Annotated[

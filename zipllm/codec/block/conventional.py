@@ -59,7 +59,7 @@ def zstd_strong(raw: bytes) -> Candidate:
 
 
 def lzma_quick(raw: bytes) -> Candidate:
-    """8 MB/s; where LZMA's strength is in its modelling (executables, tables) this shows most of it."""
+    """8 MB/s; where LZMA's strength is in its modeling (executables, tables) this shows most of it."""
     return Coding.LZMA, _lzma(raw, _QUICK_LZMA_PRESET)
 
 

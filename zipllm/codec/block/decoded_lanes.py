@@ -1,6 +1,6 @@
 """The lanes of a block, decoded step by step until the bytes of each are complete.
 
-Where a coder takes a step's lanes one after the other, neighbouring lanes form groups, each with a thread of its own:
+Where a coder takes a step's lanes one after the other, neighboring lanes form groups, each with a thread of its own:
 while the tokens of one group are decoded, the others predict. The order of decoding is that of the format.
 """
 
@@ -58,7 +58,7 @@ class DecodedLanes:
 
 
 class _Group:
-    """Some neighbouring lanes: a worker of ``Turns``."""
+    """Some neighboring lanes: a worker of ``Turns``."""
 
     def __init__(self, predictor: Predictor, coder: Coder, decoded: DecodedLanes, edges: tuple[int, int], own: bool):
         self._first, end = edges

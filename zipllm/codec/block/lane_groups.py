@@ -1,6 +1,6 @@
 """Lanes in groups, so that a predictor can work on some of them while others are coded.
 
-A group is some neighbouring lanes with a predictor state of their own. What is predicted does not depend on groups.
+A group is some neighboring lanes with a predictor state of their own. What is predicted does not depend on groups.
 When encoding, groups share out the work of a chunk; when decoding, each has a thread that predicts and decodes it.
 """
 

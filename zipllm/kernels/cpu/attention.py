@@ -19,7 +19,7 @@ from zipllm.model.ranges import INT8_MAX
 def unit_heads(
     shape: Shape, norms: NDArray[np.int64], row: NDArray[np.int32], offset: Integer, out: NDArray[np.uint8]
 ) -> None:
-    """Normalise the heads of a query or key, int32 ``[width]``: bytes plus ``offset``, ``key_size`` for each head."""
+    """Normalize the heads of a query or key, int32 ``[width]``: bytes plus ``offset``, ``key_size`` for each head."""
     for head in range(shape.heads):
         part = row[head * shape.head_size : (head + 1) * shape.head_size]
         factor = head_factor(part, norms[head])
@@ -142,7 +142,7 @@ def attend(
     scratch: Scratch,
     out: NDArray[np.uint8],
 ) -> None:
-    """Mix the values that ``count`` tokens of a lane see; they lie in neighbouring slots from ``slot`` on.
+    """Mix the values that ``count`` tokens of a lane see; they lie in neighboring slots from ``slot`` on.
 
     Args:
         shape: of the model.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 64
 """Rows that go through the network together: enough to use a weight often, few enough for the second cache."""
 TILE_ROWS = 8
-"""Neighbouring tokens of a lane that attend together."""
+"""Neighboring tokens of a lane that attend together."""
 HEAD_ROWS = 16
 """Rows whose logits are computed together."""
 
@@ -52,7 +52,7 @@ class Scratch(NamedTuple):
     """Room for the intermediate results of one thread, for a block of rows.
 
     Attributes:
-        hidden: uint8, normalised activations.
+        hidden: uint8, normalized activations.
         sums: int32, results of products.
         key: uint8 ``[heads * key_size]``, the heads of one key.
         mixed: uint8, results of attention.

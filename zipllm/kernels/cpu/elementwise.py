@@ -46,8 +46,8 @@ def length_factor(squares: np.int64, constant: np.int64) -> np.int64:
 
 
 @long_part
-def normalise(x: NDArray[np.int32], constant: np.int64, out: NDArray[np.uint8]) -> None:
-    """Norm and quantisation of a row: unsigned bytes ``[width]``, ``OFFSET`` added."""
+def normalize(x: NDArray[np.int32], constant: np.int64, out: NDArray[np.uint8]) -> None:
+    """Norm and quantization of a row: unsigned bytes ``[width]``, ``OFFSET`` added."""
     squares = np.int64(0)
     for index in range(x.size):
         squares += np.int64(x[index]) * np.int64(x[index])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from zipllm.jit.compiled import entry, inlined, source_digest
 from zipllm.kernels.cpu.attention import attend, fetch_keys, remember_key, remember_value, unit_heads
 from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
-from zipllm.kernels.cpu.elementwise import add, embed, normalise, squared_relu
+from zipllm.kernels.cpu.elementwise import add, embed, normalize, squared_relu
 from zipllm.kernels.cpu.frequencies import accumulate
 from zipllm.kernels.cpu.pack import OFFSET, Network
 from zipllm.kernels.cpu.product import linear
@@ -44,7 +44,7 @@ def _embed(network: Network, rows: Rows, first: int, count: int, stream: Stream)
 @inlined
 def _norm(constant: np.int64, first: int, count: int, stream: Stream, out: NDArray[np.uint8]) -> None:
     for row in range(count):
-        normalise(stream.residual[first + row], constant, out[row])
+        normalize(stream.residual[first + row], constant, out[row])
 
 
 @inlined

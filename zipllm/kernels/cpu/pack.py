@@ -24,7 +24,7 @@ Int64 = NDArray[np.int64]
 
 
 class Matrix(NamedTuple):
-    """A matrix of every layer, requantisation included.
+    """A matrix of every layer, requantization included.
 
     Attributes:
         panels: int8 ``[layers, outputs / 16, inputs / 4, 16, 4]``, zeros where sizes are no multiples.

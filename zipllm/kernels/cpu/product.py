@@ -83,7 +83,7 @@ def multiply(
 
 @long_part
 def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, out: NDArray[np.int32]) -> None:
-    """Multiply by a matrix and requantise: ``round_shift(sum * multiplier, shift)``.
+    """Multiply by a matrix and requantize: ``round_shift(sum * multiplier, shift)``.
 
     Args:
         left: uint8 ``[at least rows, inputs in whole groups]``.

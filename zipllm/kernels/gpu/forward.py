@@ -34,7 +34,7 @@ OPTIONS = {"enable_fp_fusion": False, "num_stages": 1}
 
 
 class Rows(NamedTuple):
-    """What goes from one kernel to the next, for every row: int32 ``[rows, width]``, and int8 once normalised."""
+    """What goes from one kernel to the next, for every row: int32 ``[rows, width]``, and int8 once normalized."""
 
     residual: Tensor
     hidden: Tensor
@@ -78,7 +78,7 @@ class Forward:
         return self._frequencies(stream.hidden)
 
     def _add(self, name: str, x: Tensor, stream: Rows, layer: int) -> None:
-        """Multiply, add to the residual stream, and normalise for what comes next."""
+        """Multiply, add to the residual stream, and normalize for what comes next."""
         p, width = self._parameters, self._config.width
         add_and_norm[(len(x),)](
             integer_matmul(x, p.linear[name][layer]), p.multiplier[name], p.shift[name], p.norms,

@@ -7,7 +7,7 @@ the weights, what rounding down leaves over, and the cumulative sums.
 import triton
 import triton.language as tl
 
-from zipllm.kernels.gpu.layers import requantised
+from zipllm.kernels.gpu.layers import requantized
 from zipllm.model.ranges import RATIO_SHIFT as _RATIO_SHIFT
 from zipllm.model.ranges import TOTAL as _TOTAL
 
@@ -19,7 +19,7 @@ LOWEST: tl.constexpr = tl.constexpr(-(1 << 31))
 @triton.jit
 def logits_of(sums, multipliers, shift, row, columns, inside):
     """``logits`` of some tokens, int32; the lowest number outside of the vocabulary."""
-    logit = requantised(sums, multipliers, shift, 0, row, columns, inside).to(tl.int32)
+    logit = requantized(sums, multipliers, shift, 0, row, columns, inside).to(tl.int32)
     return tl.where(inside, logit, LOWEST)
 
 

@@ -34,8 +34,8 @@ def clamp(x, low, high):
 
 
 @triton.jit
-def requantised(sums, multipliers, shift, at, row, columns, inside):
-    """``arithmetic.requantise`` of some columns of a row of product sums; int64."""
+def requantized(sums, multipliers, shift, at, row, columns, inside):
+    """``arithmetic.requantize`` of some columns of a row of product sums; int64."""
     total = tl.load(sums + row + columns, mask=inside, other=0).to(tl.int64)
     multiplier = tl.load(multipliers + columns, mask=inside, other=0).to(tl.int64)
     return round_shift(total * multiplier, tl.load(shift + at).to(tl.int64))
@@ -78,7 +78,7 @@ def add_and_norm(
     row = tl.program_id(0).to(tl.int64) * WIDTH
     columns = tl.arange(0, BLOCK)
     inside = columns < WIDTH
-    change = requantised(sums, multipliers + layer * WIDTH, shift, layer, row, columns, inside)
+    change = requantized(sums, multipliers + layer * WIDTH, shift, layer, row, columns, inside)
     x = tl.load(stream + row + columns, mask=inside, other=0).to(tl.int64)
     x = clamp(x + change, -limit, limit)
     tl.store(stream + row + columns, x.to(tl.int32), mask=inside)
@@ -88,11 +88,11 @@ def add_and_norm(
 
 @triton.jit
 def activate(sums, multipliers, shift, active, layer, COLUMNS: tl.constexpr, BLOCK: tl.constexpr):
-    """``_feedforward``'s middle: requantised sums to the squares the second matrix takes."""
+    """``_feedforward``'s middle: requantized sums to the squares the second matrix takes."""
     row = tl.program_id(0).to(tl.int64) * COLUMNS
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = columns < COLUMNS
-    x = clamp(requantised(sums, multipliers + layer * COLUMNS, shift, layer, row, columns, inside), 0, FEEDFORWARD_MAX)
+    x = clamp(requantized(sums, multipliers + layer * COLUMNS, shift, layer, row, columns, inside), 0, FEEDFORWARD_MAX)
     half = tl.full((), 1, tl.int64) << (SQUARE_SHIFT - 1)
     squared = tl.minimum((x * x + half) >> SQUARE_SHIFT, BYTE)
     tl.store(active + row + columns, squared.to(tl.int8), mask=inside)
@@ -116,7 +116,7 @@ def split_heads(
     kept = (lane * slots + slot) * width + columns
     for part in tl.static_range(3):
         scale = multipliers + (3 * layer + part) * width
-        x = requantised(sums + part * width, scale, shifts, 3 * layer + part, row * 3 * width, columns, inside)
+        x = requantized(sums + part * width, scale, shifts, 3 * layer + part, row * 3 * width, columns, inside)
         if part == 2:
             tl.store(values + kept, clamp(x, -BYTE, BYTE).to(tl.int8), mask=inside)
         else:
