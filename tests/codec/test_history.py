@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
-from zipllm.codec import levels
 from zipllm.codec.block import coders
 from zipllm.codec.block.styles import record_style
 from zipllm.codec.encoder import compress_stream
-from zipllm.codec.levels import LEVELS, encode_options, level_of
+from zipllm.codec.levels import LEVELS, encode_options, level_of, levels_help
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding
 from zipllm.errors import UsageError
@@ -98,10 +97,15 @@ def test_what_a_caller_wants_goes_before_the_level():
 
 
 def test_more_memory_with_every_level():
-    presets = [LEVELS[number] for number in range(levels.MIN_LEVEL, levels.MAX_LEVEL + 1)]
-    for model in (False, True):
-        bits = [preset.history_bits for preset in presets if preset.model is model]
+    for model in {level.model for level in LEVELS.values()}:
+        bits = [level.history_bits for level in LEVELS.values() if level.model == model]
         assert bits == sorted(bits)
+
+
+def test_help_names_every_level():
+    told = levels_help()
+    assert told.startswith("1 to 3: history alone")
+    assert all(f"with {model}" in told or f"with model {model}" in told for model in ("nano", "small", "base"))
 
 
 @pytest.mark.parametrize("options", [{"history_bits": 11}, {"history_bits": 25}, {"max_lanes": 0}])

@@ -1,58 +1,76 @@
-"""Compression levels, as presets over model, history and lanes.
+"""Compression levels: one table, which the command line, the benchmark and the Python API read.
 
-Levels 1 to 3 do without a Transformer: the history alone, several times faster. From 4 on both predict together: at 4
-and 5 with the smallest model, at 6 with the default one, from 7 on with the largest. Higher levels have more memory for
-the history, too, and the highest fewer lanes, each with a longer context of its own. Lanes are as many as
-are fastest on two cores: few enough for keys and values to stay in the cache (``small``), or enough to read the weights
-seldom.
-Nothing here is stored: an archive says what its decoder needs.
+A level presets model, history, lanes and block size. The number of lanes is what runs fastest on two cores: few enough
+for the keys and values to stay in the cache (``small``), or enough to read the weights rarely. An archive does not
+store its level; it stores what its decoder needs.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from zipllm.codec.options import EncodeOptions
 from zipllm.errors import UsageError
 
-DEFAULT_LEVEL = 6
-MIN_LEVEL, MAX_LEVEL = 1, 9
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Level:
     """A preset.
 
     Attributes:
-        model: name of the shipped model that predicts, too, unless the user chooses another; None: none does.
+        model: name of the shipped model that predicts beside the history; None: the history predicts alone.
         history_bits: the history has up to ``2**history_bits`` slots of 32 bytes.
-        max_lanes: lanes of a block, at most.
+        max_lanes: upper limit on the lanes of a block.
         block_size: bytes coded together.
+        help: a few words for the command line's help; neighboring levels may share them.
     """
 
     model: str | None
     history_bits: int
     max_lanes: int
     block_size: int
+    help: str
 
+
+_HISTORY = "history alone, fast"
+_NANO = "with model nano"
+_SMALL = "with small"
+_BASE = "with base, ever slower"
 
 LEVELS = {
-    1: Level(None, 18, 64, 1 << 20),
-    2: Level(None, 20, 64, 4 << 20),
-    3: Level(None, 22, 64, 16 << 20),
-    4: Level("nano", 20, 64, 4 << 20),
-    5: Level("nano", 22, 64, 16 << 20),
-    6: Level("small", 22, 16, 16 << 20),
-    7: Level("base", 22, 64, 16 << 20),
-    8: Level("base", 23, 16, 16 << 20),
-    9: Level("base", 24, 8, 16 << 20),
+    1: Level(model=None, history_bits=18, max_lanes=64, block_size=1 << 20, help=_HISTORY),
+    2: Level(model=None, history_bits=20, max_lanes=64, block_size=4 << 20, help=_HISTORY),
+    3: Level(model=None, history_bits=22, max_lanes=64, block_size=16 << 20, help=_HISTORY),
+    4: Level(model="nano", history_bits=20, max_lanes=64, block_size=4 << 20, help=_NANO),
+    5: Level(model="nano", history_bits=22, max_lanes=64, block_size=16 << 20, help=_NANO),
+    6: Level(model="small", history_bits=22, max_lanes=16, block_size=16 << 20, help=_SMALL),
+    7: Level(model="base", history_bits=22, max_lanes=64, block_size=16 << 20, help=_BASE),
+    8: Level(model="base", history_bits=23, max_lanes=16, block_size=16 << 20, help=_BASE),
+    9: Level(model="base", history_bits=24, max_lanes=8, block_size=16 << 20, help=_BASE),
 }
+
+DEFAULT_LEVEL = 6
+MIN_LEVEL, MAX_LEVEL = min(LEVELS), max(LEVELS)
+LEVEL_NAMES = tuple(map(str, LEVELS))
+"""As a user types them: "1" to "9"."""
+
+
+def levels_help() -> str:
+    """Return one line about all levels: "1 to 3: history alone, fast; 4 and 5: ..."."""
+    return "; ".join(f"{_range(list(numbers))}: {text}" for text, numbers in groupby(LEVELS, lambda n: LEVELS[n].help))
+
+
+def _range(numbers: list[int]) -> str:
+    if len(numbers) < 3:
+        return " and ".join(map(str, numbers))
+    return f"{numbers[0]} to {numbers[-1]}"
 
 
 def level_of(number: int) -> Level:
-    """Return a preset.
+    """Return a level by its number.
 
     Raises:
-        UsageError: there is none of this number.
+        UsageError: there is no such level.
     """
     if number not in LEVELS:
         raise UsageError(f"level must be {MIN_LEVEL} to {MAX_LEVEL}, not {number}")
@@ -67,15 +85,15 @@ def encode_options(
     same_machine: bool = False,
     **options: Any,
 ) -> EncodeOptions:
-    """Return a level's options, with what the caller wants otherwise.
+    """Return a level's options, overridden by the caller's.
 
     Args:
-        number: of the level.
+        number: the level.
         history: False codes with the model's own predictions.
         block_size: None takes the level's.
-        same_machine: see ``EncodeOptions``; always verified. One lane if none are asked for: a model of floats computes
-            one lane after the other, so that more are no faster.
-        options: the others of ``EncodeOptions``.
+        same_machine: see ``EncodeOptions``; such archives are always verified. The default is then one lane: a float
+            model computes one lane after the other, so more lanes are no faster.
+        options: any other fields of ``EncodeOptions``.
 
     Raises:
         UsageError: there is no such level, an option is out of range, or two contradict each other.
