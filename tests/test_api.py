@@ -97,9 +97,9 @@ class TestModels:
     """``model`` is None, a name, a path, or a loaded model."""
 
     def model_ids(self, archive):
-        from zipllm.container import ArchiveReader, Model
+        from zipllm.container import ArchiveReader, ModelRecord
 
-        return [record.model_id for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Model)]
+        return [record.model_id for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, ModelRecord)]
 
     @pytest.fixture
     def data(self):

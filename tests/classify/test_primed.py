@@ -47,7 +47,7 @@ def found(engine: Engine | None, history: int | None, texts: Sequence[bytes] = T
 
 def paid(engine: Engine | None, history: int | None, text: bytes) -> float:
     """What the tokens of ``text`` cost in a block of one lane that holds ``CONTENT`` and it."""
-    mixer = {"mixer": MIXER_VERSION, "history": history, "kind": TEXT, "record": 1} if history else {}
+    mixer = {"mixer": MIXER_VERSION, "history": history, "family": TEXT, "row": 1} if history else {}
     parameters = CodingParameters(1, PROBABILITY_BITS, **mixer)
     raw = CONTENT + text
     costs = model_costs(engine, raw, parameters, None) if engine else history_costs(raw, parameters, None)

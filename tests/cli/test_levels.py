@@ -8,7 +8,7 @@ import pytest
 from tests.cli.processes import CONTENT, CommandLine
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
-from zipllm.container import ArchiveHeader, ArchiveReader, Model
+from zipllm.container import ArchiveHeader, ArchiveReader, ModelRecord
 from zipllm.model_file.store import ModelStore
 
 
@@ -47,7 +47,7 @@ def test_a_level_chooses_the_model(zipllm: CommandLine, flag: str, name: str | N
     (zipllm.folder / "text").write_bytes(text)
     assert zipllm("compress", "-q", flag, "text").code == 0
     archive = ArchiveReader(io.BytesIO((zipllm.folder / "text.zllm").read_bytes()))
-    models = [record.model_id for record in archive if isinstance(record, Model)]
+    models = [record.model_id for record in archive if isinstance(record, ModelRecord)]
     assert models == ([] if name is None else [ModelStore.default().find(name).model_id])
     (zipllm.folder / "text").unlink()
     assert zipllm("decompress", "-q", "text.zllm").code == 0

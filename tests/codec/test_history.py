@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
 from zipllm.codec.block import coders
-from zipllm.codec.block.styles import record_style
+from zipllm.codec.block.styles import row_style
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import LEVELS, encode_options, level_of, levels_help
 from zipllm.codec.options import EncodeOptions
@@ -115,14 +115,14 @@ def test_options_out_of_range(options):
 
 
 @pytest.mark.parametrize("period", [1, 2, 3, 12, 216, 1000])
-def test_the_period_of_records(period):
+def test_the_length_of_rows(period):
     generator = np.random.default_rng(period)
-    record = generator.integers(0, 256, period, dtype=np.uint8)
-    table = np.tile(record, 20_000 // period)
+    row = generator.integers(0, 256, period, dtype=np.uint8)
+    table = np.tile(row, 20_000 // period)
     table[generator.random(table.size) < 0.2] = 7
-    assert record_style(table.tobytes()).record == period
+    assert row_style(table.tobytes()).row == period
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])
 def test_too_short_for_a_period(size):
-    assert record_style(bytes(size)).record == 1
+    assert row_style(bytes(size)).row == 1

@@ -11,7 +11,7 @@ from zipllm.codec.block import lanes
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
-from zipllm.container import ArchiveReader, Block, Model
+from zipllm.container import ArchiveReader, Block, ModelRecord
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, ModelInvalid, ModelMismatch, ModelNotFound, UsageError
 from zipllm.predictor.ngram import NgramPredictor
@@ -26,8 +26,8 @@ def never() -> Engine:
     raise AssertionError("the model was loaded")
 
 
-def model_records(archive: bytes) -> list[Model]:
-    return [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Model)]
+def model_records(archive: bytes) -> list[ModelRecord]:
+    return [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, ModelRecord)]
 
 
 def test_another_model_is_named_with_the_right_one():

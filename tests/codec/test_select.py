@@ -198,8 +198,8 @@ def test_records_are_found():
     )
     coding, _, parameters, _ = select.choose(table, None, EncodeOptions(), 0, None)
     assert coding is Coding.HISTORY
-    assert parameters.kind == 1
-    assert parameters.record % 8 == 0
+    assert parameters.family == 1
+    assert parameters.row % 8 == 0
 
 
 @given(st.binary(max_size=300) | st.sampled_from([TEXT, LOG[:900], NOISE[:333]]), st.booleans())

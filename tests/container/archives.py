@@ -15,7 +15,7 @@ from zipllm.container import (
     ContentHash,
     End,
     Limits,
-    Model,
+    ModelRecord,
     Record,
     check_block,
     crc32,
@@ -23,7 +23,7 @@ from zipllm.container import (
 
 MODEL_ID = bytes(range(32))
 NUMERICS = b'{"threads":1}'
-LOCAL = Model(hashlib.sha256(NUMERICS).digest(), numerics=NUMERICS)
+LOCAL = ModelRecord(hashlib.sha256(NUMERICS).digest(), numerics=NUMERICS)
 """A model whose floats are those of one machine."""
 MIB = 1 << 20
 
@@ -49,7 +49,9 @@ def modeled(raw: bytes, payload: bytes, lanes: int = 1) -> Block:
     return Block(BlockHeader(Coding.MODEL, len(raw), len(payload), crc32(raw), parameters), payload)
 
 
-def archive(blocks: Iterable[Block] = (), raw: bytes = b"", model: Model | None = None, known: bool = True) -> bytes:
+def archive(
+    blocks: Iterable[Block] = (), raw: bytes = b"", model: ModelRecord | None = None, known: bool = True
+) -> bytes:
     """An archive of these blocks; ``raw`` is what they decode to."""
     sink, content = io.BytesIO(), ContentHash()
     content.update(raw)

@@ -16,7 +16,7 @@ from zipllm.container import (
     Coding,
     CodingParameters,
     End,
-    Model,
+    ModelRecord,
     crc32,
 )
 from zipllm.errors import CorruptData, FileError, UsageError
@@ -47,10 +47,10 @@ def coded_blocks(draw: st.DrawFn) -> list[tuple[bytes, Block]]:
 def test_round_trip(pairs: list[tuple[bytes, Block]], embedded: bytes | None, known: bool, most: int) -> None:
     blocks = [block for _, block in pairs]
     raw = b"".join(raw for raw, _ in pairs)
-    data = archive(blocks, raw, Model(MODEL_ID, embedded), known)
+    data = archive(blocks, raw, ModelRecord(MODEL_ID, embedded), known)
     header, model, *read, end = ArchiveReader(Pipe(data, most))
     assert header == ArchiveHeader(1 << 20, len(raw) if known else None)
-    assert model == Model(MODEL_ID, embedded)
+    assert model == ModelRecord(MODEL_ID, embedded)
     assert read == blocks
     assert isinstance(end, End)
     assert end.original_size == len(raw)
@@ -112,9 +112,9 @@ def test_second_archive_truncated(first: int) -> None:
 
 
 def test_second_model() -> None:
-    data = archive([modeled(b"raw", b"words")], b"raw", Model(MODEL_ID))
+    data = archive([modeled(b"raw", b"words")], b"raw", ModelRecord(MODEL_ID))
     start = len(ArchiveHeader(1 << 20, 3).encode())
-    model = data[start : start + len(Model(MODEL_ID).header().encode())]
+    model = data[start : start + len(ModelRecord(MODEL_ID).header().encode())]
     with pytest.raises(CorruptData, match="second model"):
         records(data[:start] + model + data[start:])
     with pytest.raises(CorruptData, match="before the record that names its model"):
@@ -122,9 +122,9 @@ def test_second_model() -> None:
 
 
 def test_each_archive_names_its_own_model() -> None:
-    data = archive([modeled(b"raw", b"words")], b"raw", Model(MODEL_ID))
+    data = archive([modeled(b"raw", b"words")], b"raw", ModelRecord(MODEL_ID))
     assert len(records(data + data)) == 8
-    without_model = data.replace(Model(MODEL_ID).header().encode(), b"")
+    without_model = data.replace(ModelRecord(MODEL_ID).header().encode(), b"")
     with pytest.raises(CorruptData, match="before the record that names its model"):
         records(data + without_model)
 

@@ -16,8 +16,8 @@ from zipllm.container import (
     CodingParameters,
     ContentHash,
     End,
-    Model,
     ModelHeader,
+    ModelRecord,
     check_block,
     crc32,
 )
@@ -71,8 +71,8 @@ def block_headers(draw: st.DrawFn) -> BlockHeader:
     raw_size = draw(st.integers(1, 1 << 40))
     payload_size = raw_size if coding == Coding.STORED else draw(st.integers(0, 1 << 40))
     bits = st.integers(1, 32)
-    mixed = {"mixer": 1, "history": draw(st.integers(12, 24)), "kind": draw(st.integers(0, 1))}
-    mixed["record"] = draw(st.integers(1, 65_535))
+    mixed = {"mixer": 1, "history": draw(st.integers(12, 24)), "family": draw(st.integers(0, 1))}
+    mixed["row"] = draw(st.integers(1, 65_535))
     adaptive = mixed if coding == Coding.HISTORY or draw(st.booleans()) else {}
     parameters = CodingParameters(draw(st.integers(1, raw_size)), draw(bits), precision=draw(bits), **adaptive)
     check = draw(st.integers(0, (1 << 32) - 1))
@@ -119,9 +119,9 @@ def test_contradictions_cannot_be_built(arguments: tuple[Coding, int, int, int],
         {"history": 1},
         {"mixer": 1, "history": 11},
         {"mixer": 1, "history": 25},
-        {"kind": 2},
-        {"record": 0},
-        {"record": 65_536},
+        {"family": 2},
+        {"row": 0},
+        {"row": 65_536},
     ],
 )
 def test_parameters_out_of_range(changed: dict[str, int]) -> None:
@@ -199,11 +199,11 @@ def test_size_not_in_shortest_form() -> None:
 def test_model_layout() -> None:
     assert ModelHeader(MODEL_ID).encode() == seal(b"M\x25\x00" + MODEL_ID + bytes(4))
     expected = seal(b"M\x25\x04" + MODEL_ID + struct.pack("<I", crc32(b"file")))
-    assert Model(MODEL_ID, b"file").header().encode() == expected
+    assert ModelRecord(MODEL_ID, b"file").header().encode() == expected
 
 
-@pytest.mark.parametrize("model", [Model(MODEL_ID), Model(MODEL_ID, b"a model file"), LOCAL])
-def test_model_round_trip(model: Model) -> None:
+@pytest.mark.parametrize("model", [ModelRecord(MODEL_ID), ModelRecord(MODEL_ID, b"a model file"), LOCAL])
+def test_model_round_trip(model: ModelRecord) -> None:
     block = modeled(b"raw", b"words")
     assert records(archive([block], b"raw", model))[1:3] == [model, block]
 
@@ -211,12 +211,12 @@ def test_model_round_trip(model: Model) -> None:
 @pytest.mark.parametrize("model_id", [b"", bytes(31), bytes(33)])
 def test_model_id_of_wrong_length(model_id: bytes) -> None:
     with pytest.raises(UsageError, match="32 bytes"):
-        Model(model_id).header()
+        ModelRecord(model_id).header()
 
 
 def test_empty_model_file_cannot_be_embedded() -> None:
     with pytest.raises(UsageError, match="is empty"):
-        Model(MODEL_ID, b"").header()
+        ModelRecord(MODEL_ID, b"").header()
 
 
 def test_check_without_model_file_is_damage() -> None:
@@ -225,7 +225,7 @@ def test_check_without_model_file_is_damage() -> None:
 
 
 def test_damaged_model_file() -> None:
-    data = archive([modeled(b"raw", b"words")], b"raw", Model(MODEL_ID, b"a model file"))
+    data = archive([modeled(b"raw", b"words")], b"raw", ModelRecord(MODEL_ID, b"a model file"))
     with pytest.raises(CorruptData, match="embedded model file is damaged"):
         records(data.replace(b"a model file", b"a model f1le"))
 

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.container.archives import LOCAL, MODEL_ID, archive, archive_of, decode_stored, modeled, records, stored
-from zipllm.container import ArchiveHeader, BlockHeader, Coding, Model, ModelHeader, scan
+from zipllm.container import ArchiveHeader, BlockHeader, Coding, ModelHeader, ModelRecord, scan
 from zipllm.errors import CorruptData, ZipllmError
 
 SAMPLES = {
     "empty": archive_of(),
     "known size": archive_of(b"first", b"second"),
     "unknown size": archive_of(b"first", b"second", known=False),
-    "model": archive([stored(b"raw")], b"raw", Model(MODEL_ID)),
-    "embedded model": archive([stored(b"raw")], b"raw", Model(MODEL_ID, b"model file")),
+    "model": archive([stored(b"raw")], b"raw", ModelRecord(MODEL_ID)),
+    "embedded model": archive([stored(b"raw")], b"raw", ModelRecord(MODEL_ID, b"model file")),
     "not portable": archive([stored(b"raw")], b"raw", LOCAL),
 }
 
@@ -49,7 +49,7 @@ def test_every_flipped_bit(name: str) -> None:
 def test_every_flipped_bit_of_headers_is_found_without_decoding() -> None:
     """The payload of this model-coded block means nothing to the container; all around it is checked."""
     block = modeled(b"raw", b"words")
-    data = archive([block], b"raw", Model(MODEL_ID), known=False)
+    data = archive([block], b"raw", ModelRecord(MODEL_ID), known=False)
     payload = data.index(b"words")
     for bit in range(8 * len(data)):
         if not payload <= bit // 8 < payload + len(b"words"):

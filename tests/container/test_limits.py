@@ -5,7 +5,7 @@ import io
 import pytest
 
 from tests.container.archives import MODEL_ID, archive, archive_of, modeled, records, stored
-from zipllm.container import ArchiveHeader, BlockHeader, Coding, Limits, Model, ModelHeader, scan
+from zipllm.container import ArchiveHeader, BlockHeader, Coding, Limits, ModelHeader, ModelRecord, scan
 from zipllm.errors import LimitExceeded, UsageError
 
 
@@ -16,7 +16,7 @@ def test_block_size_in_the_header() -> None:
 
 
 def test_payload_size() -> None:
-    data = archive([modeled(b"raw", b"word")], b"raw", Model(MODEL_ID))
+    data = archive([modeled(b"raw", b"word")], b"raw", ModelRecord(MODEL_ID))
     assert records(data, Limits(block_payload=4))
     with pytest.raises(LimitExceeded, match="block_payload = 3"):
         records(data, Limits(block_payload=3))
@@ -30,14 +30,14 @@ def test_number_of_blocks_in_all_archives() -> None:
 
 
 def test_lanes() -> None:
-    data = archive([modeled(b"raw", b"words", lanes=3)], b"raw", Model(MODEL_ID))
+    data = archive([modeled(b"raw", b"words", lanes=3)], b"raw", ModelRecord(MODEL_ID))
     assert records(data, Limits(lanes=3))
     with pytest.raises(LimitExceeded, match="lanes = 2"):
         records(data, Limits(lanes=2))
 
 
 def test_model_file() -> None:
-    data = archive([stored(b"raw")], b"raw", Model(MODEL_ID, b"model file"))
+    data = archive([stored(b"raw")], b"raw", ModelRecord(MODEL_ID, b"model file"))
     assert records(data, Limits(model_file=10))
     with pytest.raises(LimitExceeded, match="model_file = 9"):
         records(data, Limits(model_file=9))

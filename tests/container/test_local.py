@@ -9,7 +9,7 @@ from enum import IntEnum
 import pytest
 
 from tests.container.archives import LOCAL, MODEL_ID, NUMERICS, archive, modeled, records, stored
-from zipllm.container import Model, ModelHeader, crc32, read_payload, scan, survey
+from zipllm.container import ModelHeader, ModelRecord, crc32, read_payload, scan, survey
 from zipllm.container import record as record_module
 from zipllm.container.checksum import seal
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
@@ -26,11 +26,11 @@ def test_local_layout() -> None:
     [
         (replace(LOCAL, embedded=b"file"), "has no file"),
         (replace(LOCAL, model_id=MODEL_ID), "is not the SHA-256"),
-        (Model(hashlib.sha256(b"").digest(), numerics=b""), "0 bytes; it must have 1 to 65535"),
-        (Model(hashlib.sha256(bytes(65536)).digest(), numerics=bytes(65536)), "65536 bytes; it must"),
+        (ModelRecord(hashlib.sha256(b"").digest(), numerics=b""), "0 bytes; it must have 1 to 65535"),
+        (ModelRecord(hashlib.sha256(bytes(65536)).digest(), numerics=bytes(65536)), "65536 bytes; it must"),
     ],
 )
-def test_local_that_contradicts_itself(model: Model, says: str) -> None:
+def test_local_that_contradicts_itself(model: ModelRecord, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         model.header()
 
@@ -47,7 +47,11 @@ def test_local_that_is_damaged() -> None:
 def test_local_comes_once_and_not_beside_model() -> None:
     data = archive([modeled(b"raw", b"words")], b"raw", LOCAL)
     one = LOCAL.header().encode() + NUMERICS
-    for two in (one + one, one + Model(MODEL_ID).header().encode(), Model(MODEL_ID).header().encode() + one):
+    for two in (
+        one + one,
+        one + ModelRecord(MODEL_ID).header().encode(),
+        ModelRecord(MODEL_ID).header().encode() + one,
+    ):
         with pytest.raises(CorruptData, match="a second model"):
             records(data.replace(one, two))
 

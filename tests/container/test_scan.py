@@ -6,12 +6,12 @@ import itertools
 import pytest
 
 from tests.container.archives import MODEL_ID, Pipe, archive, archive_of, modeled, stored
-from zipllm.container import ArchiveHeader, Block, BlockHeader, End, Model, ModelHeader, read_payload, scan
+from zipllm.container import ArchiveHeader, Block, BlockHeader, End, ModelHeader, ModelRecord, read_payload, scan
 from zipllm.container.checksum import seal
 from zipllm.errors import CorruptData, UnsupportedData
 
 BLOCKS: list[Block] = [stored(b"first"), modeled(b"second", b"words"), stored(b"third")]
-DATA = archive(BLOCKS, b"firstsecondthird", Model(MODEL_ID, b"model file"))
+DATA = archive(BLOCKS, b"firstsecondthird", ModelRecord(MODEL_ID, b"model file"))
 
 
 class CountingFile(io.BytesIO):

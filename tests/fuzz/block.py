@@ -22,8 +22,8 @@ from zipllm.container import (
     crc32,
     scan,
 )
-from zipllm.container.block import MAX_RECORD, PREDICTED
-from zipllm.container.model import ModelHeader
+from zipllm.container.block import MAX_ROW, PREDICTED
+from zipllm.container.model_record import ModelHeader
 from zipllm.container.record import RecordType, frame
 from zipllm.container.varint import encode_varint
 from zipllm.errors import ZipllmError
@@ -84,9 +84,9 @@ def _parameters(feed: Feed) -> bytes:
     if not feed.below(8):
         return feed.take(feed.below(16))
     history = feed.choice([12, 0, 13, 16, 24])
-    adaptive = {"mixer": 1, "history": history, "kind": feed.below(2)} if history else {}
-    if adaptive.get("kind"):
-        adaptive["record"] = 1 + feed.number(2) % MAX_RECORD
+    adaptive = {"mixer": 1, "history": history, "family": feed.below(2)} if history else {}
+    if adaptive.get("family"):
+        adaptive["row"] = 1 + feed.number(2) % MAX_ROW
     return CodingParameters(feed.choice([1, 2, 3, 64, 65]), 24, **adaptive).encode()
 
 

@@ -19,13 +19,13 @@ LIMITS = Limits(block_raw=1 << 20, output=1 << 20)
 def _originals() -> tuple[bytes, ...]:
     alone = [archive_by(coding) for coding in Coding]
     joined = compress(SMALL, lanes=2, history_bits=12)
-    records = CodingParameters(lanes=1, probability_bits=24, mixer=1, history=12, kind=1, record=7)
-    payload = encode_history_block(SMALL, records, None)
-    return (*alone, joined, archive_with(Coding.HISTORY, payload, lanes=1, kind=1, record=7))
+    rows = CodingParameters(lanes=1, probability_bits=24, mixer=1, history=12, family=1, row=7)
+    payload = encode_history_block(SMALL, rows, None)
+    return (*alone, joined, archive_with(Coding.HISTORY, payload, lanes=1, family=1, row=7))
 
 
 def run(data: bytes) -> None:
-    """One archive by each coding and of both kinds; half of the time the first damaged record gets a right CRC-32."""
+    """An archive of each coding and context family; half of the time the first damaged record gets a right CRC-32."""
     feed = Feed(data)
     original = feed.choice(_originals())
     resealed = feed.below(2) == 1

@@ -18,7 +18,7 @@ from tests.huggingface.fixtures import folders
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
-from zipllm.container import ArchiveReader, BlockHeader, Coding, Model, scan
+from zipllm.container import ArchiveReader, BlockHeader, Coding, ModelRecord, scan
 from zipllm.engine.engine import Engine
 from zipllm.engine.huggingface import huggingface_engine
 from zipllm.errors import CorruptData, ModelMismatch, ModelNotFound, UsageError, VerificationFailed
@@ -80,7 +80,7 @@ def test_another_process_reads_it(gpt2: Path, small: Engine, tmp_path: Path) -> 
 def test_what_the_archive_says(small: Engine) -> None:
     data = forced(small, TEXT, block_size=100)
     records = list(ArchiveReader(io.BytesIO(data)))
-    (model,) = (record for record in records if isinstance(record, Model))
+    (model,) = (record for record in records if isinstance(record, ModelRecord))
     assert model.numerics is not None
     assert model.model_id == small.model_id == hashlib.sha256(model.numerics).digest()
     record = json.loads(model.numerics)

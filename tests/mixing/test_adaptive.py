@@ -21,7 +21,7 @@ from zipllm.coder.fused import FusedDecoder, FusedEncoder
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
 from zipllm.mixing.adaptive import Chunk, Style, Vocabulary, decode_chunk, encode_chunk
-from zipllm.mixing.contexts import RECORDS, TEXT
+from zipllm.mixing.contexts import ROWS, TEXT
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.memory import Memory, memory_digest, new_memory
 
@@ -33,7 +33,7 @@ VOCABULARIES = {
     "text": tuple(text_like(600)),
 }
 NOTHING = np.zeros((1, 1, 0), dtype=np.int32)
-STYLES = [Style(TEXT, 1), Style(RECORDS, 1), Style(RECORDS, 7)]
+STYLES = [Style(TEXT, 1), Style(ROWS, 1), Style(ROWS, 7)]
 PROSE = b"It was the best of times, it was the worst of times.\nIt was the age of wisdom, " * 6
 
 

@@ -33,7 +33,7 @@ def path(tree: DecisionTree, token: int) -> list[tuple[int, int]]:
 
 
 def questions(token: bytes, vocabulary: list[bytes]) -> list[tuple[int, int, int]]:
-    """Return (byte depth, kind, answer) of every question with more than one answer, straight from the words."""
+    """Return (byte depth, bit number, answer) of every question with more than one answer, straight from the words."""
     asked = []
     rest = vocabulary
     for depth in range(len(token) + 1):
@@ -55,7 +55,7 @@ def questions(token: bytes, vocabulary: list[bytes]) -> list[tuple[int, int, int
 def test_paths_ask_what_the_bytes_ask(vocabulary: list[bytes]) -> None:
     tree = DecisionTree.from_vocabulary(vocabulary)
     for token, text in enumerate(vocabulary):
-        asked = [(int(tree.byte_depth[node]), int(tree.kind[node]), bit) for node, bit in path(tree, token)]
+        asked = [(int(tree.byte_depth[node]), int(tree.bit_number[node]), bit) for node, bit in path(tree, token)]
         assert asked == questions(text, vocabulary)
         assert tree.path_length[token] == len(asked)
 
@@ -85,14 +85,16 @@ def test_ranges_of_children_split_the_range_of_their_node(vocabulary: list[bytes
 def test_a_byte_vocabulary_asks_eight_bits_and_never_stops() -> None:
     tree = DecisionTree.from_vocabulary(BYTES)
     assert set(tree.path_length.tolist()) == {8}
-    assert STOP not in tree.kind
+    assert STOP not in tree.bit_number
     for token in range(256):
-        assert sum(bit << (7 - tree.kind[node]) for node, bit in path(tree, token)) == token
+        assert sum(bit << (7 - tree.bit_number[node]) for node, bit in path(tree, token)) == token
 
 
 def test_a_prefix_token_gets_a_stop_decision() -> None:
     tree = DecisionTree.from_vocabulary([b"a", b"ab", b"abc"])
-    assert [[(int(tree.kind[n]), int(tree.byte_depth[n]), bit) for n, bit in path(tree, t)] for t in range(3)] == [
+    assert [
+        [(int(tree.bit_number[n]), int(tree.byte_depth[n]), bit) for n, bit in path(tree, t)] for t in range(3)
+    ] == [
         [(STOP, 1, 0)],
         [(STOP, 1, 1), (STOP, 2, 0)],
         [(STOP, 1, 1), (STOP, 2, 1)],
@@ -129,7 +131,7 @@ def test_refused_vocabularies(vocabulary: list[bytes], message: str) -> None:
 
 def test_arrays_are_small_and_cannot_be_changed() -> None:
     tree = DecisionTree.from_vocabulary(BYTES)
-    for array in (tree.low, tree.cut, tree.high, tree.child, tree.kind, tree.byte_depth, tree.path_length):
+    for array in (tree.low, tree.cut, tree.high, tree.child, tree.bit_number, tree.byte_depth, tree.path_length):
         assert array.dtype == np.int32
         assert not array.flags.writeable
 

@@ -182,7 +182,7 @@ def bad_predictions() -> Iterator[Vector]:
     yield Vector("history-word-less", "the last word is missing", history(words[:-4]))
     yield Vector("history-half-word", "half a word after the last", history(words + bytes(2)))
     yield Vector("history-flipped", "a bit of the first word flipped", history(flip(words, 0, 1)))
-    yield Vector("history-kind", "coded as text, declared as records", history(words, kind=1, record=7))
+    yield Vector("history-family", "coded as text, declared as rows", history(words, family=1, row=7))
     yield Vector("history-lanes", "coded as one lane, two declared", history(words, lanes=2))
 
 

@@ -45,8 +45,8 @@ class Predicted:
 
 HISTORY_BLOCKS = (
     Predicted("history-text", "by the history alone, contexts of text", PAGE, {"mixer": 1, "history": 12}),
-    Predicted("history-records", "records of 7 bytes", TABLE, {"mixer": 1, "history": 13, "kind": 1, "record": 7}),
-    Predicted("history-record-1", "records of 1 byte", ALL_BYTES, {"mixer": 1, "history": 12, "kind": 1}),
+    Predicted("history-rows", "rows of 7 bytes", TABLE, {"mixer": 1, "history": 13, "family": 1, "row": 7}),
+    Predicted("history-row-1", "rows of 1 byte", ALL_BYTES, {"mixer": 1, "history": 12, "family": 1}),
     Predicted("history-lanes", "three lanes, 62 + 61 + 61 bytes", PAGE[:184], {"mixer": 1, "history": 14, "lanes": 3}),
     Predicted("history-lane-each", "a lane for every byte", TEXT, {"mixer": 1, "history": 12, "lanes": len(TEXT)}),
     Predicted("history-one-byte", "a single byte, eight decisions", b"a", {"mixer": 1, "history": 12}),
@@ -57,10 +57,10 @@ MODEL_BLOCKS = (
     Predicted("model-lanes", "by the model alone, five lanes of unequal size", PAGE[:93], {"lanes": 5}),
     Predicted("model-history", "the model with a history of text", PAGE, {"mixer": 1, "history": 12}),
     Predicted(
-        "model-records",
-        "the model with a history of records, two lanes",
+        "model-rows",
+        "the model with a history of rows, two lanes",
         TABLE,
-        {"mixer": 1, "history": 12, "kind": 1, "record": 7, "lanes": 2},
+        {"mixer": 1, "history": 12, "family": 1, "row": 7, "lanes": 2},
     ),
 )
 

@@ -80,10 +80,10 @@ def parameters(
     probability_bits: int = 24,
     mixer: int = 0,
     history: int = 0,
-    kind: int = 0,
-    record: int = 1,
+    family: int = 0,
+    row: int = 1,
 ) -> bytes:
-    adaptive = bytes([kind]) + varint(record) if mixer else b""
+    adaptive = bytes([family]) + varint(row) if mixer else b""
     return bytes([coder, precision, probability_bits, mixer, history]) + varint(lanes) + adaptive
 
 

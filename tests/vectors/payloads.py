@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.vectors.parts import KIB
 
 RECORDED = Path(__file__).with_name("recorded")
-"""What ``record.py`` wrote once: words of blocks coded by prediction, and a model file."""
+"""What ``make_recorded.py`` wrote once: words of blocks coded by prediction, and a model file."""
 
 
 def zstd_run(byte: int, count: int) -> bytes:

@@ -40,9 +40,9 @@ def unsupported() -> Iterator[Vector]:
         "history": parameters(history=22),
         "history-small": parameters(mixer=1, history=11),
         "history-large": parameters(mixer=1, history=25),
-        "kind": parameters(mixer=1, history=12, kind=2),
-        "record": parameters(mixer=1, history=12, record=0),
-        "record-large": parameters(mixer=1, history=12, record=65_536),
+        "family": parameters(mixer=1, history=12, family=2),
+        "row": parameters(mixer=1, history=12, row=0),
+        "row-large": parameters(mixer=1, history=12, row=65_536),
     }.items():
         body = coded(MODEL, b"raw", b"word", values)
         yield Vector(f"parameter-{name}", f"unknown value of the coding parameter {name}", modeled(body))

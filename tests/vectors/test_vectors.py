@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import zipllm
+from tests.vectors.make_recorded import payloads
 from tests.vectors.make_vectors import FOLDER, hashes, readme, vectors
 from tests.vectors.parts import Vector
 from tests.vectors.payloads import RECORDED
-from tests.vectors.record import payloads
 from zipllm.container import ArchiveReader, scan
 from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData, ZipllmError
 
@@ -47,7 +47,7 @@ def test_names_are_unique_and_files_small() -> None:
 
 def test_scripts_import_nothing_of_zipllm() -> None:
     """The one that records payloads has to."""
-    scripts = sorted({path.name for path in FOLDER.glob("*.py")} - {"record.py", Path(__file__).name})
+    scripts = sorted({path.name for path in FOLDER.glob("*.py")} - {"make_recorded.py", Path(__file__).name})
     assert "good_predicted.py" in scripts
     for name in scripts:
         source = (FOLDER / name).read_text(encoding="utf-8")

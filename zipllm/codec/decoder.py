@@ -15,7 +15,7 @@ from zipllm.container import (
     ContentHash,
     End,
     Limits,
-    Model,
+    ModelRecord,
     Record,
 )
 from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file
@@ -172,12 +172,12 @@ class ArchiveDecoder:
         self._report()
         return first.raw
 
-    def _heed(self, found: ArchiveHeader | Model | End | Exception) -> None:
+    def _heed(self, found: ArchiveHeader | ModelRecord | End | Exception) -> None:
         match found:
             case ArchiveHeader():
                 self._content, self._engine, self._loaded = ContentHash(), None, None
                 self._archives += 1
-            case Model() as record:
+            case ModelRecord() as record:
                 self._engine = archive_engine(lambda: record, self._engines, self._embedded)
                 self._models[record.model_id] = None
             case End():
@@ -214,7 +214,7 @@ def _next(records: Iterator[Record]) -> Record | Exception | None:
         return error
 
 
-def archive_engine(model: Callable[[], Model], engines: EngineFinder, embedded: EmbeddedLoader) -> LazyEngine:
+def archive_engine(model: Callable[[], ModelRecord], engines: EngineFinder, embedded: EmbeddedLoader) -> LazyEngine:
     """Return how to get the engine of an archive's model-coded blocks: found by its id, else from the archive.
 
     Args:

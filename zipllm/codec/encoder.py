@@ -10,7 +10,7 @@ from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
 from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import encoding_workers
 from zipllm.container import ArchiveHeader, ArchiveWriter, Coding, ContentHash
-from zipllm.container.model import MODEL_ID_BYTES
+from zipllm.container.model_record import MODEL_ID_BYTES
 from zipllm.engine.engine import Engine, EngineSource, LazyEngine, lazy_engine
 from zipllm.errors import UsageError
 from zipllm.progress import Progress, ProgressCallback, Stage, Summary

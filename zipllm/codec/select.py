@@ -4,7 +4,7 @@ The model is two orders of magnitude slower than any conventional codec, the his
 conventional ones are ten times slower than the quick ones, so each is asked only when the cheaper looks leave it open:
 
 1. nothing shrinks the block: JPEG, zip, random data. It is stored; no model is loaded.
-2. the history codes a sample, as text and as records, against the quick codecs: hopeless, or the style to use.
+2. the history codes a sample, as text and as rows, against the quick codecs: hopeless, or the style to use.
 3. the model joins in on a smaller sample: does it make the history's predictions better? If so the block is coded both
    ways, since a sample ends before the history has learned what a long block teaches.
 4. the whole block by what is left, and by the strong codecs unless prediction has clearly won.
@@ -30,7 +30,7 @@ from zipllm.codec.block.conventional import (
 from zipllm.codec.block.history_block import encode_history_block
 from zipllm.codec.block.lane_groups import threads_of
 from zipllm.codec.block.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks, selects
-from zipllm.codec.block.styles import TEXT_STYLE, record_style
+from zipllm.codec.block.styles import TEXT_STYLE, row_style
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
 from zipllm.codec.threads.beside import beside
 from zipllm.coder.range_coder import PROBABILITY_BITS
@@ -50,7 +50,7 @@ _PROBE_FROM = 4096
 _PROBE_BYTES = 128 * 1024
 """bzip2 is asked about this much of a block on which zstd fails."""
 
-_RECORDS_FROM = 1024
+_ROWS_FROM = 1024
 """Bytes from which on a period is worth looking for."""
 
 _STATIC_BELOW = 8192
@@ -173,8 +173,8 @@ def _predict_small(raw: bytes, engine: LazyEngine | None, options: EncodeOptions
     found = []
     if options.history_bits is not None:
         found.append(_history(raw, TEXT_STYLE, options))
-        if len(raw) >= _RECORDS_FROM:
-            found.append(_history(raw, record_style(raw), options))
+        if len(raw) >= _ROWS_FROM:
+            found.append(_history(raw, row_style(raw), options))
     if engine is not None and len(raw) > model_cost:
         found.append(_with_model(raw, engine(), TEXT_STYLE, options, None))
         if options.history_bits is not None and len(raw) < _STATIC_BELOW:
@@ -191,7 +191,7 @@ def _predict_large(
             return []
         return [_with_model(raw, engine(), None, options, advance)]
     sample = b"".join(_pieces(raw, _HISTORY_PIECES, _HISTORY_PIECE))
-    styles = (TEXT_STYLE, record_style(raw))
+    styles = (TEXT_STYLE, row_style(raw))
     size, style = min(((_history(sample, style, options).size, style) for style in styles), key=lambda pair: pair[0])
     if size * len(raw) * 1000 > best.size * len(sample) * _HOPELESS:
         return []
@@ -233,8 +233,8 @@ def _parameters(raw: bytes, style: Style, options: EncodeOptions, lanes: int, pr
         precision=precision,
         mixer=MIXER_VERSION,
         history=bits,
-        kind=style.kind,
-        record=style.record,
+        family=style.family,
+        row=style.row,
     )
 
 

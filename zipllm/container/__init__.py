@@ -8,7 +8,7 @@ from zipllm.container.block import Block, BlockHeader, Coding, CodingParameters,
 from zipllm.container.checksum import crc32
 from zipllm.container.header import MAGIC, ArchiveHeader
 from zipllm.container.limits import Limits
-from zipllm.container.model import Model, ModelHeader
+from zipllm.container.model_record import ModelHeader, ModelRecord
 from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
 from zipllm.container.source import Seekable
 from zipllm.container.survey import Found, Hole, survey
@@ -29,8 +29,8 @@ __all__ = [
     "Found",
     "Hole",
     "Limits",
-    "Model",
     "ModelHeader",
+    "ModelRecord",
     "Record",
     "Scanned",
     "Seekable",

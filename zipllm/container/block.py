@@ -29,8 +29,8 @@ PREDICTED = (Coding.MODEL, Coding.HISTORY)
 
 MIXER = 1
 HISTORY_BITS = range(12, 25)
-KINDS = 2
-MAX_RECORD = 65_535
+FAMILIES = 2
+MAX_ROW = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class CodingParameters:
         precision: frequencies sum to 2**precision; 1 to 32.
         mixer: version of the adaptive predictor; 0 is none, 1 the one of FORMAT.md, section 12.
         history: 2**history slots of bit histories, 12 to 24; 0 without a mixer.
-        kind: which contexts the history has, 0 text or 1 records.
-        record: bytes of a record, 1 to 65535; 1 for text.
+        family: which contexts the history uses, 0 text or 1 rows.
+        row: length of a row in bytes, 1 to 65535; 1 for text.
 
     Raises:
         UsageError: a value is out of range.
@@ -57,8 +57,8 @@ class CodingParameters:
     precision: int = 24
     mixer: int = 0
     history: int = 0
-    kind: int = 0
-    record: int = 1
+    family: int = 0
+    row: int = 1
 
     def __post_init__(self) -> None:
         """Check the ranges; the reader turns the error into UnsupportedData."""
@@ -66,17 +66,17 @@ class CodingParameters:
             if not 1 <= getattr(self, name) <= MAX_BITS:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be from 1 to {MAX_BITS}")
         sizes = HISTORY_BITS if self.mixer else (0,)
-        known = (("coder", (RANGE_CODER,)), ("mixer", (0, MIXER)), ("history", sizes), ("kind", range(KINDS)))
+        known = (("coder", (RANGE_CODER,)), ("mixer", (0, MIXER)), ("history", sizes), ("family", range(FAMILIES)))
         for name, values in known:
             if getattr(self, name) not in values:
                 raise UsageError(f"{name} is {getattr(self, name)}, which this version does not know")
-        if not 1 <= self.record <= MAX_RECORD:
-            raise UsageError(f"record is {self.record}; it must be from 1 to {MAX_RECORD}")
+        if not 1 <= self.row <= MAX_ROW:
+            raise UsageError(f"row is {self.row}; it must be from 1 to {MAX_ROW}")
 
     def encode(self) -> bytes:
         """Return the fields' bytes."""
         fixed = struct.pack("<BBBBB", self.coder, self.precision, self.probability_bits, self.mixer, self.history)
-        adaptive = bytes([self.kind]) + encode_varint(self.record) if self.mixer else b""
+        adaptive = bytes([self.family]) + encode_varint(self.row) if self.mixer else b""
         return fixed + encode_varint(self.lanes) + adaptive
 
     @classmethod
@@ -90,9 +90,9 @@ class CodingParameters:
         coder, precision = reader.u8("coder"), reader.u8("precision")
         probability_bits, mixer, history = reader.u8("probability bits"), reader.u8("mixer"), reader.u8("history")
         lanes = reader.varint("lanes")
-        kind, record = (reader.u8("kind"), reader.varint("record")) if mixer == MIXER else (0, 1)
+        family, row = (reader.u8("family"), reader.varint("row")) if mixer == MIXER else (0, 1)
         try:
-            return cls(lanes, probability_bits, coder, precision, mixer, history, kind, record)
+            return cls(lanes, probability_bits, coder, precision, mixer, history, family, row)
         except UsageError as error:
             raise UnsupportedData(f"a block's coding parameters: {error}") from error
 

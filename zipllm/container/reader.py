@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from zipllm.container.block import Block, BlockHeader, Coding
 from zipllm.container.header import MAGIC, PREFIX_BYTES, ArchiveHeader, header_bytes, parse_header
 from zipllm.container.limits import Limits
-from zipllm.container.model import Model, ModelHeader, check_model
+from zipllm.container.model_record import ModelHeader, ModelRecord, check_model
 from zipllm.container.record import PREFIX_BYTES as RECORD_PREFIX_BYTES
 from zipllm.container.record import RecordType, parse_frame, rest_of_frame
 from zipllm.container.source import ByteSource, Readable, Seekable
@@ -18,7 +18,7 @@ from zipllm.container.trailer import END_MARKER, End
 from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
 
 RecordHeader = ArchiveHeader | ModelHeader | BlockHeader | End
-Record = ArchiveHeader | Model | Block | End
+Record = ArchiveHeader | ModelRecord | Block | End
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from zipllm.container.block import BlockHeader, Coding
 from zipllm.container.checksum import CRC_BYTES, crc32
 from zipllm.container.header import MAGIC, PREFIX_BYTES, ArchiveHeader, header_bytes, parse_header
 from zipllm.container.limits import Limits
-from zipllm.container.model import ModelHeader
+from zipllm.container.model_record import ModelHeader
 from zipllm.container.reader import RecordHeader, Scanned, read_payload
 from zipllm.container.record import PREFIX_BYTES as RECORD_PREFIX_BYTES
 from zipllm.container.record import RecordType, parse_frame, rest_of_frame

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from zipllm.container.block import BlockHeader, Coding
 from zipllm.container.header import ArchiveHeader
-from zipllm.container.model import Model
+from zipllm.container.model_record import ModelRecord
 from zipllm.container.trailer import End
 from zipllm.errors import FileError, UsageError
 
@@ -54,15 +54,15 @@ class ArchiveWriter:
         Args:
             model_id: SHA-256 of the model's canonical content, 32 bytes.
             embedded: the model file, to make the archive decodable by itself.
-            numerics: of a model whose numbers are those of one machine: what they depend on; see ``Model``.
+            numerics: of a model whose numbers are those of one machine: what they depend on; see ``ModelRecord``.
 
         Raises:
-            UsageError: it is the second model of the archive, or contradicts itself; see ``Model.header``.
+            UsageError: it is the second model of the archive, or contradicts itself; see ``ModelRecord.header``.
         """
         self._begun()
         if self._has_model:
             raise UsageError("an archive names one model only")
-        record = Model(model_id, embedded, numerics)
+        record = ModelRecord(model_id, embedded, numerics)
         self._write(record.header().encode())
         self._write(embedded or numerics or b"")
         self._has_model = True

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Union
 
-from zipllm.container import Model
+from zipllm.container import ModelRecord
 from zipllm.errors import ModelInvalid, ModelMismatch
 from zipllm.mixing.adaptive import Vocabulary
 from zipllm.mixing.decision_tree import DecisionTree
@@ -15,7 +15,7 @@ from zipllm.predictor.base import Predictor
 from zipllm.tokenizer.base import LosslessTokenizer
 
 if TYPE_CHECKING:
-    from zipllm.model_file.file import Model as StoredModel
+    from zipllm.model_file.file import Model
 
 ModelFile = Callable[[], bytes]
 """Gives the bytes of the whole model file; called only when the archive is to carry them."""
@@ -108,7 +108,7 @@ def lazy_engine(source: EngineSource) -> LazyEngine | None:
     return LazyEngine(source)
 
 
-def check_model(wanted: Model, engine: Engine) -> Engine:
+def check_model(wanted: ModelRecord, engine: Engine) -> Engine:
     """Return ``engine`` if it is the model that the archive names.
 
     Raises:
@@ -126,7 +126,7 @@ def check_model(wanted: Model, engine: Engine) -> Engine:
     raise ModelMismatch(f"the archive is not portable, and was written where other floats are computed: {told}")
 
 
-def engine_from_model(model: "StoredModel", device: str = "cpu") -> Engine:
+def engine_from_model(model: "Model", device: str = "cpu") -> Engine:
     """Make a loaded model file ready to code.
 
     Args:

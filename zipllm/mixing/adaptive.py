@@ -20,7 +20,7 @@ from zipllm.jit.compiled import Integer, entry, inlined, part, source_digest
 from zipllm.mixing.contexts import remember_byte
 from zipllm.mixing.decision_tree import STOP, DecisionTree
 from zipllm.mixing.matches import follow_matches
-from zipllm.mixing.memory import BEFORE, END, HALF, KIND, LAST_TOKEN, POSITION, Memory
+from zipllm.mixing.memory import BEFORE, BIT_NUMBER, END, HALF, LAST_TOKEN, POSITION, Memory
 from zipllm.mixing.prediction import hear_model, hear_no_model, learn, predict_bit, predict_stop
 from zipllm.mixing.tables import Tables, tables
 
@@ -35,7 +35,7 @@ class Vocabulary(NamedTuple):
     """A decision tree and the letters of its tokens, as compiled code takes them.
 
     Attributes:
-        root: see ``DecisionTree``, as are ``low``, ``high``, ``kind``, ``byte_depth`` and ``child``.
+        root: see ``DecisionTree``, as are ``low``, ``high``, ``bit_number``, ``byte_depth`` and ``child``.
         letters: uint8, all tokens one after the other.
         starts: int64 ``[V + 1]``, where each begins.
         longest: decisions of the token that has most.
@@ -44,7 +44,7 @@ class Vocabulary(NamedTuple):
     root: int
     low: NDArray[np.int32]
     high: NDArray[np.int32]
-    kind: NDArray[np.int32]
+    bit_number: NDArray[np.int32]
     byte_depth: NDArray[np.int32]
     child: NDArray[np.int32]
     letters: NDArray[np.uint8]
@@ -54,12 +54,12 @@ class Vocabulary(NamedTuple):
     @classmethod
     def of(cls, tree: DecisionTree, tokens: tuple[bytes, ...]) -> "Vocabulary":
         """Return the tree of ``tokens`` in this form; compiled code wants arrays that may be written to."""
-        low, high, kind, depth, child = (
-            array.copy() for array in (tree.low, tree.high, tree.kind, tree.byte_depth, tree.child)
+        low, high, bit_number, depth, child = (
+            array.copy() for array in (tree.low, tree.high, tree.bit_number, tree.byte_depth, tree.child)
         )
         starts = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
         letters = np.frombuffer(b"".join(tokens), dtype=np.uint8).copy()
-        return cls(tree.root, low, high, kind, depth, child, letters, starts, tree.longest)
+        return cls(tree.root, low, high, bit_number, depth, child, letters, starts, tree.longest)
 
 
 class Chunk(NamedTuple):
@@ -81,10 +81,10 @@ class Chunk(NamedTuple):
 
 
 class Style(NamedTuple):
-    """Attributes: ``kind`` of contexts, ``contexts.TEXT`` or ``RECORDS``; ``record`` bytes of a record, at least 1."""
+    """Attributes: ``family`` of contexts, ``contexts.TEXT`` or ``ROWS``; ``row`` length in bytes, at least 1."""
 
-    kind: int
-    record: int
+    family: int
+    row: int
 
 
 @inlined
@@ -149,7 +149,7 @@ def _code_token(
     low, high = _all_tokens(cumulative, selected)
     decided = np.int64(0)
     while node >= 0:
-        token, kind = np.int64(vocabulary.low[node]), np.int64(vocabulary.kind[node])
+        token, bit_number = np.int64(vocabulary.low[node]), np.int64(vocabulary.bit_number[node])
         depth = _append_up_to(memory, vocabulary, lane, token, depth, np.int64(vocabulary.byte_depth[node]))
         if depth < vocabulary.byte_depth[node]:
             return OVERRUN
@@ -160,12 +160,12 @@ def _code_token(
             if not low < middle < high:
                 return BROKEN
             hear_model(memory, constants, low, middle, high)
-        memory.now[KIND] = kind
-        if kind == STOP:
+        memory.now[BIT_NUMBER] = bit_number
+        if bit_number == STOP:
             probability = predict_stop(memory, constants, lane, node, depth)
         else:
             letter = np.int64(vocabulary.letters[vocabulary.starts[token] + depth])
-            probability = predict_bit(memory, constants, lane, letter, style.kind, style.record)
+            probability = predict_bit(memory, constants, lane, letter, style.family, style.row)
         if wanted >= 0:
             bit = np.int64(1) if wanted > node else np.int64(0)
             encode_bit(state, words, bit, probability)

@@ -1,7 +1,7 @@
 """What a lane knows when it predicts: its registers, and the contexts in which bits are remembered.
 
 Two sets of contexts. ``TEXT``: orders 0 to 8, words, the line above, what came after the same bytes before.
-``RECORDS``: orders 0 to 6, sparse contexts, and neighbors in records of a fixed size, which the archive states.
+``ROWS``: orders 0 to 6, sparse contexts, and neighbors in rows of a fixed length, which the archive states.
 """
 
 import numpy as np
@@ -20,8 +20,7 @@ from zipllm.mixing.memory import (
     Memory,
 )
 
-TEXT, RECORDS = 0, 1
-MAX_RECORD = 65_535
+TEXT, ROWS = 0, 1
 HASH = 0x2545F491
 """Spreads hashes of 32 bits; the product of two such numbers fits 63 bits, so nothing here overflows."""
 _WORD = 0xFFFFFFFF
@@ -68,7 +67,7 @@ def _remember_word(lane: NDArray[np.int64], byte: Integer) -> None:
 
 
 @part
-def set_contexts(memory: Memory, lane: NDArray[np.int64], kind: Integer, record: Integer) -> None:
+def set_contexts(memory: Memory, lane: NDArray[np.int64], family: Integer, row: Integer) -> None:
     """Fill ``memory.contexts`` for the byte that comes next."""
     recent, earlier, out = lane[RECENT], lane[EARLIER], memory.contexts
     out[0] = hash_pair(np.int64(0), np.int64(0))
@@ -78,10 +77,10 @@ def set_contexts(memory: Memory, lane: NDArray[np.int64], kind: Integer, record:
     out[4] = hash_pair(np.int64(4), recent)
     out[5] = hash_pair(hash_pair(np.int64(5), recent), earlier & 0xFF)
     out[6] = hash_pair(hash_pair(np.int64(6), recent), earlier & 0xFFFF)
-    if kind == TEXT:
+    if family == TEXT:
         _set_text_contexts(memory, lane)
     else:
-        _set_record_contexts(memory, lane, record)
+        _set_row_contexts(memory, lane, row)
 
 
 @part
@@ -104,13 +103,13 @@ def _set_text_contexts(memory: Memory, lane: NDArray[np.int64]) -> None:
 
 
 @part
-def _set_record_contexts(memory: Memory, lane: NDArray[np.int64], record: Integer) -> None:
+def _set_row_contexts(memory: Memory, lane: NDArray[np.int64], row: Integer) -> None:
     recent, position, out = lane[RECENT], lane[POSITION], memory.contexts
-    last, phase = recent & 0xFF, position % record
-    above = _seen(memory, position - record)
-    twice = _seen(memory, position - 2 * record)
-    left = _seen(memory, position - record - 1)
-    right = _seen(memory, position - record + 1) if record > 1 else np.int64(0)
+    last, phase = recent & 0xFF, position % row
+    above = _seen(memory, position - row)
+    twice = _seen(memory, position - 2 * row)
+    left = _seen(memory, position - row - 1)
+    right = _seen(memory, position - row + 1) if row > 1 else np.int64(0)
     out[7] = hash_pair(np.int64(7), recent & 0xFF00)
     out[8] = hash_pair(np.int64(8), recent & 0xFF0000)
     out[9] = hash_pair(np.int64(9), recent & 0xFF00FF00)
@@ -118,7 +117,7 @@ def _set_record_contexts(memory: Memory, lane: NDArray[np.int64], record: Intege
     out[11] = hash_pair(hash_pair(np.int64(11), above), last)
     out[12] = hash_pair(hash_pair(np.int64(12), phase), above)
     out[13] = hash_pair(hash_pair(np.int64(13), above | twice << 8), last | left << 8)
-    out[14] = hash_pair(hash_pair(np.int64(14), (above + last - left) & 0xFF), phase if record <= 16 else np.int64(0))
+    out[14] = hash_pair(hash_pair(np.int64(14), (above + last - left) & 0xFF), phase if row <= 16 else np.int64(0))
     out[15] = hash_pair(hash_pair(np.int64(15), recent & 0xFFFF), above | right << 8)
 
 

@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-STOP = 8  # the kind of a "stop here?" decision; kinds 0..7 are bits of a byte, 0 the highest
+STOP = 8  # the bit_number of a "stop here?" decision; kinds 0..7 are bits of a byte, 0 the highest
 _QUESTIONS_PER_BYTE = 9
 _END = -1  # stands after the last byte of a token; sorts before every byte
 
@@ -38,7 +38,7 @@ class DecisionTree:
         cut: ``[V-1]`` first token of the branch of bit 1.
         high: ``[V-1]`` one past the last token below the node.
         child: ``[V-1, 2]`` what bit 0 and bit 1 lead to: a node, or ``~token`` (negative) for a leaf.
-        kind: ``[V-1]`` number of the bit within its byte (0 the highest), or ``STOP``.
+        bit_number: ``[V-1]`` number of the bit within its byte (0 the highest), or ``STOP``.
         byte_depth: ``[V-1]`` how many bytes of the token are settled before this decision's byte.
         path_length: ``[V]`` number of decisions of each token.
     """
@@ -49,7 +49,7 @@ class DecisionTree:
     cut: NDArray[np.int32]
     high: NDArray[np.int32]
     child: NDArray[np.int32]
-    kind: NDArray[np.int32]
+    bit_number: NDArray[np.int32]
     byte_depth: NDArray[np.int32]
     path_length: NDArray[np.int32]
 
@@ -60,13 +60,15 @@ class DecisionTree:
         Raises:
             ValueError: the vocabulary is empty, holds an empty token, or is not strictly ascending.
         """
-        byte_depth, kind = _first_differences(vocabulary)
-        low, high, child, root = _cartesian_tree(byte_depth * _QUESTIONS_PER_BYTE + (kind + 1) % _QUESTIONS_PER_BYTE)
+        byte_depth, bit_number = _first_differences(vocabulary)
+        low, high, child, root = _cartesian_tree(
+            byte_depth * _QUESTIONS_PER_BYTE + (bit_number + 1) % _QUESTIONS_PER_BYTE
+        )
         cut = np.arange(1, len(vocabulary), dtype=np.int32)
         path_length = _path_lengths(root, child, len(vocabulary))
-        for array in (low, cut, high, child, kind, byte_depth, path_length):
+        for array in (low, cut, high, child, bit_number, byte_depth, path_length):
             array.setflags(write=False)
-        return cls(len(vocabulary), root, low, cut, high, child, kind, byte_depth, path_length)
+        return cls(len(vocabulary), root, low, cut, high, child, bit_number, byte_depth, path_length)
 
     @cached_property
     def columns(self) -> NDArray[np.int32]:
@@ -93,7 +95,7 @@ class DecisionTree:
 
 
 def _first_differences(vocabulary: Sequence[bytes]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return byte depth and kind of the question that separates each token from the next, ``[V-1]`` each."""
+    """Return byte depth and bit number of the question that separates each token from the next, ``[V-1]`` each."""
     lengths = np.array([len(token) for token in vocabulary], dtype=np.int64)
     if not lengths.size or not lengths.min():
         raise ValueError("a vocabulary needs at least one token, and no empty ones")
@@ -105,8 +107,8 @@ def _first_differences(vocabulary: Sequence[bytes]) -> tuple[NDArray[np.int32], 
     if (left >= right).any():
         wrong = int((left >= right).argmax())
         raise ValueError(f"vocabulary is not strictly ascending by byte string at token {wrong + 1}")
-    kind = np.where(left == _END, STOP, _FIRST_BIT[left.astype(np.uint8) ^ right.astype(np.uint8)])
-    return depth.astype(np.int32), kind.astype(np.int32)
+    bit_number = np.where(left == _END, STOP, _FIRST_BIT[left.astype(np.uint8) ^ right.astype(np.uint8)])
+    return depth.astype(np.int32), bit_number.astype(np.int32)
 
 
 def _cartesian_tree(

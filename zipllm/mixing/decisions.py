@@ -40,7 +40,7 @@ class Walk:
 
     Attributes:
         active: int64 ``[m]`` rows whose token is not settled yet, ascending.
-        node: int32 ``[m]`` the node where each of them stands; ``tree.kind`` and ``tree.byte_depth`` describe it.
+        node: int32 ``[m]`` the node where each of them stands; ``tree.bit_number`` and ``tree.byte_depth`` describe it.
     """
 
     def __init__(self, tree: DecisionTree, cumulative: NDArray[np.int32], selected: bool = False) -> None:

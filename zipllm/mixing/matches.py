@@ -74,7 +74,7 @@ def _stop_state(memory: Memory, length: Integer, pointer: Integer) -> Integer:
 
 @inlined
 def match_bit_inputs(
-    memory: Memory, tables: Tables, lane: NDArray[np.int64], kind: Integer, partial: Integer
+    memory: Memory, tables: Tables, lane: NDArray[np.int64], bit_number: Integer, partial: Integer
 ) -> Integer:
     """Fill the mixer's inputs for a bit; a place that has been wrong in this byte is given up.
 
@@ -82,7 +82,7 @@ def match_bit_inputs(
         memory: all.
         tables: constants.
         lane: its registers.
-        kind: number of the bit, 0 the highest.
+        bit_number: number of the bit, 0 the highest.
         partial: the bits of this byte before it, behind a leading 1.
 
     Returns:
@@ -96,11 +96,11 @@ def match_bit_inputs(
         if length == 0:
             continue
         byte = np.int64(memory.seen[lane[POINTER + number]])
-        if (byte | 256) >> (8 - kind) != partial:
+        if (byte | 256) >> (8 - bit_number) != partial:
             lane[LENGTH + number] = 0
             continue
         trust = np.int64(memory.match_maps[number, _state(length)])
-        sign = 2 * ((byte >> (7 - kind)) & 1) - 1
+        sign = 2 * ((byte >> (7 - bit_number)) & 1) - 1
         memory.inputs[at] = sign * np.int64(tables.stretch[trust >> 20])
         memory.inputs[at + 1] = sign * (((trust >> 10) - (1 << 21)) >> 12)
         if number == 0:
@@ -109,12 +109,12 @@ def match_bit_inputs(
 
 
 @inlined
-def learn_match_bit(memory: Memory, tables: Tables, lane: NDArray[np.int64], kind: Integer, bit: Integer) -> None:
+def learn_match_bit(memory: Memory, tables: Tables, lane: NDArray[np.int64], bit_number: Integer, bit: Integer) -> None:
     """Learn whether the matches were right about a bit."""
     for number in range(MATCHES):
         length = lane[LENGTH + number]
         if length > 0:
-            right = 1 if (np.int64(memory.seen[lane[POINTER + number]]) >> (7 - kind)) & 1 == bit else 0
+            right = 1 if (np.int64(memory.seen[lane[POINTER + number]]) >> (7 - bit_number)) & 1 == bit else 0
             state = _state(length)
             old = memory.match_maps[number, state]
             memory.match_maps[number, state] = learn_map(tables.reciprocal, old, right, _TRUST_COUNT)

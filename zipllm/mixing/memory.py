@@ -53,9 +53,10 @@ POSITION, END, RECENT, EARLIER, WORD, LAST_WORD, LINE, ABOVE, OPENING, LAST_TOKE
 LENGTH = POINTER + MATCHES
 REGISTERS = LENGTH + MATCHES
 
-# The decision at hand: its kind, bits of this byte so far, place in the slot, half of the byte looked up (-1: none),
-# confidence of the model, first byte before the token, weight set of the second layer, mixture, rows of refining maps.
-KIND, PARTIAL, INNER, HALF, SURE, BEFORE, FINAL_SET, MIXTURE, ROW_1, ROW_2 = range(10)
+# The decision being coded: its bit number, the bits of this byte so far, the place in the slot, the half of the byte
+# whose slots were found (-1: none), the model's confidence, the byte before the token, the weight set of the second
+# layer, the mixture, the rows of the two refining maps.
+BIT_NUMBER, PARTIAL, INNER, HALF, SURE, BEFORE, FINAL_SET, MIXTURE, ROW_1, ROW_2 = range(10)
 NOW = 10
 
 

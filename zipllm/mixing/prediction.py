@@ -10,12 +10,12 @@ from zipllm.mixing.history import find_slots, history_inputs, learn_history
 from zipllm.mixing.matches import learn_match_bit, learn_match_stop, match_bit_inputs, match_stop_inputs
 from zipllm.mixing.memory import (
     BIAS,
+    BIT_NUMBER,
     BIT_SETS,
     FINAL_SET,
     FINAL_SETS,
     HALF,
     INNER,
-    KIND,
     MIXTURE,
     MODEL,
     PARTIAL,
@@ -73,19 +73,19 @@ def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], nod
 
 @inlined
 def predict_bit(
-    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, kind: Integer, record: Integer
+    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, family: Integer, row: Integer
 ) -> Integer:
     """Return the probability of a 1 in the bit at hand, in units of ``2**-24``.
 
     Args:
-        memory: ``now[KIND]`` is the number of the bit, ``now[HALF]`` -1 at the beginning of a byte.
+        memory: ``now[BIT_NUMBER]`` is the number of the bit, ``now[HALF]`` -1 at the beginning of a byte.
         constants: tables.
         lane: registers.
         letter: a byte whose bits before this one are those that are known.
-        kind: of the contexts.
-        record: their period.
+        family: of the contexts, ``contexts.TEXT`` or ``ROWS``.
+        row: length of a row in bytes.
     """
-    _look_up(memory, constants, lane, letter, kind, record)
+    _look_up(memory, constants, lane, letter, family, row)
     now, sets, last = memory.now, memory.sets, lane[RECENT] & 0xFF
     now[ROW_1] = now[PARTIAL] | last << 8
     pair = hash_pair(lane[RECENT] & 0xFFFF, now[PARTIAL])
@@ -93,10 +93,10 @@ def predict_bit(
     fetch_refiner(memory.refiners, now[ROW_1])
     fetch_refiner(memory.refiners, now[ROW_2])
     known = history_inputs(memory.slots, memory.places, now[INNER], memory.maps, constants.stretch, memory.inputs)
-    long = match_bit_inputs(memory, constants, lane, now[KIND], now[PARTIAL])
+    long = match_bit_inputs(memory, constants, lane, now[BIT_NUMBER], now[PARTIAL])
     sets[0] = now[PARTIAL]
     sets[1] = _SECOND + long * 16 + known
-    sets[2] = _THIRD + now[SURE] * 16 + 2 * now[KIND] + min(long, np.int64(1))
+    sets[2] = _THIRD + now[SURE] * 16 + 2 * now[BIT_NUMBER] + min(long, np.int64(1))
     sets[3] = _FOURTH + last
     now[FINAL_SET] = now[SURE] * 16 + long
     mixture = _mix(memory)
@@ -122,11 +122,11 @@ def learn(memory: Memory, constants: Tables, lane: NDArray[np.int64], bit: Integ
         memory.decided[0],
     )
     memory.decided[0] += 1
-    if now[KIND] == STOP:
+    if now[BIT_NUMBER] == STOP:
         learn_match_stop(memory, constants, lane, bit)
         learn_stop(memory, constants, bit)
     else:
-        learn_match_bit(memory, constants, lane, now[KIND], bit)
+        learn_match_bit(memory, constants, lane, now[BIT_NUMBER], bit)
         learn_history(memory.slots, memory.places, now[INNER], memory.maps, constants, bit)
         learn_refined(memory.refiners, now[MIXTURE], now[ROW_1], bit)
         learn_refined(memory.refiners, now[MIXTURE], now[ROW_2], bit)
@@ -134,17 +134,17 @@ def learn(memory: Memory, constants: Tables, lane: NDArray[np.int64], bit: Integ
 
 @inlined
 def _look_up(
-    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, kind: Integer, record: Integer
+    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, family: Integer, row: Integer
 ) -> None:
     """Find the bit histories: contexts at the beginning of a byte, slots at that of each half."""
-    now, number = memory.now, memory.now[KIND]
+    now, number = memory.now, memory.now[BIT_NUMBER]
     partial = np.int64(1) << number | letter >> (8 - number)
     half, inner = np.int64(0), partial
     if number >= 4:
         half = partial >> (number - 4)
         inner = np.int64(1) << (number - 4) | partial & ((np.int64(1) << (number - 4)) - 1)
     if now[HALF] < 0:
-        set_contexts(memory, lane, kind, record)
+        set_contexts(memory, lane, family, row)
     if now[HALF] != half:
         find_slots(memory, constants, half)
     now[PARTIAL], now[INNER], now[HALF] = partial, inner, half

@@ -19,7 +19,18 @@ from zipllm.mixing.contexts import remember_byte, set_contexts
 from zipllm.mixing.decision_tree import STOP
 from zipllm.mixing.history import first_candidate, half_key
 from zipllm.mixing.matches import follow_matches, match_place
-from zipllm.mixing.memory import CONTEXTS, HALF, KIND, LAST_TOKEN, MATCHES, MIXTURE, POSITION, ROW_1, ROW_2, Memory
+from zipllm.mixing.memory import (
+    BIT_NUMBER,
+    CONTEXTS,
+    HALF,
+    LAST_TOKEN,
+    MATCHES,
+    MIXTURE,
+    POSITION,
+    ROW_1,
+    ROW_2,
+    Memory,
+)
 from zipllm.mixing.mixer import nearest_point
 from zipllm.mixing.prediction import hear_model, hear_no_model, learn, predict_bit, predict_stop
 from zipllm.mixing.tables import ONE_BITS, Tables, tables
@@ -171,18 +182,18 @@ def _try_token(
             if not low < middle < high:
                 return -1.0
             hear_model(memory, constants, low, middle, high)
-        kind = np.int64(vocabulary.kind[node])
-        memory.now[KIND] = kind
-        if kind == STOP:
+        bit_number = np.int64(vocabulary.bit_number[node])
+        memory.now[BIT_NUMBER] = bit_number
+        if bit_number == STOP:
             probability = predict_stop(memory, constants, lane, node, depth)
         else:
             letter = np.int64(vocabulary.letters[vocabulary.starts[vocabulary.low[node]] + depth])
-            half = np.int64(16) | letter >> 4 if kind >= 4 else np.int64(0)
+            half = np.int64(16) | letter >> 4 if bit_number >= 4 else np.int64(0)
             if memory.now[HALF] < 0:
-                set_contexts(memory, lane, style.kind, style.record)
+                set_contexts(memory, lane, style.family, style.row)
             if memory.now[HALF] != half:
                 _note_slots(memory, journal, half)
-            probability = predict_bit(memory, constants, lane, letter, style.kind, style.record)
+            probability = predict_bit(memory, constants, lane, letter, style.family, style.row)
             _note_refiners(memory, journal)
         bit = np.int64(1) if wanted > node else np.int64(0)
         chance = probability if bit else (np.int64(1) << ONE_BITS) - probability

@@ -39,7 +39,7 @@ def threads(monkeypatch):
 
 def parameters(lanes: int, mixer: int = MIXER_VERSION) -> CodingParameters:
     return CodingParameters(
-        lanes, PROBABILITY_BITS, mixer=mixer, history=12 if mixer else 0, kind=TEXT_CONTEXTS, record=1
+        lanes, PROBABILITY_BITS, mixer=mixer, history=12 if mixer else 0, family=TEXT_CONTEXTS, row=1
     )
 
 

@@ -92,7 +92,7 @@ def open_block_decoder(
 
 def block_memory(sizes: NDArray[np.int64], parameters: CodingParameters, with_model: bool) -> Memory:
     """Return the memory with which a block begins: texts have a prior, with a model and without."""
-    prior = load_prior("model" if with_model else "text") if parameters.kind == TEXT else None
+    prior = load_prior("model" if with_model else "text") if parameters.family == TEXT else None
     return new_memory(sizes, parameters.history, prior)
 
 
@@ -149,7 +149,7 @@ class AdaptiveEncoder:
     def __init__(self, vocabulary: Vocabulary, memory: Memory, parameters: CodingParameters) -> None:
         self.memory = memory
         self._vocabulary = vocabulary
-        self._style = Style(parameters.kind, parameters.record)
+        self._style = Style(parameters.family, parameters.row)
         self._encoder = FusedEncoder()
 
     def encode(
@@ -185,7 +185,7 @@ class AdaptiveDecoder:
     ) -> None:
         self.memory = memory
         self._vocabulary = vocabulary
-        self._style = Style(parameters.kind, parameters.record)
+        self._style = Style(parameters.family, parameters.row)
         self._decoder = FusedDecoder(words)
 
     def decode(self, cumulative: Integers, lanes: Integers) -> Integers:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.decoder import EmbeddedLoader, archive_engine
 from zipllm.container import Block, BlockHeader, Limits, ModelHeader, Scanned, Seekable, read_payload, scan
-from zipllm.container.model import Model, check_model
+from zipllm.container.model_record import ModelRecord, check_model
 from zipllm.engine.engine import EngineFinder, LazyEngine, engine_from_model_file
 from zipllm.errors import ZipllmError
 
@@ -103,7 +103,7 @@ class RandomAccess:
             self._loaded[item.offset] = archive_engine(lambda: self._model(item), self._engines, self._embedded)
         return self._loaded[item.offset]
 
-    def _model(self, item: Scanned) -> Model:
+    def _model(self, item: Scanned) -> ModelRecord:
         assert isinstance(item.record, ModelHeader)
         return check_model(item.record, read_payload(self._source, item))
 

@@ -20,7 +20,7 @@ from zipllm.container import (
     scan,
     survey,
 )
-from zipllm.container.model import Model, check_model
+from zipllm.container.model_record import ModelRecord, check_model
 from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, engine_from_model_file
 from zipllm.errors import CorruptData, UnsupportedData
 from zipllm.progress import Lost, Progress, ProgressCallback, Summary
@@ -149,7 +149,7 @@ class _Salvage:
         self._codings[header.coding.name.lower()] += 1
 
     def _named(self, item: Scanned, header: ModelHeader) -> LazyEngine:
-        def model() -> Model:
+        def model() -> ModelRecord:
             return check_model(header, read_payload(self._source, item))
 
         try:

@@ -66,7 +66,7 @@ class ModelHeader:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelRecord:
     """The model of the blocks that follow.
 
     Attributes:
@@ -99,7 +99,7 @@ class Model:
         return ModelHeader(self.model_id, len(self.embedded), crc32(self.embedded))
 
 
-def check_model(header: ModelHeader, payload: bytes) -> Model:
+def check_model(header: ModelHeader, payload: bytes) -> ModelRecord:
     """Return the record with its payload, when the payload is what the header says.
 
     Raises:
@@ -113,5 +113,5 @@ def check_model(header: ModelHeader, payload: bytes) -> Model:
     if header.local:
         if hashlib.sha256(payload).digest() != header.model_id:
             raise CorruptData("the model_id is not the SHA-256 of the record of the machine")
-        return Model(header.model_id, numerics=payload)
-    return Model(header.model_id, payload if header.payload_size else None)
+        return ModelRecord(header.model_id, numerics=payload)
+    return ModelRecord(header.model_id, payload if header.payload_size else None)

@@ -1,4 +1,4 @@
-"""Records the payloads that only zipllm can make: python -m tests.vectors.record.
+"""Records the payloads that only zipllm can make: python -m tests.vectors.make_recorded.
 
 Words of blocks coded by prediction depend on a model's arithmetic or on the mixer, which the specification defines by
 its modules. They were written once and are compared ever after: what is recorded must decode, and the same words must
