@@ -2,6 +2,7 @@
 
     ZipllmError
     ├── FileError            1   a file cannot be read or written, or already exists
+    ├── MissingPackage       1   a library or program of an extra is not installed
     ├── UsageError           2   the request itself makes no sense
     ├── CorruptData          3   damaged archive: checksum, truncation, impossible value
     ├── UnsupportedData      3   intact, but of a version or method this build does not know
@@ -30,6 +31,10 @@ class FileError(ZipllmError):
     """A file cannot be opened, read, written or replaced."""
 
     exit_code = 1
+
+
+class MissingPackage(ZipllmError):
+    """A library or program that only some commands need is not installed; the message says how to install it."""
 
 
 class UsageError(ZipllmError):

@@ -10,9 +10,9 @@ from tests.bench.rows import bench_input
 from tests.codec.engines import TEXT
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.bench.codecs import parse_codecs
-from zipllm.bench.neural import open_codec, options_of, program_bytes
+from zipllm.bench.neural import open_zipllm, options_of, program_bytes, zipllm_settings
 from zipllm.bench.runner import RunOptions, run_benchmark
-from zipllm.bench.spec import parse_spec, zipllm_settings
+from zipllm.bench.spec import parse_spec
 from zipllm.codec.levels import encode_options
 from zipllm.errors import UsageError
 from zipllm.model_file.build import build_model
@@ -45,7 +45,7 @@ def test_archives_are_those_of_the_codec(model: Path, monkeypatch: pytest.Monkey
     import zipllm
 
     monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
-    codec = open_codec(parse_spec(f"zipllm:{model}"))
+    codec = open_zipllm(parse_spec(f"zipllm:{model}"))
     archive = codec.compress(TEXT)
     assert archive == zipllm.compress(TEXT, model=model)
     assert zipllm.decompress(archive, model=model) == TEXT
@@ -63,7 +63,7 @@ def test_options_reach_the_encoder() -> None:
 
 
 def test_a_level_without_a_model() -> None:
-    codec = open_codec(parse_spec("zipllm:2"))
+    codec = open_zipllm(parse_spec("zipllm:2"))
     assert (codec.facts.level, codec.facts.weights_bytes, codec.facts.model) == ("2", 0, "")
     assert codec.decompress(codec.compress(TEXT)) == TEXT
 

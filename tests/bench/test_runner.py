@@ -1,22 +1,24 @@
 """From a file to a row: every codec comes back, and whatever misbehaves gives a marked row and no number."""
 
+import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.bench.rows import DATA, bench_input, programs
-from zipllm.bench import runner
-from zipllm.bench.codecs import KINDS, Facts, parse_codecs
+from zipllm.bench import libraries
+from zipllm.bench.codecs import open_codec, parse_codecs
 from zipllm.bench.external import read_programs
-from zipllm.bench.process import Worker, WorkerFailed
+from zipllm.bench.process import Worker, WorkerFailed, measurement
+from zipllm.bench.protocol import Facts
 from zipllm.bench.result import Row
 from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.bench.spec import parse_spec
-
-CONVENTIONAL = [name for name, kind in KINDS.items() if kind.module == "conventional"]
+from zipllm.errors import MissingPackage
 
 
 def measure(folder: Path, codec: str, data: bytes = DATA, **options: object) -> Row:
@@ -24,7 +26,7 @@ def measure(folder: Path, codec: str, data: bytes = DATA, **options: object) -> 
     return row
 
 
-@pytest.mark.parametrize("codec", [*CONVENTIONAL, "zstd:3/long", "xz:0", "lz4:0"])
+@pytest.mark.parametrize("codec", [*libraries.KINDS, "zstd:3/long", "xz:0", "lz4:0"])
 def test_every_conventional_codec_comes_back(tmp_path: Path, codec: str) -> None:
     row = measure(tmp_path, codec)
     assert (row.status, row.message, row.verified) == ("ok", "", True)
@@ -64,7 +66,7 @@ def test_repeats(tmp_path: Path) -> None:
 
 def test_median_and_its_processor_time() -> None:
     answer = {"seconds": [3.0, 1.0, 2.0], "cpu": [30.0, 10.0, 20.0], "peak_rss": 7, "peak_vram": 0}
-    found = runner._measurement(answer, 0.5)
+    found = measurement(answer, 0.5)
     assert (found.median_s, found.min_s, found.cpu_s, found.repeats) == (2.0, 1.0, 20.0, 3)
 
 
@@ -116,11 +118,10 @@ def test_a_reused_worker_survives_a_bad_file(tmp_path: Path) -> None:
     worker = Worker(parse_spec("gzip:9"), {}, timeout=60)
     try:
         with pytest.raises(WorkerFailed, match="No such file"):
-            worker.ask({"do": "compress", "source": str(tmp_path / "nothing"), "target": "x", "repeat": 1})
+            worker.code("compress", tmp_path / "nothing", tmp_path / "target")
         source, target = tmp_path / "source", tmp_path / "target"
         source.write_bytes(DATA)
-        answer = worker.ask({"do": "compress", "source": str(source), "target": str(target), "repeat": 1})
-        assert answer["ok"]
+        assert worker.code("compress", source, target).measurement.repeats == 1
         assert target.stat().st_size < len(DATA)
     finally:
         worker.close()
@@ -149,10 +150,8 @@ def alive(pid: int) -> bool:
 
 
 def test_missing_library_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    from zipllm.bench.codecs import MissingCodec, open_codec
-
     monkeypatch.setitem(sys.modules, "pyppmd", None)
-    with pytest.raises(MissingCodec, match=r"needs pyppmd.*pip install 'zipllm\[bench\]'"):
+    with pytest.raises(MissingPackage, match=r"needs pyppmd.*pip install 'zipllm\[bench\]'"):
         open_codec(parse_spec("ppmd"))
 
 
@@ -201,5 +200,6 @@ def test_learning_from_the_file_itself_is_marked(tmp_path: Path) -> None:
     assert "SHA-256" in row.contaminated
 
 
-def test_facts_have_defaults() -> None:
-    assert Facts() == Facts("", 0, 0, "", "", 0, (), (), {})
+def test_facts_cross_a_pipe() -> None:
+    facts = Facts("19", 5, 7, learned_from=("00" * 32,), learned_names=("books", "code"))
+    assert Facts.from_json(json.loads(json.dumps(asdict(facts)))) == facts

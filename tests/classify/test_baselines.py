@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from zipllm.classify import baselines
-from zipllm.classify.baselines import MissingPackage, linear_model, majority_chances, unspaced
-from zipllm.errors import UsageError
+from zipllm.classify.baselines import linear_model, majority_chances, unspaced
+from zipllm.errors import MissingPackage, UsageError
 
 ENGLISH = ["the match was won by a goal", "shares fell on the market"]
 CHINESE = ["今天的比赛很精彩", "股市今天大跌"]

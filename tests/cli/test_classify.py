@@ -11,6 +11,7 @@ from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.classify import baselines
 from zipllm.cli.classify import table as classify_table
+from zipllm.errors import MissingPackage
 from zipllm.model_file.build import build_model
 from zipllm.model_file.file import save_model
 from zipllm.tokenizer import ByteTokenizer
@@ -139,4 +140,4 @@ def test_without_scikit_learn(inside: Inside, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _missing(name: str) -> None:
-    raise baselines.MissingPackage("needs scikit-learn: pip install 'zipllm[classify]', or --no-baselines")
+    raise MissingPackage("needs scikit-learn: pip install 'zipllm[classify]', or --no-baselines")

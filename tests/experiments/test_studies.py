@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from zipllm.data.local import Places
-from zipllm.errors import CorruptData, FileError, UsageError
+from zipllm.errors import CorruptData, FileError, MissingPackage, UsageError
 from zipllm.experiments import course, ledger, studies, training
 from zipllm.experiments.contest import keep_model
 from zipllm.experiments.page import Report
 from zipllm.experiments.study import Study
 from zipllm.experiments.training import Plan, Shape
-from zipllm.report.plots import MissingCodec, require_matplotlib
+from zipllm.report.plots import require_matplotlib
 
 PLAN = Plan(Shape(16, 1, 1, 32), 2048, sequence=64, batch=2)
 TOYS: dict[str, dict[str, Any]] = {
@@ -145,7 +145,7 @@ def test_writes_all_it_promises(name: str, report: Report, out: Path) -> None:
 def test_figures_are_drawn(name: str, report: Report, out: Path) -> None:
     try:
         require_matplotlib()
-    except MissingCodec:
+    except MissingPackage:
         pytest.skip("matplotlib is not installed")
     for figure in report.study.figures(report.rows):
         assert (out / f"{name}-quick" / f"{figure.name}.png").read_bytes().startswith(b"\x89PNG")

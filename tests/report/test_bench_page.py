@@ -151,9 +151,9 @@ def test_hostile_names_stay_in_the_folder(tmp_path: Path) -> None:
 def test_missing_matplotlib_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from zipllm.bench.codecs import MissingCodec
+    from zipllm.errors import MissingPackage
     from zipllm.report.plots import save_figures
 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingCodec, match=r"zipllm\[plots\]"):
+    with pytest.raises(MissingPackage, match=r"zipllm\[plots\]"):
         save_figures(rows(), tmp_path)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from zipllm.errors import MissingPackage
 from zipllm.report.figures import Figure, Series
-from zipllm.report.plots import MissingCodec, draw_figure, require_matplotlib
+from zipllm.report.plots import draw_figure, require_matplotlib
 from zipllm.report.scatter import figure_svg
 
 LINE = Figure(
@@ -60,7 +61,7 @@ def test_a_colored_table_has_a_cell_for_every_pair() -> None:
 def test_equal_figures_give_equal_files(tmp_path: Path, figure: Figure) -> None:
     try:
         require_matplotlib()
-    except MissingCodec:
+    except MissingPackage:
         pytest.skip("matplotlib is not installed")
     draw_figure(figure, tmp_path / "a")
     draw_figure(figure, tmp_path / "b")

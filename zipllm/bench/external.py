@@ -5,8 +5,8 @@
     decompress = "cmix -d {in} {out}"
     timeout = 3600                      # seconds for one command; optional
 
-``{in}`` and ``{out}`` are files in a new folder. The words are split as a shell would, but no shell is run. Commands
-without ``{out}`` write the result to standard output. ``{0}`` stands for what follows the colon in ``cmix:SETTING``.
+``{in}`` and ``{out}`` are files in a new folder. Commands are split into words as by a shell, but no shell runs.
+Commands without ``{out}`` write the result to standard output. ``{0}`` stands for SETTING in ``cmix:SETTING``.
 """
 
 import shlex
@@ -15,13 +15,14 @@ import subprocess
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zipllm.bench.codecs import KINDS, Facts, MissingCodec, file_size
+from zipllm.bench.codecs import KINDS
+from zipllm.bench.protocol import Facts, FunctionCodec, file_size
 from zipllm.bench.spec import Spec
-from zipllm.errors import FileError, UsageError, ZipllmError
+from zipllm.errors import FileError, MissingPackage, UsageError, ZipllmError
 
 Programs = Mapping[str, Mapping[str, Any]]
 _FIELDS: Mapping[str, tuple[type, ...]] = {"compress": (str,), "decompress": (str,), "timeout": (int, float)}
@@ -36,8 +37,8 @@ def read_programs(path: Path) -> Programs:
     """Read the entries of a TOML file.
 
     Raises:
-        FileError: it cannot be read.
-        UsageError: it is not TOML, or an entry is not as described above.
+        FileError: the file cannot be read.
+        UsageError: the file is not TOML, or an entry is not as described above.
     """
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -63,35 +64,20 @@ def _check(path: Path, name: str, entry: Any) -> None:
             raise UsageError(f"{path}: [{name}] {field} does not mention {{in}}")
 
 
-@dataclass(frozen=True)
-class ProgramCodec:
-    """Two commands; each runs in a folder of its own, so that nothing but the archive gets from one to the other."""
-
-    packing: tuple[str, ...]
-    unpacking: tuple[str, ...]
-    facts: Facts
-
-    def compress(self, data: bytes) -> bytes:
-        return _run(self.packing, data)
-
-    def decompress(self, archive: bytes) -> bytes:
-        return _run(self.unpacking, archive)
-
-
-def open_program(spec: Spec, entry: Mapping[str, Any]) -> ProgramCodec:
+def open_program(spec: Spec, entry: Mapping[str, Any]) -> FunctionCodec:
     """Prepare a program.
 
     Raises:
-        MissingCodec: it is not installed.
-        UsageError: the command cannot be split into words.
+        MissingPackage: the program is not installed.
+        UsageError: a command cannot be split into words.
     """
     setting = "/".join(spec.settings)
     commands = [_words(spec, entry[name], setting) for name in ("compress", "decompress")]
     for words in commands:
         if shutil.which(words[0]) is None:
-            raise MissingCodec(f"the program {words[0]!r} is not installed")
-    size = file_size(shutil.which(commands[0][0]))
-    return ProgramCodec(commands[0], commands[1], Facts(setting, program_bytes=size))
+            raise MissingPackage(f"the program {words[0]!r} is not installed")
+    facts = Facts(setting, program_bytes=file_size(shutil.which(commands[0][0])))
+    return FunctionCodec(partial(_run, commands[0]), partial(_run, commands[1]), facts)
 
 
 def _words(spec: Spec, command: str, setting: str) -> tuple[str, ...]:
@@ -103,11 +89,11 @@ def _words(spec: Spec, command: str, setting: str) -> tuple[str, ...]:
 
 
 def _run(words: tuple[str, ...], data: bytes) -> bytes:
+    """Run a command in a folder of its own, so that the archive is all that one direction hands to the other."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in", Path(folder) / "out"
         source.write_bytes(data)
-        paths = {"{in}": str(source), "{out}": str(target)}
-        command = [word.replace("{in}", paths["{in}"]).replace("{out}", paths["{out}"]) for word in words]
+        command = [word.replace("{in}", str(source)).replace("{out}", str(target)) for word in words]
         direct = any("{out}" in word for word in words)
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         if done.returncode:

@@ -1,19 +1,24 @@
-"""The benchmark's end of a worker: starts it, waits no longer than allowed, and survives whatever becomes of it."""
+"""The benchmark's end of a worker: starts it, waits no longer than allowed, and survives its crash."""
 
+import contextlib
 import json
 import os
 import selectors
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zipllm.bench.external import Programs
+from zipllm.bench.protocol import Facts
+from zipllm.bench.result import Measurement, Status
 from zipllm.bench.spec import Spec
 
 _SHOWN = 300
@@ -23,16 +28,29 @@ _running: set[int] = set()
 
 
 class WorkerFailed(Exception):
-    """A codec did not give an answer. Never leaves zipllm.bench.
+    """A codec gave no answer. Never leaves zipllm.bench.
 
     Args:
         status: ``crash``, ``timeout``, ``missing`` or ``error``.
-        message: what is known about it.
+        message: details, in one line.
     """
 
-    def __init__(self, status: str, message: str) -> None:
+    def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A worker's answer: one direction of one file.
+
+    Attributes:
+        measurement: times and memory.
+        along: raw and compressed bytes of the file's beginnings, each an archive of its own.
+    """
+
+    measurement: Measurement
+    along: tuple[tuple[int, int], ...]
 
 
 @dataclass
@@ -45,7 +63,7 @@ class Worker:
         timeout: seconds for one answer.
         threads: of the processor; 0 leaves the choice to the libraries.
         scratch: where the codec puts temporary files; None is the system's choice.
-        facts: what the codec says about itself, once it has started.
+        facts: the codec's facts, once it has started.
         startup_s: seconds from starting the process to the codec being ready.
     """
 
@@ -54,7 +72,7 @@ class Worker:
     timeout: float
     threads: int = 0
     scratch: Path | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
     startup_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -64,15 +82,26 @@ class Worker:
         if self._program and "timeout" in self._program:
             self.timeout = float(self._program["timeout"])
 
-    def ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Give an order and return the answer; the process is started if it is not running.
+    def code(self, action: str, source: Path, target: Path, *, repeat: int = 1, along: bool = False) -> Coded:
+        """Code a file; the process starts if it does not run yet.
+
+        Args:
+            action: ``compress`` or ``decompress``.
+            source: the file to read.
+            target: receives the result.
+            repeat: how often; every repetition is timed.
+            along: also compress the file's beginnings.
 
         Raises:
-            WorkerFailed: there is no answer, or one that says that the codec failed.
+            WorkerFailed: no answer, or an answer that reports a failure.
         """
         if self._process is None:
             self._start()
-        return self._exchange(order)
+        order = {"do": action, "source": str(source), "target": str(target), "repeat": repeat, "along": along}
+        answer = self._exchange(order)
+        if not target.is_file():
+            raise WorkerFailed("error", "wrote no result")
+        return Coded(measurement(answer, self.startup_s), tuple((raw, packed) for raw, packed in answer["along"]))
 
     def close(self) -> None:
         """End the process and everything it has started."""
@@ -90,11 +119,11 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=environment,
-            start_new_session=True,  # so that all it starts can be ended with it
+            start_new_session=True,  # makes a group, which ends together
         )
         _running.add(self._process.pid)
         order = {"name": self.spec.name, "settings": self.spec.settings, "program": self._program}
-        self.facts = self._exchange({**order, "threads": self.threads})["facts"]
+        self.facts = Facts.from_json(self._exchange({**order, "threads": self.threads})["facts"])
         self.startup_s = time.perf_counter() - begun
 
     def _exchange(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -111,14 +140,14 @@ class Worker:
             raise WorkerFailed("crash", self._last_words()) from None
         if not answer.get("ok"):
             self._kill()
-            raise WorkerFailed(str(answer.get("status", "error")), str(answer.get("message", ""))[:_SHOWN])
+            raise WorkerFailed(answer.get("status", "error"), str(answer.get("message", ""))[:_SHOWN])
         return answer
 
     def _line(self) -> bytes:
         """Read one line of the answer; empty when the process has ended.
 
         Raises:
-            WorkerFailed: it takes too long.
+            WorkerFailed: the answer takes too long.
         """
         assert self._process is not None
         assert self._process.stdout is not None
@@ -136,7 +165,7 @@ class Worker:
         return line
 
     def _last_words(self) -> str:
-        """How the process ended and the last line it wrote to stderr."""
+        """Say how the process ended, with the last line it wrote to stderr."""
         code = self._kill()
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
@@ -147,7 +176,11 @@ class Worker:
         return f"{how}{': ' + lines[-1][:_SHOWN] if lines else ''}"
 
     def _kill(self, patience: float = 0.5) -> int:
-        """End the process and return its exit code; negative for a signal. One that ends by itself keeps its own."""
+        """End the process and return its exit code; negative for a signal.
+
+        Args:
+            patience: seconds in which the process may still end by itself, with an exit code of its own.
+        """
         process, self._process = self._process, None
         if process is None:
             return 0
@@ -158,24 +191,35 @@ class Worker:
         _kill_group(process.pid)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):  # unsent orders
                     stream.close()
-                except OSError:
-                    continue  # what was not read by then never will be
         process.wait()
         _running.discard(process.pid)
         return process.returncode if code is None else code
 
 
+def measurement(answer: Mapping[str, Any], startup_s: float) -> Measurement:
+    """Return the figures of one direction from a worker's answer."""
+    seconds: list[float] = answer["seconds"]
+    middle = statistics.median_low(seconds)  # a real repetition, so that processor time belongs to it
+    return Measurement(
+        median_s=statistics.median(seconds),
+        min_s=min(seconds),
+        repeats=len(seconds),
+        cpu_s=answer["cpu"][seconds.index(middle)],
+        startup_s=startup_s,
+        peak_rss=answer["peak_rss"],
+        peak_vram=answer["peak_vram"],
+    )
+
+
 def give_up(scratch: str | Path) -> None:
-    """End every worker of this process and remove what they have left; called when a signal ends it."""
+    """End all workers of this process and remove their files; called when a signal ends the process."""
     for pid in tuple(_running):
         _kill_group(pid)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _kill_group(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return

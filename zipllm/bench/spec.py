@@ -1,4 +1,4 @@
-"""What the user types for a codec: ``NAME``, or ``NAME:SETTING/SETTING/...``.
+"""How users write a codec: ``NAME``, or ``NAME:SETTING/SETTING/...``.
 
 ``xz:9e``, ``zstd:19/long``, ``zstd:19/dict=FILE``, ``zipllm:small``, ``zipllm:6``, ``zipllm:small/6/history=off``.
 """
@@ -16,7 +16,7 @@ class Spec:
 
     Attributes:
         name: of the codec.
-        settings: what was between the slashes, in order.
+        settings: the texts between the slashes, in order.
     """
 
     name: str
@@ -26,24 +26,11 @@ class Spec:
         return f"{self.name}:{'/'.join(self.settings)}" if self.settings else self.name
 
 
-@dataclass(frozen=True)
-class ZipllmSettings:
-    """The settings of a ``zipllm`` entry.
-
-    Attributes:
-        model: name, path or id; None for the default model.
-        options: further ``EncodeOptions``, by name: ``level``, ``history``, ``lanes``, ``block_size``.
-    """
-
-    model: str | None
-    options: dict[str, int | bool]
-
-
 def parse_spec(text: str) -> Spec:
     """Return the codec and settings of one entry.
 
     Raises:
-        UsageError: it has no name, or an empty setting.
+        UsageError: the entry has no name, or an empty setting.
     """
     name, colon, rest = text.strip().partition(":")
     if not name:
@@ -57,32 +44,3 @@ def parse_spec(text: str) -> Spec:
     if not settings or "" in settings[1:]:
         raise UsageError(f"{text!r} has an empty setting; write NAME or NAME:SETTING/SETTING")
     return Spec(name, settings)
-
-
-def zipllm_settings(spec: Spec) -> ZipllmSettings:
-    """Sort the settings of a ``zipllm`` entry: ``level=6`` or just ``6``, ``history=off``, and the model.
-
-    Raises:
-        UsageError: an unknown setting, or a value that is none.
-    """
-    options: dict[str, int | bool] = {}
-    settings = list(spec.settings)
-    while settings:
-        last = settings[-1]
-        name, equals, value = last.partition("=")
-        if last in set("123456789") and "level" not in options:
-            options["level"] = int(last)
-        elif equals:
-            options[name] = _value(spec, name, value)
-        else:
-            break
-        settings.pop()
-    return ZipllmSettings("/".join(settings) or None, options)
-
-
-def _value(spec: Spec, name: str, value: str) -> int | bool:
-    if value in ("on", "off"):
-        return value == "on"
-    if value.isascii() and value.isdigit():
-        return int(value)
-    raise UsageError(f"{spec}: {name}={value} is neither a number nor on or off")

@@ -1,9 +1,9 @@
 """The process in which one codec runs: ``python -m zipllm.bench.worker``, orders on stdin, answers on stdout.
 
-One line of JSON each. First comes what to open; the answer is what the codec consists of. Then orders
-``{"do": "compress", "source": PATH, "target": PATH, "repeat": N}`` or ``"decompress"``; the answers hold the seconds
-of every repetition, processor time and peak memory. Whatever a codec prints goes to stderr. Nothing is imported here
-that the codec does not need, so that memory and start-up are its own.
+Orders and answers are lines of JSON. The first order names the codec, and its answer holds the codec's facts. Each
+further order is ``{"do": "compress", "source": PATH, "target": PATH, "repeat": N}`` or ``"decompress"``, and its answer
+holds the seconds of every repetition, processor time and peak memory. Whatever a codec prints goes to stderr. This
+module imports only what every codec needs, so that memory and start-up are the codec's own.
 """
 
 import json
@@ -11,14 +11,16 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from zipllm.bench.codecs import Codec, MissingCodec, open_codec
+from zipllm.bench.codecs import open_codec
+from zipllm.bench.protocol import Codec
 from zipllm.bench.spec import Spec
-from zipllm.errors import ZipllmError
+from zipllm.errors import MissingPackage, ZipllmError
 from zipllm.machine import choose_threads
 
 _ALONG_PIECES = 8
@@ -36,25 +38,32 @@ def main() -> None:
     def opening() -> dict[str, Any]:
         if order["threads"]:
             choose_threads(order["threads"])
-        codec.append(open_codec(spec, order["program"]))
+        codec.append(_open(spec, order["program"]))
         return {"facts": asdict(codec[0].facts)}
 
     _answer(answers, opening)
     if codec:
         for line in orders:
-            order = json.loads(line)
-            _answer(answers, lambda order=order: _work(codec[0], order))  # type: ignore[misc]
+            _answer(answers, partial(_work, codec[0], json.loads(line)))
+
+
+def _open(spec: Spec, program: Mapping[str, Any] | None) -> Codec:
+    if program is None:
+        return open_codec(spec)
+    from zipllm.bench.external import open_program
+
+    return open_program(spec, program)
 
 
 def _answer(answers: IO[str], work: Callable[[], dict[str, Any]]) -> None:
-    """Do something and answer with the result, or with what went wrong."""
+    """Do the work and answer with its result or its error."""
     try:
         answer = {"ok": True, **work()}
-    except MissingCodec as error:
+    except MissingPackage as error:
         answer = {"ok": False, "status": "missing", "message": str(error)}
     except (ZipllmError, OSError) as error:
         answer = {"ok": False, "status": "error", "message": str(error)}
-    except Exception as error:  # whatever a codec raises is its result
+    except Exception as error:  # a codec may raise anything, and that is its result
         answer = {"ok": False, "status": "error", "message": f"{type(error).__name__}: {error}"}
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
@@ -67,7 +76,7 @@ def _work(codec: Codec, order: dict[str, Any]) -> dict[str, Any]:
     seconds, processor = [], []
     result = b""
     for _ in range(order["repeat"]):
-        result = b""  # two results at once would count as memory the codec needs
+        result = b""  # frees the last result, which would count as memory of the codec
         begun, busy = time.perf_counter(), _processor_seconds()
         result = transform(data)
         seconds.append(time.perf_counter() - begun)
@@ -90,7 +99,7 @@ def _processor_seconds() -> float:
 
 
 def _forget_peak() -> None:
-    """Begin a new peak, where the system can: the file before may have been larger."""
+    """Reset the peak where the system can: the file before may have been larger."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

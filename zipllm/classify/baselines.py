@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.errors import UsageError, ZipllmError
+from zipllm.errors import MissingPackage, UsageError
 
 _LOOKED_AT = 200
 """Characters of each text that decide what the units are."""
@@ -20,10 +20,6 @@ _UNSPACED = 0.1
 
 Label = Callable[[Sequence[bytes]], NDArray[np.float64]]
 """From texts to the chance of each label, float64 ``[texts, labels]``."""
-
-
-class MissingPackage(ZipllmError):
-    """scikit-learn is not installed."""
 
 
 def majority_chances(truth: NDArray[np.int64], texts: int, count: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from zipllm.bench.codecs import open_codec, with_defaults
-from zipllm.bench.spec import Spec, zipllm_settings
+from zipllm.bench.spec import Spec
 from zipllm.classify.continued import FORKED, Measure, Step, forked_stream, growth, zlib_stream
 from zipllm.errors import UsageError
 
@@ -41,7 +41,7 @@ def class_coder(spec: Spec, tune_steps: int = 0) -> Prime:
 
     Raises:
         UsageError: the codec cannot do this, or a setting is unknown.
-        MissingCodec: its library is not installed.
+        MissingPackage: its library is not installed.
         ModelError: its model is missing or unusable.
     """
     if spec.name not in KNOWN:
@@ -78,7 +78,7 @@ def _zstd(spec: Spec, texts: Sequence[bytes]) -> Iterator[Measure]:
 
 
 def _zipllm(spec: Spec, tune_steps: int) -> Prime:
-    from zipllm.bench.neural import model_of, options_of
+    from zipllm.bench.neural import model_of, options_of, zipllm_settings
     from zipllm.classify.primed import Priming
     from zipllm.engine.engine import load_engine
 

@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zipllm.bench.codecs import MissingCodec
 from zipllm.bench.environment import environment
 from zipllm.data.local import Places, find_copies
 from zipllm.data.registry import corpora
-from zipllm.errors import FileError, UsageError
+from zipllm.errors import FileError, MissingPackage, UsageError
 from zipllm.experiments.lab import Lab, Notice
 from zipllm.experiments.ledger import Ledger
 from zipllm.experiments.material import DOMAINS
@@ -136,7 +135,7 @@ def _draw(figures: Any, folder: Path, notice: Notice) -> list[tuple[Figure, str]
         require_matplotlib()
         for figure, stem in found:
             draw_figure(figure, folder / stem)
-    except MissingCodec as error:
+    except MissingPackage as error:
         notice(f"no figures: {error}")
         return []
     except OSError as error:

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.bench.codecs import MissingCodec
 from zipllm.data.local import Places, copy_verified, find_copies
 from zipllm.data.reading import read_data
 from zipllm.data.registry import corpora
-from zipllm.errors import CorruptData
+from zipllm.errors import CorruptData, MissingPackage
 
 ROW = 128
 """Pixels in a row of the piece that is cut out of a picture."""
@@ -112,7 +111,7 @@ def special_size(name: str, data: bytes) -> int:
     """Return the size of a file by PNG or FLAC that was read again and compared.
 
     Raises:
-        MissingCodec: its library is not installed.
+        MissingPackage: its library is not installed.
         CorruptData: what came back differs.
     """
     file, back = (_png if name == "PNG" else _flac)(data)
@@ -140,4 +139,4 @@ def _library(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except (ImportError, OSError) as error:
-        raise MissingCodec(f"{package} is not installed (pip install 'zipllm[media]')") from error
+        raise MissingPackage(f"{package} is not installed (pip install 'zipllm[media]')") from error

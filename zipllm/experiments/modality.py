@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zipllm.bench.codecs import MissingCodec, open_codec
+from zipllm.bench.codecs import open_codec
 from zipllm.bench.spec import parse_spec
 from zipllm.engine.engine import Engine, engine_from_model
-from zipllm.errors import CorruptData
+from zipllm.errors import CorruptData, MissingPackage
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.media import find_piece, special_codecs, special_size
 from zipllm.experiments.published import DELETANG, TABLE_1
@@ -93,7 +93,7 @@ def _measure_codec(lab: Lab, name: str, data: bytes, about: Mapping[str, Any]) -
 
     try:
         lab.measure(f"{name} on {about['kind']}", size)
-    except MissingCodec as error:
+    except MissingPackage as error:
         lab.leave_out(f"{name}: {error}")
 
 

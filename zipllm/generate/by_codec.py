@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zipllm.bench.codecs import KINDS, open_codec
+from zipllm.bench.codecs import open_codec
+from zipllm.bench.libraries import KINDS
 from zipllm.bench.spec import parse_spec
 from zipllm.errors import LimitExceeded, UsageError
 from zipllm.generate.sampling import Randomness, draw
@@ -31,11 +32,11 @@ def codec_bytes(name: str, prompt: bytes, seed: int) -> Iterator[bytes]:
 
     Raises:
         UsageError: there is no such codec or setting.
-        MissingCodec: its library is not installed.
+        MissingPackage: its library is not installed.
         LimitExceeded: the prompt is too long.
     """
     spec = parse_spec(name)
-    known = [kind for kind, entry in KINDS.items() if entry.module == "conventional" and kind != "copy"]
+    known = [kind for kind in KINDS if kind != "copy"]
     if spec.name not in known:
         raise UsageError(f"no codec called {spec.name!r} that text can be drawn from (known: {', '.join(known)})")
     if len(prompt) > MOST_PROMPT:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zipllm.bench.codecs import MissingCodec
 from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of
-from zipllm.errors import FileError
+from zipllm.errors import FileError, MissingPackage
 from zipllm.report.figures import Figure, bench_figures
 from zipllm.report.scatter import COLORS
 
@@ -22,19 +21,19 @@ def require_matplotlib() -> None:
     """Find out whether figures can be made.
 
     Raises:
-        MissingCodec: matplotlib is not installed.
+        MissingPackage: matplotlib is not installed.
     """
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise MissingCodec("figures need matplotlib: pip install 'zipllm[plots]'") from error
+        raise MissingPackage("figures need matplotlib: pip install 'zipllm[plots]'") from error
 
 
 def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write every figure of the rows and return the paths of the PNGs.
 
     Raises:
-        MissingCodec: matplotlib is not installed.
+        MissingPackage: matplotlib is not installed.
         FileError: the folder cannot be written.
     """
     require_matplotlib()
@@ -58,7 +57,7 @@ def draw_figure(figure: Figure, stem: Path) -> None:
     """Write a figure as ``stem.svg`` and ``stem.png``; equal figures give equal files.
 
     Raises:
-        MissingCodec: matplotlib is not installed.
+        MissingPackage: matplotlib is not installed.
         OSError: a file cannot be written.
     """
     require_matplotlib()

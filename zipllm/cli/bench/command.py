@@ -197,7 +197,7 @@ def _run(setup: _Setup, arguments: Sequence[str], data_dir: Path | None, outputs
         if rows and voice.level >= 1:
             say(f"zipllm: {len(rows)} finished rows kept, {left} left")
         with _bar(left, voice) as bar:
-            for row in run_benchmark(files, setup.specs, run_options, skip=skip, step=bar.step):
+            for row in run_benchmark(files, setup.specs, run_options, skip=skip, report=bar.step):
                 rows.append(row)
                 outputs.add(row)
                 bar.advance()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row, read_rows, row_to_json
-from zipllm.bench.spec import Spec, zipllm_settings
+from zipllm.bench.spec import Spec
 from zipllm.cli.reports import replace_text
 from zipllm.errors import UsageError
 from zipllm.files.names import PathError
@@ -42,7 +42,7 @@ class Outputs:
         Raises:
             UsageError: ``resume`` without ``json``.
             PathError: a file exists already, or its folder does not.
-            MissingCodec: figures need matplotlib.
+            MissingPackage: figures need matplotlib.
         """
         if self.resume and self.json is None:
             raise UsageError("--resume needs the --json FILE of the run to go on with")
@@ -110,7 +110,7 @@ def _still_wanted(rows: Sequence[Row], files: Sequence[BenchInput], specs: Seque
 def _same_model(row: Row, spec: Spec) -> bool:
     if spec.name != "zipllm":
         return True
-    from zipllm.bench.neural import model_of
+    from zipllm.bench.neural import model_of, zipllm_settings
     from zipllm.model_file.store import ModelStore
 
     model = model_of(zipllm_settings(spec))
