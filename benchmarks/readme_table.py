@@ -10,8 +10,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from zipllm.bench.columns import bpb, kilobytes
 from zipllm.bench.result import Row, failures, read_rows
-from zipllm.bench.tables import bpb, kilobytes
 from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ from zipllm.bench.contamination import contamination, learned_names
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row, failures, read_rows, row_from_dict, row_to_json
 from zipllm.bench.runner import RunOptions, run_benchmark
-from zipllm.bench.tables import files_table, to_csv, to_markdown, totals_table
+from zipllm.bench.tables import to_csv, to_markdown
 from zipllm.bench.totals import pareto, totals
 from zipllm.errors import CorruptData, FileError
 from zipllm.model_file.card import Card, DataSource
@@ -201,11 +201,11 @@ def test_the_shipped_models_card_is_understood() -> None:
 
 # --------------------------------------------------------------------------- tables
 def test_markdown_marks_the_best_and_what_failed() -> None:
-    table = files_table(ROWS, "corpus")
+    table = to_markdown(ROWS)
     assert "| a | 1,000 | 4.000 | 2.000 | **0.008** |" in table
     assert "| b | 100 | 8.000 | **7.200** | crash |" in table
-    assert "| model | 340 | **2.473** |" in totals_table(ROWS, "corpus")
-    assert "No result: bad on b: crash (ended by SIGKILL)" in to_markdown(ROWS)
+    assert "| model | 340 | **2.473** |" in table
+    assert "No result: bad on b: crash (ended by SIGKILL)" in table
 
 
 def test_names_cannot_become_markup() -> None:

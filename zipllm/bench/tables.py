@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from zipllm.bench.columns import CONTAMINATED, MARK, TOTALS, Cell, file_cells, file_heads, total_cells
 from zipllm.bench.result import Row, failures
-from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
+from zipllm.bench.totals import corpora_of
 
 _COLUMNS = (
     "corpus", "file", "sha256", "codec", "level", "model", "model_id", "parameters", "status", "message",
@@ -14,7 +15,6 @@ _COLUMNS = (
     "program_bytes", "total_bytes", "compress_s", "decompress_s", "peak_rss", "peak_vram", "contaminated",
 )  # fmt: skip
 _DIRECTIONS = ("min_s", "repeats", "cpu_s", "startup_s", "peak_rss")
-_MARK = "†"
 
 
 def to_csv(rows: Sequence[Row]) -> str:
@@ -34,98 +34,40 @@ def to_markdown(rows: Sequence[Row]) -> str:
     """Return bits per byte by file and the totals of every corpus, best in bold."""
     parts = []
     for corpus in corpora_of(rows):
-        parts += [f"**{_cell(corpus)}**, bits per byte\n", files_table(rows, corpus), totals_table(rows, corpus)]
-    notes = []
-    if any(row.contaminated for row in rows):
-        notes.append(f"{_MARK} no fair test: the model's card names this data among what it was trained on.")
+        files = [[_cell(cell) for cell in line] for line in file_cells(rows, corpus)]
+        totals = [
+            [_cell(cell, bold=column.best == "bits_per_byte") for cell, column in zip(line, TOTALS, strict=True)]
+            for line in total_cells(rows, corpus).values()
+            if line is not None
+        ]
+        heads = [escape_markdown(head) for head in file_heads(rows, corpus)]
+        parts += [f"**{escape_markdown(corpus)}**, bits per byte\n", markdown_table(heads, files)]
+        parts.append(markdown_table([column.head for column in TOTALS], totals))
+    notes = [f"{CONTAMINATED}."] if any(row.contaminated for row in rows) else []
     notes += [
-        f"No result: {_cell(row.codec)} on {_cell(row.file)}: {row.status} ({_cell(row.message)})"
+        f"No result: {escape_markdown(row.codec)} on {escape_markdown(row.file)}: {row.status} "
+        f"({escape_markdown(row.message)})"
         for row in failures(rows)
     ]
     return "\n".join([*parts, *notes]).rstrip() + "\n"
 
 
-def files_table(rows: Sequence[Row], corpus: str) -> str:
-    """Return bits per byte of every file by every codec."""
-    mine = [row for row in rows if row.corpus == corpus]
-    codecs = codecs_of(mine)
-    lines = [_line(["file", "bytes", *map(_cell, codecs)]), _line(["---", "---:", *["---:"] * len(codecs)])]
-    for file in files_of(mine, corpus):
-        found = {row.codec: row for row in mine if row.file == file}
-        best = min((row.compressed_bytes for row in found.values() if row.compressed_bytes is not None), default=None)
-        size = next(iter(found.values())).raw_bytes
-        cells = [_rate(found.get(codec), best) for codec in codecs]
-        lines.append(_line([_cell(file), f"{size:,}", *cells]))
-    return "\n".join(lines) + "\n"
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of escaped cells: the first column holds names, the others numbers."""
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def totals_table(rows: Sequence[Row], corpus: str) -> str:
-    """Return the totals of a corpus, one line per codec."""
-    mine = [total for total in totals(rows) if total.corpus == corpus]
-    heads = ["codec", "bytes", "bpb", "geo. mean", "+ weights", "+ program", "break-even", "KB/s in", "KB/s out", "MB"]
-    lines = [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]
-    best = min((total.compressed_bytes for total in mine), default=None)
-    lines += [_line(_total_cells(total, best)) for total in mine]
-    return "\n".join(lines) + "\n"
-
-
-def _total_cells(total: Total, best: int | None) -> list[str]:
-    rate = bpb(total.bits_per_byte)
-    return [
-        _cell(total.codec) + (_MARK if total.contaminated else ""),
-        f"{total.compressed_bytes:,}",
-        f"**{rate}**" if total.compressed_bytes == best else rate,
-        bpb(total.geometric_bpb),
-        bpb(total.adjusted_bpb),
-        bpb(total.total_bpb),
-        break_even(total),
-        kilobytes(total.raw_bytes, total.compress_s),
-        kilobytes(total.raw_bytes, total.decompress_s),
-        f"{total.peak_rss / 1e6:,.0f}",
-    ]
-
-
-def bpb(value: float | None) -> str:
-    """Return bits per byte with three decimals, or a dash; without decimals where they say nothing."""
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if value < 100 else f"{value:,.0f}"
-
-
-def kilobytes(raw_bytes: int, seconds: float) -> str:
-    """Return KB/s with about three digits, or a dash."""
-    if seconds <= 0:
-        return "-"
-    speed = raw_bytes / seconds / 1e3
-    return f"{speed:,.0f}" if speed >= 99.5 else f"{speed:.3g}"
-
-
-def break_even(total: Total) -> str:
-    """Return from which corpus size on the weights pay, in MB of 10**6 bytes."""
-    if total.break_even_bytes is None:
-        return "never" if total.rival else "-"
-    return f"{total.break_even_bytes / 1e6:,.3g} MB" if total.break_even_bytes else "-"
-
-
-def _rate(row: Row | None, best: int | None) -> str:
-    if row is None:
-        return "-"
-    if not row.verified:
-        return row.status
-    mark = _MARK if row.contaminated else ""
-    rate = bpb(row.bits_per_byte)
-    return (f"**{rate}**" if row.compressed_bytes == best else rate) + mark
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(text: str) -> str:
-    """No name may end a cell, a line, or begin markup."""
+def escape_markdown(text: str) -> str:
+    """Return text that cannot end a table's cell or line, nor begin markup."""
     for character in "\\|<>[]*_`&":
         text = text.replace(character, f"\\{character}")
     return " ".join(text.split())
+
+
+def _cell(cell: Cell, *, bold: bool = True) -> str:
+    text = escape_markdown(cell.text)
+    return (f"**{text}**" if cell.best and bold else text) + MARK * cell.contaminated
 
 
 def _plain(value: object) -> object:

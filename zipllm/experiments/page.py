@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zipllm.bench.tables import escape_markdown
+from zipllm.bench.tables import markdown_table as rows_to_markdown
 from zipllm.experiments.study import Rows, Study, Table
 from zipllm.report.escape import escape
 from zipllm.report.escape import table as html_table
@@ -14,7 +16,6 @@ from zipllm.report.scatter import figure_svg
 
 _ABOUT = {"text": "Text", "context": "Context"}
 """Members of rows that say on what and how they were measured, and the words for them."""
-_MARKUP = "\\|<>[]*_`&"
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,8 @@ def to_html(report: Report) -> str:
 
 def markdown_table(table: Table) -> str:
     """Return a table with its title."""
-    lines = [_line(table.heads), _line(["---", *["---:"] * (len(table.heads) - 1)])]
-    lines += [_line([_cell(cell) for cell in row]) for row in table.cells]
-    return f"**{table.title}**\n\n" + "\n".join(lines)
+    cells = [[escape_markdown(cell) for cell in row] for row in table.cells]
+    return f"**{table.title}**\n\n{rows_to_markdown(table.heads, cells)}".rstrip()
 
 
 def figure_lines(figure: Figure) -> str:
@@ -131,13 +131,3 @@ def _paragraph(text: str) -> str:
 
 def _html_table(table: Table) -> str:
     return f"<h3>{escape(table.title)}</h3>{html_table(table.heads, table.cells)}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(text: str) -> str:
-    for character in _MARKUP:
-        text = text.replace(character, f"\\{character}")
-    return text

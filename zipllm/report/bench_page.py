@@ -5,9 +5,9 @@ It asks for nothing from anywhere (the policy in its head forbids it), and no na
 
 from collections.abc import Sequence
 
+from zipllm.bench.columns import MARK, TOTALS, Cell, file_cells, file_heads, total_cells
 from zipllm.bench.result import Row, failures
-from zipllm.bench.tables import bpb, break_even, kilobytes
-from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
+from zipllm.bench.totals import corpora_of, files_of
 from zipllm.report.escape import escape, table
 from zipllm.report.figures import Figure, bench_figures
 from zipllm.report.html_page import html_page
@@ -47,67 +47,28 @@ def _origin(rows: Sequence[Row]) -> str:
 
 def _problems(rows: Sequence[Row]) -> str:
     lines = [f"{row.codec} on {row.file}: {row.status}. {row.message}" for row in failures(rows)]
-    lines += [f"{row.codec} on {row.file} †: {row.contaminated}." for row in rows if row.contaminated]
+    lines += [f"{row.codec} on {row.file} {MARK}: {row.contaminated}." for row in rows if row.contaminated]
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f"<div class=bad><h3>Not to be relied on</h3><ul>{items}</ul></div>" if lines else ""
 
 
 def _totals(rows: Sequence[Row], corpus: str) -> str:
-    mine = [total for total in totals(rows) if total.corpus == corpus]
-    heads = (
-        "codec,bytes,bits per byte,geometric mean,with weights,with program,weights pay from,KB/s in,KB/s out,MB RAM"
-    )
-    cells = [_total_cells(total) for total in mine]
-    best = [
-        (index, column)
-        for column, name in ((2, "bits_per_byte"), (3, "geometric_bpb"), (4, "adjusted_bpb"), (5, "total_bpb"))
-        for index, total in enumerate(mine)
-        if getattr(total, name) is not None
-        and getattr(total, name) == min(getattr(other, name) for other in mine if getattr(other, name) is not None)
-    ]
-    count = len(files_of(rows, corpus))
-    lost = [codec for codec in codecs_of(r for r in rows if r.corpus == corpus) if codec not in {t.codec for t in mine}]
+    found = total_cells(rows, corpus)
+    lines = [line for line in found.values() if line is not None]
+    lost = [codec for codec, line in found.items() if line is None]
     note = f"<p class=bad>Without totals, because files are missing: {escape(', '.join(lost))}</p>" if lost else ""
+    count = len(files_of(rows, corpus))
     words = f"All {count} files together" if count > 1 else "The file"
-    return f"<h3>{words}</h3>{table(heads.split(','), cells, best)}{note}"
-
-
-def _total_cells(total: Total) -> list[str]:
-    return [
-        total.codec + (" †" if total.contaminated else ""),
-        f"{total.compressed_bytes:,}",
-        bpb(total.bits_per_byte),
-        bpb(total.geometric_bpb),
-        bpb(total.adjusted_bpb),
-        bpb(total.total_bpb),
-        break_even(total),
-        kilobytes(total.raw_bytes, total.compress_s),
-        kilobytes(total.raw_bytes, total.decompress_s),
-        f"{total.peak_rss / 1e6:,.0f}",
-    ]
+    return f"<h3>{words}</h3>{_table([column.wide for column in TOTALS], lines)}{note}"
 
 
 def _files(rows: Sequence[Row], corpus: str) -> str:
-    mine = [row for row in rows if row.corpus == corpus]
-    codecs, cells, best = codecs_of(mine), [], []
-    for number, file in enumerate(files_of(mine, corpus)):
-        found = {row.codec: row for row in mine if row.file == file}
-        sizes = [row.compressed_bytes for row in found.values() if row.compressed_bytes is not None]
-        cells.append(
-            [file, f"{next(iter(found.values())).raw_bytes:,}", *(_rate(found.get(codec)) for codec in codecs)]
-        )
-        best += [
-            (number, column)
-            for column, codec in enumerate(codecs, 2)
-            if codec in found and sizes and found[codec].compressed_bytes == min(sizes)
-        ]
-    return f"<h3>Bits per byte of each file</h3>{table(['file', 'bytes', *codecs], cells, best)}"
+    return f"<h3>Bits per byte of each file</h3>{_table(file_heads(rows, corpus), file_cells(rows, corpus))}"
 
 
-def _rate(row: Row | None) -> str:
-    if row is None:
-        return "-"
-    return (bpb(row.bits_per_byte) if row.verified else row.status) + (" †" if row.contaminated else "")
+def _table(heads: Sequence[str], lines: Sequence[Sequence[Cell]]) -> str:
+    best = [(row, column) for row, line in enumerate(lines) for column, cell in enumerate(line) if cell.best]
+    return table(heads, [[cell.text + f" {MARK}" * cell.contaminated for cell in line] for line in lines], best)
 
 
 def _figure(figure: Figure) -> str:

@@ -9,10 +9,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from zipllm.bench.columns import CONTAMINATED, MARK, TOTALS, Cell, file_cells, file_heads, total_cells
 from zipllm.bench.compare import Change, compare
 from zipllm.bench.result import Row
-from zipllm.bench.tables import bpb, break_even, kilobytes
-from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
+from zipllm.bench.totals import corpora_of, files_of
 from zipllm.cli.messages import format_size
 from zipllm.cli.results import write_stdout
 from zipllm.cli.tables import new_table, render, shown
@@ -24,7 +24,6 @@ _NOTE = (
     "data from which the weights have paid for themselves against the best codec without weights. in, out: KB/s of "
     "compressing and decompressing without start-up. RAM: peak memory. K and M are powers of 1024."
 )
-_CONTAMINATED = "† no fair test: the model's card names this data among what it was trained on"
 
 
 def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
@@ -36,7 +35,7 @@ def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
         parts.append(_totals(rows, corpus))
     parts.append(Text(_NOTE, style="dim"))
     if any(row.contaminated for row in rows):
-        parts.append(Text(_CONTAMINATED))
+        parts.append(Text(CONTAMINATED))
     changes = compare(old, rows)
     if old:
         parts.append(_changes(changes))
@@ -44,72 +43,31 @@ def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
 
 
 def _files(rows: Sequence[Row], corpus: str) -> Table:
-    mine = [row for row in rows if row.corpus == corpus]
-    codecs = codecs_of(mine)
-    table = new_table(f"{corpus}: bits per byte of each file", ["file", "bytes", *codecs])
-    for file in files_of(mine, corpus):
-        found = {row.codec: row for row in mine if row.file == file}
-        best = min((row.compressed_bytes for row in found.values() if row.compressed_bytes is not None), default=None)
-        size = next(iter(found.values())).raw_bytes
-        table.add_row(shown(file), f"{size:,}", *(_rate(found.get(codec), best) for codec in codecs))
+    table = new_table(f"{corpus}: bits per byte of each file", file_heads(rows, corpus))
+    for line in file_cells(rows, corpus):
+        table.add_row(*map(_shown, line))
     return table
-
-
-def _rate(row: Row | None, best: int | None) -> Text:
-    if row is None:
-        return Text("-")
-    if not row.verified:
-        return Text(row.status.upper(), style="bold red")
-    style = "bold" if row.compressed_bytes == best else ""
-    return Text(bpb(row.bits_per_byte) + ("†" if row.contaminated else ""), style=style)
 
 
 def _totals(rows: Sequence[Row], corpus: str) -> Table:
-    heads = ["codec", "bytes", "bpb", "geo.", "+weights", "+program", "pays at", "in", "out", "RAM"]
-    table = new_table(f"{corpus}: {_files_together(len(files_of(rows, corpus)))}", heads)
-    found = {total.codec: total for total in totals(rows) if total.corpus == corpus}
-    best = {
-        name: min((value for total in found.values() if (value := getattr(total, name)) is not None), default=None)
-        for name in ("bits_per_byte", "geometric_bpb", "adjusted_bytes", "total_bytes")
-    }
-    for codec in codecs_of(row for row in rows if row.corpus == corpus):
-        if codec in found:
-            table.add_row(*_total_cells(found[codec], best))
-        else:
-            table.add_row(shown(codec), Text("not complete", style="bold red"))
+    count = len(files_of(rows, corpus))
+    title = f"{corpus}: {f'all {count} files' if count > 1 else 'the file'}"
+    table = new_table(title, [column.narrow for column in TOTALS])
+    for codec, line in total_cells(rows, corpus, _short_size).items():
+        cells = map(_shown, line) if line else (shown(codec), Text("not complete", style="bold red"))
+        table.add_row(*cells)
     return table
 
 
+def _shown(cell: Cell) -> Text:
+    text = shown((cell.text.upper() if cell.failed else cell.text) + MARK * cell.contaminated)
+    text.style = "bold red" if cell.failed else "bold" if cell.best else ""
+    return text
+
+
 def _short_size(size: int) -> str:
-    """``8.73M`` for 8.73 MiB: ten columns are to fit 80 characters."""
+    """Return ``8.73M`` for 8.73 MiB, so that ten columns fit 80 characters."""
     return format_size(size).removesuffix("iB").replace(" ", "")
-
-
-def _files_together(count: int) -> str:
-    return f"all {count} files" if count > 1 else "the file"
-
-
-def _total_cells(total: Total, best: dict[str, float | None]) -> list[Text]:
-    def rate(name: str) -> Text:
-        value = getattr(total, name)
-        return Text(bpb(value), style="bold" if value == best[name] else "")
-
-    def size(name: str) -> Text:
-        value = getattr(total, name)
-        return Text(_short_size(value), style="bold" if value == best[name] else "")
-
-    return [
-        shown(total.codec + ("†" if total.contaminated else "")),
-        Text(f"{total.compressed_bytes:,}"),
-        rate("bits_per_byte"),
-        rate("geometric_bpb"),
-        size("adjusted_bytes"),
-        size("total_bytes"),
-        Text(break_even(total)),
-        Text(kilobytes(total.raw_bytes, total.compress_s)),
-        Text(kilobytes(total.raw_bytes, total.decompress_s)),
-        Text(_short_size(total.peak_rss)),
-    ]
 
 
 def _changes(changes: Sequence[Change]) -> Table:
