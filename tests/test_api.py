@@ -17,7 +17,7 @@ LINES = b"first line\nsecond line\r\nthird \xff\x00 line without an end"
 
 
 @pytest.fixture(autouse=True)
-def installed(monkeypatch):
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One model is installed, also the default: the counting one. Any other id is unknown."""
 
     def find(model_id, device="cpu"):
@@ -43,22 +43,22 @@ def written(path: Path, data: bytes = LINES, mode: str = "wb", **options) -> Pat
 
 class TestFunctions:
     @pytest.mark.parametrize("data", [b"", b"a", TEXT, bytearray(TEXT), memoryview(TEXT)[::1]])
-    def test_round_trip(self, data):
+    def test_round_trip(self, data: bytes | bytearray | memoryview) -> None:
         assert zipllm.decompress(zipllm.compress(data)) == bytes(data)
 
-    def test_wider_items_are_bytes(self):
+    def test_wider_items_are_bytes(self) -> None:
         numbers = memoryview(bytes(16)).cast("I")
         assert zipllm.decompress(zipllm.compress(numbers)) == bytes(16)
 
     @pytest.mark.parametrize("data", ["text", None, 5])
-    def test_only_bytes(self, data):
+    def test_only_bytes(self, data: str | int | None) -> None:
         with pytest.raises(TypeError):
             zipllm.compress(data)
 
-    def test_empty_is_small(self):
+    def test_empty_is_small(self) -> None:
         assert len(zipllm.compress(b"")) <= 64
 
-    def test_options(self):
+    def test_options(self) -> None:
         data = TEXT * 2
         archive = zipllm.compress(data, block_size=100, lanes=3, sample=False, verify=False)
         assert zipllm.decompress(archive) == data
@@ -68,7 +68,9 @@ class TestFunctions:
     @pytest.mark.parametrize(
         ("level", "side_by_side", "expected"), [(3, None, 5), (6, None, 1), (6, False, 1), (6, True, 5)]
     )
-    def test_blocks_at_a_time(self, monkeypatch, level, side_by_side, expected):
+    def test_blocks_at_a_time(
+        self, monkeypatch: pytest.MonkeyPatch, level: int, side_by_side: bool | None, expected: int
+    ) -> None:
         """As many as cores, unless they share one for a model on the processor."""
         seen = {}
         monkeypatch.setattr("zipllm.codec.workers.usual_threads", lambda: 5)
@@ -77,16 +79,16 @@ class TestFunctions:
         zipllm.compress(TEXT, level=level, model=model)
         assert seen["options"].workers == expected
 
-    def test_limit(self):
+    def test_limit(self) -> None:
         archive = zipllm.compress(TEXT)
         assert zipllm.decompress(archive, max_output=len(TEXT)) == TEXT
         with pytest.raises(zipllm.LimitExceeded):
             zipllm.decompress(archive, max_output=len(TEXT) - 1)
 
-    def test_concatenated(self):
+    def test_concatenated(self) -> None:
         assert zipllm.decompress(zipllm.compress(b"ab") + zipllm.compress(b"cd")) == b"abcd"
 
-    def test_damage(self):
+    def test_damage(self) -> None:
         archive = zipllm.compress(TEXT)
         for damaged in (b"", b"junk", b"\x1f\x8b\x08\x00", archive[:-1], archive + b"\0", archive[1:]):
             with pytest.raises(zipllm.CorruptData):
@@ -107,12 +109,12 @@ class TestModels:
 
         return CHAIN[:4000]
 
-    def test_default(self, data):
+    def test_default(self, data) -> None:
         archive = zipllm.compress(data, history=False)
         assert self.model_ids(archive) == [byte_engine().model_id]
         assert zipllm.decompress(archive) == data
 
-    def test_loaded_and_by_name(self, data):
+    def test_loaded_and_by_name(self, data) -> None:
         archive = zipllm.compress(data, model=bpe_engine(), history=False)
         assert self.model_ids(archive) == [bpe_engine().model_id]
         with pytest.raises(zipllm.ModelNotFound):
@@ -121,30 +123,30 @@ class TestModels:
         with pytest.raises(zipllm.ModelMismatch):
             zipllm.decompress(archive, model=byte_engine())
 
-    def test_load_model(self):
+    def test_load_model(self) -> None:
         assert zipllm.load_model() is byte_engine()
         assert zipllm.load_model("bpe") is bpe_engine()
         with pytest.raises(zipllm.ModelNotFound, match="missing"):
             zipllm.load_model(Path("missing"))
 
-    def test_unknown_name(self, data):
+    def test_unknown_name(self, data) -> None:
         with pytest.raises(zipllm.ModelNotFound):
             zipllm.compress(data, model="nobody")
 
 
 class TestReading:
     @pytest.fixture
-    def path(self, tmp_path):
+    def path(self, tmp_path: Path):
         return written(tmp_path / "a.zllm")
 
-    def test_whole(self, path):
+    def test_whole(self, path) -> None:
         with zipllm.open(path) as file:
             assert file.read() == LINES
             assert file.read() == b""
             assert file.readable()
             assert not file.writable()
 
-    def test_parts(self, path):
+    def test_parts(self, path) -> None:
         with zipllm.open(str(path), "rb") as file:
             assert file.read(5) == b"first"
             assert file.peek(1)[:1] == b" "
@@ -156,14 +158,14 @@ class TestReading:
             assert file.read1(3) == b" li"
             assert file.read1() == LINES[20:]
 
-    def test_lines(self, path):
+    def test_lines(self, path) -> None:
         with zipllm.open(path) as file:
             assert list(file) == LINES.splitlines(keepends=True)
         with zipllm.open(path) as file:
             assert file.readlines() == LINES.splitlines(keepends=True)
 
     @pytest.mark.parametrize("block_size", [3, 1000])
-    def test_seek(self, tmp_path, block_size):
+    def test_seek(self, tmp_path: Path, block_size: int) -> None:
         path = written(tmp_path / "b.zllm", block_size=block_size)
         with zipllm.open(path) as file:
             assert file.seekable()
@@ -175,7 +177,7 @@ class TestReading:
             file.seek(2)
             assert file.seek(3, io.SEEK_CUR) == file.tell() == 5
 
-    def test_from_an_open_file(self, path):
+    def test_from_an_open_file(self, path) -> None:
         """The archive may begin anywhere in it; the file stays open."""
         with open(path, "rb") as plain:
             outer = io.BytesIO(b"before" + plain.read())
@@ -191,9 +193,9 @@ class TestReading:
                 assert file.name == str(path) or file.name == path
                 assert file.fileno() > 2
 
-    def test_from_a_pipe(self, path):
+    def test_from_a_pipe(self, path) -> None:
         class Pipe:
-            def __init__(self, data):
+            def __init__(self, data) -> None:
                 self.read = io.BytesIO(data).read
 
         with zipllm.open(Pipe(path.read_bytes())) as file:
@@ -202,11 +204,11 @@ class TestReading:
                 file.seek(3)
             assert file.read() == LINES
 
-    def test_not_writable(self, path):
+    def test_not_writable(self, path) -> None:
         with zipllm.open(path) as file, pytest.raises(io.UnsupportedOperation):
             file.write(b"x")
 
-    def test_damage_is_told_again_and_again(self, path):
+    def test_damage_is_told_again_and_again(self, path) -> None:
         """A second read must not look like the end of the file."""
         damaged = bytearray(path.read_bytes())
         damaged[-20] ^= 1
@@ -215,17 +217,17 @@ class TestReading:
                 with pytest.raises(zipllm.CorruptData):
                     file.read()
 
-    def test_limit(self, path):
+    def test_limit(self, path) -> None:
         with zipllm.open(path, max_output=5) as file, pytest.raises(zipllm.LimitExceeded):
             file.read()
 
-    def test_missing_file(self, tmp_path):
+    def test_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             zipllm.open(tmp_path / "missing.zllm")
 
 
 class TestWriting:
-    def test_pieces(self, tmp_path):
+    def test_pieces(self, tmp_path: Path) -> None:
         path = tmp_path / "a.zllm"
         with zipllm.open(path, "wb", block_size=10) as file:
             assert file.write(b"abc") == 3
@@ -238,45 +240,45 @@ class TestWriting:
             assert not file.seekable()
         assert zipllm.decompress(path.read_bytes()) == b"abc" + bytes(8) + b"de"
 
-    def test_same_bytes_as_compress(self, tmp_path):
+    def test_same_bytes_as_compress(self, tmp_path: Path) -> None:
         """But for the size in the header, which a stream does not know beforehand."""
         path = written(tmp_path / "a.zllm", TEXT)
         assert zipllm.decompress(path.read_bytes()) == TEXT
         assert abs(path.stat().st_size - len(zipllm.compress(TEXT))) <= 2
 
-    def test_append(self, tmp_path):
+    def test_append(self, tmp_path: Path) -> None:
         path = written(tmp_path / "a.zllm")
         written(path, b" and more", "ab")
         assert zipllm.open(path).read() == LINES + b" and more"
 
-    def test_exclusive(self, tmp_path):
+    def test_exclusive(self, tmp_path: Path) -> None:
         path = written(tmp_path / "a.zllm", mode="xb")
         with pytest.raises(FileExistsError):
             zipllm.open(path, "x")
         assert zipllm.open(path).read() == LINES
 
-    def test_nothing(self, tmp_path):
+    def test_nothing(self, tmp_path: Path) -> None:
         path = written(tmp_path / "a.zllm", b"")
         assert zipllm.open(path).read() == b""
 
-    def test_not_readable(self, tmp_path):
+    def test_not_readable(self, tmp_path: Path) -> None:
         with zipllm.open(tmp_path / "a.zllm", "w") as file:
             for method in (file.read, file.read1, file.peek, file.readline, lambda: file.seek(0)):
                 with pytest.raises(io.UnsupportedOperation):
                     method()
 
-    def test_only_bytes(self, tmp_path):
+    def test_only_bytes(self, tmp_path: Path) -> None:
         with zipllm.open(tmp_path / "a.zllm", "w") as file:
             with pytest.raises(TypeError):
                 file.write("text")
             file.write(b"bytes")
         assert zipllm.open(tmp_path / "a.zllm").read() == b"bytes"
 
-    def test_a_block_that_fails_leaves_no_whole_archive(self, monkeypatch):
+    def test_a_block_that_fails_leaves_no_whole_archive(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Not even when the file is closed afterwards, as ``with`` does."""
         from zipllm.codec import block_encoding
 
-        def fail(*arguments):
+        def fail(*arguments) -> None:
             raise zipllm.VerificationFailed("injected")
 
         sink = io.BytesIO()
@@ -290,7 +292,7 @@ class TestWriting:
 
 class TestBothWays:
     @pytest.mark.parametrize("mode", ["rb", "wb"])
-    def test_closed(self, tmp_path, mode):
+    def test_closed(self, tmp_path: Path, mode: str) -> None:
         file = zipllm.open(written(tmp_path / "a.zllm"), mode)
         file.close()
         file.close()
@@ -300,12 +302,12 @@ class TestBothWays:
                 method()
 
     @pytest.mark.parametrize("mode", ["", "q", "rw", "rbt", "r+", "U", "wbb", "rtt"])
-    def test_unknown_modes(self, tmp_path, mode):
+    def test_unknown_modes(self, tmp_path: Path, mode: str) -> None:
         with pytest.raises(zipllm.UsageError, match="mode"):
             zipllm.open(tmp_path / "a.zllm", mode)
         assert not (tmp_path / "a.zllm").exists()
 
-    def test_text(self, tmp_path):
+    def test_text(self, tmp_path: Path) -> None:
         path = tmp_path / "a.zllm"
         with zipllm.open(path, "wt", encoding="utf-16-le", newline="\r\n") as file:
             file.write("größer\n天下\n")
@@ -313,23 +315,23 @@ class TestBothWays:
         with zipllm.open(path, "rt", encoding="utf-16-le") as file:
             assert file.readlines() == ["größer\n", "天下\n"]
 
-    def test_text_options_are_for_text(self, tmp_path):
+    def test_text_options_are_for_text(self, tmp_path: Path) -> None:
         with pytest.raises(zipllm.UsageError, match="for text"):
             zipllm.open(tmp_path / "a.zllm", "wb", encoding="utf-8")
 
-    def test_options_out_of_range_open_nothing(self, tmp_path):
+    def test_options_out_of_range_open_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(zipllm.UsageError):
             zipllm.open(tmp_path / "a.zllm", "wb", lanes=0)
         assert not (tmp_path / "a.zllm").exists()
 
-    def test_without_further_arguments(self, tmp_path):
+    def test_without_further_arguments(self, tmp_path: Path) -> None:
         """The class itself uses the default model and finds models by their ids."""
         file = zipllm.ZipllmFile(tmp_path / "a.zllm", "w")
         file.write(b"x" * 40)
         file.close()
         assert zipllm.ZipllmFile(tmp_path / "a.zllm").read() == b"x" * 40
 
-    def test_is_a_file_object(self, tmp_path):
+    def test_is_a_file_object(self, tmp_path: Path) -> None:
         file = zipllm.open(tmp_path / "a.zllm", "wb")
         assert isinstance(file, io.BufferedIOBase)
         assert isinstance(file, zipllm.ZipllmFile)
@@ -338,20 +340,20 @@ class TestBothWays:
 
 
 class TestPackage:
-    def test_import_is_light(self):
+    def test_import_is_light(self) -> None:
         program = "import sys, zipllm; print([m for m in ('torch', 'numpy', 'constriction') if m in sys.modules])"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
 
-    def test_public_names(self):
+    def test_public_names(self) -> None:
         assert all(hasattr(zipllm, name) for name in zipllm.__all__)
         assert zipllm.__version__
 
-    def test_unknown_names(self):
+    def test_unknown_names(self) -> None:
         with pytest.raises(AttributeError, match="zipllm"):
             _ = zipllm.nothing
 
-    def test_errors_are_one_tree(self):
+    def test_errors_are_one_tree(self) -> None:
         errors = importlib.import_module("zipllm.errors")
         public = [getattr(errors, name) for name in dir(errors) if isinstance(getattr(errors, name), type)]
         assert {error.__name__ for error in public} <= {*zipllm.__all__}

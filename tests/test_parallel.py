@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[b
 
 
 @pytest.mark.parametrize("force", [False, True], ids=["first wins", "last wins"])
-def test_processes_writing_the_same_file(tmp_path: Path, force: bool):
+def test_processes_writing_the_same_file(tmp_path: Path, force: bool) -> None:
     (tmp_path / "a").write_bytes(CONTENT)
     running = [start(tmp_path, "compress", *(["-f"] if force else []), "a") for _ in range(4)]
     messages = [process.communicate(timeout=120)[1].decode() for process in running]
@@ -42,7 +43,7 @@ def test_processes_writing_the_same_file(tmp_path: Path, force: bool):
     assert all("already exists" in message or " : " in message for message in messages)
 
 
-def test_processes_removing_the_same_source(tmp_path: Path):
+def test_processes_removing_the_same_source(tmp_path: Path) -> None:
     """Whoever comes too late finds the source gone or the result there; the content is never lost."""
     (tmp_path / "a").write_bytes(CONTENT)
     running = [start(tmp_path, "compress", "--rm", "a") for _ in range(3)]
@@ -53,7 +54,7 @@ def test_processes_removing_the_same_source(tmp_path: Path):
     assert zipllm.decompress((tmp_path / "a.zllm").read_bytes()) == CONTENT
 
 
-def test_processes_installing_the_same_model(tmp_path: Path):
+def test_processes_installing_the_same_model(tmp_path: Path) -> None:
     save_model(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD), tmp_path / "m.safetensors")
     store = {"XDG_DATA_HOME": str(tmp_path / "data")}
     running = [start(tmp_path, "model", "import", "m.safetensors", **store) for _ in range(3)]
@@ -90,7 +91,7 @@ class Slow(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_processes_fetching_the_same_corpus(tmp_path: Path):
+def test_processes_fetching_the_same_corpus(tmp_path: Path) -> None:
     """All three download at once into one cache; each ends with the right files, and nothing else is left."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -110,7 +111,7 @@ def tiny() -> Engine:
 
 
 @pytest.mark.parametrize("make", [bpe_engine, tiny], ids=["counts", "transformer"])
-def test_threads_share_an_engine(make):
+def test_threads_share_an_engine(make: Callable[[], Engine]) -> None:
     """Different contents at the same time give what they give alone."""
     engine = make()
     contents = [TEXT[index : index + 150 + 10 * index] for index in range(8)]
@@ -124,7 +125,7 @@ def test_threads_share_an_engine(make):
         assert all(pool.map(work, [*range(8)] * 3))
 
 
-def test_threads_share_the_default_model():
+def test_threads_share_the_default_model() -> None:
     contents = [TEXT[index:200] for index in range(4)]
     with ThreadPoolExecutor(4) as pool:
         archives = list(pool.map(zipllm.compress, contents))
@@ -132,7 +133,7 @@ def test_threads_share_the_default_model():
     assert archives == [zipllm.compress(content) for content in contents]
 
 
-def test_threads_by_the_history_alone():
+def test_threads_by_the_history_alone() -> None:
     """Each block has a memory of its own; what is compiled and the prior are shared."""
     contents = [(TEXT * 5)[index:] for index in range(6)]
     with ThreadPoolExecutor(6) as pool:
@@ -141,7 +142,7 @@ def test_threads_by_the_history_alone():
     assert archives == [zipllm.compress(content, level=3) for content in contents] * 2
 
 
-def test_threads_with_files_of_their_own(tmp_path: Path):
+def test_threads_with_files_of_their_own(tmp_path: Path) -> None:
     def work(index: int) -> bool:
         path, content = tmp_path / f"{index}.zllm", CONTENT[index * 1000 : index * 1000 + 20_000]
         with zipllm.open(path, "w", block_size=4096) as file:

@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     return calls
 
 
-def test_settings_reach_the_codec(monkeypatch: pytest.MonkeyPatch):
+def test_settings_reach_the_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
     settings = CompressSettings(block_size=1000, lanes=3, verify=False, sample=False, embed_model=True)
@@ -36,7 +36,7 @@ def test_settings_reach_the_codec(monkeypatch: pytest.MonkeyPatch):
     assert seen["options"] == EncodeOptions(block_size=1000, lanes=3, verify=False, sample=False, embed_model=True)
 
 
-def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch):
+def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
     compressor(Machine(), CompressSettings())(io.BytesIO(), io.BytesIO(), None)
@@ -57,7 +57,7 @@ def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch):
 )
 def test_how_many_blocks_are_coded_at_a_time(
     monkeypatch: pytest.MonkeyPatch, machine: Machine, level: int, device: str, expected: int
-):
+) -> None:
     """As many as threads, unless they share a block for a model on the processor."""
     seen: dict[str, EncodeOptions] = {}
     monkeypatch.setattr("zipllm.machine.best_device", lambda: device)
@@ -67,7 +67,7 @@ def test_how_many_blocks_are_coded_at_a_time(
     assert seen["options"].workers == expected
 
 
-def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch):
+def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, int] = {}
     monkeypatch.setattr("zipllm.codec.decoder.decompress_stream", lambda *_files, **named: seen.update(named))
     decompressor(Machine(threads=3), Limits())(io.BytesIO(), None, None)
@@ -75,7 +75,7 @@ def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
-def test_coding_by_compiled_kernels_loads_no_torch():
+def test_coding_by_compiled_kernels_loads_no_torch() -> None:
     """It takes a second to import, which is a good part of what a small file takes."""
     program = (
         "import io, sys; from zipllm.cli.backend import *; from zipllm.container import Limits;"
@@ -91,7 +91,7 @@ def test_coding_by_compiled_kernels_loads_no_torch():
     assert (run.stdout.split(), run.stderr) == (["True", "False"], "")
 
 
-def test_round_trip():
+def test_round_trip() -> None:
     packed, unpacked = io.BytesIO(), io.BytesIO()
     compressor(Machine(), CompressSettings())(io.BytesIO(CONTENT), packed, None)
     decompressor(Machine(), Limits())(io.BytesIO(packed.getvalue()), unpacked, None)
@@ -110,26 +110,26 @@ def test_round_trip():
 )
 def test_which_model_is_loaded(
     asked: list[tuple[object, ...]], machine: Machine, model_id: bytes | None, expected: tuple[object, ...]
-):
+) -> None:
     machine.engine(model_id)
     assert asked == [expected]
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_automatic_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, device: str):
+def test_automatic_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.setattr("zipllm.machine.best_device", lambda: device)
     Machine().engine()
     assert asked == [("load", None, device)]
 
 
-def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
+def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zipllm.machine.best_device", lambda: "cpu")
     with pytest.raises(UsageError, match="no CUDA device"):
         Machine(device="cuda").engine()
     assert asked == []
 
 
-def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch):
+def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
     monkeypatch.setattr("zipllm.machine.choose_threads", counts.append)
     Machine(device="cpu").engine()
@@ -140,20 +140,20 @@ def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatc
     assert counts == [1], "once, not for every model"
 
 
-def test_a_wrong_model_name_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_wrong_model_name_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     for start in (lambda machine: compressor(machine, CompressSettings()), lambda m: decompressor(m, Limits())):
         with pytest.raises(ModelNotFound, match="no-such-model"):
             start(Machine("no-such-model"))
 
 
-def test_limits():
+def test_limits() -> None:
     assert limits(None, None) == Limits()
     assert limits(5, None) == Limits(output=5)
     assert limits(5, 7) == Limits(output=5, block_raw=7, block_payload=7, model_file=7)
 
 
-def test_content_size(tmp_path: Path):
+def test_content_size(tmp_path: Path) -> None:
     path = tmp_path / "x.zllm"
     for data, size in ((ARCHIVE, 5000), (archive(CONTENT, 999) * 2, 10_000), (ARCHIVE[:-1], 5000), (b"junk", None)):
         path.write_bytes(data)
@@ -167,6 +167,6 @@ def test_content_size(tmp_path: Path):
         assert content_size(source) is None
 
 
-def test_model_names_come_from_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_model_names_come_from_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert all(len(model_id) == 32 for model_id in backend.model_names())

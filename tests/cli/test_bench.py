@@ -32,7 +32,7 @@ def rows_of(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_samples_are_the_default(inside: Inside, folder: Path):
+def test_samples_are_the_default(inside: Inside, folder: Path) -> None:
     done = inside("bench", *FAST, "--json", "rows.jsonl")
     assert (done.code, done.err) == (0, "")
     rows = rows_of(folder / "rows.jsonl")
@@ -43,7 +43,7 @@ def test_samples_are_the_default(inside: Inside, folder: Path):
         assert expected in text
 
 
-def test_all_outputs(inside: Inside, folder: Path):
+def test_all_outputs(inside: Inside, folder: Path) -> None:
     pytest.importorskip("matplotlib")
     names = ("--json", "r.jsonl", "--csv", "r.csv", "--markdown", "r.md", "--html", "r.html", "--figures", "figures")
     assert inside("bench", "a", "--along", *FAST, *names).code == 0
@@ -56,7 +56,7 @@ def test_all_outputs(inside: Inside, folder: Path):
     assert row["environment"]["command"].startswith("zipllm bench")
 
 
-def test_faults_have_exit_code_1_and_are_marked(inside: Inside, folder: Path):
+def test_faults_have_exit_code_1_and_are_marked(inside: Inside, folder: Path) -> None:
     done = inside("bench", "a", "--programs", programs(folder), "--codecs", "gzip,liar,missing", "--json", "r.jsonl")
     assert done.code == 1
     text = done.out.decode()
@@ -67,7 +67,7 @@ def test_faults_have_exit_code_1_and_are_marked(inside: Inside, folder: Path):
     assert [row["compressed_bytes"] is None for row in rows_of(folder / "r.jsonl")] == [False, True, True]
 
 
-def test_resume_keeps_finished_rows(inside: Inside, folder: Path):
+def test_resume_keeps_finished_rows(inside: Inside, folder: Path) -> None:
     external = programs(folder)
     first = inside("bench", "a", "--programs", external, "--codecs", "bzip2,liar", "--json", "r.jsonl")
     assert first.code == 1
@@ -83,7 +83,7 @@ def test_resume_keeps_finished_rows(inside: Inside, folder: Path):
     assert heads == ["file", "bytes", "gzip:9", "bzip2:9"], "in the order asked for"
 
 
-def test_changed_bytes_are_measured_again(inside: Inside, folder: Path):
+def test_changed_bytes_are_measured_again(inside: Inside, folder: Path) -> None:
     assert inside("bench", "a", "--codecs", "gzip", "--json", "r.jsonl").code == 0
     (folder / "a").write_bytes(b"other")
     again = inside("bench", "a", "--codecs", "gzip", "--json", "r.jsonl", "--resume")
@@ -91,7 +91,7 @@ def test_changed_bytes_are_measured_again(inside: Inside, folder: Path):
     assert [row["raw_bytes"] for row in rows_of(folder / "r.jsonl")] == [5]
 
 
-def test_compare(inside: Inside, folder: Path):
+def test_compare(inside: Inside, folder: Path) -> None:
     assert inside("bench", "a", "--codecs", "gzip", "--json", "old.jsonl").code == 0
     row = rows_of(folder / "old.jsonl")[0]
     row["compressed_bytes"] *= 2
@@ -116,14 +116,14 @@ def test_compare(inside: Inside, folder: Path):
         (("a", "--repeat", "0"), 2, "--repeat"),
     ],
 )
-def test_wrong_use(inside: Inside, arguments: tuple[str, ...], code: int, message: str):
+def test_wrong_use(inside: Inside, arguments: tuple[str, ...], code: int, message: str) -> None:
     done = inside("bench", *arguments)
     assert done.code == code
     assert message in done.err
     assert "Traceback" not in done.err
 
 
-def test_a_damaged_corpus_file_is_refused_before_anything_runs(inside: Inside, folder: Path):
+def test_a_damaged_corpus_file_is_refused_before_anything_runs(inside: Inside, folder: Path) -> None:
     place = folder / "artificial"
     place.mkdir()
     (place / "a.txt").write_bytes(b"b")
@@ -135,14 +135,14 @@ def test_a_damaged_corpus_file_is_refused_before_anything_runs(inside: Inside, f
     assert inside("bench", "artificial/a.txt", "--data-dir", ".", *FAST).code == 0
 
 
-def test_suite(inside: Inside, folder: Path):
+def test_suite(inside: Inside, folder: Path) -> None:
     (folder / "s.toml").write_text('inputs = ["a[0:1K]"]\ncodecs = "gzip"\nrepeat = 2\n')
     assert inside("bench", "--suite", "s.toml", "--json", "r.jsonl").code == 0
     (row,) = rows_of(folder / "r.jsonl")
     assert (row["file"], row["raw_bytes"], row["compress"]["repeats"]) == ("a[0:1K]", 1000, 2)
 
 
-def test_names_are_data_not_markup(inside: Inside, folder: Path):
+def test_names_are_data_not_markup(inside: Inside, folder: Path) -> None:
     name = "[bold]x[red]\x1b[31m"
     (folder / name).write_bytes(b"x" * 100)
     done = inside("bench", name, "--codecs", "gzip")
@@ -151,7 +151,7 @@ def test_names_are_data_not_markup(inside: Inside, folder: Path):
     assert b"[bold]x[red]\\x1b[31m" in done.out.replace(b"\n", b"")
 
 
-def test_ctrl_c_leaves_finished_rows_and_no_processes(folder: Path):
+def test_ctrl_c_leaves_finished_rows_and_no_processes(folder: Path) -> None:
     external = programs(folder)
     external.write_text(external.read_text().replace("timeout = 2", "timeout = 600"))
     arguments = ["a", "--codecs", "gzip,hanging", "--programs", str(external), "--json", "r.jsonl"]
@@ -176,7 +176,7 @@ def test_ctrl_c_leaves_finished_rows_and_no_processes(folder: Path):
     assert [line for line in running.splitlines() if str(folder / "hanging") in line and line[0] != "Z"] == []
 
 
-def test_progress_bar_counts_rows():
+def test_progress_bar_counts_rows() -> None:
     from rich.console import Console
 
     from tests.bench.rows import bench_input
@@ -196,7 +196,7 @@ def test_progress_bar_counts_rows():
 
 
 # --------------------------------------------------------------------------- data
-def test_data_list(inside: Inside):
+def test_data_list(inside: Inside) -> None:
     done = inside("data", "list")
     assert done.code == 0
     assert b"canterbury" in done.out
@@ -206,7 +206,7 @@ def test_data_list(inside: Inside):
     assert all(record["licence"] and record["citation"] for record in records)
 
 
-def test_data_verify(inside: Inside, folder: Path):
+def test_data_verify(inside: Inside, folder: Path) -> None:
     assert inside("data", "verify").code == 0, "what is not here is no error unless it is named"
     missing = inside("data", "verify", "artificial")
     assert missing.code == 1
@@ -218,7 +218,7 @@ def test_data_verify(inside: Inside, folder: Path):
     assert "its sha256 is" in wrong.err
 
 
-def test_data_fetch(inside: Inside, monkeypatch: pytest.MonkeyPatch):
+def test_data_fetch(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     import urllib.error
 
     def offline(url: str) -> object:

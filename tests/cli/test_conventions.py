@@ -2,18 +2,19 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import ARCHIVE, CONTENT, CommandLine, archive
+from tests.cli.processes import ARCHIVE, CONTENT, CommandLine, Outcome, archive
 
 MTIME_NS = 1_234_567_890_123_456_789
 SUMMARY = f"(5000 => {len(ARCHIVE)} bytes, {8 * len(ARCHIVE) / 5000:.3f} bpb"
 
 
 # --------------------------------------------------------------------------- success
-def test_compress_then_decompress(zipllm: CommandLine, folder: Path):
+def test_compress_then_decompress(zipllm: CommandLine, folder: Path) -> None:
     (folder / "a").chmod(0o640)
     os.utime(folder / "a", ns=(MTIME_NS, MTIME_NS))
     percent = f"{100 * len(ARCHIVE) / 5000:.2f}%"
@@ -28,24 +29,24 @@ def test_compress_then_decompress(zipllm: CommandLine, folder: Path):
         assert (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (0o640, MTIME_NS)
 
 
-def test_rm_removes_the_source_after_success(zipllm: CommandLine):
+def test_rm_removes_the_source_after_success(zipllm: CommandLine) -> None:
     assert zipllm("compress", "-q", "--rm", "a").error == (0, "")
     assert zipllm.names() == {"a.zllm", "b.zllm"}
 
 
-def test_standard_input_to_standard_output(zipllm: CommandLine):
+def test_standard_input_to_standard_output(zipllm: CommandLine) -> None:
     packed = zipllm("compress", stdin=CONTENT)
     assert (packed.code, packed.out, packed.err) == (0, ARCHIVE, "")
     unpacked = zipllm("decompress", "-", stdin=packed.out)
     assert (unpacked.code, unpacked.out, unpacked.err) == (0, CONTENT, "")
 
 
-def test_concatenated_archives(zipllm: CommandLine, folder: Path):
+def test_concatenated_archives(zipllm: CommandLine, folder: Path) -> None:
     (folder / "two.zllm").write_bytes(ARCHIVE + archive(b"\xff" * 3) + archive(b""))
     assert zipllm("decompress", "-c", "two.zllm").out == CONTENT + b"\xff" * 3
 
 
-def test_empty_input(zipllm: CommandLine, folder: Path):
+def test_empty_input(zipllm: CommandLine, folder: Path) -> None:
     (folder / "empty").touch()
     done = zipllm("compress", "empty")
     size = (folder / "empty.zllm").stat().st_size
@@ -54,13 +55,13 @@ def test_empty_input(zipllm: CommandLine, folder: Path):
     assert zipllm("decompress", "-c", "empty.zllm").out == b""
 
 
-def test_compress_d_decompresses(zipllm: CommandLine, folder: Path):
+def test_compress_d_decompresses(zipllm: CommandLine, folder: Path) -> None:
     assert zipllm("compress", "-dq", "b.zllm").error == (0, "")
     assert (folder / "b").read_bytes() == CONTENT
 
 
 # --------------------------------------------------------------------------- refusals
-def test_output_exists(zipllm: CommandLine, folder: Path):
+def test_output_exists(zipllm: CommandLine, folder: Path) -> None:
     (folder / "b").write_bytes(b"older")
     expected = "zipllm: b: already exists, not overwritten (-f overwrites it)\n"
     assert zipllm("decompress", "b.zllm", stdin=b"y\n").error == (1, expected)
@@ -69,7 +70,7 @@ def test_output_exists(zipllm: CommandLine, folder: Path):
     assert (folder / "b").read_bytes() == CONTENT
 
 
-def test_unknown_suffix(zipllm: CommandLine, folder: Path):
+def test_unknown_suffix(zipllm: CommandLine, folder: Path) -> None:
     (folder / "b.zllm").rename(folder / "b.bin")
     hint = "(name the result with -o or use -c)"
     assert zipllm("decompress", "b.bin").error == (1, f"zipllm: b.bin: unknown suffix, expected .zllm {hint}\n")
@@ -78,7 +79,7 @@ def test_unknown_suffix(zipllm: CommandLine, folder: Path):
     assert (folder / "named").read_bytes() == CONTENT
 
 
-def test_suffix_already_there(zipllm: CommandLine):
+def test_suffix_already_there(zipllm: CommandLine) -> None:
     hint = "(-f compresses it again)"
     expected = f"zipllm: b.zllm: already has the suffix .zllm, skipped {hint}\n"
     assert zipllm("compress", "b.zllm").error == (1, expected)
@@ -86,7 +87,7 @@ def test_suffix_already_there(zipllm: CommandLine):
     assert zipllm("decompress", "-c", "b.zllm.zllm").out == ARCHIVE
 
 
-def test_folder(zipllm: CommandLine, folder: Path):
+def test_folder(zipllm: CommandLine, folder: Path) -> None:
     (folder / "sub" / "deep").mkdir(parents=True)
     (folder / "sub" / "deep" / "x").write_bytes(CONTENT)
     (folder / "sub" / "y").write_bytes(CONTENT)
@@ -100,7 +101,7 @@ def test_folder(zipllm: CommandLine, folder: Path):
     assert (folder / "sub" / "deep" / "x").read_bytes() == CONTENT
 
 
-def test_link(zipllm: CommandLine, folder: Path):
+def test_link(zipllm: CommandLine, folder: Path) -> None:
     (folder / "link").symlink_to("a")
     assert zipllm("compress", "link").error == (1, "zipllm: link: is a symbolic link, skipped (-f follows it)\n")
     assert zipllm("compress", "-fq", "link").error == (0, "")
@@ -117,12 +118,12 @@ def test_link(zipllm: CommandLine, folder: Path):
         ("/proc/self/mem", "/proc/self/mem: Input/output error"),
     ],
 )
-def test_what_cannot_be_read(zipllm: CommandLine, name: str, message: str):
+def test_what_cannot_be_read(zipllm: CommandLine, name: str, message: str) -> None:
     arguments = ("-c",) if name.startswith("/proc") else ()
     assert zipllm("compress", *arguments, name).error == (1, f"zipllm: {message}\n")
 
 
-def test_one_bad_file_of_two_does_not_stop_the_other(zipllm: CommandLine, folder: Path):
+def test_one_bad_file_of_two_does_not_stop_the_other(zipllm: CommandLine, folder: Path) -> None:
     (folder / "bad.zllm").write_bytes(ARCHIVE[:-5])
     done = zipllm("decompress", "-q", "missing.zllm", "bad.zllm", "b.zllm")
     assert done.code == 3, "the worst of 1, 3 and 0"
@@ -144,7 +145,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_damage_gives_an_error_and_no_file(zipllm: CommandLine, folder: Path, kind: str):
+def test_damage_gives_an_error_and_no_file(zipllm: CommandLine, folder: Path, kind: str) -> None:
     (folder / "bad.zllm").write_bytes(DAMAGED[kind])
     before = zipllm.names()
     code, message = zipllm("decompress", "bad.zllm").error
@@ -154,7 +155,7 @@ def test_damage_gives_an_error_and_no_file(zipllm: CommandLine, folder: Path, ki
     assert zipllm.names() == before
 
 
-def test_test_command(zipllm: CommandLine, folder: Path):
+def test_test_command(zipllm: CommandLine, folder: Path) -> None:
     assert zipllm("test", "b.zllm").error == (0, "b.zllm : 5000 bytes, whole\n")
     (folder / "bad.zllm").write_bytes(DAMAGED["flipped"])
     code, message = zipllm("test", "b.zllm", "bad.zllm").error
@@ -163,7 +164,7 @@ def test_test_command(zipllm: CommandLine, folder: Path):
     assert "block 1" in message
 
 
-def test_output_limit(zipllm: CommandLine):
+def test_output_limit(zipllm: CommandLine) -> None:
     code, message = zipllm("decompress", "--max-output", "4K", "b.zllm").error
     assert code == 5
     assert message.startswith("zipllm: b.zllm: ")
@@ -174,7 +175,7 @@ def test_output_limit(zipllm: CommandLine):
     assert message.endswith("(--max-memory raises it)\n")
 
 
-def test_missing_model(zipllm: CommandLine):
+def test_missing_model(zipllm: CommandLine) -> None:
     code, message = zipllm("compress", "--model", "no-such-model", "a").error
     assert code == 4
     assert message.startswith("zipllm: no model called 'no-such-model'")
@@ -182,7 +183,7 @@ def test_missing_model(zipllm: CommandLine):
 
 
 @pytest.mark.parametrize("name", [b"line\nbreak", b"\x1b[31mred", b"[b]bold", b"raw\xff", b" ", b"-c"])
-def test_odd_names(zipllm: CommandLine, folder: Path, name: bytes):
+def test_odd_names(zipllm: CommandLine, folder: Path, name: bytes) -> None:
     (folder / os.fsdecode(name)).write_bytes(CONTENT)
     done = zipllm("compress", "--", name)
     assert (done.code, done.out) == (0, b"")
@@ -195,7 +196,7 @@ def test_odd_names(zipllm: CommandLine, folder: Path, name: bytes):
     assert os.fsdecode(name + b".zllm") in zipllm.names()
 
 
-def test_name_that_is_markup(zipllm: CommandLine, folder: Path):
+def test_name_that_is_markup(zipllm: CommandLine, folder: Path) -> None:
     (folder / "x[").mkdir()
     (folder / "x[" / "red]").write_bytes(CONTENT)
     assert "x[/red] : 101.52%" in zipllm("compress", "x[/red]").err
@@ -227,7 +228,7 @@ def test_name_that_is_markup(zipllm: CommandLine, folder: Path):
         (("list", "--max-output", "-5", "b.zllm"), "is not a size"),
     ],
 )
-def test_usage_errors(inside, folder: Path, arguments: tuple[str, ...], words: str):
+def test_usage_errors(inside: Callable[..., Outcome], folder: Path, arguments: tuple[str, ...], words: str) -> None:
     before = set(os.listdir(folder))
     code, message = inside(*arguments).error
     assert code == 2
@@ -237,12 +238,12 @@ def test_usage_errors(inside, folder: Path, arguments: tuple[str, ...], words: s
     assert set(os.listdir(folder)) == before
 
 
-def test_usage_errors_of_a_process(zipllm: CommandLine):
+def test_usage_errors_of_a_process(zipllm: CommandLine) -> None:
     expected = "zipllm: No such option: --[/red]\\x1b[31m (see zipllm compress --help)\n"
     assert zipllm("compress", "--[/red]\x1b[31m").error == (2, expected)
 
 
-def test_no_command_shows_the_help(zipllm: CommandLine):
+def test_no_command_shows_the_help(zipllm: CommandLine) -> None:
     done = zipllm()
     assert done.code == 2
     assert b"decompress" in done.out

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import ARCHIVE
+from tests.cli.processes import ARCHIVE, Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.cli.explain import map as explain_map
 from zipllm.container import MAGIC
@@ -32,7 +33,7 @@ def model(folder: Path, model_file: bytes) -> Path:
     return path
 
 
-def test_signs_without_colors(inside, model, monkeypatch):
+def test_signs_without_colors(inside: Callable[..., Outcome], model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     done = inside("explain", "text", "--model", model)
     assert (done.code, done.err) == (0, "")
@@ -46,7 +47,7 @@ def test_signs_without_colors(inside, model, monkeypatch):
     assert lines[8].startswith("bits: ")
 
 
-def test_colors(inside, model, monkeypatch):
+def test_colors(inside: Callable[..., Outcome], model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     done = inside("explain", "-q", "text", "--model", model)
@@ -55,7 +56,7 @@ def test_colors(inside, model, monkeypatch):
     assert "\x1b[" in done.out.decode()
 
 
-def test_who_gets_colors(monkeypatch):
+def test_who_gets_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "isatty", lambda descriptor: True)
 
     class Terminal:
@@ -72,12 +73,12 @@ def test_who_gets_colors(monkeypatch):
 
 
 @pytest.mark.parametrize(("bits", "kind"), [(0, 0), (0.99, 0), (1, 1), (2, 2), (3.9, 2), (4, 3), (99, 3)])
-def test_classes(bits, kind):
+def test_classes(bits: float, kind: int) -> None:
     assert explain_map.cost_class(bits) == kind
 
 
 @pytest.mark.parametrize("flags", [[], ["--no-history"]])
-def test_json(inside, model, flags):
+def test_json(inside: Callable[..., Outcome], model: Path, flags: list[str]) -> None:
     done = inside("explain", "--json", "text", "--model", model, "--by", "model", *flags)
     (record,) = map(json.loads, done.out.splitlines())
     assert (record["ok"], record["coding"], record["history"]) == (True, "model", not flags)
@@ -92,7 +93,7 @@ def test_json(inside, model, flags):
     assert 0 < first["probability"] < 1
 
 
-def test_the_archive_is_that_of_compress(inside, model, folder):
+def test_the_archive_is_that_of_compress(inside: Callable[..., Outcome], model: Path, folder: Path) -> None:
     (folder / "long").write_bytes(TEXT * 20)
     record = json.loads(inside("explain", "--json", "long", "--model", model).out)
     assert inside("compress", "-q", "long", "--model", model).code == 0
@@ -101,7 +102,7 @@ def test_the_archive_is_that_of_compress(inside, model, folder):
     assert "rank" not in record["tokens"][0]
 
 
-def test_a_range_is_a_file_of_its_own(inside, model, folder):
+def test_a_range_is_a_file_of_its_own(inside: Callable[..., Outcome], model: Path, folder: Path) -> None:
     (folder / "part").write_bytes(TEXT[4:20])
     part = json.loads(inside("explain", "--json", "part", "--model", model).out)
     piped = json.loads(inside("explain", "--json", "--range", "4:20", "-", "--model", model, stdin=TEXT).out)
@@ -113,7 +114,7 @@ def test_a_range_is_a_file_of_its_own(inside, model, folder):
     assert f"These are bytes 4 to {len(TEXT) - 1} of the file, coded as a file of their own" in said
 
 
-def test_page(inside, model, folder):
+def test_page(inside: Callable[..., Outcome], model: Path, folder: Path) -> None:
     done = inside("explain", "text", "--html", "page.html", "--model", model)
     assert (done.code, done.out) == (0, b"")
     assert done.err.startswith("text: 52 tokens cost ")
@@ -144,7 +145,9 @@ def test_page(inside, model, folder):
     ],
     ids=str,
 )
-def test_what_cannot_be_explained(inside, model, folder, arguments, code, message):
+def test_what_cannot_be_explained(
+    inside: Callable[..., Outcome], model: Path, folder: Path, arguments: list[str], code: int, message: str
+) -> None:
     (folder / "empty").touch()
     (folder / "archive").write_bytes(ARCHIVE)
     (folder / "large").write_bytes(bytes((256 << 10) + 1))
@@ -152,13 +155,13 @@ def test_what_cannot_be_explained(inside, model, folder, arguments, code, messag
     assert inside("explain", *arguments).error == (code, f"zipllm: {message}\n")
 
 
-def test_no_such_model(inside, model):
+def test_no_such_model(inside: Callable[..., Outcome], model: Path) -> None:
     code, message = inside("explain", "text", "--model", "nope").error
     assert code == 4
     assert message.count("\n") == 1
 
 
-def test_a_failure_as_json(inside, model):
+def test_a_failure_as_json(inside: Callable[..., Outcome], model: Path) -> None:
     done = inside("explain", "--json", "missing")
     record = json.loads(done.out)
     assert (done.code, record["ok"], record["command"], record["exit_code"]) == (1, False, "explain", 1)

@@ -7,11 +7,12 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import ARCHIVE, CONTENT, CommandLine, Running, closed_pipe, wait_until
+from tests.cli.processes import ARCHIVE, CONTENT, CommandLine, Outcome, Running, closed_pipe, wait_until
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -29,7 +30,7 @@ def start_slow(zipllm: CommandLine, command: str, given: bytes, *arguments: str)
 
 @pytest.mark.parametrize("command", ["compress", "decompress"])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_signal_removes_the_partial_file(zipllm: CommandLine, number: int, command: str):
+def test_signal_removes_the_partial_file(zipllm: CommandLine, number: int, command: str) -> None:
     before = zipllm.names()
     running, writer = start_slow(zipllm, command, ARCHIVE[:-10])
     done = running.signal(number)
@@ -39,7 +40,7 @@ def test_signal_removes_the_partial_file(zipllm: CommandLine, number: int, comma
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_while_threads_have_blocks_in_work(zipllm: CommandLine, number: int):
+def test_signal_while_threads_have_blocks_in_work(zipllm: CommandLine, number: int) -> None:
     before = zipllm.names()
     running, writer = start_slow(zipllm, "compress", CONTENT * 10, "-1", "-T", "4", "--block-size", "2000")
     done = running.signal(number)
@@ -48,7 +49,7 @@ def test_signal_while_threads_have_blocks_in_work(zipllm: CommandLine, number: i
     assert zipllm.names() == {*before, "fifo"}
 
 
-def test_damage_and_a_closed_pipe_while_threads_have_blocks_in_work(zipllm: CommandLine):
+def test_damage_and_a_closed_pipe_while_threads_have_blocks_in_work(zipllm: CommandLine) -> None:
     """As with one thread, in the same words; nothing is left."""
     (zipllm.folder / "c").write_bytes(CONTENT)
     assert zipllm("compress", "c", "-q", "-1", "-T", "4", "--block-size", "300").code == 0
@@ -66,7 +67,7 @@ def test_damage_and_a_closed_pipe_while_threads_have_blocks_in_work(zipllm: Comm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_keeps_the_file_that_was_to_be_replaced(zipllm: CommandLine, number: int):
+def test_signal_keeps_the_file_that_was_to_be_replaced(zipllm: CommandLine, number: int) -> None:
     (zipllm.folder / "result").write_bytes(b"older")
     running, writer = start_slow(zipllm, "compress", CONTENT, "-f", "--rm")
     assert running.signal(number).code == SIGNALS[number]
@@ -75,14 +76,14 @@ def test_signal_keeps_the_file_that_was_to_be_replaced(zipllm: CommandLine, numb
     assert zipllm.names() == {"a", "b.zllm", "fifo", "result"}
 
 
-def test_signal_while_waiting_for_a_pipe_to_open(zipllm: CommandLine):
+def test_signal_while_waiting_for_a_pipe_to_open(zipllm: CommandLine) -> None:
     os.mkfifo(zipllm.folder / "fifo")
     running = zipllm.start("compress", "-c", "a", "fifo")
     wait_until(lambda: os.fstat(running.out.fileno()).st_size)  # a is done, fifo is next
     assert running.signal(signal.SIGINT).code == 130
 
 
-def test_kill_leaves_nothing_but_a_temporary_file(zipllm: CommandLine):
+def test_kill_leaves_nothing_but_a_temporary_file(zipllm: CommandLine) -> None:
     running, writer = start_slow(zipllm, "compress", CONTENT)
     assert running.signal(signal.SIGKILL).code == -signal.SIGKILL
     os.close(writer)
@@ -93,7 +94,7 @@ def test_kill_leaves_nothing_but_a_temporary_file(zipllm: CommandLine):
     assert f"{left}.zllm" not in zipllm.names(), "a later run does not take it for a file of the user's"
 
 
-def test_pipe_that_goes_on_is_read_to_its_end(zipllm: CommandLine):
+def test_pipe_that_goes_on_is_read_to_its_end(zipllm: CommandLine) -> None:
     running, writer = start_slow(zipllm, "compress", CONTENT[:100])
     os.write(writer, CONTENT[100:])
     os.close(writer)
@@ -107,13 +108,13 @@ def test_pipe_that_goes_on_is_read_to_its_end(zipllm: CommandLine):
     [("compress", "-c", "a"), ("decompress", "-c", "b.zllm"), ("list", "b.zllm"), ("test", "--json", "b.zllm")],
     ids=" ".join,
 )
-def test_closed_pipe_ends_in_silence(zipllm: CommandLine, arguments: tuple[str, ...]):
+def test_closed_pipe_ends_in_silence(zipllm: CommandLine, arguments: tuple[str, ...]) -> None:
     with closed_pipe() as writer:
         assert zipllm(*arguments, stdout=writer).error == (141, "")
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("list", "--help")], ids=" ".join)
-def test_closed_pipe_of_help(zipllm: CommandLine, arguments: tuple[str, ...]):
+def test_closed_pipe_of_help(zipllm: CommandLine, arguments: tuple[str, ...]) -> None:
     with closed_pipe() as writer:
         assert zipllm(*arguments, stdout=writer).error == (141, "")
 
@@ -127,7 +128,7 @@ def has_open(process: int, file: Path) -> bool:
     return False
 
 
-def test_closed_pipe_behind_an_output_name(zipllm: CommandLine):
+def test_closed_pipe_behind_an_output_name(zipllm: CommandLine) -> None:
     fifo = zipllm.folder / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -141,14 +142,14 @@ def test_closed_pipe_behind_an_output_name(zipllm: CommandLine):
     assert running.wait().error == (141, "")
 
 
-def test_unreadable_stderr_does_not_stop_the_work(zipllm: CommandLine):
+def test_unreadable_stderr_does_not_stop_the_work(zipllm: CommandLine) -> None:
     with closed_pipe() as writer:
         assert zipllm("compress", "a", stderr=writer).code == 0
     assert (zipllm.folder / "a.zllm").read_bytes() == ARCHIVE
 
 
 # --------------------------------------------------------------------------- no room
-def test_full_disk(zipllm: CommandLine):
+def test_full_disk(zipllm: CommandLine) -> None:
     (zipllm.folder / "big").write_bytes(random.Random(2).randbytes(200_000))
     before = zipllm.names()
     done = zipllm("compress", "--rm", "big", file_size=100_000)
@@ -156,7 +157,7 @@ def test_full_disk(zipllm: CommandLine):
     assert zipllm.names() == before
 
 
-def test_full_disk_when_the_last_buffer_is_written(zipllm: CommandLine):
+def test_full_disk_when_the_last_buffer_is_written(zipllm: CommandLine) -> None:
     before = zipllm.names()
     assert zipllm("compress", "a", file_size=1000).error == (1, "zipllm: a.zllm: File too large\n")
     assert zipllm("decompress", "b.zllm", file_size=1000).error == (1, "zipllm: b: File too large\n")
@@ -174,18 +175,18 @@ def test_full_disk_when_the_last_buffer_is_written(zipllm: CommandLine):
     ],
     ids=str,
 )
-def test_full_standard_output(zipllm: CommandLine, arguments: tuple[str, ...], message: str):
+def test_full_standard_output(zipllm: CommandLine, arguments: tuple[str, ...], message: str) -> None:
     with open("/dev/full", "wb") as full:
         assert zipllm(*arguments, stdout=full.fileno()).error == (1, f"zipllm: {message}\n")
 
 
-def test_full_device_as_output(zipllm: CommandLine):
+def test_full_device_as_output(zipllm: CommandLine) -> None:
     done = zipllm("compress", "--rm", "a", "-o", "/dev/full")
     assert done.error == (1, "zipllm: /dev/full: No space left on device\n")
     assert "a" in zipllm.names()
 
 
-def test_device_as_output_never_removes_the_source(zipllm: CommandLine):
+def test_device_as_output_never_removes_the_source(zipllm: CommandLine) -> None:
     assert zipllm("compress", "-q", "--rm", "a", "-o", "/dev/null").error == (0, "")
     assert zipllm("compress", "-q", "--rm", "-c", "a").code == 0
     assert "a" in zipllm.names()
@@ -199,13 +200,13 @@ def shell(folder: Path, line: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-def test_closed_descriptors_never_become_the_output(folder: Path):
+def test_closed_descriptors_never_become_the_output(folder: Path) -> None:
     done = shell(folder, '"$PYTHON" -m zipllm compress -v a <&- >&- 2>&-')
     assert done.returncode == 0
     assert (folder / "a.zllm").read_bytes() == ARCHIVE, "no message went into it"
 
 
-def test_closed_standard_streams_are_errors(folder: Path):
+def test_closed_standard_streams_are_errors(folder: Path) -> None:
     done = shell(folder, '"$PYTHON" -m zipllm compress -c a >&-')
     assert (done.returncode, done.stderr) == (1, b"zipllm: stdout: Bad file descriptor\n")
     done = shell(folder, '"$PYTHON" -m zipllm compress -o x <&-')
@@ -214,7 +215,7 @@ def test_closed_standard_streams_are_errors(folder: Path):
     assert (done.returncode, done.stderr) == (1, b"zipllm: stdout: is closed\n")
 
 
-def test_closed_pipe_and_full_disk_of_a_whole_interpreter(folder: Path):
+def test_closed_pipe_and_full_disk_of_a_whole_interpreter(folder: Path) -> None:
     done = shell(folder, '{ "$PYTHON" -m zipllm compress -c a; echo $? >&2; } | true')
     assert done.stderr == b"141\n"
     done = shell(folder, '"$PYTHON" -m zipllm --version >/dev/full')
@@ -231,7 +232,7 @@ def terminal():
     os.close(slave)
 
 
-def test_no_compressed_data_to_a_terminal(zipllm: CommandLine, terminal: tuple[int, int]):
+def test_no_compressed_data_to_a_terminal(zipllm: CommandLine, terminal: tuple[int, int]) -> None:
     master, slave = terminal
     hint = "(use -o FILE or > FILE, or -f)"
     expected = (1, f"zipllm: stdout: is a terminal, compressed data not written {hint}\n")
@@ -243,20 +244,20 @@ def test_no_compressed_data_to_a_terminal(zipllm: CommandLine, terminal: tuple[i
     assert os.read(master, 4) == ARCHIVE[:4]
 
 
-def test_original_data_may_go_to_a_terminal(zipllm: CommandLine, terminal: tuple[int, int]):
+def test_original_data_may_go_to_a_terminal(zipllm: CommandLine, terminal: tuple[int, int]) -> None:
     master, slave = terminal
     assert zipllm("decompress", "-c", "b.zllm", stdout=slave, stderr=slave).code == 0
     assert os.read(master, 1)
 
 
 @pytest.mark.parametrize("command", ["decompress", "test", "list"])
-def test_no_compressed_data_from_a_terminal(zipllm: CommandLine, terminal: tuple[int, int], command: str):
+def test_no_compressed_data_from_a_terminal(zipllm: CommandLine, terminal: tuple[int, int], command: str) -> None:
     done = zipllm(command, stdin=terminal[1])
     expected = "zipllm: stdin: is a terminal, compressed data not read (name a file or use < FILE)\n"
     assert done.error == (1, expected)
 
 
-def test_bar_on_a_terminal_is_gone_at_the_end(zipllm: CommandLine, terminal: tuple[int, int]):
+def test_bar_on_a_terminal_is_gone_at_the_end(zipllm: CommandLine, terminal: tuple[int, int]) -> None:
     master, slave = terminal
     zipllm.environment["TERM"] = "xterm"
     assert zipllm("decompress", "b.zllm", stderr=slave).code == 0
@@ -267,7 +268,7 @@ def test_bar_on_a_terminal_is_gone_at_the_end(zipllm: CommandLine, terminal: tup
 
 # --------------------------------------------------------------------------- rights and memory
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody without rights")
-def test_read_only_folder_and_unreadable_file(folder: Path):
+def test_read_only_folder_and_unreadable_file(folder: Path) -> None:
     (folder / "a").chmod(0o600)
     folder.chmod(0o755)
     for parent in folder.parents[:3]:
@@ -292,7 +293,7 @@ def test_read_only_folder_and_unreadable_file(folder: Path):
     assert set(os.listdir(folder)) == {"a", "b.zllm", "open"}
 
 
-def test_out_of_memory(inside, monkeypatch: pytest.MonkeyPatch):
+def test_out_of_memory(inside: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*_arguments: object, **_named: object) -> None:
         raise MemoryError
 
@@ -302,7 +303,7 @@ def test_out_of_memory(inside, monkeypatch: pytest.MonkeyPatch):
     assert set(os.listdir()) == {"a", "b.zllm"}
 
 
-def test_failed_verification(inside, monkeypatch: pytest.MonkeyPatch):
+def test_failed_verification(inside: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     from zipllm.errors import VerificationFailed
 
     def wrong(source: object, sink, **_named: object) -> None:

@@ -1,10 +1,12 @@
 """``zipllm generate``: so much text and no more, the same for the same seed, and one clear line for what is wrong."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.cli.generate import _Terminal
 from zipllm.model_file.build import build_model
@@ -24,7 +26,7 @@ def model(folder: Path, model_file: bytes) -> str:
     return os.fspath(path)
 
 
-def test_a_seed_is_a_text(inside, model):
+def test_a_seed_is_a_text(inside: Callable[..., Outcome], model: str) -> None:
     first = inside("generate", "--model", model, "-n", "30", "--prompt", "abc")
     assert (first.code, first.err, len(first.out)) == (0, "", 30)
     assert inside("generate", "--model", model, "--tokens", "30", "--prompt", "abc", "--seed", "0").out == first.out
@@ -34,14 +36,14 @@ def test_a_seed_is_a_text(inside, model):
     assert len(inside("generate", "--model", model).out) == 200
 
 
-def test_this_very_text(inside, model):
+def test_this_very_text(inside: Callable[..., Outcome], model: str) -> None:
     """Of this model and seed, now and on any machine."""
     done = inside("generate", "--model", model, "-n", "12", "--temperature", "0.7", "--top-k", "40", "--top-p", "0.9")
     assert done.out.hex() == "1af8cd646085525ee70cb958"
     assert inside("generate", "--model", model, "-n", "12", "--from-bits", "5").out.hex() == "1af8cd646085525ee70cb958"
 
 
-def test_the_prompt_may_be_a_file(inside, model, folder):
+def test_the_prompt_may_be_a_file(inside: Callable[..., Outcome], model: str, folder: Path) -> None:
     (folder / "prompt").write_bytes(b"\xff\xfe abc")
     by_file = inside("generate", "--model", model, "--prompt-file", "prompt", "--bytes", "1K")
     assert (by_file.code, len(by_file.out)) == (0, 1024)
@@ -49,12 +51,12 @@ def test_the_prompt_may_be_a_file(inside, model, folder):
     assert piped.out == by_file.out
 
 
-def test_greed_repeats_itself(inside, model):
+def test_greed_repeats_itself(inside: Callable[..., Outcome], model: str) -> None:
     surest = inside("generate", "--model", model, "--temperature", "0", "-n", "40")
     assert inside("generate", "--model", model, "--top-k", "1", "-n", "40", "--seed", "9").out == surest.out
 
 
-def test_random_bits(inside, model, folder):
+def test_random_bits(inside: Callable[..., Outcome], model: str, folder: Path) -> None:
     """All of a file, without what is left of less than a word."""
     (folder / "bits").write_bytes(bytes(range(7, 23)) + b"xyz")
     flags = ("--model", model, "-n", "9999", "--from-bits")
@@ -91,7 +93,9 @@ def test_random_bits(inside, model, folder):
     ],
     ids=str,
 )
-def test_what_is_refused(inside, model, folder, arguments, code, message):
+def test_what_is_refused(
+    inside: Callable[..., Outcome], model: str, folder: Path, arguments: list[str], code: int, message: str
+) -> None:
     (folder / "few").write_bytes(bytes(7))
     (folder / "long").write_bytes(bytes((256 << 10) + 1))
     found, said = inside("generate", "--model", model, *arguments).error
@@ -99,7 +103,7 @@ def test_what_is_refused(inside, model, folder, arguments, code, message):
     assert said.removesuffix("\n").removesuffix(" (see zipllm generate --help)") == f"zipllm: {message}"
 
 
-def test_by_a_codec(inside):
+def test_by_a_codec(inside: Callable[..., Outcome]) -> None:
     """No model is loaded; a seed gives the same bytes again."""
     prompt = "abcdefghij" * 20
     done = inside("generate", "--by", "gzip", "--prompt", prompt, "--bytes", "12")
@@ -121,20 +125,22 @@ def test_by_a_codec(inside):
     ],
     ids=str,
 )
-def test_what_no_codec_does(inside, folder, arguments, code, message):
+def test_what_no_codec_does(
+    inside: Callable[..., Outcome], folder: Path, arguments: list[str], code: int, message: str
+) -> None:
     (folder / "long").write_bytes(bytes((16 << 10) + 1))
     found, said = inside("generate", "--by", *arguments).error
     assert found == code
     assert said.startswith(f"zipllm: {message}")
 
 
-def test_no_such_model(inside):
+def test_no_such_model(inside: Callable[..., Outcome]) -> None:
     code, message = inside("generate", "--model", "nope").error
     assert code == 4
     assert message.startswith("zipllm: no model called 'nope'")
 
 
-def test_a_terminal_is_given_no_codes():
+def test_a_terminal_is_given_no_codes() -> None:
     terminal = _Terminal()
     parts = [terminal.safe(part) for part in (b"a\x1b[31m\n", b"\xe4\xb8", b"\x80\xff\r", b"\xe4")]
     assert b"".join(parts).decode() == "a\\x1b[31m\n一\\xff\\r"

@@ -102,7 +102,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_named_by_the_user(inside: Inside, folder: Path, kind: str):
+def test_named_by_the_user(inside: Inside, folder: Path, kind: str) -> None:
     data, reason = HOSTILE[kind]
     (folder / "m.safetensors").write_bytes(data)
     code, message = inside("compress", "--no-sample", "--model", "./m.safetensors", "a", "-o", "new").error
@@ -123,7 +123,7 @@ def embedding(model_file: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in HOSTILE if kind != "empty"])
-def test_embedded_in_an_archive(inside: Inside, folder: Path, kind: str):
+def test_embedded_in_an_archive(inside: Inside, folder: Path, kind: str) -> None:
     data, reason = HOSTILE[kind]
     (folder / "c.zllm").write_bytes(embedding(data))
     for arguments in (("test", "c.zllm"), ("decompress", "c.zllm"), ("decompress", "--salvage", "c.zllm")):
@@ -135,12 +135,12 @@ def test_embedded_in_an_archive(inside: Inside, folder: Path, kind: str):
     assert not (folder / "it-ran").exists()
 
 
-def test_the_untouched_model_is_accepted(inside: Inside, folder: Path):
+def test_the_untouched_model_is_accepted(inside: Inside, folder: Path) -> None:
     (folder / "c.zllm").write_bytes(embedding(GOOD))
     assert inside("test", "c.zllm").code == 0
 
 
-def test_another_model_than_the_one_named(inside: Inside, folder: Path):
+def test_another_model_than_the_one_named(inside: Inside, folder: Path) -> None:
     other = model_to_bytes(build_model(CONFIG, ByteTokenizer(), random_integer_model(seed=1), CARD))
     (folder / "c.zllm").write_bytes(embedding(other))
     code, message = inside("test", "c.zllm").error
@@ -149,7 +149,7 @@ def test_another_model_than_the_one_named(inside: Inside, folder: Path):
 
 
 @pytest.mark.parametrize("kind", ["nowhere", "loop", "folder", "pipe"])
-def test_links_folders_and_pipes(inside: Inside, folder: Path, kind: str):
+def test_links_folders_and_pipes(inside: Inside, folder: Path, kind: str) -> None:
     import os
 
     path = folder / "m.safetensors"

@@ -22,14 +22,14 @@ def by_level(level: int) -> bytes:
 @pytest.mark.parametrize(
     ("flags", "level"), [(["-1"], 1), (["--fast"], 1), (["--level", "2"], 2), (["-3"], 3), (["--level=3"], 3)]
 )
-def test_levels_without_a_model(zipllm: CommandLine, flags: list[str], level: int):
+def test_levels_without_a_model(zipllm: CommandLine, flags: list[str], level: int) -> None:
     assert zipllm("compress", "-q", *flags, "a").error == (0, "")
     assert (zipllm.folder / "a.zllm").read_bytes() == by_level(level)
     assert zipllm("decompress", "-qf", "a.zllm").code == 0
     assert (zipllm.folder / "a").read_bytes() == CONTENT
 
 
-def test_a_level_sets_the_size_of_blocks(zipllm: CommandLine):
+def test_a_level_sets_the_size_of_blocks(zipllm: CommandLine) -> None:
     sizes = []
     for flag in ("-1", "-2", "-9", "--best"):
         assert zipllm("compress", "-qf", flag, "a").code == 0
@@ -42,7 +42,7 @@ def test_a_level_sets_the_size_of_blocks(zipllm: CommandLine):
 @pytest.mark.parametrize(
     ("flag", "name"), [("-3", None), ("-4", "nano"), ("-5", "nano"), ("-6", "small"), ("-7", "base"), ("-9", "base")]
 )
-def test_a_level_chooses_the_model(zipllm: CommandLine, flag: str, name: str | None):
+def test_a_level_chooses_the_model(zipllm: CommandLine, flag: str, name: str | None) -> None:
     text = (Path(__file__).parents[2] / "zipllm/container/FORMAT.md").read_bytes()[:1500]
     (zipllm.folder / "text").write_bytes(text)
     assert zipllm("compress", "-q", flag, "text").code == 0
@@ -55,17 +55,17 @@ def test_a_level_chooses_the_model(zipllm: CommandLine, flag: str, name: str | N
 
 
 @pytest.mark.parametrize("flags", [["--level", "0"], ["--level", "10"], ["-0"], ["--level", "best"]])
-def test_levels_that_do_not_exist(zipllm: CommandLine, flags: list[str]):
+def test_levels_that_do_not_exist(zipllm: CommandLine, flags: list[str]) -> None:
     outcome = zipllm("compress", *flags, "a")
     assert outcome.code == 2
     assert zipllm.names() == {"a", "b.zllm"}
 
 
-def test_a_file_may_be_called_like_a_level(zipllm: CommandLine):
+def test_a_file_may_be_called_like_a_level(zipllm: CommandLine) -> None:
     (zipllm.folder / "-1").write_bytes(CONTENT)
     assert zipllm("compress", "-q", "-2", "--", "-1").code == 0
     assert (zipllm.folder / "-1.zllm").read_bytes() == by_level(2)
 
 
-def test_other_commands_have_no_levels(zipllm: CommandLine):
+def test_other_commands_have_no_levels(zipllm: CommandLine) -> None:
     assert zipllm("decompress", "-1", "b.zllm").code == 2

@@ -47,7 +47,7 @@ def read(data: bytes, *, rows: bool = False) -> Listing:
     return read_listing("name", BytesIO(data), Limits(), rows=rows)
 
 
-def test_table(inside: Inside, folder: Path):
+def test_table(inside: Inside, folder: Path) -> None:
     (folder / "m.zllm").write_bytes(model_archive())
     (folder / "empty.zllm").write_bytes(archive(b""))
     done = inside("list", "b.zllm", "m.zllm", "empty.zllm")
@@ -62,13 +62,13 @@ def test_table(inside: Inside, folder: Path):
     assert total[-2:] == ["3", "files"]
 
 
-def test_columns_line_up():
+def test_columns_line_up() -> None:
     lines = table([read(ARCHIVE), read(model_archive())], {MODEL_ID: "a-rather-long-name"}).splitlines()
     assert lines[1].index(" name") == lines[2].index(" name") == lines[0].index(" Filename")
     assert " a-rather-long-name  name" in lines[2]
 
 
-def test_details(inside: Inside, folder: Path):
+def test_details(inside: Inside, folder: Path) -> None:
     (folder / "m.zllm").write_bytes(model_archive(embedded=b"x" * 100))
     done = inside("list", "-v", "m.zllm")
     text = done.out.decode()
@@ -85,13 +85,13 @@ def test_details(inside: Inside, folder: Path):
     assert rows[2][-1] == f"{crc32(CONTENT[4000:]):08x}"
 
 
-def test_details_of_several_files_end_in_the_table(inside: Inside):
+def test_details_of_several_files_end_in_the_table(inside: Inside) -> None:
     text = inside("list", "-v", "b.zllm", "b.zllm").out.decode()
     assert text.count("Format version") == 2
     assert text.splitlines()[-1].endswith("2 files")
 
 
-def test_concatenated_archives_are_added_up():
+def test_concatenated_archives_are_added_up() -> None:
     listing = read(ARCHIVE + model_archive() + archive(b""), rows=True)
     assert (listing.archives, listing.blocks, listing.raw_bytes) == (3, 3, 10_000)
     assert listing.coded_bytes == len(ARCHIVE + model_archive() + archive(b""))
@@ -102,7 +102,7 @@ def test_concatenated_archives_are_added_up():
     assert "Archives:        3" in details(listing, {MODEL_ID: "named"})
 
 
-def test_json(inside: Inside, folder: Path):
+def test_json(inside: Inside, folder: Path) -> None:
     (folder / "m.zllm").write_bytes(model_archive())
     done = inside("list", "--json", "b.zllm", "m.zllm")
     first, second = map(json.loads, done.out.splitlines())
@@ -126,14 +126,14 @@ def test_json(inside: Inside, folder: Path):
     assert second["models"] == [{"id": MODEL_ID.hex(), "embedded_bytes": 0, "portable": True}]
 
 
-def test_json_of_blocks():
+def test_json_of_blocks() -> None:
     record = listing_json(read(model_archive(), rows=True))
     assert isinstance(record["block_list"], list)
     assert [block["coding"] for block in record["block_list"]] == ["stored", "model"]
     assert [block["lanes"] for block in record["block_list"]] == [None, 3]
 
 
-def test_json_of_a_failure(inside: Inside, folder: Path):
+def test_json_of_a_failure(inside: Inside, folder: Path) -> None:
     (folder / "bad.zllm").write_bytes(ARCHIVE[:-1])
     done = inside("list", "--json", "bad.zllm", "b.zllm", "missing")
     bad, good, missing = map(json.loads, done.out.splitlines())
@@ -150,37 +150,37 @@ def test_json_of_a_failure(inside: Inside, folder: Path):
     assert done.err == f"zipllm: {bad['error']}\nzipllm: missing: No such file or directory\n"
 
 
-def test_standard_input_and_pipes(inside: Inside):
+def test_standard_input_and_pipes(inside: Inside) -> None:
     done = inside("list", stdin=ARCHIVE)
     assert done.out.splitlines()[1].endswith(b" stdin")
     assert inside("list", "-", stdin=b"").error[0] == 3
 
 
-def test_limits_hold_for_list_too(inside: Inside):
+def test_limits_hold_for_list_too(inside: Inside) -> None:
     code, message = inside("list", "--max-output", "4K", "b.zllm").error
     assert code == 5
     assert "--max-output" in message
 
 
-def test_nothing_good_prints_no_table(inside: Inside):
+def test_nothing_good_prints_no_table(inside: Inside) -> None:
     assert inside("list", "missing").error == (1, "zipllm: missing: No such file or directory\n")
     assert inside("list", "-q", "missing").error == (1, "zipllm: missing: No such file or directory\n")
     assert inside("list", "-qq", "missing").error == (1, "")
 
 
-def test_folders_and_suffixes(inside: Inside, folder: Path):
+def test_folders_and_suffixes(inside: Inside, folder: Path) -> None:
     (folder / "c.other").write_bytes(ARCHIVE)
     assert inside("list", "-r", ".").out.count(b"\n") == 2
     assert inside("list", "-rS", ".other", ".").out.splitlines()[1].endswith(b"./c.other")
 
 
-def test_links_are_read(inside: Inside, folder: Path):
+def test_links_are_read(inside: Inside, folder: Path) -> None:
     (folder / "link").symlink_to("b.zllm")
     assert inside("list", "link").code == 0
 
 
 @pytest.mark.parametrize("name", ["n\nl.zllm", "raw\udcff.zllm", "\x1b[1m.zllm"])
-def test_odd_names(inside: Inside, folder: Path, name: str):
+def test_odd_names(inside: Inside, folder: Path, name: str) -> None:
     (folder / name).write_bytes(ARCHIVE)
     for arguments in (("list", name), ("list", "-v", name)):
         text = inside(*arguments).out.decode()
@@ -188,7 +188,7 @@ def test_odd_names(inside: Inside, folder: Path, name: str):
         assert len(text.splitlines()) == (2 if len(arguments) == 2 else 13)
 
 
-def test_a_missing_model_stops_all_but_the_list(inside: Inside, folder: Path):
+def test_a_missing_model_stops_all_but_the_list(inside: Inside, folder: Path) -> None:
     (folder / "m.zllm").write_bytes(model_archive())
     before = sorted(path.name for path in folder.iterdir())
     assert inside("list", "m.zllm").code == 0

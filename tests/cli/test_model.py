@@ -173,7 +173,9 @@ def test_show_reads_the_header_alone(inside: Inside, folder: Path) -> None:
         ("./short.safetensors", "truncated"),
     ],
 )
-def test_missing_and_invalid_files(inside: Inside, folder: Path, user: Path, command: str, name: str, message: str):
+def test_missing_and_invalid_files(
+    inside: Inside, folder: Path, user: Path, command: str, name: str, message: str
+) -> None:
     (folder / "loop.safetensors").symlink_to("loop.safetensors")
     (folder / "folder.safetensors").mkdir()
     (folder / "short.safetensors").write_bytes(GOOD[:-1])

@@ -20,13 +20,13 @@ SIZES = f"101.52% (5000 => {len(ARCHIVE)} bytes, 8.122 bpb"
 
 
 # --------------------------------------------------------------------------- verbosity
-def test_quiet(inside: Inside, folder: Path):
+def test_quiet(inside: Inside, folder: Path) -> None:
     assert inside("compress", "-q", "a").error == (0, "")
     assert inside("compress", "-q", "a").error[1].startswith("zipllm: a.zllm: already exists")
     assert inside("compress", "-qq", "a").error == (1, "")
 
 
-def test_verbose(inside: Inside):
+def test_verbose(inside: Inside) -> None:
     code, message = inside("compress", "-v", "a").error
     first, second = message.splitlines()
     assert code == 0
@@ -35,13 +35,13 @@ def test_verbose(inside: Inside):
     assert second.endswith("B/s")
 
 
-def test_standard_output_is_not_commented_unless_asked(inside: Inside):
+def test_standard_output_is_not_commented_unless_asked(inside: Inside) -> None:
     assert inside("compress", "-c", "a").err == ""
     assert inside("compress", "-cv", "a").err.startswith(f"a : {SIZES}, stdout)\n")
     assert inside("decompress", "-v", stdin=ARCHIVE).err.startswith("stdin : 5000 bytes (stdout)\n")
 
 
-def test_totals(inside: Inside, folder: Path):
+def test_totals(inside: Inside, folder: Path) -> None:
     (folder / "c").write_bytes(CONTENT)
     assert inside("compress", "a", "c").err.splitlines()[2] == (
         f"2 files compressed : 101.52% (10000 => {2 * len(ARCHIVE)} bytes, 8.122 bpb)"
@@ -51,7 +51,7 @@ def test_totals(inside: Inside, folder: Path):
 
 
 # --------------------------------------------------------------------------- JSON
-def test_json_of_compress(inside: Inside):
+def test_json_of_compress(inside: Inside) -> None:
     done = inside("compress", "--json", "a")
     record = json.loads(done.out)
     assert (done.code, done.err) == (0, "")
@@ -76,13 +76,13 @@ def test_json_of_compress(inside: Inside):
     assert (again["command"], again["output"], again["sha256"]) == ("decompress", "a", sha256)
 
 
-def test_json_of_test_has_no_output(inside: Inside):
+def test_json_of_test_has_no_output(inside: Inside) -> None:
     record = json.loads(inside("test", "--json", "b.zllm").out)
     assert "output" not in record
     assert record["ok"]
 
 
-def test_json_of_several_files_is_one_line_each(inside: Inside):
+def test_json_of_several_files_is_one_line_each(inside: Inside) -> None:
     done = inside("test", "--json", "missing", "b.zllm")
     records = [json.loads(line) for line in done.out.splitlines()]
     assert [record["ok"] for record in records] == [False, True]
@@ -90,14 +90,14 @@ def test_json_of_several_files_is_one_line_each(inside: Inside):
     assert done.err == "zipllm: missing: No such file or directory\n"
 
 
-def test_json_of_the_empty_file(inside: Inside, folder: Path):
+def test_json_of_the_empty_file(inside: Inside, folder: Path) -> None:
     (folder / "empty").touch()
     record = json.loads(inside("compress", "--json", "empty").out)
     assert (record["raw_bytes"], record["bits_per_byte"], record["ratio"], record["blocks"]) == (0, None, 0.0, 0)
 
 
 @pytest.mark.parametrize("name", ["raw\udcff", "line\nbreak", "ümlaut", '"quoted"'])
-def test_json_names_are_valid_and_lossless(inside: Inside, folder: Path, name: str):
+def test_json_names_are_valid_and_lossless(inside: Inside, folder: Path, name: str) -> None:
     (folder / name).write_bytes(CONTENT)
     done = inside("compress", "--json", name)
     assert done.out.isascii()
@@ -109,7 +109,7 @@ def test_json_names_are_valid_and_lossless(inside: Inside, folder: Path, name: s
     assert ("file_base64" in record) == ("\udcff" in name)
 
 
-def test_name_with_the_replacement_character_itself():
+def test_name_with_the_replacement_character_itself() -> None:
     assert name_json("file", "a\ufffd") == {"file": "a\ufffd"}
 
 
@@ -130,11 +130,11 @@ def test_name_with_the_replacement_character_itself():
         (5000 << 40, "5000 TiB"),
     ],
 )
-def test_sizes(size: int, text: str):
+def test_sizes(size: int, text: str) -> None:
     assert format_size(size) == text
 
 
-def test_speeds_and_bits():
+def test_speeds_and_bits() -> None:
     assert format_speed(15_300, 1) == "15.3 KB/s"
     assert format_speed(2_500_000, 1) == "2.50 MB/s"
     assert format_speed(5, 0) == "0.0 KB/s"
@@ -142,7 +142,7 @@ def test_speeds_and_bits():
     assert format_bpb(None) == "-"
 
 
-def test_explanations():
+def test_explanations() -> None:
     assert explain("a\nb", CorruptData("torn")) == "a\\nb: torn"
     assert explain(None, CorruptData("torn")) == "torn"
     assert explain("other", PathError("a", "is odd", "try -x")) == "a: is odd (try -x)"
@@ -156,5 +156,5 @@ def test_explanations():
     [("0", 0), ("65536", 65536), ("64K", 65536), ("64k", 65536), ("64KB", 65536), ("64KiB", 65536), ("2M", 2 << 20),
      ("1g", 1 << 30), ("12B", 12)],
 )  # fmt: skip
-def test_sizes_as_typed(text: str, size: int):
+def test_sizes_as_typed(text: str, size: int) -> None:
     assert parse_size(text) == size

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.cli.processes import Outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +43,7 @@ print(code, *sorted(heavy), file=sys.stderr)
     ],
     ids=str,
 )
-def test_nothing_heavy_is_imported(folder: Path, arguments: tuple[str, ...]):
+def test_nothing_heavy_is_imported(folder: Path, arguments: tuple[str, ...]) -> None:
     command = [sys.executable, "-c", SCRIPT, *arguments]
     done = subprocess.run(
         command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120, check=True
@@ -48,7 +51,7 @@ def test_nothing_heavy_is_imported(folder: Path, arguments: tuple[str, ...]):
     assert done.stderr == b"0\n"
 
 
-def test_importing_the_package_is_cheap():
+def test_importing_the_package_is_cheap() -> None:
     script = "import sys, zipllm; print({'torch', 'numpy', 'typer', 'rich'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=120, check=True
@@ -56,7 +59,7 @@ def test_importing_the_package_is_cheap():
     assert done.stdout == b"set()\n"
 
 
-def test_version(inside):
+def test_version(inside: Callable[..., Outcome]) -> None:
     number = inside("-qV").out.decode().strip()
     lines = inside("--version").out.decode().splitlines()
     assert lines[0] == f"zipllm {number}"
@@ -64,7 +67,7 @@ def test_version(inside):
     assert [line.split()[0] for line in lines[2:]] == ["constriction", "torch", "numpy", "numba"]
 
 
-def test_version_without_an_installed_package(inside, monkeypatch: pytest.MonkeyPatch):
+def test_version_without_an_installed_package(inside: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib import metadata
 
     def missing(name: str) -> str:
@@ -78,13 +81,13 @@ def test_version_without_an_installed_package(inside, monkeypatch: pytest.Monkey
     "command",
     ["compress", "decompress", "test", "list", "train", "bench", "data", "eval", "model", "explain", "generate"],
 )
-def test_every_command_explains_itself(inside, command: str):
+def test_every_command_explains_itself(inside: Callable[..., Outcome], command: str) -> None:
     done = inside(command, "-h")
     assert (done.code, done.err) == (0, "")
     assert b"Usage: zipllm " + command.encode() in done.out
 
 
-def test_flags_agree_across_commands(inside):
+def test_flags_agree_across_commands(inside: Callable[..., Outcome]) -> None:
     flags = {
         "compress": "-o -c -k -f -r -S -d -T -q -v --rm --model --device --threads --lanes --block-size --embed-model "
         "--no-verify --no-sample --max-output --max-memory --no-progress --json",

@@ -70,7 +70,7 @@ def found(model_id: bytes) -> Engine:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_output_limit_of_every_reader(reader: str):
+def test_output_limit_of_every_reader(reader: str) -> None:
     archive, sink = bomb(40), Nowhere()
     assert len(archive) < 5000
     with pytest.raises(LimitExceeded, match="output"):
@@ -79,14 +79,14 @@ def test_output_limit_of_every_reader(reader: str):
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_default_ratio_of_every_reader(reader: str):
+def test_default_ratio_of_every_reader(reader: str) -> None:
     """What the floor allows is lowered, so that the test need not write a gigabyte."""
     with pytest.raises(LimitExceeded, match="output"):
         READERS[reader](bomb(40), Nowhere(), Limits(output_floor=MIB))
 
 
 @pytest.mark.parametrize("reader", ["decompress", "test", "list", "salvage", "range"])
-def test_memory_is_that_of_a_block(reader: str):
+def test_memory_is_that_of_a_block(reader: str) -> None:
     archive = bomb(60)
     tracemalloc.start()
     with contextlib.suppress(CorruptData):  # its SHA-256 is none
@@ -97,7 +97,7 @@ def test_memory_is_that_of_a_block(reader: str):
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_zeros_that_salvaging_fills_in_are_output(reader: str):
+def test_zeros_that_salvaging_fills_in_are_output(reader: str) -> None:
     """A header that states 2**62 bytes and holds one block."""
     sink = io.BytesIO()
     writer = ArchiveWriter(sink)
@@ -122,7 +122,7 @@ def compute_bomb(raw_size: int, lanes: int = 1) -> bytes:
     return archive_with(Coding.MODEL, bytes(36), bytes(raw_size), lanes)
 
 
-def test_compute_bomb_is_refused_before_the_first_step():
+def test_compute_bomb_is_refused_before_the_first_step() -> None:
     counting = Counting(byte_engine().tokenizer.vocabulary)
     engine = engine_with(counting)
     for limits in (Limits(output=1 << 19), Limits(block_raw=1 << 19)):
@@ -131,7 +131,7 @@ def test_compute_bomb_is_refused_before_the_first_step():
     assert counting.steps == 0
 
 
-def test_work_is_bounded_by_the_longest_lane():
+def test_work_is_bounded_by_the_longest_lane() -> None:
     """Ten million symbols fit in 36 bytes, so the payload bounds nothing; the block's size does."""
     counting = Counting(byte_engine().tokenizer.vocabulary)
     engine = Engine.create(byte_engine().model_id, byte_engine().tokenizer, counting)

@@ -85,7 +85,7 @@ def error_or_original(damaged: bytes, original: bytes) -> bool:
 
 
 @pytest.mark.parametrize("coding", list(Coding))
-def test_truncation_at_every_byte(coding):
+def test_truncation_at_every_byte(coding: Coding) -> None:
     archive = archive_by(coding)
     assert decompress(archive) == SMALL
     for size in range(len(archive)):
@@ -93,7 +93,7 @@ def test_truncation_at_every_byte(coding):
             decompress(archive[:size])
 
 
-def test_every_bit_of_the_header():
+def test_every_bit_of_the_header() -> None:
     archive = compress(SMALL)
     for bit in range(header_bits(archive)):
         damaged = bytearray(archive)
@@ -102,7 +102,7 @@ def test_every_bit_of_the_header():
 
 
 @pytest.mark.parametrize("coding", list(Coding))
-def test_random_bits_of_the_body(coding):
+def test_random_bits_of_the_body(coding: Coding) -> None:
     archive = archive_by(coding)
     source = random.Random(int(coding))
     errors = 0
@@ -116,7 +116,7 @@ def test_random_bits_of_the_body(coding):
 
 @pytest.mark.parametrize("coding", [coding for coding in Coding if coding is not Coding.STORED])
 @pytest.mark.parametrize("kind", ["random", "zeros", "ones", "short", "longer"])
-def test_a_payload_that_was_never_coded(coding, kind):
+def test_a_payload_that_was_never_coded(coding: Coding, kind: str) -> None:
     """Headers intact, so the decoders themselves meet the damage."""
     good = payload_of(archive_by(coding))
     payload = {
@@ -130,7 +130,7 @@ def test_a_payload_that_was_never_coded(coding, kind):
         decompress(archive_with(coding, payload))
 
 
-def test_a_model_payload_of_no_words():
+def test_a_model_payload_of_no_words() -> None:
     """The other codings' empty payloads are refused by the container already."""
     with pytest.raises(CorruptData, match="block 1"):
         decompress(archive_with(Coding.MODEL, b""))
@@ -138,14 +138,14 @@ def test_a_model_payload_of_no_words():
 
 @pytest.mark.parametrize("coding", [Coding.ZSTD, Coding.LZMA, Coding.BZ2])
 @pytest.mark.parametrize("lie", [-4999, -1, 1, 1000])
-def test_a_size_that_lies(coding, lie):
+def test_a_size_that_lies(coding: Coding, lie: int) -> None:
     """A payload of more or less bytes than the header says; a bomb is stopped by the header's size."""
     payload = CODECS[coding](b"x" * 5000)[1]
     with pytest.raises(CorruptData, match=r"not one stream of"):
         conventional.decode(coding, payload, 5000 + lie)
 
 
-def test_a_token_that_overruns_its_lane():
+def test_a_token_that_overruns_its_lane() -> None:
     """The payload of one lane read as two: the middle of a token falls on the edge."""
     text = b"considered" * 3
     payload = payload_of(compress(text, bpe_engine(), lanes=1))
@@ -158,13 +158,13 @@ def bpe_engine_as_byte():
 
 
 @pytest.mark.parametrize("parameters", [{"precision": 23}, {"probability_bits": 16}])
-def test_parameters_of_another_version(parameters):
+def test_parameters_of_another_version(parameters: dict[str, int]) -> None:
     payload = payload_of(compress(SMALL, lanes=2))
     with pytest.raises(UnsupportedData, match=r"this version codes with 24"):
         decompress(archive_with(Coding.MODEL, payload, **parameters))
 
 
-def test_other_content_of_the_same_crc_is_found(monkeypatch):
+def test_other_content_of_the_same_crc_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SHA-256 at the end stands behind the CRC-32 of the block."""
     archive = archive_by(Coding.STORED).replace(SMALL, SMALL[::-1])
     monkeypatch.setattr(zipllm.codec.block_decoding, "check_block", lambda header, raw: None)
@@ -172,7 +172,7 @@ def test_other_content_of_the_same_crc_is_found(monkeypatch):
         decompress(archive)
 
 
-def test_swapped_and_missing_blocks():
+def test_swapped_and_missing_blocks() -> None:
     archive = compress(TEXT[:200], block_size=100)
     first, second = (item for item in scan(io.BytesIO(archive)) if isinstance(item.record, BlockHeader))
     start, middle, end = first.offset, second.offset, second.end_offset
@@ -183,6 +183,6 @@ def test_swapped_and_missing_blocks():
             decompress(damaged)
 
 
-def test_bytes_behind_the_archive():
+def test_bytes_behind_the_archive() -> None:
     with pytest.raises(CorruptData, match="after the end"):
         decompress(compress(SMALL) + b"\0")

@@ -20,21 +20,21 @@ PROGRAM = (
 )
 
 
-def test_twice():
+def test_twice() -> None:
     assert compress(TEXT, lanes=2) == compress(TEXT, lanes=2)
 
 
-def test_after_other_work():
+def test_after_other_work() -> None:
     before = compress(TEXT, bpe_engine())
     compress(bytes(300), bpe_engine())
     assert compress(TEXT, bpe_engine()) == before
 
 
-def test_verification_changes_nothing():
+def test_verification_changes_nothing() -> None:
     assert compress(TEXT, verify=False) == compress(TEXT)
 
 
-def test_in_another_process():
+def test_in_another_process() -> None:
     """With another seed of Python's hashes, so that no set or dictionary order may leak into the bytes."""
     here = hashlib.sha256(compress(TEXT, bpe_engine(), lanes=3) + compress(TEXT, fallback=True)).hexdigest()
     done = subprocess.run(
@@ -48,13 +48,13 @@ def test_in_another_process():
 
 
 @pytest.mark.parametrize("steps", [1, 7, 64])
-def test_chunks_of_any_length(monkeypatch, steps):
+def test_chunks_of_any_length(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     whole = compress(TEXT, bpe_engine(), lanes=3)
     monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", steps)
     assert compress(TEXT, bpe_engine(), lanes=3) == whole
 
 
-def test_ragged_lanes_in_small_chunks(monkeypatch):
+def test_ragged_lanes_in_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Text and random bytes side by side: lanes with very different numbers of tokens."""
     data = TEXT + random.Random(3).randbytes(len(TEXT)) + TEXT
     whole = compress(data, bpe_engine(), lanes=3)
@@ -62,13 +62,13 @@ def test_ragged_lanes_in_small_chunks(monkeypatch):
     assert compress(data, bpe_engine(), lanes=3) == whole
 
 
-def test_chunks_are_bounded_by_memory():
+def test_chunks_are_bounded_by_memory() -> None:
     assert model_block.chunk_steps(byte_engine(), 1) == model_block.MAX_CHUNK_STEPS
     assert model_block.chunk_steps(byte_engine(), 4096) == (32 << 20) // (4096 * 257 * 4)
     assert model_block.chunk_steps(byte_engine(), 1 << 24) == 1
 
 
-def test_words_of_the_format():
+def test_words_of_the_format() -> None:
     """Exact bytes: whoever changes them breaks every archive that was ever written."""
     archive = compress(b"how much wood would a woodchuck chuck", lanes=2, block_size=20)
     blocks = [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Block)]
@@ -78,7 +78,7 @@ def test_words_of_the_format():
     ]
 
 
-def test_predictions_are_asked_for_in_order():
+def test_predictions_are_asked_for_in_order() -> None:
     """What the encoder feeds is the start token and then each lane's own tokens."""
     seen = []
 

@@ -21,7 +21,7 @@ ENGINES = {"byte": byte_engine, "bpe": bpe_engine}
 
 
 @pytest.fixture
-def memories(monkeypatch):
+def memories(monkeypatch: pytest.MonkeyPatch):
     """Every memory that a block was coded with, in order."""
     made = []
     new = coders.new_memory
@@ -31,7 +31,7 @@ def memories(monkeypatch):
 
 @pytest.mark.parametrize("lanes", [1, 2, 7])
 @pytest.mark.parametrize("engine", list(ENGINES))
-def test_encoder_and_decoder_remember_the_same(engine, lanes, memories):
+def test_encoder_and_decoder_remember_the_same(engine: str, lanes: int, memories) -> None:
     engine = ENGINES[engine]()
     archive = compress(TEXT, engine, history_bits=14, lanes=lanes, verify=False)
     assert codings(archive) == [Coding.MODEL]
@@ -41,7 +41,7 @@ def test_encoder_and_decoder_remember_the_same(engine, lanes, memories):
     assert decoder.decided[0] > 0
 
 
-def test_so_do_they_without_a_model(memories):
+def test_so_do_they_without_a_model(memories) -> None:
     sink = io.BytesIO()
     compress_stream(io.BytesIO(TEXT), sink, engine=None, options=EncodeOptions(verify=False))
     assert codings(sink.getvalue()) == [Coding.HISTORY]
@@ -50,28 +50,28 @@ def test_so_do_they_without_a_model(memories):
     assert digests[-1] in digests[:-1]
 
 
-def test_the_model_with_history_beats_both(memories):
+def test_the_model_with_history_beats_both(memories) -> None:
     text = TEXT * 3
     joined = len(compress(text, bpe_engine(), history_bits=16, lanes=1))
     assert joined < len(compress(text, bpe_engine(), lanes=1))
 
 
 @given(st.binary(min_size=1, max_size=600), st.integers(1, 5), st.integers(12, 16), st.sampled_from(list(ENGINES)))
-def test_any_bytes(data, lanes, bits, engine):
+def test_any_bytes(data: bytes, lanes: int, bits: int, engine: str) -> None:
     engine = ENGINES[engine]()
     archive = compress(data, engine, history_bits=bits, lanes=min(lanes, len(data)), verify=False)
     assert decompress(archive, engine) == data
 
 
 @given(st.binary(max_size=3000), st.integers(500, 3000))
-def test_any_bytes_without_a_model(data, block_size):
+def test_any_bytes_without_a_model(data: bytes, block_size: int) -> None:
     sink = io.BytesIO()
     options = EncodeOptions(block_size=block_size, sample=False, verify=False)
     compress_stream(io.BytesIO(data), sink, engine=None, options=options)
     assert decompress(sink.getvalue()) == data
 
 
-def test_blocks_decode_alone():
+def test_blocks_decode_alone() -> None:
     """The second of two equal blocks has learned nothing from the first."""
     data = TEXT * 2
     once = compress(TEXT, history_bits=14, block_size=len(TEXT))
@@ -80,14 +80,14 @@ def test_blocks_decode_alone():
 
 
 @pytest.mark.parametrize("level", sorted(LEVELS))
-def test_every_level_comes_back(level):
+def test_every_level_comes_back(level: int) -> None:
     engine = byte_engine() if level_of(level).model else None
     sink = io.BytesIO()
     compress_stream(io.BytesIO(TEXT * 3), sink, engine=engine, options=encode_options(level))
     assert decompress(sink.getvalue()) == TEXT * 3
 
 
-def test_what_a_caller_wants_goes_before_the_level():
+def test_what_a_caller_wants_goes_before_the_level() -> None:
     options = encode_options(6, history=False, block_size=77, lanes=3)
     assert (options.history_bits, options.block_size, options.lanes) == (None, 77, 3)
     assert encode_options(9).history_bits == 24
@@ -96,26 +96,26 @@ def test_what_a_caller_wants_goes_before_the_level():
             encode_options(wrong)
 
 
-def test_more_memory_with_every_level():
+def test_more_memory_with_every_level() -> None:
     for model in {level.model for level in LEVELS.values()}:
         bits = [level.history_bits for level in LEVELS.values() if level.model == model]
         assert bits == sorted(bits)
 
 
-def test_help_names_every_level():
+def test_help_names_every_level() -> None:
     told = levels_help()
     assert told.startswith("1 to 3: history alone")
     assert all(f"with {model}" in told or f"with model {model}" in told for model in ("nano", "small", "base"))
 
 
 @pytest.mark.parametrize("options", [{"history_bits": 11}, {"history_bits": 25}, {"max_lanes": 0}])
-def test_options_out_of_range(options):
+def test_options_out_of_range(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
         EncodeOptions(**options)
 
 
 @pytest.mark.parametrize("period", [1, 2, 3, 12, 216, 1000])
-def test_the_length_of_rows(period):
+def test_the_length_of_rows(period: int) -> None:
     generator = np.random.default_rng(period)
     row = generator.integers(0, 256, period, dtype=np.uint8)
     table = np.tile(row, 20_000 // period)
@@ -124,5 +124,5 @@ def test_the_length_of_rows(period):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])
-def test_too_short_for_a_period(size):
+def test_too_short_for_a_period(size: int) -> None:
     assert row_style(bytes(size)).row == 1

@@ -30,7 +30,7 @@ def model_records(archive: bytes) -> list[ModelRecord]:
     return [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, ModelRecord)]
 
 
-def test_another_model_is_named_with_the_right_one():
+def test_another_model_is_named_with_the_right_one() -> None:
     archive = compress(TEXT)
     with pytest.raises(ModelMismatch) as caught:
         decompress(archive, bpe_engine())
@@ -38,12 +38,12 @@ def test_another_model_is_named_with_the_right_one():
     assert bpe_engine().model_id.hex() in str(caught.value)
 
 
-def test_a_missing_model_is_named():
+def test_a_missing_model_is_named() -> None:
     with pytest.raises(ModelNotFound, match=byte_engine().model_id.hex()):
         decompress(compress(TEXT), engines=nothing_installed)
 
 
-def test_an_embedded_model_is_enough():
+def test_an_embedded_model_is_enough() -> None:
     archive = compress(TEXT, embed_model=True)
     assert [record.embedded for record in model_records(archive)] == [b"byte model file"]
     loaded = []
@@ -56,30 +56,30 @@ def test_an_embedded_model_is_enough():
     assert loaded == [b"byte model file"]
 
 
-def test_an_installed_model_goes_before_the_embedded_one():
+def test_an_installed_model_goes_before_the_embedded_one() -> None:
     archive = compress(TEXT, embed_model=True)
     assert decompress(archive, embedded=lambda data: never()) == TEXT
 
 
-def test_an_embedded_model_of_another_id_is_refused():
+def test_an_embedded_model_of_another_id_is_refused() -> None:
     archive = compress(TEXT, embed_model=True)
     with pytest.raises(ModelMismatch):
         decompress(archive, engines=nothing_installed, embedded=lambda data: bpe_engine())
 
 
-def test_an_embedded_file_that_is_no_model():
+def test_an_embedded_file_that_is_no_model() -> None:
     archive = compress(TEXT, embed_model=True)
     with pytest.raises(ModelInvalid):
         decompress(archive, engines=nothing_installed)
 
 
-def test_a_model_without_a_file_cannot_be_embedded():
+def test_a_model_without_a_file_cannot_be_embedded() -> None:
     with pytest.raises(UsageError, match="no file"):
         compress(TEXT, bpe_engine(), embed_model=True)
 
 
 @pytest.mark.parametrize("data", [b"", b"abc", random.Random(2).randbytes(20_000)], ids=["empty", "tiny", "random"])
-def test_the_model_is_not_loaded_without_need(data):
+def test_the_model_is_not_loaded_without_need(data: bytes) -> None:
     """Neither for writing nor for reading, and then the archive does not name one."""
     sink = io.BytesIO()
     summary = compress_stream(io.BytesIO(data), sink, engine=never)
@@ -91,7 +91,7 @@ def test_the_model_is_not_loaded_without_need(data):
     assert out.getvalue() == data
 
 
-def test_the_model_is_loaded_once():
+def test_the_model_is_loaded_once() -> None:
     calls = []
 
     def load(*model_id: bytes) -> Engine:
@@ -107,7 +107,7 @@ def test_the_model_is_loaded_once():
     assert len(calls) == 2
 
 
-def test_no_model_at_all():
+def test_no_model_at_all() -> None:
     sink = io.BytesIO()
     summary = compress_stream(io.BytesIO(TEXT * 4), sink, engine=None)
     assert summary.codings == {"history": 1}
@@ -116,7 +116,7 @@ def test_no_model_at_all():
         compress_stream(io.BytesIO(TEXT), sink, engine=None, options=EncodeOptions(fallback=False))
 
 
-def test_an_error_while_loading_passes_through():
+def test_an_error_while_loading_passes_through() -> None:
     with pytest.raises(ModelNotFound):
         compress_stream(
             io.BytesIO(TEXT),
@@ -126,7 +126,7 @@ def test_an_error_while_loading_passes_through():
         )
 
 
-def test_tokenizer_and_predictor_must_agree():
+def test_tokenizer_and_predictor_must_agree() -> None:
     with pytest.raises(ModelInvalid, match="320 tokens, the predictor 256"):
         Engine.create(bytes(32), bpe_engine().tokenizer, NgramPredictor(ByteTokenizer.vocabulary))
 
@@ -137,7 +137,7 @@ def heavy(lane_bytes: int) -> Engine:
     return replace(byte_engine(), predictor=predictor)
 
 
-def test_lanes_that_take_too_much_memory_are_refused():
+def test_lanes_that_take_too_much_memory_are_refused() -> None:
     """By the decoder before it allocates, and by the encoder when they are asked for."""
     archive = compress(TEXT, lanes=64)
     with pytest.raises(LimitExceeded, match="64 lanes of this model take"):
@@ -146,7 +146,7 @@ def test_lanes_that_take_too_much_memory_are_refused():
         compress(TEXT, heavy(100 << 20), lanes=64)
 
 
-def test_default_lanes_fit_the_memory(monkeypatch):
+def test_default_lanes_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five by the size of the block, two by the memory that a lane takes."""
     monkeypatch.setattr(lanes, "LANE_BYTES", 64)
     archive = compress(TEXT[:350], heavy(700 << 20))
@@ -155,7 +155,7 @@ def test_default_lanes_fit_the_memory(monkeypatch):
     assert block.header.parameters.lanes == 2
 
 
-def test_summary_of_both_directions():
+def test_summary_of_both_directions() -> None:
     archive = compress(TEXT, block_size=100, embed_model=True)
     summary = decode(archive, None)
     assert summary.model_ids == (byte_engine().model_id,)

@@ -2,6 +2,7 @@
 
 import io
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
 from zipllm.codec.block import lanes as lanes_module
 from zipllm.container import ArchiveReader, Block, Coding
+from zipllm.engine.engine import Engine
 
 ENGINES = [pytest.param(byte_engine, id="byte"), pytest.param(bpe_engine, id="bpe")]
 
@@ -47,7 +49,7 @@ DATA = {
 }
 
 
-def test_de_bruijn_is_one():
+def test_de_bruijn_is_one() -> None:
     sequence = de_bruijn(4, 5)
     around = sequence + sequence[:4]
     assert len({around[i : i + 5] for i in range(4**5)}) == len(sequence) == 4**5
@@ -55,14 +57,14 @@ def test_de_bruijn_is_one():
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", DATA)
-def test_by_the_model(name, engine):
+def test_by_the_model(name: str, engine: Callable[[], Engine]) -> None:
     archive = compress(DATA[name], engine())
     assert set(codings(archive)) <= {Coding.MODEL}
     assert decompress(archive, engine()) == DATA[name]
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_by_the_smallest_coding(name):
+def test_by_the_smallest_coding(name: str) -> None:
     archive = compress(DATA[name], fallback=True)
     assert decompress(archive) == DATA[name]
 
@@ -70,7 +72,7 @@ def test_by_the_smallest_coding(name):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("change", [-1, 0, 1])
 @pytest.mark.parametrize("lanes", [1, 2, 5])
-def test_one_byte_off_every_edge(change, lanes, engine):
+def test_one_byte_off_every_edge(change: int, lanes: int, engine: Callable[[], Engine]) -> None:
     """Sizes next to a block's edge; lanes of 50 // 5 bytes and their neighbors."""
     data = (TEXT * 2)[: 50 + change], (TEXT * 2)[: 150 + change], (TEXT * 2)[: lanes + change]
     for size in (50, 49, 51):
@@ -79,7 +81,7 @@ def test_one_byte_off_every_edge(change, lanes, engine):
 
 
 @given(st.binary(max_size=120), st.integers(1, 70), st.integers(1, 40))
-def test_any_bytes_lanes_and_blocks(data, lanes, block_size):
+def test_any_bytes_lanes_and_blocks(data: bytes, lanes: int, block_size: int) -> None:
     """Any bytes, lanes and blocks."""
     assert decompress(compress(data, lanes=lanes, block_size=block_size)) == data
 
@@ -87,30 +89,30 @@ def test_any_bytes_lanes_and_blocks(data, lanes, block_size):
 @given(
     st.lists(st.sampled_from([b"the ", b"man", b"\x00", "势".encode(), b" of such a "]), max_size=40), st.integers(1, 9)
 )
-def test_any_tokens_in_any_lanes(words, lanes):
+def test_any_tokens_in_any_lanes(words: list[bytes], lanes: int) -> None:
     """Lanes cut tokens anywhere."""
     data = b"".join(words)
     assert decompress(compress(data, bpe_engine(), lanes=lanes), bpe_engine()) == data
 
 
 @given(st.binary(max_size=100), st.booleans())
-def test_any_bytes_by_any_coding(data, sample):
+def test_any_bytes_by_any_coding(data: bytes, sample: bool) -> None:
     """Fallback on."""
     assert decompress(compress(data * 3, fallback=True, sample=sample)) == data * 3
 
 
-def test_concatenated_archives_are_one_content():
+def test_concatenated_archives_are_one_content() -> None:
     first, second = compress(TEXT[:70]), compress(b"", fallback=True)
     third = compress(TEXT[70:], bpe_engine())
     engines = {engine.model_id: engine for engine in (byte_engine(), bpe_engine())}
     assert decompress(first + second + third, engines=engines.__getitem__) == TEXT
 
 
-def test_more_lanes_than_bytes_are_not_made():
+def test_more_lanes_than_bytes_are_not_made() -> None:
     assert decompress(compress(b"abc", lanes=64)) == b"abc"
 
 
-def test_default_lanes_of_a_large_block(monkeypatch):
+def test_default_lanes_of_a_large_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five lanes of one block, each with start and end of its own, decode from one coder."""
     monkeypatch.setattr(lanes_module, "LANE_BYTES", 64)
     archive = compress(TEXT[:350])

@@ -47,7 +47,7 @@ class Counting(LazyEngine):
 
 
 @pytest.fixture
-def whole_blocks(monkeypatch):
+def whole_blocks(monkeypatch: pytest.MonkeyPatch):
     """Raw sizes of the blocks that the model was tried on as a whole."""
     sizes = []
     encode = select.encode_model_block
@@ -67,7 +67,7 @@ def choose(raw, engine, **options):
     return coding, len(payload)
 
 
-def test_the_model_takes_what_it_predicts_best(whole_blocks):
+def test_the_model_takes_what_it_predicts_best(whole_blocks) -> None:
     coding, size = choose(CHAIN, Counting())
     assert coding is Coding.MODEL
     assert size < 0.95 * choose(CHAIN, None)[1]
@@ -75,13 +75,13 @@ def test_the_model_takes_what_it_predicts_best(whole_blocks):
 
 
 @pytest.mark.parametrize("data", [NOISE, DEFLATED], ids=["random", "deflated"])
-def test_incompressible_blocks_do_not_load_the_model(data):
+def test_incompressible_blocks_do_not_load_the_model(data: bytes) -> None:
     engine = Counting()
     assert choose(data, engine)[0] is Coding.STORED
     assert engine.calls == 0
 
 
-def test_a_sample_spares_the_model(whole_blocks):
+def test_a_sample_spares_the_model(whole_blocks) -> None:
     """Larger than SAMPLE_FROM, and nothing for a model that forgets between lanes."""
     engine = Counting()
     coding, _ = choose(LOG, engine)
@@ -90,32 +90,32 @@ def test_a_sample_spares_the_model(whole_blocks):
     assert whole_blocks == []
 
 
-def test_without_a_sample_it_is_tried(whole_blocks):
+def test_without_a_sample_it_is_tried(whole_blocks) -> None:
     """And the smallest coding is taken all the same."""
     assert choose(LOG[:5000], Counting(), sample=False) == choose(LOG[:5000], None)
     assert choose(NOISE[:5000], Counting(), sample=False)[0] is Coding.STORED
     assert whole_blocks == [5000, 5000]
 
 
-def test_without_fallback_it_is_taken():
+def test_without_fallback_it_is_taken() -> None:
     assert choose(NOISE[:3000], None, fallback=True)[0] is Coding.STORED
     assert choose(NOISE[:3000], Counting(), fallback=False)[0] is Coding.MODEL
 
 
-def test_a_model_that_clearly_wins_needs_no_strong_codec(monkeypatch):
+def test_a_model_that_clearly_wins_needs_no_strong_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(select, "_CLEARLY_WON", 10_000)
     monkeypatch.setattr(select, "lzma_strong", lambda raw: pytest.fail("asked for"))
     assert choose(CHAIN, Counting())[0] is Coding.MODEL
 
 
-def test_the_estimate_is_near_the_truth():
+def test_the_estimate_is_near_the_truth() -> None:
     data = chain(4000) * 9
     whole = choose(data[:4000], Counting(), fallback=False)[1] * 9
     assert 0.9 * whole < select.estimated_size(byte_engine(), data) < 2 * whole
 
 
 @given(st.binary(max_size=400) | st.sampled_from([TEXT, LOG[:900], chain(700), NOISE[:333]]), st.booleans())
-def test_never_larger_than_without_a_model(data, sample):
+def test_never_larger_than_without_a_model(data: bytes, sample: bool) -> None:
     """The model's record and parameters are counted before it is chosen."""
     with_model = compress(data, fallback=True, sample=sample, verify=False)
     without = len(compress_without_model(data))
@@ -130,7 +130,7 @@ def compress_without_model(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("sample", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 2, 63, 64, 65, 999, 4095, 4096, 4097, 20_000])
-def test_random_data_grows_by_a_bounded_amount(size, sample):
+def test_random_data_grows_by_a_bounded_amount(size: int, sample: bool) -> None:
     """At most 64 bytes and 16 per block."""
     for block_size in (4096, 1 << 22):
         archive = compress(NOISE[:size], fallback=True, sample=sample, block_size=block_size, verify=False)
@@ -140,20 +140,20 @@ def test_random_data_grows_by_a_bounded_amount(size, sample):
 
 
 @given(st.binary(max_size=2000), st.integers(100, 2000))
-def test_any_data_grows_by_a_bounded_amount(data, block_size):
+def test_any_data_grows_by_a_bounded_amount(data: bytes, block_size: int) -> None:
     """At most 64 bytes and 16 per block."""
     archive = compress(data, fallback=True, block_size=block_size, verify=False)
     assert len(archive) <= len(data) + 64 + 16 * -(-len(data) // block_size)
 
 
-def test_almost_incompressible_data_does_not_grow():
+def test_almost_incompressible_data_does_not_grow() -> None:
     """A conventional payload one byte shorter than the block is not worth its larger header."""
     for zeros in range(40):
         data = NOISE[:5000] + bytes(zeros)
         assert len(compress_without_model(data)) <= len(data) + 64 + 16
 
 
-def test_ten_megabytes_of_noise_cost_little_time():
+def test_ten_megabytes_of_noise_cost_little_time() -> None:
     data = random.Random(8).randbytes(10_000_000)
     begin = time.perf_counter()
     archive = compress(data, engine=Counting(), fallback=True)
@@ -161,14 +161,14 @@ def test_ten_megabytes_of_noise_cost_little_time():
     assert decompress(archive) == data
 
 
-def test_history_takes_what_repeats_itself():
+def test_history_takes_what_repeats_itself() -> None:
     """Logs: clearly smaller than any conventional codec makes them."""
     coding, size = choose(LOG, None, history_bits=20)
     assert coding is Coding.HISTORY
     assert size < 0.8 * choose(LOG, None)[1]
 
 
-def test_history_and_model_together(whole_blocks):
+def test_history_and_model_together(whole_blocks) -> None:
     alone = choose(CHAIN, None, history_bits=20)[1]
     coding, size = choose(CHAIN, Counting(), history_bits=20)
     assert size <= alone
@@ -177,14 +177,14 @@ def test_history_and_model_together(whole_blocks):
         assert size < choose(CHAIN, Counting())[1]
 
 
-def test_a_sample_decides_about_the_model(whole_blocks):
+def test_a_sample_decides_about_the_model(whole_blocks) -> None:
     """Counts of order 1 add nothing to a history that has them, too: only the sample was given to the model."""
     coding, _ = choose(LOG, Counting(), history_bits=20)
     assert coding is Coding.HISTORY
     assert whole_blocks == [8192]
 
 
-def test_zeros_are_left_to_conventional_codecs(monkeypatch):
+def test_zeros_are_left_to_conventional_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Millions of equal bytes are no work for a predictor."""
     monkeypatch.setattr(select, "encode_model_block", lambda *arguments: pytest.fail("asked for"))
     coding, size = choose(bytes(4 << 20), Counting(), history_bits=20)
@@ -192,7 +192,7 @@ def test_zeros_are_left_to_conventional_codecs(monkeypatch):
     assert size < 500
 
 
-def test_records_are_found():
+def test_records_are_found() -> None:
     table = b"".join(
         n.to_bytes(4, "little") + bytes([n % 7, 1]) + (n * n % 9973).to_bytes(2, "big") for n in range(3000)
     )
@@ -203,12 +203,12 @@ def test_records_are_found():
 
 
 @given(st.binary(max_size=300) | st.sampled_from([TEXT, LOG[:900], NOISE[:333]]), st.booleans())
-def test_never_larger_than_without_history(data, sample):
+def test_never_larger_than_without_history(data: bytes, sample: bool) -> None:
     with_history = compress(data, fallback=True, sample=sample, verify=False, history_bits=16)
     assert len(with_history) <= len(compress(data, fallback=True, sample=sample, verify=False))
 
 
-def test_a_sample_that_misleads_costs_nothing(monkeypatch):
+def test_a_sample_that_misleads_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample says that the model helps; the whole block, from which the history has learned more, says no."""
     block = LOG[: select.SAMPLE_FROM + 5000]
     alone = select.choose(block, None, EncodeOptions(), 0, None)

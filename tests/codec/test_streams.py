@@ -41,7 +41,7 @@ class Narrow:
 
 
 @pytest.mark.parametrize("sizes", [[1], [3], [1, 50, 1000]])
-def test_reads_and_writes_of_any_size(sizes):
+def test_reads_and_writes_of_any_size(sizes: list[int]) -> None:
     sink, out = Narrow(), Narrow()
     options = EncodeOptions(history_bits=None, block_size=100, fallback=False)
     compress_stream(Pipe(TEXT, sizes), sink, engine=byte_engine(), options=options)
@@ -51,7 +51,7 @@ def test_reads_and_writes_of_any_size(sizes):
 
 
 @pytest.mark.parametrize("piece", [1, 99, 100, 101, 1000])
-def test_writing_in_pieces(piece):
+def test_writing_in_pieces(piece: int) -> None:
     sink = io.BytesIO()
     encoder = ArchiveEncoder(
         sink, engine=byte_engine(), options=EncodeOptions(history_bits=None, block_size=100, fallback=False)
@@ -62,7 +62,7 @@ def test_writing_in_pieces(piece):
     assert sink.getvalue() == compress(TEXT, block_size=100)
 
 
-def test_a_known_size_is_kept_in_the_header():
+def test_a_known_size_is_kept_in_the_header() -> None:
     sink = io.BytesIO()
     compress_stream(io.BytesIO(TEXT), sink, engine=None, original_size=len(TEXT))
     assert decompress(sink.getvalue()) == TEXT
@@ -70,7 +70,7 @@ def test_a_known_size_is_kept_in_the_header():
         compress_stream(io.BytesIO(TEXT), io.BytesIO(), engine=None, original_size=len(TEXT) + 1)
 
 
-def test_a_source_that_has_nothing_yet():
+def test_a_source_that_has_nothing_yet() -> None:
     class Waiting:
         def read(self, size: int, /) -> None:
             return None
@@ -79,7 +79,7 @@ def test_a_source_that_has_nothing_yet():
         compress_stream(Waiting(), io.BytesIO(), engine=None)
 
 
-def test_errors_of_the_files_pass_through():
+def test_errors_of_the_files_pass_through() -> None:
     class Full:
         def write(self, data: bytes, /) -> int:
             raise OSError(28, "No space left on device")
@@ -90,7 +90,7 @@ def test_errors_of_the_files_pass_through():
         decompress_stream(io.BytesIO(compress(TEXT)), Full(), engines=lambda model_id: byte_engine())
 
 
-def test_testing_without_a_sink():
+def test_testing_without_a_sink() -> None:
     archive = compress(TEXT)
     assert decode(archive, None).raw_bytes == len(TEXT)
     with pytest.raises(CorruptData):
@@ -131,7 +131,7 @@ def peak_memory(size: int) -> int:
         assert out.size == size
 
 
-def test_memory_is_bounded_by_the_block():
+def test_memory_is_bounded_by_the_block() -> None:
     """Sixteen blocks take no more than two, and two no more than their codecs need."""
     few = peak_memory(2 * MIB)
     assert few < 40 * MIB
@@ -140,7 +140,7 @@ def test_memory_is_bounded_by_the_block():
 
 @pytest.mark.parametrize("verify", [True, False])
 @pytest.mark.parametrize("fallback", [True, False])
-def test_progress_runs_to_the_end(verify, fallback):
+def test_progress_runs_to_the_end(verify: bool, fallback: bool) -> None:
     told: list[Progress] = []
     data = TEXT * 3
     options = EncodeOptions(history_bits=None, block_size=500, fallback=fallback, verify=verify)
@@ -166,7 +166,7 @@ def _check_progress(told: list[Progress], raw_size: int, coded_size: int) -> Non
     assert Progress("encode", 3.0, 0, 21).bits_per_byte is None
 
 
-def test_progress_inside_a_long_block(monkeypatch):
+def test_progress_inside_a_long_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """With bits per byte that come near the final ones long before the block is done."""
     monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 50)
     told: list[Progress] = []
@@ -180,7 +180,7 @@ def test_progress_inside_a_long_block(monkeypatch):
         assert half.bits_per_byte == pytest.approx(8 * len(sink.getvalue()) / len(TEXT), rel=0.4)
 
 
-def test_summary():
+def test_summary() -> None:
     sink = io.BytesIO()
     options = EncodeOptions(history_bits=None, block_size=200, fallback=False)
     written = compress_stream(io.BytesIO(TEXT), sink, engine=byte_engine(), options=options)
@@ -197,7 +197,7 @@ def test_summary():
     assert (empty.blocks, empty.bits_per_byte, empty.ratio) == (0, None, 0.0)
 
 
-def test_limits_are_obeyed_before_decoding():
+def test_limits_are_obeyed_before_decoding() -> None:
     archive = compress(bytes(5 * MIB), byte_engine(), fallback=True, block_size=4 * MIB)
     decoded = decompress(archive, limits=Limits(output=5 * MIB))
     assert decoded == bytes(5 * MIB)
@@ -208,7 +208,7 @@ def test_limits_are_obeyed_before_decoding():
         assert len(sink.getvalue()) <= 4 * MIB
 
 
-def test_a_bomb_stops_at_the_output_limit():
+def test_a_bomb_stops_at_the_output_limit() -> None:
     """The default allows 1 GiB or a factor of 1000; here both are lowered."""
     archive = compress(bytes(8 * MIB), fallback=True)
     sink = io.BytesIO()
@@ -217,7 +217,7 @@ def test_a_bomb_stops_at_the_output_limit():
     assert not sink.getvalue()
 
 
-def test_the_lane_limit():
+def test_the_lane_limit() -> None:
     archive = compress(TEXT, lanes=50)
     assert decompress(archive, limits=Limits(lanes=50)) == TEXT
     with pytest.raises(LimitExceeded, match="lanes"):
@@ -225,12 +225,12 @@ def test_the_lane_limit():
 
 
 @pytest.mark.parametrize("options", [{"block_size": 0}, {"block_size": 16 * MIB + 1}, {"lanes": 0}, {"lanes": 4097}])
-def test_options_out_of_range(options):
+def test_options_out_of_range(options: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
         EncodeOptions(**options)
 
 
-def test_the_largest_block():
+def test_the_largest_block() -> None:
     archive = compress(bytes(16 * MIB + 1), fallback=True, block_size=16 * MIB)
     assert len(codings(archive)) == 2
     assert decompress(archive) == bytes(16 * MIB + 1)

@@ -1,6 +1,7 @@
 """Whole archives by a Transformer of random weights: small, but the real thing from file to file."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,20 +27,20 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def engine(model) -> Engine:
+def engine(model: Model) -> Engine:
     return engine_from_model(model)
 
 
 @pytest.mark.parametrize("history_bits", [None, 14])
 @pytest.mark.parametrize("lanes", [1, 3, 50])
-def test_round_trip(engine, lanes, history_bits):
+def test_round_trip(engine: Engine, lanes: int, history_bits: int | None) -> None:
     archive = compress(DATA, engine, lanes=lanes, verify=False, history_bits=history_bits)
     assert codings(archive) == [Coding.MODEL]
     assert decompress(archive, engine) == DATA
 
 
 @pytest.mark.parametrize("history_bits", [None, 14])
-def test_threads_change_nothing(engine, history_bits, monkeypatch):
+def test_threads_change_nothing(engine: Engine, history_bits: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread or two: the same archive."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     one = compress(DATA, engine, lanes=3, history_bits=history_bits)
@@ -47,7 +48,7 @@ def test_threads_change_nothing(engine, history_bits, monkeypatch):
     assert compress(DATA, engine, lanes=3, history_bits=history_bits) == one
 
 
-def test_an_archive_that_carries_its_model(engine, model):
+def test_an_archive_that_carries_its_model(engine: Engine, model: Model) -> None:
     archive = compress(DATA, engine, embed_model=True)
     assert model_to_bytes(model) in archive
 
@@ -59,14 +60,14 @@ def test_an_archive_that_carries_its_model(engine, model):
     assert summary.model_ids == (model.model_id,)
 
 
-def test_a_damaged_model_file(model):
+def test_a_damaged_model_file(model: Model) -> None:
     data = bytearray(model_to_bytes(model))
     data[-1] ^= 1
     with pytest.raises(ModelInvalid):
         engine_from_model_file(bytes(data))
 
 
-def test_the_payload_costs_what_the_frequencies_say(engine):
+def test_the_payload_costs_what_the_frequencies_say(engine: Engine) -> None:
     """Within 0.1 % and the closing words of the model's own cross-entropy."""
     tokens = [engine.tokenizer.encode(DATA * 4)]
     encoder = StaticEncoder(engine)
@@ -81,7 +82,7 @@ def test_the_payload_costs_what_the_frequencies_say(engine):
     assert abs(32 * len(encoder.finish()) - bits) < 0.001 * bits + 64
 
 
-def test_from_the_store(tmp_path, monkeypatch, model):
+def test_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
     """``find_engine`` and ``load_engine``, as the command line and the API use them."""
     from zipllm.engine import engine as module
 

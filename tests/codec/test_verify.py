@@ -36,7 +36,7 @@ class Faulty:
 
 
 @pytest.mark.parametrize("wrong_step", [0, 1, 40, 78])
-def test_a_predictor_that_decodes_differently(wrong_step):
+def test_a_predictor_that_decodes_differently(wrong_step: int) -> None:
     sink = io.BytesIO()
     options = EncodeOptions(fallback=False, lanes=2, history_bits=None)
     with pytest.raises(VerificationFailed, match="model block"):
@@ -44,13 +44,13 @@ def test_a_predictor_that_decodes_differently(wrong_step):
     assert not [record for record in _records(sink) if isinstance(record, Block)]
 
 
-def test_without_verification_it_is_written():
+def test_without_verification_it_is_written() -> None:
     """The fault is real: the test above would not fail without it."""
     assert compress(TEXT[:160], engine_with(Faulty(0)), verify=False)
 
 
 @pytest.mark.parametrize("coding", [Coding.STORED, Coding.ZSTD, Coding.LZMA, Coding.BZ2])
-def test_a_conventional_codec_that_fails(monkeypatch, coding):
+def test_a_conventional_codec_that_fails(monkeypatch: pytest.MonkeyPatch, coding: Coding) -> None:
     """Broken payload bytes from any library are caught as well."""
     codecs = {
         Coding.STORED: conventional.stored,
@@ -65,7 +65,7 @@ def test_a_conventional_codec_that_fails(monkeypatch, coding):
         compress(TEXT, fallback=True)
 
 
-def test_a_correct_checksum_of_wrong_bytes_is_not_enough(monkeypatch):
+def test_a_correct_checksum_of_wrong_bytes_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison is with the original bytes, not with the header's checksum of them."""
     monkeypatch.setattr(block_encoding, "crc32", lambda raw: 0x12345678)
     with pytest.raises(VerificationFailed, match="CRC-32"):

@@ -97,7 +97,7 @@ def check(folder: Path, force: bool) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True], ids=["new file", "replaced file"])
-def test_kill_at_every_point(tmp_path: Path, force: bool, monkeypatch: pytest.MonkeyPatch):
+def test_kill_at_every_point(tmp_path: Path, force: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(temporary, "ABANDONED_SECONDS", 0)
     assert 30 <= kill_points_survived(tmp_path, force) < MOST_POINTS
 
@@ -119,7 +119,7 @@ def kill_points_survived(parent: Path, force: bool) -> int:
 
 @pytest.mark.parametrize("force", [False, True], ids=["new file", "replaced file"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT], ids=["EIO", "ENOSPC", "EDQUOT"])
-def test_error_of_the_system_at_every_point(tmp_path: Path, force: bool, number: int):
+def test_error_of_the_system_at_every_point(tmp_path: Path, force: bool, number: int) -> None:
     """Some steps may fail without harm (times, owner, the lock of a folder); otherwise a `FileError`, never another."""
     for point in range(0, MOST_POINTS, 2):
         folder = tmp_path / str(point)
@@ -145,7 +145,7 @@ def test_error_of_the_system_at_every_point(tmp_path: Path, force: bool, number:
     raise AssertionError("the steps never ended")
 
 
-def test_file_of_a_living_process_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_file_of_a_living_process_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(temporary, "ABANDONED_SECONDS", 0)
     descriptor, path = temporary.create_temporary(str(tmp_path))
     monkeypatch.setattr(temporary, "_cleaned", set())
@@ -158,7 +158,7 @@ def test_file_of_a_living_process_is_left_alone(tmp_path: Path, monkeypatch: pyt
     temporary.discard_temporary(path)
 
 
-def test_what_only_looks_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_only_looks_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Links, pipes, folders, other names and fresh files stay."""
     target = tmp_path / "precious"
     target.write_bytes(b"x")

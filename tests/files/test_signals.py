@@ -40,7 +40,7 @@ class Ended(BaseException):
     """Stands for the end of the process."""
 
 
-def test_handler_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_handler_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_DFL)
     handlers[signal.SIGHUP] = signal.SIG_IGN
 
@@ -69,13 +69,13 @@ def run(folder: Path, how: str, number: int) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_unfinished_files_go_and_the_exit_code_tells_the_signal(tmp_path: Path, number: int):
+def test_unfinished_files_go_and_the_exit_code_tells_the_signal(tmp_path: Path, number: int) -> None:
     done = run(tmp_path, "handled", number)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "cleaned\n", "")
     assert os.listdir(tmp_path) == []
 
 
-def test_an_ignored_signal_stays_ignored(tmp_path: Path):
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     done = run(tmp_path, "ignored", signal.SIGHUP)
     assert (done.returncode, done.stdout) == (0, "2\nnot reached by a signal\n")
     assert len(os.listdir(tmp_path)) == 2

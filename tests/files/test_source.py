@@ -18,7 +18,7 @@ def refusal(path: Path | str, *, follow: bool = False, special: bool = False) ->
     return caught.value.reason
 
 
-def test_regular_file(file: Path):
+def test_regular_file(file: Path) -> None:
     with open_source(str(file), follow=False, special=False) as source:
         assert source.name == str(file)
         assert source.size == len(CONTENT)
@@ -26,23 +26,23 @@ def test_regular_file(file: Path):
         assert source.stream.read(7) + source.stream.read() == CONTENT
 
 
-def test_missing_file(tmp_path: Path):
+def test_missing_file(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nothing") == "No such file or directory"
     assert refusal("") == "No such file or directory"
     assert refusal(tmp_path / ("x" * 300)) == "File name too long"
 
 
-def test_file_used_as_a_folder(file: Path):
+def test_file_used_as_a_folder(file: Path) -> None:
     assert refusal(f"{file}/") == "Not a directory"
 
 
-def test_folder(tmp_path: Path):
+def test_folder(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "is a directory, skipped"
     (tmp_path / "link").symlink_to(tmp_path)
     assert refusal(tmp_path / "link") == "is a link to a directory, skipped"
 
 
-def test_link_needs_follow(file: Path, tmp_path: Path):
+def test_link_needs_follow(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(file)
     assert refusal(link) == "is a symbolic link, skipped"
@@ -50,14 +50,14 @@ def test_link_needs_follow(file: Path, tmp_path: Path):
         assert source.stream.read() == CONTENT
 
 
-def test_link_to_nothing_and_loop(tmp_path: Path):
+def test_link_to_nothing_and_loop(tmp_path: Path) -> None:
     (tmp_path / "broken").symlink_to("nothing")
     (tmp_path / "loop").symlink_to("loop")
     assert refusal(tmp_path / "broken", follow=True) == "No such file or directory"
     assert refusal(tmp_path / "loop", follow=True) == "Too many levels of symbolic links"
 
 
-def test_pipe_needs_special(tmp_path: Path):
+def test_pipe_needs_special(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     assert refusal(fifo) == "is not a regular file, skipped"  # and did not wait for a writer
@@ -70,26 +70,26 @@ def test_pipe_needs_special(tmp_path: Path):
     writer.join()
 
 
-def test_device():
+def test_device() -> None:
     assert refusal("/dev/null") == "is not a regular file, skipped"
     with open_source("/dev/null", follow=False, special=True) as source:
         assert source.stream.read() == b""
 
 
-def test_socket_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_socket_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         assert refusal("socket", special=True) == "No such device or address"
 
 
-def test_file_of_unknown_size():
+def test_file_of_unknown_size() -> None:
     with open_source("/proc/self/status", follow=False, special=False) as source:
         assert source.size is None
         assert b"Pid:" in source.stream.read()
 
 
-def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch):
+def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(_descriptor: int) -> None:
         raise OSError(9, "Bad file descriptor")
 
@@ -100,7 +100,7 @@ def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch):
     assert str(caught.value) == "stdin: Bad file descriptor"
 
 
-def test_read_error_names_the_file():
+def test_read_error_names_the_file() -> None:
     with (
         open_source("/proc/self/mem", follow=False, special=False) as source,
         pytest.raises(PathError, match="^/proc/self/mem: Input/output error$"),
@@ -108,7 +108,7 @@ def test_read_error_names_the_file():
         source.stream.read(10)
 
 
-def test_swapped_while_opening(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_swapped_while_opening(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     real = os.open
@@ -116,13 +116,13 @@ def test_swapped_while_opening(file: Path, tmp_path: Path, monkeypatch: pytest.M
     assert refusal(file) == "replaced by something else while it was opened"
 
 
-def test_removal(file: Path):
+def test_removal(file: Path) -> None:
     with open_source(str(file), follow=False, special=False) as source:
         source.remove()
     assert not file.exists()
 
 
-def test_removal_of_a_link_leaves_what_it_points_to(file: Path, tmp_path: Path):
+def test_removal_of_a_link_leaves_what_it_points_to(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(file)
     with open_source(str(link), follow=True, special=False) as source:
@@ -131,7 +131,7 @@ def test_removal_of_a_link_leaves_what_it_points_to(file: Path, tmp_path: Path):
     assert file.read_bytes() == CONTENT
 
 
-def test_no_removal_after_a_change(file: Path):
+def test_no_removal_after_a_change(file: Path) -> None:
     with open_source(str(file), follow=False, special=False) as source:
         with file.open("ab") as appended:
             appended.write(b"more")
@@ -140,7 +140,7 @@ def test_no_removal_after_a_change(file: Path):
     assert file.read_bytes() == CONTENT + b"more"
 
 
-def test_no_removal_of_another_file_of_the_same_name(file: Path, tmp_path: Path):
+def test_no_removal_of_another_file_of_the_same_name(file: Path, tmp_path: Path) -> None:
     with open_source(str(file), follow=False, special=False) as source:
         other = tmp_path / "other"
         other.write_bytes(CONTENT)
@@ -150,7 +150,7 @@ def test_no_removal_of_another_file_of_the_same_name(file: Path, tmp_path: Path)
     assert file.exists()
 
 
-def test_removal_of_what_is_gone(file: Path):
+def test_removal_of_what_is_gone(file: Path) -> None:
     with open_source(str(file), follow=False, special=False) as source:
         file.unlink()
         with pytest.raises(PathError, match="No such file or directory"):

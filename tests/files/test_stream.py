@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from zipllm.files.names import PathError
 from zipllm.files.stream import NamedFile
 
 
-def test_reads_of_any_size():
+def test_reads_of_any_size() -> None:
     reader, writer = os.pipe()
     os.write(writer, b"0123456789")
     os.close(writer)
@@ -34,7 +35,7 @@ def before_waiting(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], objec
     monkeypatch.setattr(NamedFile, "_wait", act)
 
 
-def test_reading_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch):
+def test_reading_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     parts = (b"first", b"second")
@@ -43,7 +44,7 @@ def test_reading_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch):
         assert stream.read(100) == b"firstsecond"
 
 
-def test_writing_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch):
+def test_writing_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     received: list[bytes] = []
@@ -62,7 +63,7 @@ def test_writing_waits_on_a_non_blocking_pipe(monkeypatch: pytest.MonkeyPatch):
     assert b"".join(received) == data
 
 
-def test_short_writes_are_continued(monkeypatch: pytest.MonkeyPatch):
+def test_short_writes_are_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     monkeypatch.setattr(NamedFile, "write", lambda self, data: os.write(self.fileno(), bytes(data[:7])))
     with io.BufferedWriter(NamedFile(writer, "w", "pipe"), 16) as stream:
@@ -71,14 +72,14 @@ def test_short_writes_are_continued(monkeypatch: pytest.MonkeyPatch):
         assert raw.read() == bytes(range(100))
 
 
-def test_folder_in_place_of_a_file(tmp_path):
+def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(PathError, match="^stdin: Is a directory$"):
         NamedFile(descriptor, "r", "stdin")
     os.close(descriptor)
 
 
-def test_errors_are_named():
+def test_errors_are_named() -> None:
     reader, writer = os.pipe()
     os.close(writer)
     os.close(reader)

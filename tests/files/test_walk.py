@@ -31,23 +31,23 @@ def inside(tree: Path, *names: str) -> list[str]:
     return [str(tree / name) for name in names]
 
 
-def test_arguments_pass_unchanged(tree: Path):
+def test_arguments_pass_unchanged(tree: Path) -> None:
     assert found("-", tree / "skip.zllm", "missing", "") == ["-", str(tree / "skip.zllm"), "missing", ""]
 
 
-def test_folder_without_recursion_passes_unchanged(tree: Path):
+def test_folder_without_recursion_passes_unchanged(tree: Path) -> None:
     assert found(tree, recursive=False) == [str(tree)]
 
 
-def test_wanted_files_in_order(tree: Path):
+def test_wanted_files_in_order(tree: Path) -> None:
     assert found(tree) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
 
 
-def test_empty_folder(tmp_path: Path):
+def test_empty_folder(tmp_path: Path) -> None:
     assert found(tmp_path) == []
 
 
-def test_links_and_pipes_are_passed_over(tree: Path):
+def test_links_and_pipes_are_passed_over(tree: Path) -> None:
     (tree / "link").symlink_to("a")
     (tree / "folder").symlink_to("b")
     (tree / "broken").symlink_to("nothing")
@@ -55,7 +55,7 @@ def test_links_and_pipes_are_passed_over(tree: Path):
     assert found(tree) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
 
 
-def test_links_are_followed_when_asked(tree: Path, tmp_path: Path):
+def test_links_are_followed_when_asked(tree: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").touch()
@@ -67,24 +67,24 @@ def test_links_are_followed_when_asked(tree: Path, tmp_path: Path):
     )
 
 
-def test_link_as_argument(tree: Path, tmp_path: Path):
+def test_link_as_argument(tree: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tree)
     assert found(link) == [str(link)]
     assert len(found(link, follow=True)) == 5
 
 
-def test_circle_of_links_ends(tree: Path):
+def test_circle_of_links_ends(tree: Path) -> None:
     (tree / "b" / "up").symlink_to(tree)
     assert found(tree, follow=True) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
 
 
-def test_unfinished_files_are_passed_over(tree: Path):
+def test_unfinished_files_are_passed_over(tree: Path) -> None:
     (tree / ".zipllm-0123456789abcdef.tmp").touch()
     assert len(found(tree)) == 5
 
 
-def test_deeper_than_the_stack(tmp_path: Path):
+def test_deeper_than_the_stack(tmp_path: Path) -> None:
     folder = tmp_path.joinpath(*["d"] * 120)
     folder.mkdir(parents=True)
     (folder / "file").touch()
@@ -97,7 +97,7 @@ def test_deeper_than_the_stack(tmp_path: Path):
     assert files == [str(folder / "file")]
 
 
-def test_folder_that_cannot_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch):
+def test_folder_that_cannot_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.scandir
 
     def refuse(folder: str):
@@ -109,7 +109,7 @@ def test_folder_that_cannot_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch)
     assert found(tree) == [*inside(tree, ".hidden", "a"), f"{tree}/b: Permission denied"]
 
 
-def test_errors_are_path_errors(tree: Path, monkeypatch: pytest.MonkeyPatch):
+def test_errors_are_path_errors(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def vanish(_path: str) -> os.stat_result:
         raise FileNotFoundError(2, "No such file or directory")
 

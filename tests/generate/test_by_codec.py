@@ -7,7 +7,7 @@ from zipllm.generate.by_codec import _drawn
 from zipllm.generate.sampling import Randomness
 
 
-def test_each_byte_of_the_archive_halves_the_chance_eight_times():
+def test_each_byte_of_the_archive_halves_the_chance_eight_times() -> None:
     """A codec for which one byte is shortest, eight others one byte longer, and all the rest very long."""
 
     def lengths(text: bytes) -> bytes:
@@ -22,7 +22,7 @@ def test_each_byte_of_the_archive_halves_the_chance_eight_times():
     assert 600 * 8 / 264 * 0.4 < 600 - counts[b"\0"] < 600 * 8 / 264 * 2
 
 
-def test_the_text_goes_on():
+def test_the_text_goes_on() -> None:
     """What was drawn is part of what the next byte is tried with."""
     seen: list[int] = []
 

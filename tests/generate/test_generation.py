@@ -1,8 +1,10 @@
 """Generation: draws follow the frequencies, on any machine the same; random bits decode to what they encode from."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ class Fixed:
 
     precision, lane_bytes = 24, 8
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary) -> None:
         self.vocabulary, self.start_token = vocabulary, len(vocabulary)
         generator = np.random.default_rng(1)
         shares = generator.dirichlet(np.full(len(vocabulary), 0.1), len(vocabulary) + 1)
@@ -58,7 +60,7 @@ def fixed_engine():
 
 
 # --------------------------------------------------------------------------- drawing
-def test_random_words_are_fixed():
+def test_random_words_are_fixed() -> None:
     """These numbers must never change, or a seed would no longer give the same text."""
     assert Randomness(0).words(3).tolist() == [711121951, 1985488561, 1332467411]
     assert [Randomness(7).below(1000) for _ in range(2)] == [186] * 2
@@ -66,7 +68,7 @@ def test_random_words_are_fixed():
     assert together.words(16).tolist() == [*apart.words(8).tolist(), *apart.words(8).tolist()]
 
 
-def test_draws_follow_the_weights():
+def test_draws_follow_the_weights() -> None:
     randomness, weights = Randomness(3), np.array([5, 0, 1, 10, 4], dtype=np.int64)
     counts = np.bincount([draw(weights, randomness) for _ in range(4000)], minlength=5)
     expected = 4000 * weights / weights.sum()
@@ -75,14 +77,14 @@ def test_draws_follow_the_weights():
 
 
 @given(st.lists(st.integers(1, 1 << 24), min_size=1, max_size=40), st.fractions("0.05", 10, max_denominator=100))
-def test_temperature_is_a_power(frequencies, temperature):
+def test_temperature_is_a_power(frequencies: list[int], temperature: Fraction) -> None:
     numbers = np.array(frequencies, dtype=np.int64)
     weights = Sampling(temperature=temperature).weights(numbers)
     exact = (numbers / numbers.max()) ** (1 / float(temperature))
     np.testing.assert_allclose(weights / weights.max(), exact, rtol=1e-3, atol=1e-6)
 
 
-def test_temperature_0_and_1():
+def test_temperature_0_and_1() -> None:
     numbers = np.array([3, 9, 9, 2], dtype=np.int64)
     assert Sampling(temperature=Fraction(0)).weights(numbers).tolist() == [0, 1, 0, 0]
     assert Sampling().weights(numbers) is numbers
@@ -101,7 +103,7 @@ def test_temperature_0_and_1():
         ({"top_k": 2, "top_p": Fraction(1, 2)}, [1]),
     ],
 )
-def test_what_is_kept(choice, kept):
+def test_what_is_kept(choice: dict[str, Any], kept: list[int]) -> None:
     numbers = np.array([3, 9, 9, 2], dtype=np.int64)
     weights = Sampling(**choice).weights(numbers)
     assert np.flatnonzero(weights).tolist() == kept
@@ -121,20 +123,20 @@ def test_what_is_kept(choice, kept):
     ],
     ids=str,
 )
-def test_refusals(wrong):
+def test_refusals(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Sampling(**wrong)
 
 
 # --------------------------------------------------------------------------- continuing
 @pytest.mark.parametrize("engine", [byte_engine, bpe_engine])
-def test_a_seed_is_a_text(engine):
+def test_a_seed_is_a_text(engine: Callable[[], Engine]) -> None:
     first, second = (list(islice(sample(engine(), b"It is", Sampling(seed=4)), 60)) for _ in range(2))
     assert first == second
     assert first != list(islice(sample(engine(), b"It is", Sampling(seed=5)), 60))
 
 
-def test_a_prompt_counts():
+def test_a_prompt_counts() -> None:
     """Whatever the length of the pieces in which it is read: its frequencies are those of one step after another."""
     engine = bpe_engine()
     read = Continuation(engine, TEXT * 3).cumulative
@@ -148,7 +150,7 @@ def test_a_prompt_counts():
 
 # --------------------------------------------------------------------------- random bits
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_encoding_gives_the_bits_back(seed):
+def test_encoding_gives_the_bits_back(seed: int) -> None:
     engine = fixed_engine()
     coder = RandomBits(Randomness(seed).words)
     tokens = np.array(list(islice(from_words(engine, b"", coder), 100)), dtype=np.int32)
@@ -162,7 +164,7 @@ def test_encoding_gives_the_bits_back(seed):
     assert 0 < 32 * again.size - coder.bits < 65
 
 
-def test_bits_are_what_the_tokens_cost():
+def test_bits_are_what_the_tokens_cost() -> None:
     engine = fixed_engine()
     coder = RandomBits(Randomness(8).words)
     tokens = list(islice(from_words(engine, TEXT, coder), 150))
@@ -176,7 +178,7 @@ def test_bits_are_what_the_tokens_cost():
     assert coder.bits == pytest.approx(cost, rel=1e-3)
 
 
-def test_random_bits_follow_the_frequencies():
+def test_random_bits_follow_the_frequencies() -> None:
     """And so do the draws of ``sample``: chi-square over the first token behind a prompt."""
     engine = byte_engine()
     before = TEXT * 4 + b"th"
@@ -197,7 +199,7 @@ def test_random_bits_follow_the_frequencies():
         assert ((np.array(counts) - expected) ** 2 / expected).sum() < 18.5, name  # 4 degrees of freedom, 0.1 %
 
 
-def test_impossible_bits_start_anew():
+def test_impossible_bits_start_anew() -> None:
     """Two words of ones lie in what the coder gives up at its first decision."""
     tree = DecisionTree.from_vocabulary([b"a", b"b"])
     even = np.array([0, 1 << 23, 1 << 24], dtype=np.int32)
@@ -209,7 +211,7 @@ def test_impossible_bits_start_anew():
     assert coder.bits == plain.bits + 64
 
 
-def test_words_end():
+def test_words_end() -> None:
     """Nothing is decoded from bits that are not there."""
     tree = DecisionTree.from_vocabulary([b"a", b"b"])
     even = np.array([0, 1 << 23, 1 << 24], dtype=np.int32)

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -51,7 +52,9 @@ def blocks(archive: bytes) -> list[BlockHeader]:
 @pytest.mark.parametrize("engine", [byte_engine, bpe_engine])
 @pytest.mark.parametrize("data", [TEXT * 8, bytes(range(256)) * 8, b"\xe5\xad\xa6" * 700], ids=["text", "all", "bad"])
 @pytest.mark.parametrize(("lanes", "block_size"), [(None, 16 << 20), (1, 1500), (7, 1000)])
-def test_it_is_the_payload_of_the_archive(engine, data: bytes, lanes: int | None, block_size: int) -> None:
+def test_it_is_the_payload_of_the_archive(
+    engine: Callable[[], Engine], data: bytes, lanes: int | None, block_size: int
+) -> None:
     found = evaluate(data, engine(), lanes=lanes, block_size=block_size)
     archive = compress(data, engine(), lanes=lanes, block_size=block_size, verify=False)
     headers = blocks(archive)

@@ -2,6 +2,7 @@
 
 import io
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import MOST_EXPLAINED, EncodeOptions
 from zipllm.container import Coding
+from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UsageError, VerificationFailed
 from zipllm.measure import costs as costs_module
 from zipllm.measure import explanation as explanation_module
@@ -45,7 +47,7 @@ def check(found: Explanation) -> None:
 @pytest.mark.parametrize("history", [14, None])
 @pytest.mark.parametrize("engine", [byte_engine, bpe_engine])
 @pytest.mark.parametrize("kind", list(TEXTS))
-def test_bits_add_up_to_the_archive(kind, engine, history, lanes):
+def test_bits_add_up_to_the_archive(kind: str, engine: Callable[[], Engine], history: int | None, lanes: int) -> None:
     options = EncodeOptions(history_bits=history, lanes=lanes)
     found = explain_bytes(TEXTS[kind], engine(), by="model", options=options)
     check(found)
@@ -58,7 +60,7 @@ def test_bits_add_up_to_the_archive(kind, engine, history, lanes):
 
 
 @pytest.mark.parametrize("kind", list(TEXTS))
-def test_so_do_those_of_the_history_alone(kind):
+def test_so_do_those_of_the_history_alone(kind: str) -> None:
     found = explain_bytes(TEXTS[kind] * 3, byte_engine(), by="history", options=EncodeOptions(lanes=1))
     check(found)
     assert (found.coding, found.costs.opinions, found.model_id) == (Coding.HISTORY, None, None)
@@ -67,13 +69,13 @@ def test_so_do_those_of_the_history_alone(kind):
 
 
 @given(st.binary(min_size=1, max_size=300), st.sampled_from([None, 12]), st.integers(1, 4))
-def test_any_bytes(raw, history, lanes):
+def test_any_bytes(raw: bytes, history: int | None, lanes: int) -> None:
     options = EncodeOptions(history_bits=history, lanes=lanes)
     check(explain_bytes(raw, bpe_engine(), by="model", options=options))
 
 
 @pytest.mark.parametrize("history", [14, None])
-def test_chunks_of_steps_change_nothing(monkeypatch, history):
+def test_chunks_of_steps_change_nothing(monkeypatch: pytest.MonkeyPatch, history: int | None) -> None:
     options = EncodeOptions(history_bits=history, lanes=2)
     whole = explain_bytes(TEXT, bpe_engine(), by="model", options=options)
     monkeypatch.setattr(costs_module, "chunk_steps", lambda engine, lanes: 7)
@@ -83,13 +85,13 @@ def test_chunks_of_steps_change_nothing(monkeypatch, history):
         np.testing.assert_array_equal(one, other)
 
 
-def test_without_history_a_token_costs_what_the_model_says():
+def test_without_history_a_token_costs_what_the_model_says() -> None:
     found = explain_bytes(TEXT, bpe_engine(), by="model", options=EncodeOptions(history_bits=None, lanes=2))
     alone = np.log2(found.whole) - np.log2(found.costs.opinions.frequency)
     np.testing.assert_allclose(found.costs.bits, alone, atol=1e-2)  # each branch rounds to 24 bits
 
 
-def test_the_models_words():
+def test_the_models_words() -> None:
     """Against a plain sort of the frequencies, step by step, each lane from its own start."""
     engine = bpe_engine()
     found = explain_bytes(TEXT, engine, by="model", options=EncodeOptions(history_bits=14, lanes=2))
@@ -108,25 +110,25 @@ def test_the_models_words():
             assert opinions.rank[place] == 1 + sum(other > frequencies[last] for other in frequencies)
 
 
-def test_auto_is_what_compress_does():
+def test_auto_is_what_compress_does() -> None:
     found = explain_bytes(TEXT * 4, bpe_engine())
     assert found.coding is found.compress_coding
     assert found.archive_bytes == found.compress_bytes == archive_size(TEXT * 4, bpe_engine())
 
 
-def test_what_is_stored_is_explained_by_the_model():
+def test_what_is_stored_is_explained_by_the_model() -> None:
     found = explain_bytes(NOISE, byte_engine())
     assert (found.compress_coding, found.coding) == (Coding.STORED, Coding.MODEL)
     assert found.archive_bytes > found.compress_bytes == archive_size(NOISE, byte_engine())
 
 
-def test_by_history_still_says_what_compress_does():
+def test_by_history_still_says_what_compress_does() -> None:
     found = explain_bytes(TEXT * 4, bpe_engine(), by="history")
     assert found.coding is Coding.HISTORY
     assert found.compress_bytes == archive_size(TEXT * 4, bpe_engine())
 
 
-def test_refusals():
+def test_refusals() -> None:
     with pytest.raises(UsageError, match="no bytes"):
         explain_bytes(b"", byte_engine())
     with pytest.raises(LimitExceeded, match="256 KiB"):
@@ -139,7 +141,7 @@ def test_refusals():
         explain_bytes(NOISE, None, by="model")
 
 
-def test_another_payload_is_no_explanation(monkeypatch):
+def test_another_payload_is_no_explanation(monkeypatch: pytest.MonkeyPatch) -> None:
     real = explanation_module.model_costs
     wrong = lambda *arguments: real(*arguments)._replace(payload=b"other")  # noqa: E731
     monkeypatch.setattr(explanation_module, "model_costs", wrong)
@@ -147,7 +149,7 @@ def test_another_payload_is_no_explanation(monkeypatch):
         explain_bytes(TEXT, bpe_engine(), by="model")
 
 
-def test_progress_never_falls():
+def test_progress_never_falls() -> None:
     told: list[float] = []
     explain_bytes(TEXT * 4, bpe_engine(), by="model", step=told.append)
     assert told == sorted(told)

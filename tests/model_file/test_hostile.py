@@ -5,6 +5,9 @@ import json
 import os
 import pickle  # noqa: TID251  # to prove that it is not opened
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +15,7 @@ from tests.model_file.conftest import CARD, CONFIG, join, split
 from zipllm.errors import LimitExceeded, ModelInvalid
 from zipllm.model.parameters import IntegerModel
 from zipllm.model_file.build import build_model
-from zipllm.model_file.file import load_model_file, model_from_bytes, model_to_bytes
+from zipllm.model_file.file import Model, load_model_file, model_from_bytes, model_to_bytes
 from zipllm.model_file.limits import MAX_TOKENIZER_BYTES, ModelLimits
 from zipllm.tokenizer import ByteTokenizer
 
@@ -27,12 +30,12 @@ class Bomb:
 
 
 @pytest.fixture
-def bomb(tmp_path) -> bytes:
+def bomb(tmp_path: Path) -> bytes:
     Bomb.path = str(tmp_path / "exploded")
     return pickle.dumps({"weights": [Bomb()] * 3})
 
 
-def test_pickle_renamed_is_named_and_not_opened(bomb, tmp_path):
+def test_pickle_renamed_is_named_and_not_opened(bomb: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(bomb)
     with pytest.raises(ModelInvalid, match="pickle"):
@@ -41,12 +44,12 @@ def test_pickle_renamed_is_named_and_not_opened(bomb, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_every_pickle_protocol_is_refused(protocol):
+def test_every_pickle_protocol_is_refused(protocol: int) -> None:
     with pytest.raises(ModelInvalid):
         model_from_bytes(pickle.dumps(list(range(100)), protocol))
 
 
-def test_zip_renamed_is_named_and_not_opened(bomb):
+def test_zip_renamed_is_named_and_not_opened(bomb: bytes) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("archive/data.pkl", bomb)
@@ -58,12 +61,12 @@ def test_zip_renamed_is_named_and_not_opened(bomb):
 @pytest.mark.parametrize(
     ("start", "reason"), [(b"GGUF\x03\0\0\0", "GGUF"), (b"\x89ZLM\r\n\x1a\n", "archive"), (b"\xff" * 8, "claims")]
 )
-def test_other_formats(start, reason):
+def test_other_formats(start: bytes, reason: str) -> None:
     with pytest.raises(ModelInvalid, match=reason):
         model_from_bytes(start + bytes(100))
 
 
-def test_an_ordinary_safetensors_file_is_not_ours():
+def test_an_ordinary_safetensors_file_is_not_ours() -> None:
     raw = json.dumps({"__metadata__": {"format": "pt"}, "w": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}})
     with pytest.raises(ModelInvalid, match="not a zipllm model file"):
         model_from_bytes(len(raw).to_bytes(8, "little") + raw.encode() + b"\0")
@@ -72,7 +75,7 @@ def test_an_ordinary_safetensors_file_is_not_ours():
 # ---- tensors against the config
 
 
-def test_missing_tensor(good):
+def test_missing_tensor(good: bytes) -> None:
     header, data = split(good)
     begin, end = header.pop("query")["data_offsets"]
     for entry in header.values():
@@ -82,7 +85,7 @@ def test_missing_tensor(good):
         model_from_bytes(join(header, data[:begin] + data[end:]))
 
 
-def test_extra_tensor(good):
+def test_extra_tensor(good: bytes) -> None:
     header, data = split(good)
     header["zz"] = {"dtype": "U8", "shape": [3], "data_offsets": [len(data), len(data) + 3]}
     with pytest.raises(ModelInvalid, match="extra tensors for this config: zz"):
@@ -103,13 +106,13 @@ def test_extra_tensor(good):
         ("frequency_exponential", "I32", [13, 2]),
     ],
 )
-def test_misshapen_or_mistyped_tensor(forge, name, dtype, shape):
+def test_misshapen_or_mistyped_tensor(forge: Callable[..., bytes], name: str, dtype: str, shape: list[int]) -> None:
     with pytest.raises(ModelInvalid, match=f"tensor {name} is {dtype}"):
         model_from_bytes(forge(lambda header, _: header[name].update(dtype=dtype, shape=shape)))
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("F32", 4), ("BF16", 2), ("F64", 8), ("F8_E4M3", 1), ("U64", 8)])
-def test_float_and_unknown_types_are_refused(forge, dtype, size):
+def test_float_and_unknown_types_are_refused(forge: Callable[..., bytes], dtype: str, size: int) -> None:
     with pytest.raises(ModelInvalid, match=f"dtype '{dtype}'"):
         model_from_bytes(forge(lambda header, _: header["embedding"].update(dtype=dtype, shape=[257 * 16 // size])))
 
@@ -141,23 +144,25 @@ def test_float_and_unknown_types_are_refused(forge, dtype, size):
         ("color", "red", "exactly the fields"),
     ],
 )
-def test_impossible_config(forge, field, value, reason):
+def test_impossible_config(
+    forge: Callable[..., bytes], field: str, value: bool | float | str | list[str] | None, reason: str
+) -> None:
     with pytest.raises(ModelInvalid, match=reason):
         model_from_bytes(forge(lambda _, metadata: metadata["config"].update({field: value})))
 
 
-def test_config_with_a_field_missing(forge):
+def test_config_with_a_field_missing(forge: Callable[..., bytes]) -> None:
     with pytest.raises(ModelInvalid, match="exactly the fields"):
         model_from_bytes(forge(lambda _, metadata: metadata["config"].pop("window")))
 
 
 @pytest.mark.parametrize("config", [None, [], "x", 7])
-def test_config_of_another_kind(forge, config):
+def test_config_of_another_kind(forge: Callable[..., bytes], config: list[Any] | str | int | None) -> None:
     with pytest.raises(ModelInvalid, match="config"):
         model_from_bytes(forge(lambda _, metadata: metadata.update(config=config)))
 
 
-def test_config_whose_state_would_not_fit_memory(forge, good):
+def test_config_whose_state_would_not_fit_memory(forge: Callable[..., bytes], good: bytes) -> None:
     huge = {"layers": 1000, "width": 65_536, "heads": 64, "window": 65_536}
     data = forge(lambda _, metadata: metadata["config"].update(huge))
     with pytest.raises(LimitExceeded, match="of state a lane"):
@@ -168,7 +173,7 @@ def test_config_whose_state_would_not_fit_memory(forge, good):
         model_from_bytes(good, ModelLimits(state_bytes=state - 1))
 
 
-def test_config_of_a_larger_model_than_the_file_holds(forge):
+def test_config_of_a_larger_model_than_the_file_holds(forge: Callable[..., bytes]) -> None:
     with pytest.raises(ModelInvalid, match="but the config wants"):
         model_from_bytes(forge(lambda _, metadata: metadata["config"].update(feedforward=65_536, layers=1024)))
 
@@ -200,20 +205,20 @@ def test_config_of_a_larger_model_than_the_file_holds(forge):
         ({"self_test": {"tokens": [256]}}, "self_test"),
     ],
 )
-def test_impossible_metadata(forge, change, reason):
+def test_impossible_metadata(forge: Callable[..., bytes], change: dict[str, Any], reason: str) -> None:
     with pytest.raises(ModelInvalid, match=reason):
         model_from_bytes(forge(lambda _, metadata: metadata.update(change)))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "{", "[" * 100_000, '{"format":0}', "\u4e2d"])
-def test_metadata_that_is_not_ours(good, text):
+def test_metadata_that_is_not_ours(good: bytes, text: str) -> None:
     header, data = split(good)
     header["__metadata__"]["zipllm"] = text
     with pytest.raises(ModelInvalid):
         model_from_bytes(join(header, data))
 
 
-def test_metadata_too_long_or_too_deep(forge):
+def test_metadata_too_long_or_too_deep(forge: Callable[..., bytes]) -> None:
     with pytest.raises(ModelInvalid, match=r"metadata is .* bytes long"):
         model_from_bytes(forge(lambda _, metadata: metadata.update(extra="x" * 70_000)))
     with pytest.raises(ModelInvalid, match="nests deeper"):
@@ -245,25 +250,27 @@ def with_tokenizer(good: bytes, text: bytes) -> bytes:
         (b"\xff", "ASCII"),
     ],
 )
-def test_impossible_tokenizer(good, model, text, reason, monkeypatch):
+def test_impossible_tokenizer(
+    good: bytes, model: Model, text: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The id is made to fit, as whoever forges a file would."""
     monkeypatch.setattr("zipllm.model_file.file.compute_model_id", lambda *parts: model.model_id)
     with pytest.raises(ModelInvalid, match=reason):
         model_from_bytes(with_tokenizer(good, text))
 
 
-def test_tokenizer_too_long(good):
+def test_tokenizer_too_long(good: bytes) -> None:
     with pytest.raises(ModelInvalid, match="tokenizer of"):
         model_from_bytes(with_tokenizer(good, b" " * (MAX_TOKENIZER_BYTES + 1)))
 
 
 @pytest.mark.parametrize("change", [{"dtype": "I8"}, {"shape": [15, 1]}])
-def test_tokenizer_of_another_form(forge, change):
+def test_tokenizer_of_another_form(forge: Callable[..., bytes], change: dict[str, Any]) -> None:
     with pytest.raises(ModelInvalid, match="no tokenizer"):
         model_from_bytes(forge(lambda header, _: header["tokenizer.json"].update(change)))
 
 
-def test_values_past_the_bounds_are_refused_though_the_id_is_right(model):
+def test_values_past_the_bounds_are_refused_though_the_id_is_right(model: Model) -> None:
     tensors = {name: tensor.clone() for name, tensor in model.integer.tensors().items()}
     tensors["query"][0, 0, 0] = -128
     hostile = IntegerModel.from_tensors(CONFIG, tensors)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def read(data: bytes, limits: ModelLimits | None = None):
     return read_header(io.BytesIO(data), len(data), limits or ModelLimits())
 
 
-def test_entries_come_in_file_order():
+def test_entries_come_in_file_order() -> None:
     header = parse({"b": tensor(4, 8), "a": tensor(0, 4, "I32", [1])})
     assert [(e.name, e.dtype, e.shape, e.start, e.stop) for e in header.entries] == [
         ("a", "I32", (1,), 0, 4),
@@ -35,7 +36,7 @@ def test_entries_come_in_file_order():
     assert header.metadata == "x"
 
 
-def test_written_file_equals_the_librarys():
+def test_written_file_equals_the_librarys() -> None:
     arrays = {
         "z": np.arange(6, dtype=np.int8).reshape(2, 3),
         "a": np.arange(3, dtype=np.uint8),
@@ -95,7 +96,7 @@ def test_written_file_equals_the_librarys():
         ({"n" * (MAX_TENSOR_NAME_BYTES + 1): tensor(0, 8)}, "tensor name"),
     ],
 )
-def test_header_that_does_not_match_its_data_is_refused(tensors, reason):
+def test_header_that_does_not_match_its_data_is_refused(tensors: dict[str, Any], reason: str) -> None:
     with pytest.raises(ModelInvalid, match=reason):
         parse(tensors)
 
@@ -111,12 +112,12 @@ def test_header_that_does_not_match_its_data_is_refused(tensors, reason):
         {"__metadata__": {"zipllm": "x", "format": "pt"}},
     ],
 )
-def test_metadata_must_be_one_string(metadata):
+def test_metadata_must_be_one_string(metadata: dict[str, Any]) -> None:
     with pytest.raises(ModelInvalid, match="not a zipllm model file"):
         parse({"a": tensor(0, 8)}, metadata=metadata)
 
 
-def test_longest_name_and_most_tensors_are_accepted_and_one_more_is_not():
+def test_longest_name_and_most_tensors_are_accepted_and_one_more_is_not() -> None:
     assert parse({"n" * MAX_TENSOR_NAME_BYTES: tensor(0, 8)})
     many = {f"t{i}": tensor(i, i + 1) for i in range(MAX_TENSORS)}
     assert len(parse(many, MAX_TENSORS).entries) == MAX_TENSORS
@@ -124,26 +125,26 @@ def test_longest_name_and_most_tensors_are_accepted_and_one_more_is_not():
         parse({**many, "one_more": tensor(MAX_TENSORS, MAX_TENSORS + 1)}, MAX_TENSORS + 1)
 
 
-def test_repeated_tensor_name_is_refused():
+def test_repeated_tensor_name_is_refused() -> None:
     raw = b'{"__metadata__":{"zipllm":"x"},"a":%s,"a":%s}' % ((json.dumps(tensor(0, 8)).encode(),) * 2)
     with pytest.raises(ModelInvalid, match="repeated"):
         parse_header(raw, 8)
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b" {}", b"\x00" * 8, b'"{}"', b""])
-def test_header_must_be_an_object(raw):
+def test_header_must_be_an_object(raw: bytes) -> None:
     with pytest.raises(ModelInvalid, match="not a model file"):
         parse_header(raw, 0)
 
 
 @pytest.mark.parametrize("size", range(10))
-def test_file_shorter_than_any_header(size):
+def test_file_shorter_than_any_header(size: int) -> None:
     with pytest.raises(ModelInvalid, match="too few"):
         read(bytes(size))
 
 
 @pytest.mark.parametrize("length", [MAX_HEADER_BYTES + 1, 100_000_000, 1 << 32, 1 << 63, (1 << 64) - 1])
-def test_huge_header_length_is_refused_before_reading(length):
+def test_huge_header_length_is_refused_before_reading(length: int) -> None:
     class Unreadable(io.BytesIO):
         def read(self, size=-1):
             assert size <= 8
@@ -154,17 +155,17 @@ def test_huge_header_length_is_refused_before_reading(length):
         read_header(Unreadable(data), 1 << 40, ModelLimits(file_bytes=1 << 50))
 
 
-def test_header_longer_than_the_file():
+def test_header_longer_than_the_file() -> None:
     with pytest.raises(ModelInvalid, match="truncated: header claims 17 bytes, but only 16 follow"):
         read((17).to_bytes(8, "little") + b"{}" * 8)
 
 
-def test_stream_that_ends_in_the_header():
+def test_stream_that_ends_in_the_header() -> None:
     with pytest.raises(ModelInvalid, match="truncated while reading"):
         read_header(io.BytesIO((17).to_bytes(8, "little") + b"{"), 100, ModelLimits())
 
 
-def test_file_size_limit_is_inclusive_and_its_own_error():
+def test_file_size_limit_is_inclusive_and_its_own_error() -> None:
     head, _ = write_header({"a": ("I8", (8,))}, "x")
     data = head + bytes(8)
     assert read(data, ModelLimits(file_bytes=len(data)))

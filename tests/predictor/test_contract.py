@@ -23,41 +23,41 @@ MAKERS = {
 
 
 @pytest.fixture(scope="module", params=MAKERS)
-def predictor(request) -> Predictor:
+def predictor(request: pytest.FixtureRequest) -> Predictor:
     return MAKERS[request.param]()
 
 
-def test_vocabulary(predictor):
+def test_vocabulary(predictor: Predictor) -> None:
     assert list(predictor.vocabulary) == sorted(set(predictor.vocabulary))
     assert predictor.start_token == len(predictor.vocabulary)
     assert predictor.lane_bytes > 0
 
 
-def test_frequencies(predictor):
+def test_frequencies(predictor: Predictor) -> None:
     tokens = contract.random_tokens(predictor, 2, 30)
     contract.check_frequencies(predictor, contract.by_steps(predictor, tokens))
 
 
 @pytest.mark.parametrize("lengths", [[30], [1, 29], [7, 7, 7, 7, 2]])
-def test_chunks(predictor, lengths):
+def test_chunks(predictor: Predictor, lengths: list[int]) -> None:
     contract.check_chunks(predictor, contract.random_tokens(predictor, 3, 30), lengths)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_subsets(predictor, seed):
+def test_subsets(predictor: Predictor, seed: int) -> None:
     contract.check_subsets(predictor, contract.random_tokens(predictor, 4, 12, seed), seed)
 
 
-def test_causality(predictor):
+def test_causality(predictor: Predictor) -> None:
     contract.check_causality(predictor, contract.random_tokens(predictor, 2, 20))
 
 
-def test_states_are_apart(predictor):
+def test_states_are_apart(predictor: Predictor) -> None:
     contract.check_states_are_apart(predictor, contract.random_tokens(predictor, 2, 20))
 
 
 @pytest.mark.parametrize("fed", [0, 3, 25])
-def test_copies(predictor, fed):
+def test_copies(predictor: Predictor, fed: int) -> None:
     if not isinstance(predictor, CopyingPredictor):
         pytest.skip("has no state that can be copied")
     contract.check_copies(predictor, contract.random_tokens(predictor, 3, 30), fed)

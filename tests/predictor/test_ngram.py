@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
 
 from zipllm.predictor.ngram import NgramPredictor, cumulative_frequencies
 
 SMALL = NgramPredictor([b"a", b"ab", b"b", b"c", b"d"])
 
 
-def test_it_learns_each_order():
+def test_it_learns_each_order() -> None:
     """After 'abab...', 'a' follows 'b'; in a lane of its own nothing is known."""
     state = SMALL.start(2)
     tokens = np.array([[5, 0, 2, 0, 2, 0, 2]], dtype=np.int32)
@@ -22,7 +23,7 @@ def test_it_learns_each_order():
     assert fresh.max() - fresh.min() <= len(fresh)
 
 
-def test_exact_frequencies():
+def test_exact_frequencies() -> None:
     """Counts of a: 2 of 3 tokens (order 0), 1 of 1 after b (order 1), 1 of 1 after ab (order 2)."""
     state = SMALL.start(1)
     last = SMALL.prefill(state, np.array([[5, 0, 2, 0, 2]], dtype=np.int32))[0, -1]
@@ -34,7 +35,7 @@ def test_exact_frequencies():
     arrays.arrays(np.int64, st.tuples(st.integers(1, 3), st.integers(1, 40)), elements=st.integers(1, 2**32 - 1)),
     st.integers(8, 30),
 )
-def test_frequencies_of_any_scores(scores, precision):
+def test_frequencies_of_any_scores(scores: NDArray[np.int64], precision: int) -> None:
     """Sum, order and least value hold for all scores and precisions."""
     cumulative = cumulative_frequencies(scores, precision)
     frequencies = np.diff(cumulative.astype(np.int64), axis=-1)
@@ -45,6 +46,6 @@ def test_frequencies_of_any_scores(scores, precision):
 
 
 @pytest.mark.parametrize(("vocabulary", "precision"), [([], 24), ([b"%d" % i for i in range(300)], 8)])
-def test_vocabularies_that_do_not_fit(vocabulary, precision):
+def test_vocabularies_that_do_not_fit(vocabulary: list[bytes], precision: int) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         NgramPredictor(vocabulary, precision)

@@ -37,15 +37,15 @@ class _Page(html.parser.HTMLParser):
         self.feed(text)
         assert self._open == []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs) -> None:
         self.tags.append((tag, dict(attrs)))
         if tag != "meta":
             self._open.append((tag, dict(attrs).get("id")))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         assert self._open.pop()[0] == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         if self._open and self._open[-1][0] in self.inside:
             self.inside[self._open[-1][0]].append(data)
         if any(identity == "text" for _, identity in self._open):
@@ -70,7 +70,7 @@ def digest(text: str) -> str:
 
 
 @pytest.mark.parametrize("raw", [TEXT, HOSTILE, CHINESE], ids=["english", "hostile", "chinese"])
-def test_the_page_asks_for_nothing(raw):
+def test_the_page_asks_for_nothing(raw: bytes) -> None:
     found = page(raw)
     names = {tag for tag, _ in found.tags}
     assert not names & {"link", "img", "iframe", "object", "embed", "form", "base"}
@@ -85,7 +85,7 @@ def test_the_page_asks_for_nothing(raw):
     )
 
 
-def test_nothing_becomes_markup():
+def test_nothing_becomes_markup() -> None:
     found = _Page(surprise_page(explained(HOSTILE), HOSTILE.decode(), HOSTILE.decode(), [HOSTILE.decode()]))
     scripts = [attributes for tag, attributes in found.tags if tag == "script"]
     assert scripts == [{"type": "application/json", "id": "data"}, {}]
@@ -95,14 +95,14 @@ def test_nothing_becomes_markup():
     assert "\x1b" not in surprise_page(explained(HOSTILE), "\x1b", None)
 
 
-def test_the_text_is_there_by_character():
+def test_the_text_is_there_by_character() -> None:
     """As it is, but for what cannot be seen; signs of line ends and tabs are not part of the text."""
     assert page(TEXT).map == TEXT.decode()
     assert page(CHINESE).map == "学而时习之，不亦说乎？\n\t\\u202e\u3000\\xff\\xe5\\xad"
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
-def test_units_end_where_characters_do(lanes):
+def test_units_end_where_characters_do(lanes: int) -> None:
     found = explained(CHINESE, lanes=lanes)
     lengths = [len(found.vocabulary[token]) for token in found.costs.tokens.tolist()]
     parts = list(units(CHINESE, lengths))
@@ -114,7 +114,7 @@ def test_units_end_where_characters_do(lanes):
 
 
 @pytest.mark.parametrize("by", ["model", "history"])
-def test_the_numbers_behind_the_cards(by):
+def test_the_numbers_behind_the_cards(by: str) -> None:
     found, data = explained(TEXT, by), page(TEXT, by=by).data
     assert sum(data["bits"]) == pytest.approx(found.bits, abs=1e-3 * len(data["bits"]))
     assert b"".join(found.vocabulary[token] for token in data["id"]) == TEXT
@@ -128,7 +128,7 @@ def test_the_numbers_behind_the_cards(by):
 
 
 @pytest.mark.parametrize("by", ["model", "history"])
-def test_the_account_adds_up(by):
+def test_the_account_adds_up(by: str) -> None:
     found = explained(TEXT, by)
     *parts, total = [float(bits.replace(",", "")) for _, bits, _ in account(found)]
     assert sum(parts) == pytest.approx(total, abs=0.2)
@@ -138,7 +138,7 @@ def test_the_account_adds_up(by):
     assert f"<td>{8 * found.archive_bytes:,.1f}</td>" in text
 
 
-def test_the_strip_leads_to_every_part():
+def test_the_strip_leads_to_every_part() -> None:
     found = page(TEXT, lanes=2)
     identities = {a["id"] for _, a in found.tags if "id" in a}
     links = [a["href"][1:] for tag, a in found.tags if tag == "a" and a.get("tabindex") == "-1"]
@@ -147,7 +147,7 @@ def test_the_strip_leads_to_every_part():
     assert len([a for tag, a in found.tags if tag == "line" and a.get("class") == "lane"]) == 1
 
 
-def test_a_forced_model_is_said_plainly():
+def test_a_forced_model_is_said_plainly() -> None:
     raw = bytes(range(256)) * 2
     found = explain_bytes(raw, byte_engine(), by="model")
     assert note(found).startswith("compress codes these bytes by ")

@@ -2,6 +2,8 @@
 
 import random
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import zstandard
@@ -22,13 +24,13 @@ CODECS = [
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("size", [1, 2, 255, 4095, 4096, 4097, 300_001])
-def test_round_trip(codec, size):
+def test_round_trip(codec: Callable[..., Any], size: int) -> None:
     for raw in (bytes(size), random.Random(size).randbytes(size), (b"all work and no play " * size)[:size]):
         coding, payload = codec(raw)
         assert conventional.decode(coding, payload, size) == raw
 
 
-def test_a_repetition_at_the_far_end_of_the_largest_block():
+def test_a_repetition_at_the_far_end_of_the_largest_block() -> None:
     """Dictionary and window reach over 16 MiB, when decoding too."""
     noise = random.Random(1).randbytes(1 << 16)
     raw = noise + bytes((16 << 20) - (2 << 16)) + noise
@@ -38,13 +40,13 @@ def test_a_repetition_at_the_far_end_of_the_largest_block():
         assert conventional.decode(coding, payload, len(raw)) == raw
 
 
-def test_the_quick_look_misses_no_repetition():
+def test_the_quick_look_misses_no_repetition() -> None:
     noise = random.Random(1).randbytes(1 << 20)
     raw = noise + random.Random(2).randbytes(2 << 20) + noise
     assert len(conventional.zstd_quick(raw)[1]) < 0.8 * len(raw)
 
 
-def test_smallest_prefers_the_simplest_of_equals():
+def test_smallest_prefers_the_simplest_of_equals() -> None:
     candidates = [(Coding.BZ2, b"123"), (Coding.ZSTD, b"abc"), (Coding.LZMA, b"xyz")]
     assert conventional.smallest(candidates) == (Coding.ZSTD, b"abc")
     assert conventional.smallest([*candidates, (Coding.STORED, b"1234567")]) == (Coding.STORED, b"1234567")
@@ -52,7 +54,9 @@ def test_smallest_prefers_the_simplest_of_equals():
 
 
 @pytest.mark.parametrize(("size", "count", "at_once"), [(40_000, "2", 2), (40_000, "1", 1), (1000, "2", 1)])
-def test_codecs_of_a_block_run_in_threads_where_that_pays(monkeypatch, size, count, at_once):
+def test_codecs_of_a_block_run_in_threads_where_that_pays(
+    monkeypatch: pytest.MonkeyPatch, size: int, count: str, at_once: int
+) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", count)
     together = threading.Barrier(at_once)
 
@@ -65,7 +69,7 @@ def test_codecs_of_a_block_run_in_threads_where_that_pays(monkeypatch, size, cou
     assert (found[0][1][1] > threading.active_count()) == (at_once > 1)
 
 
-def test_what_a_codec_raises_is_raised(monkeypatch):
+def test_what_a_codec_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
     def fails(raw: bytes) -> conventional.Candidate:
@@ -91,12 +95,12 @@ def zstd(raw: bytes, **parameters) -> bytes:
     ],
     ids=["two frames", "trailing byte", "in two frames", "cut checksum", "skippable frame", "empty"],
 )
-def test_zstd_payloads_that_are_not_one_frame(payload):
+def test_zstd_payloads_that_are_not_one_frame(payload: bytes) -> None:
     with pytest.raises(CorruptData):
         conventional.decode(Coding.ZSTD, payload, 100)
 
 
-def test_a_zstd_window_beyond_the_limit_is_refused():
+def test_a_zstd_window_beyond_the_limit_is_refused() -> None:
     """A frame may ask for gigabytes of window in a few bytes."""
     parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=27, write_content_size=False)
     compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()

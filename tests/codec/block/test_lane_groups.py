@@ -33,7 +33,7 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def threads(monkeypatch):
+def threads(monkeypatch: pytest.MonkeyPatch):
     return lambda count: monkeypatch.setenv("OMP_NUM_THREADS", str(count))
 
 

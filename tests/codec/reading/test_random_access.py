@@ -36,7 +36,7 @@ def opened(archive: bytes = ARCHIVE) -> ZipllmFile:
     return ZipllmFile(io.BytesIO(archive), engines=lambda model_id: byte_engine())
 
 
-def test_seek_decodes_one_block(decoded: list[int]):
+def test_seek_decodes_one_block(decoded: list[int]) -> None:
     with opened() as file:
         file.seek(5 * SIZE + 3)
         assert file.read1(4) == CONTENT[503:507]
@@ -46,7 +46,7 @@ def test_seek_decodes_one_block(decoded: list[int]):
         assert decoded == [SIZE]
 
 
-def test_seek_anywhere():
+def test_seek_anywhere() -> None:
     source = random.Random(7)
     with opened() as file:
         for _ in range(60):
@@ -57,7 +57,7 @@ def test_seek_anywhere():
         assert file.read() == CONTENT
 
 
-def test_damaged_block_hurts_only_who_reads_it():
+def test_damaged_block_hurts_only_who_reads_it() -> None:
     items = [item for item in scan(io.BytesIO(ARCHIVE)) if isinstance(item.record, BlockHeader)]
     damaged = bytearray(ARCHIVE)
     damaged[items[2].payload_offset] ^= 0x40
@@ -71,12 +71,12 @@ def test_damaged_block_hurts_only_who_reads_it():
         assert file.read(10) == CONTENT[300:310], "a seek gets over the error"
 
 
-def test_whole_content_is_checked_when_read_from_the_beginning():
+def test_whole_content_is_checked_when_read_from_the_beginning() -> None:
     with opened(ARCHIVE[:-12] + bytes([ARCHIVE[-12] ^ 1]) + ARCHIVE[-11:]) as file, pytest.raises(CorruptData):
         file.read()
 
 
-def test_concatenated_archives_with_models_of_their_own():
+def test_concatenated_archives_with_models_of_their_own() -> None:
     other = compress(TEXT, block_size=50)
     access = RandomAccess(io.BytesIO(ARCHIVE + other), engines=lambda model_id: byte_engine())
     assert access.size == len(CONTENT) + len(TEXT)
@@ -90,13 +90,13 @@ def test_concatenated_archives_with_models_of_their_own():
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 0), (99, 101), (250, 10_000), (len(CONTENT), None)])
-def test_range(start: int, stop: int | None):
+def test_range(start: int, stop: int | None) -> None:
     sink = io.BytesIO()
     summary = extract_range(io.BytesIO(ARCHIVE), sink, start, stop, engines=lambda model_id: byte_engine())
     assert sink.getvalue() == CONTENT[start:stop]
     assert summary.raw_bytes == len(sink.getvalue())
 
 
-def test_range_behind_the_end():
+def test_range_behind_the_end() -> None:
     with pytest.raises(UsageError, match="the archive holds"):
         extract_range(io.BytesIO(ARCHIVE), io.BytesIO(), len(CONTENT) + 1, None, engines=lambda model_id: byte_engine())

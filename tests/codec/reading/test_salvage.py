@@ -7,6 +7,7 @@ import pytest
 
 from tests.codec.engines import TEXT, byte_engine, compress, decompress
 from tests.vectors.make_vectors import vectors
+from tests.vectors.parts import Vector
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.salvage import salvage_stream
@@ -46,20 +47,20 @@ def without(number: int) -> bytes:
     return CONTENT[: number * SIZE] + bytes(len(CONTENT[number * SIZE :][:SIZE])) + CONTENT[(number + 1) * SIZE :]
 
 
-def test_whole_archive():
+def test_whole_archive() -> None:
     content, summary = salvage(ARCHIVE)
     assert (content, summary.lost, summary.blocks) == (CONTENT, (), 7)
     assert salvage(ARCHIVE * 2)[0] == CONTENT * 2
 
 
-def test_codings_of_the_sample_differ():
+def test_codings_of_the_sample_differ() -> None:
     """The tests below prove something only then."""
     assert len({item.record.coding for item in blocks()}) >= 3
 
 
 @pytest.mark.parametrize("number", range(7))
 @pytest.mark.parametrize("part", ["payload", "record header"])
-def test_one_block_lost(number: int, part: str):
+def test_one_block_lost(number: int, part: str) -> None:
     item = blocks()[number]
     content, summary = salvage(flip(ARCHIVE, item.payload_offset if part == "payload" else item.offset + 2))
     assert content == without(number)
@@ -67,14 +68,14 @@ def test_one_block_lost(number: int, part: str):
     assert (lost.begin, lost.end) == (number * SIZE, min(len(CONTENT), (number + 1) * SIZE))
 
 
-def test_two_lost_blocks_that_can_be_counted():
+def test_two_lost_blocks_that_can_be_counted() -> None:
     damaged = flip(flip(ARCHIVE, blocks()[1].payload_offset), blocks()[4].payload_offset)
     content, summary = salvage(damaged)
     assert [(lost.begin, lost.end) for lost in summary.lost] == [(100, 200), (400, 500)]
     assert content == without(1)[:400] + bytes(100) + CONTENT[500:]
 
 
-def test_two_lost_record_headers_leave_the_places_open():
+def test_two_lost_record_headers_leave_the_places_open() -> None:
     content, summary = salvage(flip(flip(ARCHIVE, blocks()[1].offset + 2), blocks()[4].offset + 2))
     assert content == CONTENT[:100] + CONTENT[200:400] + CONTENT[500:]
     assert [lost.begin for lost in summary.lost] == [100, 300]
@@ -87,7 +88,7 @@ def known_size(content: bytes) -> bytes:
     return sink.getvalue()
 
 
-def test_every_truncation():
+def test_every_truncation() -> None:
     archive = known_size(CONTENT)
     ends = [item.end_offset for item in blocks(archive)]
     for size in range(ends[0], len(archive)):
@@ -98,7 +99,7 @@ def test_every_truncation():
 
 
 @pytest.mark.parametrize(("archive", "step"), [(ARCHIVE, 1), (MODELED, 7)], ids=["conventional", "model"])
-def test_flip_of_every_byte(archive: bytes, step: int):
+def test_flip_of_every_byte(archive: bytes, step: int) -> None:
     """Blocks come back right and in order, or as zeros, or are left out; never as other bytes."""
     whole = [CONTENT[begin : begin + SIZE] for begin in range(0, len(CONTENT), SIZE)]
     right = {CONTENT, *map(without, range(7)), *(b"".join(whole[:n] + whole[n + 1 :]) for n in range(7))}
@@ -108,7 +109,7 @@ def test_flip_of_every_byte(archive: bytes, step: int):
         assert content in right, at
 
 
-def test_missing_and_inserted_bytes():
+def test_missing_and_inserted_bytes() -> None:
     for at in range(40, len(ARCHIVE) - 40, 3):
         for damaged in (ARCHIVE[:at] + ARCHIVE[at + 3 :], ARCHIVE[:at] + b"BME" + ARCHIVE[at:]):
             content, summary = salvage(damaged, fallback=byte_engine)
@@ -116,7 +117,7 @@ def test_missing_and_inserted_bytes():
             assert sum(CONTENT[i : i + SIZE] in content for i in range(0, len(CONTENT), SIZE)) >= 4, at
 
 
-def test_lost_header_and_lost_end():
+def test_lost_header_and_lost_end() -> None:
     assert salvage(flip(ARCHIVE, 9))[0] == CONTENT
     (end,) = [item for item in scan(io.BytesIO(ARCHIVE)) if isinstance(item.record, End)]
     content, summary = salvage(flip(ARCHIVE, end.offset + 2))
@@ -124,7 +125,7 @@ def test_lost_header_and_lost_end():
     assert summary.lost
 
 
-def test_lost_header_of_an_archive_that_states_its_size_there():
+def test_lost_header_of_an_archive_that_states_its_size_there() -> None:
     """The end does not repeat the size, but the SHA-256 proves that nothing is missing; or that something is."""
     archive = known_size(CONTENT)
     content, summary = salvage(flip(archive, 9))
@@ -135,7 +136,7 @@ def test_lost_header_of_an_archive_that_states_its_size_there():
     assert [(lost.begin, lost.end) for lost in summary.lost] == [(0, None), (100, None)]
 
 
-def test_lost_name_of_the_model():
+def test_lost_name_of_the_model() -> None:
     (model,) = [item for item in scan(io.BytesIO(MODELED)) if isinstance(item.record, ModelHeader)]
     damaged = flip(MODELED, model.offset + 5)
     with pytest.raises(CorruptData, match="nothing can be salvaged"):
@@ -143,7 +144,7 @@ def test_lost_name_of_the_model():
     assert salvage(damaged, fallback=byte_engine)[0] == CONTENT
 
 
-def test_archive_in_a_lost_block_is_not_taken_for_the_outer_one():
+def test_archive_in_a_lost_block_is_not_taken_for_the_outer_one() -> None:
     inner = known_size(TEXT[:150])
     content = inner + random.Random(6).randbytes(40)
     for head in (b"", bytes(7)):
@@ -154,7 +155,7 @@ def test_archive_in_a_lost_block_is_not_taken_for_the_outer_one():
             salvage(flip(outer, item.offset + 2))
 
 
-def test_concatenated_archives():
+def test_concatenated_archives() -> None:
     second = known_size(TEXT)
     damaged = flip(ARCHIVE, blocks()[2].offset + 1) + second
     content, summary = salvage(damaged)
@@ -162,7 +163,7 @@ def test_concatenated_archives():
     assert summary.archives == 2
 
 
-def test_exchanged_blocks_are_noticed():
+def test_exchanged_blocks_are_noticed() -> None:
     archive = known_size(CONTENT)
     one, two = blocks(archive)[:2]
     swapped = (
@@ -175,19 +176,19 @@ def test_exchanged_blocks_are_noticed():
     assert str(summary.lost[0]) == "the SHA-256 differs: blocks are missing, doubled or exchanged"
 
 
-def test_bytes_behind_the_end():
+def test_bytes_behind_the_end() -> None:
     content, summary = salvage(known_size(TEXT) + b"garbage")
     assert content == TEXT
     assert summary.lost
 
 
 @pytest.mark.parametrize("junk", [b"", b"x", b"not an archive at all" * 50, ARCHIVE[:10]])
-def test_nothing_to_salvage(junk: bytes):
+def test_nothing_to_salvage(junk: bytes) -> None:
     with pytest.raises(CorruptData, match="nothing can be salvaged"):
         salvage(junk)
 
 
-def test_limits_hold():
+def test_limits_hold() -> None:
     assert salvage(ARCHIVE, limits=Limits(blocks=7))[0] == CONTENT
     with pytest.raises(LimitExceeded, match="number of blocks is 7"):
         salvage(ARCHIVE, limits=Limits(blocks=6))
@@ -198,7 +199,7 @@ def test_limits_hold():
         salvage(archive[: blocks(archive)[1].end_offset], limits=Limits(output=300))
 
 
-def test_missing_model_is_no_damage():
+def test_missing_model_is_no_damage() -> None:
     def nothing(model_id: bytes) -> None:
         raise ModelNotFound("no model")
 
@@ -207,7 +208,7 @@ def test_missing_model_is_no_damage():
 
 
 @pytest.mark.parametrize("vector", [v for v in vectors() if not v.name.startswith("limit-")], ids=lambda v: v.name)
-def test_vectors(vector):
+def test_vectors(vector: Vector) -> None:
     """What decodes is salvaged whole; what does not never passes without a word."""
     try:
         content, summary = salvage(vector.data, engines=unknown)  # those with a model carry it
