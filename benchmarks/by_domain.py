@@ -1,9 +1,9 @@
-"""Models side by side on the held-out data of a recipe, without the history: bits per byte of each domain.
+"""Compare models on the held-out data of a recipe, without the history: bits per byte of each domain.
 
     python benchmarks/by_domain.py small base --config benchmarks/recipes/family.toml --data-dir DATA
 
-Windows of one length for all models, each beginning without context, as the cards measure them; a card's own windows
-may be longer. The integers are those that code files.
+All models see windows of one length, each beginning without context, as the cards measure them; a card's own windows
+may be longer. The networks are the integer ones that code files.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from zipllm.train.recipe_file import read_recipe
 from zipllm.train.validation import spaced_windows
 
 STEPS = 32
-"""Steps predicted together."""
+"""Steps that one call predicts."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", help="names, paths or ids")
     parser.add_argument("--config", type=Path, required=True, help="a recipe with validation data")
-    parser.add_argument("--data-dir", type=Path, help="what its paths are relative to")
+    parser.add_argument("--data-dir", type=Path, help="base of its relative paths")
     parser.add_argument("--sequence", type=int, default=512, help="tokens in a window")
     parser.add_argument("--windows", type=int, default=24, help="of each domain")
     arguments = parser.parse_args()
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def bits_per_byte(engine: Engine, windows: NDArray[np.int64]) -> float:
-    """Cost of int64 ``[n, sequence]``, each window a stream of its own."""
+    """Return bits per byte of windows int64 ``[n, sequence]``, each a stream of its own."""
     predictor, wanted = engine.predictor, windows.astype(np.int32)
     fed = np.insert(wanted[:, :-1], 0, predictor.start_token, axis=1)
     state, bits = predictor.start(len(wanted)), 0.0

@@ -1,12 +1,12 @@
 """Labels by compression on five task sets: AG News, R8, TREC questions, Chinese hotel reviews, THUCNews titles.
 
-    python benchmarks/classify_tasks.py --data-dir DIR    # runs what benchmarks/results/2026-11-26-classify.jsonl lacks
-    python benchmarks/classify_tasks.py --table           # writes the tables of benchmarks/results/classify.md anew
+    python benchmarks/classify_tasks.py --data-dir DIR    # runs what results/classify/rows.jsonl lacks
+    python benchmarks/classify_tasks.py --table           # writes the tables of results/classify/README.md
 
-DIR/tasks/SET/train.jsonl.xz and test.jsonl.xz hold the texts. Every run is one ``zipllm classify ... --json``, in a
-process of its own with one thread; its rows keep the command. Groups: ``class``, behind all training texts; ``ncd``,
-all of them as neighbors, with the codec that is fast enough for it; ``tuned``, a Transformer fine-tuned on each class;
-``few``, 100 training texts, where every method can be afforded.
+DIR/tasks/SET/train.jsonl.xz and test.jsonl.xz hold the texts. Every run is one ``zipllm classify ... --json`` process
+with one thread; its rows keep the command. Groups: ``class`` codes a text behind all training texts of a class; ``ncd``
+compares it with every training text, by the one codec that is fast enough; ``tuned`` fine-tunes a Transformer on each
+class; ``few`` takes 100 training texts, which every method can afford.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from typing import Any
 
 from zipllm.bench.environment import environment
 
-RESULTS = Path(__file__).parent / "results"
-ROWS, PAGE = RESULTS / "2026-11-26-classify.jsonl", RESULTS / "classify.md"
+RESULTS = Path(__file__).parent / "results" / "classify"
+ROWS, PAGE = RESULTS / "rows.jsonl", RESULTS / "README.md"
 SETS = {
     "trec_qc": "TREC",
     "ag_news": "AG News",
@@ -38,7 +38,7 @@ GROUPS = {
     "few-history": "--limit-train 100 --limit-test 200 --method ncd --codec zipllm:3 --no-baselines",
 }
 SOME = {"tuned": ("trec_qc", "chnsenticorp_htl_zh", "ag_news"), "few-history": ("trec_qc", "thucnews_titles_zh")}
-"""Where the slow ones are tried: fine-tuning takes 20 seconds of a core for each class, zipllm:3 10 ms a pair."""
+"""Task sets of the slow groups: fine-tuning takes 20 core seconds for each class, zipllm:3 10 ms a pair."""
 HEADS = {
     "class": "All training texts; 500 test texts (nearest neighbors: 200), chosen with seed 0",
     "few": "100 training texts, 200 test texts, both chosen with seed 0",
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("ZIPLLM_DATA_DIR"))
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
-    parser.add_argument("--table", action="store_true", help="only write the tables anew")
+    parser.add_argument("--table", action="store_true", help="only rewrite the tables")
     arguments = parser.parse_args()
     if arguments.table:
         PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), read_rows()), encoding="utf-8")
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def run(folder: Path, name: str, group: str) -> None:
-    """Run one group on one set, unless its rows are there, and append its rows."""
+    """Run one group on one set and append its rows, unless they are there."""
     if any(row["task"] == name and row["group"] == group for row in read_rows()):
         return
     files = [f"{name}/{part}.jsonl.xz" for part in ("train", "test")]
@@ -83,7 +83,7 @@ def read_rows() -> list[dict[str, Any]]:
 
 
 def rewritten(page: str, rows: list[dict[str, Any]]) -> str:
-    """The page with new tables between its marks, ``<!-- table NAME -->`` and ``<!-- end -->``."""
+    """Return the page with new tables between its marks, ``<!-- table NAME -->`` and ``<!-- end -->``."""
     for name in HEADS:
         before, mark, rest = page.partition(f"<!-- table {name} -->\n")
         _, end, after = rest.partition("<!-- end -->\n")
@@ -95,7 +95,7 @@ def rewritten(page: str, rows: list[dict[str, Any]]) -> str:
 
 
 def table(rows: list[dict[str, Any]], title: str) -> str:
-    """Accuracy of every method on every set, the best of compression in bold."""
+    """Return the accuracy of every method on every set, the best compressor in bold."""
     compressing = [row for row in rows if row["codec"]]
     best = {task: max((row["accuracy"] for row in compressing if row["task"] == task), default=0) for task in SETS}
     lines = [f"{title}:", "", f"| method | {' | '.join(SETS.values())} |", "| --- |" + " ---: |" * len(SETS)]
@@ -112,7 +112,7 @@ def name_of(row: dict[str, Any]) -> str:
 
 
 def cell(row: dict[str, Any] | None, best: float) -> str:
-    """Accuracy in per cent, and from where to where ties can move it."""
+    """Format accuracy in percent, with the range that ties could move it over."""
     if row is None:
         return "-"
     rate = f"{100 * row['accuracy']:.1f}"

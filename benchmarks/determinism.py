@@ -1,10 +1,10 @@
-"""The same archive in every cell: python benchmarks/determinism.py [--python PATH]...
+"""Check that every cell writes the same archives: python benchmarks/determinism.py [--python PATH]...
 
-Each cell is a process of its own (``determinism_cell.py``), with other threads, kernels, processor features or
-libraries; it codes the same inputs by the history alone and by the model, and writes golden archives again.
-``--python`` adds the interpreters of other environments (the oldest and newest numpy, torch, numba, or another Python),
-in each of which zipllm must be importable; one without torch does the history only. Exits with 1 if two cells differ.
-A cell whose feature this processor lacks still runs: the library falls back to what there is.
+Each cell is a process (``determinism_cell.py``) with other threads, kernels, processor features or libraries. It codes
+the same inputs by the history alone and by the model, and rewrites golden archives. ``--python`` adds the interpreters
+of other environments (the oldest and newest numpy, torch, numba, or another Python), which must be able to import
+zipllm; one without torch runs the history only. Exits with 1 if two cells differ. A cell whose feature this processor
+lacks still runs: the library falls back to what the processor has.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 CELL = Path(__file__).with_name("determinism_cell.py")
 ONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "CELL_THREADS": "1"}
@@ -45,7 +46,7 @@ CELLS: dict[str, dict[str, str]] = {
     "PYTHONHASHSEED=7": {"PYTHONHASHSEED": "7"},
 }
 OTHER_CELLS = {"as it is": {}, "reference, 1 thread": REFERENCE}
-"""Of the other interpreters."""
+"""Cells of the other interpreters."""
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
 
 
 def processor() -> str:
-    """What /proc says, where there is one."""
+    """Return the processor's name, from /proc where the system has it."""
     try:
         names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -87,9 +88,9 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def run(python: str, environment: dict[str, str], size: int) -> dict:
-    """Run one cell; what fails is shown in place of its hash, and differs from all others."""
-    quiet = {"OMP_WAIT_POLICY": "PASSIVE"}  # waiting threads leave the processor to others: faster on a busy machine
+def run(python: str, environment: dict[str, str], size: int) -> dict[str, Any]:
+    """Run one cell. A failure takes the place of its hash, so that it differs from all others."""
+    quiet = {"OMP_WAIT_POLICY": "PASSIVE"}  # waiting threads yield the processor, which is faster on a busy machine
     given = {**os.environ, "PYTHONPATH": str(CELL.parents[1]), **quiet, **environment}
     command = [python, str(CELL), "--bytes", str(size)]
     done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
@@ -102,7 +103,8 @@ def run(python: str, environment: dict[str, str], size: int) -> dict:
             "golden": "",
             "all_golden": False,
         }
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 if __name__ == "__main__":

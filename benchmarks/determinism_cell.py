@@ -1,7 +1,7 @@
-"""One cell of ``determinism.py``: what this process, with its threads, kernels and libraries, makes of the same inputs.
+"""One cell of ``determinism.py``: the archives that this process, with its threads, kernels and libraries, writes.
 
-Prints one line of JSON: the versions, the SHA-256 of all archives by the history alone and of all by the model, and how
-many golden archives were written again byte for byte. Without torch the model's part is left out.
+Prints one line of JSON: versions, the SHA-256 of all archives by the history alone and of all by the model, and how
+many golden archives it could rewrite byte for byte. Without torch it leaves out the model.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def history_archives() -> Iterator[bytes]:
-    """By each kind of context, in small blocks and large ones, text and noise."""
+    """Code text, rows and noise by the history alone, in small blocks and large ones."""
     text, noise = PAGE.read_bytes()[:1200], random.Random(1).randbytes(200)
     table = b"".join(bytes([row % 256, row * row % 256, 0, 255, 7 * row % 256]) for row in range(120))
     yield archive(text, model=False)
@@ -62,7 +62,7 @@ def history_archives() -> Iterator[bytes]:
 
 
 def model_archives(size: int) -> Iterator[bytes]:
-    """By the model everywhere, with a history and without, one lane and several, and as the encoder chooses."""
+    """Code by the model, with a history and without, one lane and several, and as the encoder chooses."""
     text, noise = PAGE.read_bytes()[:size], random.Random(1).randbytes(200)
     yield archive(text, model=True, lanes=1, fallback=False)
     yield archive(text, model=True, lanes=1, fallback=False, history_bits=None)
@@ -83,7 +83,7 @@ def archive(data: bytes, *, model: bool, original_size: int | None = None, **opt
 
 
 def golden(name: str, options: dict[str, Any], *, model: bool) -> bool:
-    """Whether a golden archive decodes, and what it decodes to is coded to the same bytes."""
+    """Return whether a golden archive decodes, and its content encodes to the same bytes."""
     from zipllm.codec.decoder import decompress_stream
     from zipllm.engine.engine import find_engine
 

@@ -1,8 +1,8 @@
-"""A large sparse input through pipes, both ways: python benchmarks/large_pipe.py [--bytes N].
+"""Send a large sparse input through pipes, both ways: python benchmarks/large_pipe.py [--bytes N].
 
-Zeros with a random block here and there go through ``zipllm compress`` and ``zipllm decompress``, all by pipes; nothing
-of the input is ever in a file. Prints sizes, times and the peak memory of both processes, and fails when the content
-differs or the memory passes ``--memory``.
+Zeros with a random kilobyte here and there go through ``zipllm compress`` and ``zipllm decompress``, by pipes only.
+Prints sizes, times and the peak memory of both processes; fails if the content differs or the memory exceeds
+``--memory``.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 PIECE = 1 << 20
@@ -23,10 +23,10 @@ PIECE = 1 << 20
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bytes", type=int, default=2 << 30)
-    parser.add_argument("--memory", type=int, default=1500 << 20, help="most bytes of peak memory")
+    parser.add_argument("--memory", type=int, default=1500 << 20, help="limit of peak memory, in bytes")
     parser.add_argument("--options", default="", help="further options of zipllm compress, in one string")
     arguments = parser.parse_args()
-    wanted, peaks = hashlib.sha256(), []
+    wanted, peaks = hashlib.sha256(), list[int]()
     with tempfile.TemporaryFile() as archive:
         feed = (count(wanted, piece) for piece in pieces(arguments.bytes))
         peaks.append(run(["compress", "-c", *arguments.options.split()], feed, archive.write))
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def pieces(size: int) -> Iterator[bytes]:
-    """Zeros, and one random kilobyte in every 64 MiB."""
+    """Yield zeros, with one random kilobyte in every 64 MiB."""
     source, zeros = random.Random(1), bytes(PIECE)
     for number in range(0, size, PIECE):
         piece = zeros[: min(PIECE, size - number)]
@@ -53,11 +53,12 @@ def count(digest: "hashlib._Hash", piece: bytes) -> bytes:
     return piece
 
 
-def run(arguments: list[str], feed: Iterator[bytes], take) -> int:
-    """Run one command between two pipes; returns its peak memory."""
+def run(arguments: list[str], feed: Iterator[bytes], take: Callable[[bytes], object]) -> int:
+    """Run one command between two pipes; return its peak memory in bytes."""
     started = time.monotonic()
     command = [sys.executable, "-m", "zipllm", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin and process.stdout
     writer = threading.Thread(target=pour, args=(feed, process.stdin))
     writer.start()
     while piece := process.stdout.read(PIECE):

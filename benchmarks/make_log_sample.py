@@ -1,7 +1,7 @@
-"""Writes the log among the bundled samples: python benchmarks/make_log_sample.py > zipllm/data/samples/server.log.
+"""Write the bundled log sample: python benchmarks/make_log_sample.py > zipllm/data/samples/server.log.
 
-An invented web shop on an invented day: no real log has a licence as clear as none at all. Other days of the same shop,
-and longer ones: python benchmarks/make_log_sample.py --day 1 --lines 20000.
+The log is of an invented web shop, so no licence applies to it. ``--day 1 --lines 20000`` writes another, longer day of
+the same shop.
 """
 
 import argparse
@@ -22,7 +22,7 @@ EVENTS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--day", type=int, default=0, help="after the day of the sample")
+    parser.add_argument("--day", type=int, default=0, help="days after that of the sample")
     parser.add_argument("--lines", type=int, default=42)
     arguments = parser.parse_args()
     generator = random.Random(SEED)

@@ -1,8 +1,7 @@
-"""Writes the benchmark table of both READMEs anew, from committed rows: python benchmarks/readme_table.py [--check].
+"""Write the benchmark table of both READMEs from committed rows: python benchmarks/readme_table.py [--check].
 
-The rows come from ``zipllm bench --suite benchmarks/suites/readme.toml --json benchmarks/results/readme.jsonl``; the
-table goes between the two marks in README.md and README.zh-CN.md. While that file is not there, ``conventional.jsonl``
-is used.
+The rows are those of ``benchmarks/results/readme``; the table goes between the two marks in README.md and
+README.zh-CN.md.
 """
 
 import argparse
@@ -15,6 +14,7 @@ from zipllm.bench.result import Row, failures, read_rows
 from zipllm.bench.totals import Total, codecs_of, corpora_of, files_of, totals
 
 ROOT = Path(__file__).parents[1]
+ROWS = ROOT / "benchmarks/results/readme/rows.jsonl"
 CHINESE = {"codec": "编码器", "KB/s in": "压缩 KB/s", "KB/s out": "解压 KB/s"}
 BEGIN = "<!-- benchmark: made by benchmarks/readme_table.py -->\n"
 END = "<!-- end of benchmark -->\n"
@@ -23,9 +23,9 @@ END = "<!-- end of benchmark -->\n"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only say whether the README is up to date")
-    parser.add_argument("--rows", type=Path, help="another file of rows")
+    parser.add_argument("--rows", type=Path, default=ROWS, help="another file of rows")
     arguments = parser.parse_args()
-    text = table(read_rows(arguments.rows or committed_rows()))
+    text = table(read_rows(arguments.rows))
     for name, wanted in {"README.md": text, "README.zh-CN.md": chinese(text)}.items():
         old = (ROOT / name).read_text(encoding="utf-8")
         new = rewritten(old, wanted)
@@ -35,13 +35,8 @@ def main() -> None:
             (ROOT / name).write_text(new, encoding="utf-8")
 
 
-def committed_rows() -> Path:
-    results = ROOT / "benchmarks/results"
-    return next(path for name in ("readme", "conventional") if (path := results / f"{name}.jsonl").exists())
-
-
 def rewritten(page: str, text: str) -> str:
-    """The page with the text between its two marks."""
+    """Return the page with the text between its two marks."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -50,7 +45,7 @@ def rewritten(page: str, text: str) -> str:
 
 
 def chinese(text: str) -> str:
-    """The table alone, with Chinese heads; the page itself says what the numbers are."""
+    """Return the table alone, with Chinese heads; the page itself explains the numbers."""
     rows, _, _ = text.partition("\n\n")
     head, _, body = rows.partition("\n")
     for word, translated in CHINESE.items():
@@ -59,7 +54,7 @@ def chinese(text: str) -> str:
 
 
 def table(rows: list[Row]) -> str:
-    """Bits per byte of every codec on every corpus, with the weights of a model counted behind the slash."""
+    """Return bits per byte of every codec on every corpus, behind the slash with the weights of a model counted."""
     corpora, found = corpora_of(rows), {(total.codec, total.corpus): total for total in totals(rows)}
     heads = ["codec", *(_name(rows, corpus) for corpus in corpora), "KB/s in", "KB/s out"]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(corpora) + 2)]
@@ -76,7 +71,7 @@ def table(rows: list[Row]) -> str:
 
 
 def _name(rows: list[Row], corpus: str) -> str:
-    """A corpus of one file goes by the file's name, which says which part of it was measured."""
+    """Name a corpus; one of a single file by the file's name, which says which part of it was measured."""
     files = files_of(rows, corpus)
     return files[0] if len(files) == 1 else corpus
 
@@ -89,7 +84,7 @@ def _cell(total: Total | None, best: int) -> str:
 
 
 def _of_largest_run(rows: list[Row], codec: str) -> list[Row]:
-    """The rows of a codec that were measured in one run: speeds of two runs are not to be added."""
+    """Return a codec's rows of the run with most rows; speeds of two runs must not be added."""
     largest = Counter(row.environment["command"] for row in rows).most_common(1)[0][0]
     return [row for row in rows if row.codec == codec and row.verified and row.environment["command"] == largest]
 

@@ -1,9 +1,9 @@
-"""Many real files there and back: python benchmarks/roundtrip_many.py [--data-dir DIR] [--files N].
+"""Send many real files there and back: python benchmarks/roundtrip_many.py [--data-dir DIR] [--files N].
 
-Takes distinct files of all sizes from a folder of data (``.xz`` is opened; also ``ZIPLLM_DATA_DIR``) and from Python's
-own installation, in an order that is the same on every machine with the same files. Each is compressed twice, the two
-archives compared, then decompressed and compared with the original. Every file may be coded by its history; files up to
-``--model-bytes`` by the shipped model and their history, because the model would need hours for all.
+Takes distinct files of all sizes from a data folder (or ``ZIPLLM_DATA_DIR``; ``.xz`` files are unpacked) and from
+Python's own installation, in an order that depends only on the files. Compresses each twice, compares the archives,
+decompresses one and compares that with the original. The history may code every file; the shipped model only files up
+to ``--model-bytes``, because it would need hours for all.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from zipllm.engine.engine import find_engine, load_engine
 from zipllm.progress import Summary
 
 CLASSES = (1, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 40)
-"""Bounds of the classes of the table."""
+"""Upper bounds of the size classes of the table."""
 
 
 @dataclass
@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument(
         "--data-dir", type=Path, default=os.environ.get("ZIPLLM_DATA_DIR"), help="a folder of any files"
     )
-    parser.add_argument("--files", type=int, default=400, metavar="N", help="how many distinct files")
-    parser.add_argument("--model-bytes", type=int, default=4000, metavar="N", help="largest file that asks the model")
+    parser.add_argument("--files", type=int, default=400, metavar="N", help="number of distinct files")
+    parser.add_argument("--model-bytes", type=int, default=4000, metavar="N", help="largest file for the model")
     parser.add_argument("--smallest", type=int, default=0, metavar="N", help="leave out smaller files")
     parser.add_argument("--largest", type=int, default=8 << 20, metavar="N", help="leave out larger files")
     arguments = parser.parse_args()
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def distinct(folders: list[Path], most: int, sizes: range) -> Iterator[tuple[Path, bytes]]:
-    """Files of these sizes by turns from each folder, shuffled by the hash of their names, each content once."""
+    """Yield files of these sizes from each folder in turn, shuffled by the hash of their names, each content once."""
     seen: set[bytes] = set()
     for group in zip(*(cycle(shuffled(folder)) for folder in folders), strict=False):
         for path in group:
@@ -82,7 +82,7 @@ def shuffled(folder: Path) -> list[Path]:
 
 
 def cycle(paths: list[Path]) -> Iterator[Path | None]:
-    """The paths, then None as often as the longest folder needs."""
+    """Yield the paths, then None for as long as a longer folder may need."""
     yield from paths
     for _ in range(1 << 20):
         yield None
@@ -97,7 +97,7 @@ def content(path: Path, sizes: range) -> bytes | None:
 
 
 def round_trip(data: bytes, with_model: bool) -> Summary | None:
-    """Return what became of the file, None if anything differs."""
+    """Return the summary of compressing, or None if anything differs."""
     archives, summary = [], None
     for verify in (False, not with_model):
         sink = io.BytesIO()

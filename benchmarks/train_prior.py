@@ -1,10 +1,10 @@
-"""Learn what the adaptive predictor knows before it has seen a file: ``zipllm/mixing/prior.safetensors``.
+"""Learn what the history knows before it has seen a file: ``zipllm/mixing/prior.safetensors``.
 
     python benchmarks/train_prior.py TEXT... [--model NAME] [--bytes 102400]
 
-Runs the encoder over the beginning of each text, one after the other, keeping what it has learned and forgetting what
-it has seen. The texts must not be those the model was trained on, or its predictions would be trusted too much, and
-no benchmark. A prior is part of the archive format: a new one needs a new mixer version.
+Runs the encoder over the beginning of each text, one after the other; maps and weights stay, histories are cleared. The
+texts must be no benchmarks, and the model must not have been trained on them, or the mixer would trust it too much. A
+prior is part of the archive format: a new one needs a new mixer version.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def encoder(raw: bytes, engine: Engine | None, prior: Prior) -> AdaptiveEncoder:
 
 
 def learn(raw: bytes, engine: Engine | None, prior: Prior) -> tuple[Prior, int]:
-    """Code one text; returns what is known afterwards, and the coded bytes."""
+    """Code one text; return what was learned, and the number of coded bytes."""
     coder = encoder(raw, engine, prior)
     if engine is None:
         tokens = np.frombuffer(raw, dtype=np.uint8).astype(np.int32)[None]

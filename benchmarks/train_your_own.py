@@ -1,11 +1,11 @@
-"""A model of your own against what else there is, on files it has not seen.
+"""Compare a model of your own with other codecs, on files that it has not seen.
 
     python benchmarks/train_your_own.py --train logs/ --test new/today.log --minutes 10 --json own.jsonl
 
-Trains with ``zipllm train`` (or takes --model), learns a zstd dictionary from the same data, and lets ``zipllm bench``
-measure both on the test files, beside zstd and xz without one, PPMd where it is installed, and the shipped model. Every
-archive is decoded by another process and compared. The dictionary and the models are counted as weights. Rows go to
---json with the environment, and how the model came to be into a file beside it that ends in .train.json.
+Trains with ``zipllm train`` (or takes --model), learns a zstd dictionary from the same data, and runs ``zipllm bench``
+for both on the test files, beside zstd without dictionary, xz, PPMd where it is installed, and the shipped model.
+Another process decodes every archive and compares. The dictionary and the models count as weights. Rows go to --json
+with the environment; a file beside it that ends in .train.json says how the model was made.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from zipllm.data.unpack import raw_chunks
 from zipllm.model_file.store import ModelStore
 
 DICTIONARY_BYTES = 112_640
-"""As ``zstd --train`` makes by default."""
+"""The default of ``zstd --train``."""
 DICTIONARY_SAMPLE = 32 << 20
-"""Bytes of training data the dictionary is learned from, evenly spaced; its makers advise a hundred times its size."""
+"""Bytes of training data to learn the dictionary from, evenly spaced; zstd advises a hundred times its size."""
 SAMPLE_BYTES = 2048
 
 
@@ -54,7 +54,7 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, nargs="+", required=True, help="files and folders")
-    parser.add_argument("--test", type=Path, nargs="+", required=True, help="files that are not among them")
+    parser.add_argument("--test", type=Path, nargs="+", required=True, help="files that are not in the training data")
     parser.add_argument("--model", type=Path, help="a model trained on them; without it, one is trained")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--steps", type=int, help="instead of minutes")
@@ -69,7 +69,7 @@ def parse() -> argparse.Namespace:
 
 
 def train(arguments: argparse.Namespace, model: Path, run: Path) -> float:
-    """Train in a process of its own; returns the seconds it took, with reading the data and the export."""
+    """Train in a process of its own; return the seconds it took, reading the data and the export included."""
     budget = ["--steps", arguments.steps] if arguments.steps else ["--minutes", arguments.minutes]
     vocabulary = ["--vocabulary", arguments.vocabulary] if arguments.vocabulary else []
     how = ["--preset", arguments.preset, "--compile", arguments.compile, "--threads", arguments.threads]
@@ -79,16 +79,18 @@ def train(arguments: argparse.Namespace, model: Path, run: Path) -> float:
 
 
 def learn_dictionary(files: list[Path]) -> bytes:
-    """A zstd dictionary from evenly spaced pieces of the training data."""
+    """Train a zstd dictionary on evenly spaced pieces of the training data."""
     total = sum(len(chunk) for path in files for chunk in raw_chunks(path))
     every = max(1, round(total / DICTIONARY_SAMPLE))
     pieces = (piece for path in files for piece in documents(raw_chunks(path), SAMPLE_BYTES))
-    samples = [piece for index, piece in enumerate(pieces) if index % every == 0]
+    samples: list[bytes | bytearray | memoryview[int]] = [
+        piece for index, piece in enumerate(pieces) if index % every == 0
+    ]
     return zstandard.train_dictionary(min(DICTIONARY_BYTES, sum(map(len, samples)) // 2), samples).as_bytes()
 
 
 def compare(arguments: argparse.Namespace, model: Path) -> int:
-    """Run the benchmark, in the folder of model and dictionary so that their names are short; returns its exit code."""
+    """Run the benchmark in the folder of model and dictionary, so that their names are short; return its exit code."""
     ppmd = ["ppmd:12"] if importlib.util.find_spec("pyppmd") else []
     codecs = ["zstd:19", "zstd:19/dict=dictionary", "xz:9e", *ppmd, "zipllm:small", f"zipllm:{model.name}"]
     rows = ["--json", arguments.json.resolve()] if arguments.json else []
@@ -99,7 +101,7 @@ def compare(arguments: argparse.Namespace, model: Path) -> int:
 
 
 def provenance(arguments: argparse.Namespace, model: Path, seconds: float) -> dict[str, Any]:
-    """What the rows do not say: how the model came to be."""
+    """Return what the rows do not say: how the model was made."""
     stored = ModelStore.default().find(model)
     card = stored.summary.metadata.card
     return {

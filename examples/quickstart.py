@@ -1,7 +1,6 @@
 """Compress a file from Python, and look at what its bytes cost: python examples/quickstart.py [FILE].
 
-Prints the size beside xz and the archive, then the ten tokens of the first 2 KB that surprised the model
-most. Their bits are what the archive is made of.
+Prints the sizes of the file, by xz and by zipllm, then the ten tokens of the first 2 KB that surprised the model most.
 """
 
 import lzma
@@ -9,12 +8,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import zipllm
+from zipllm.engine.engine import Engine
 
 
 def main() -> None:
-    """Show one file."""
+    """Compress one file and show its dearest tokens."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__)
     data = path.read_bytes()
     model = zipllm.load_model()
@@ -33,13 +34,14 @@ def main() -> None:
         print(f"  {bits[index]:5.1f} bits  {context.decode(errors='replace')!r} -> {token.decode(errors='replace')!r}")
 
 
-def surprise(model: "zipllm.engine.engine.Engine", tokens: np.ndarray) -> np.ndarray:
-    """Bits that each token costs, given those before it."""
+def surprise(model: Engine, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the bits that each token costs, given those before it."""
     predictor = model.predictor
     inputs = np.concatenate(([predictor.start_token], tokens[:-1])).astype(np.int32)
     cumulative = predictor.prefill(predictor.start(1), inputs[None, :])[0]
     frequencies = np.diff(cumulative, axis=1)[np.arange(len(tokens)), tokens]
-    return predictor.precision - np.log2(frequencies)
+    bits: NDArray[np.float64] = predictor.precision - np.log2(frequencies)
+    return bits
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Lay out the training data of the shipped models: python benchmarks/recipes/prepare.py CORPORA OUT.
 
 CORPORA holds ``bench/enwik8.xz`` and ``train/{train,valid}/*.xz``; beside the training files,
-``train/train/index/NAME.index.tsv.xz`` lists offset, bytes, licence and source of every member. OUT gets
-plain files: ``train/NAME`` with only the members whose licence lets the weights be shipped, the first
-90,000,000 bytes of enwik8 as ``train/enwik8.txt``, and the validation files as ``valid/NAME``. The last
-5,000,000 bytes of enwik8 go nowhere: they are the benchmark.
+``train/train/index/NAME.index.tsv.xz`` lists offset, bytes, licence and source of every member. OUT gets plain files:
+``train/NAME`` with only those members whose licence allows shipping the weights, the first 90,000,000 bytes of enwik8
+as ``train/enwik8.txt``, and the validation files as ``valid/NAME``. The last 5,000,000 bytes of enwik8 are a benchmark
+and are left out.
 """
 
 import lzma
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 FREE = re.compile(r"(public domain|CC0|MIT|BSD|0BSD|Apache|PSF|ISC|zlib|Unicode|CC BY)", re.IGNORECASE)
-"""A member is used when its licence begins so; dual licences are listed with the free one first."""
+"""Start of the licence of a member that is used; dual licences list the free one first."""
 ENWIK8_TRAIN = slice(0, 90_000_000)
 ENWIK8_VALID = slice(90_000_000, 95_000_000)
 

@@ -74,7 +74,7 @@ def to_markdown(report: Report, figures: Sequence[tuple[Figure, str]]) -> str:
     for table in study.tables(report.rows):
         parts.append(markdown_table(table))
     for figure, stem in figures:
-        parts.append(f"![{figure.title}]({stem}.png)\n\n[SVG]({stem}.svg), [data]({stem}.jsonl)")
+        parts.append(f"![{figure.title}]({stem}.svg)\n\n[data]({stem}.jsonl)")
     quotes = study.quotes(report.rows)
     if quotes:
         parts.append("## Published")

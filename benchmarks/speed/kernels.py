@@ -1,0 +1,101 @@
+"""What the parts of the compiled network cost, one thread, microseconds a token.
+
+The parts are those of ``zipllm/kernels/cpu/forward.py``, called alone on the arrays of a real model whose windows are
+full. The rest of the whole is norms, heads, activations, the call itself, and waiting for memory: alone, a part finds
+its arrays in the cache; together the parts evict each other's, and more so with more lanes.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numba
+import numpy as np
+
+from benchmarks.speed.row import Row, Settings, timed
+from zipllm.kernels.cpu.attention import attend
+from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS
+from zipllm.kernels.cpu.frequencies import accumulate
+from zipllm.kernels.cpu.network import CpuTransformer
+from zipllm.kernels.cpu.product import linear
+from zipllm.model_file.store import ModelStore
+
+WAYS = ((1, 1), (4, 1), (8, 1), (32, 1), (16, 64))
+"""Lanes, and tokens of each lane at a time: single steps as in a decoder, and a pass as in an encoder."""
+TURNS = 7
+
+
+@numba.njit(nogil=True)
+def products(network: Any, scratch: Any, count: int) -> None:
+    """Multiply some rows by all matrices of the layers."""
+    for layer in range(network.shape.layers):
+        linear(scratch.hidden, count, network.key, layer, scratch.sums)
+        linear(scratch.hidden, count, network.value, layer, scratch.sums)
+        linear(scratch.hidden, count, network.query, layer, scratch.sums)
+        linear(scratch.mixed, count, network.output, layer, scratch.sums)
+        linear(scratch.hidden, count, network.up, layer, scratch.sums)
+        linear(scratch.active, count, network.down, layer, scratch.sums)
+
+
+@numba.njit(nogil=True)
+def output(network: Any, scratch: Any, count: int) -> None:
+    """Multiply some rows by the matrix that gives the logits."""
+    for start in range(0, count, HEAD_ROWS):
+        together = min(HEAD_ROWS, count - start)
+        linear(scratch.hidden[start:], together, network.head, np.int64(0), scratch.logits)
+
+
+@numba.njit(nogil=True)
+def frequencies(network: Any, scratch: Any, out: Any) -> None:
+    """Turn logits into cumulative frequencies."""
+    for row in range(out.shape[0]):
+        accumulate(scratch.logits[row % HEAD_ROWS, : network.shape.vocabulary], network.exponential, out[row])
+
+
+@numba.njit(nogil=True)
+def attention(network: Any, cache: Any, scratch: Any, queries: Any, filled: Any, time_: int) -> None:
+    """Attend to the windows of the last tokens of all lanes."""
+    for layer in range(network.shape.layers):
+        for lane in range(filled.size):
+            for begin in range(0, time_, TILE_ROWS):
+                count, slot = min(TILE_ROWS, time_ - begin), filled[lane] - time_ + begin
+                attend(
+                    network.shape, network.attention, cache, layer, lane, slot, count, queries, scratch, scratch.mixed
+                )
+
+
+def kernels(settings: Settings) -> Iterator[Row]:
+    """Measure the default model's parts, without any text."""
+    network = CpuTransformer(ModelStore.default().load("small").integer, threads=1)
+    for lanes, time_ in WAYS:
+        whole, parts = measured(network, lanes, time_)
+        parts["the rest"] = whole - sum(parts.values())
+        name = f"{'step' if time_ == 1 else f'pass of {time_} tokens'}, {lanes} lanes"
+        for part, micro in {"whole": whole, **parts}.items():
+            row = {"what": f"{name}: {part}", "raw_bytes": 0, "seconds": round(micro / 1e6, 9)}
+            yield row | {"microseconds": round(micro, 2), "note": f"{micro:6.1f} us a token"}
+
+
+def measured(network: CpuTransformer, lanes: int, time_: int) -> tuple[float, dict[str, float]]:
+    """Return microseconds a token, of the whole and of its parts."""
+    config, rows = network.config, lanes * time_
+    state, random = network.start(lanes), np.random.default_rng(0)
+    tokens = random.integers(0, config.vocabulary_size, (lanes, time_), dtype=np.int32)
+    for _ in range(-(-config.window // time_)):
+        network.predict(state, tokens)
+    packed, scratch, block = network._network, state.scratch[0], min(BLOCK_ROWS, rows)
+    assert state.stream is not None, "made by the first prediction"
+    queries, out = state.stream.queries, np.zeros((block, config.vocabulary_size + 1), dtype=np.int32)
+    parts = {
+        "products of the layers": microseconds(lambda: products(packed, scratch, block), block),
+        "product of the output": microseconds(lambda: output(packed, scratch, block), block),
+        "frequencies": microseconds(lambda: frequencies(packed, scratch, out), block),
+        "attention": microseconds(lambda: attention(packed, state.cache, scratch, queries, state.filled, time_), rows),
+    }
+    return microseconds(lambda: network.predict(state, tokens), rows), parts
+
+
+def microseconds(work: Callable[[], object], tokens: int) -> float:
+    """Return microseconds a token, the best of some turns of ten calls."""
+    work()
+    best = min(timed(lambda: [work() for _ in range(10)])[1] for _ in range(TURNS))
+    return best / 10 / tokens * 1e6
