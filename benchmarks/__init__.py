@@ -1,1 +1,1 @@
-"""Scripts that measure zipllm, and their results; README.md says what each answers. Not part of the installed package."""
+"""Scripts that measure zipllm, and their results; see README.md. Not part of the installed package."""

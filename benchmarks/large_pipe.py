@@ -58,7 +58,8 @@ def run(arguments: list[str], feed: Iterator[bytes], take: Callable[[bytes], obj
     started = time.monotonic()
     command = [sys.executable, "-m", "zipllm", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin and process.stdout
+    assert process.stdin is not None
+    assert process.stdout is not None
     writer = threading.Thread(target=pour, args=(feed, process.stdin))
     writer.start()
     while piece := process.stdout.read(PIECE):

@@ -91,11 +91,11 @@ def network(engine: Engine) -> Iterator[Row]:
         state, chosen = predictor.start(lanes), np.arange(lanes, dtype=np.int32)
         tokens = random.integers(0, len(predictor.vocabulary), (lanes, time_), dtype=np.int32)
 
+        selection = Selection(columns, tokens)
         if time_ == 1:
             call = partial(predictor.step, state, tokens[:, 0], chosen)
         else:
-            call = partial(predictor.select, state, tokens, chosen, Selection(columns, tokens))  # type:
-            ignore[attr - defined]
+            call = partial(predictor.select, state, tokens, chosen, selection)  # type: ignore[attr-defined]
         repeat(call, 300 if time_ == 1 else 4)
         _, seconds = timed(repeat, call, calls)
         seconds /= calls
