@@ -44,9 +44,9 @@ def bits_per_byte(engine: Engine, windows: NDArray[np.int64]) -> float:
     """Return bits per byte of windows int64 ``[n, sequence]``, each a stream of its own."""
     predictor, wanted = engine.predictor, windows.astype(np.int32)
     fed = np.insert(wanted[:, :-1], 0, predictor.start_token, axis=1)
-    state, bits = predictor.start(len(wanted)), 0.0
+    state, lanes, bits = predictor.start(len(wanted)), np.arange(len(wanted), dtype=np.int32), 0.0
     for begin in range(0, wanted.shape[1], STEPS):
-        cumulative = predictor.prefill(state, np.ascontiguousarray(fed[:, begin : begin + STEPS]))
+        cumulative = predictor.predict(state, fed[:, begin : begin + STEPS], lanes, threads=predictor.traits.threads)
         at = wanted[:, begin : begin + STEPS, None]
         share = np.take_along_axis(cumulative, at + 1, 2) - np.take_along_axis(cumulative, at, 2)
         bits += float((PRECISION - np.log2(share)).sum())

@@ -38,7 +38,7 @@ def surprise(model: Engine, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return the bits that each token costs, given those before it."""
     predictor = model.predictor
     inputs = np.concatenate(([predictor.start_token], tokens[:-1])).astype(np.int32)
-    cumulative = predictor.prefill(predictor.start(1), inputs[None, :])[0]
+    cumulative = predictor.predict(predictor.start(1), inputs[None, :], np.zeros(1, np.int32))[0]
     frequencies = np.diff(cumulative, axis=1)[np.arange(len(tokens)), tokens]
     bits: NDArray[np.float64] = predictor.precision - np.log2(frequencies)
     return bits

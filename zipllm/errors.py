@@ -18,6 +18,8 @@ wrapped where they appear (``raise CorruptData(...) from error``). 130 and 143 a
 SIGINT and SIGTERM and belong to ``zipllm.cli``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -90,3 +92,14 @@ def means_out_of_memory(error: BaseException) -> bool:
     words = str(error)
     of_torch = isinstance(error, RuntimeError) and ("out of memory" in words or "allocate memory" in words)
     return of_torch or isinstance(error, MemoryError)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise torch's own errors for exhausted memory as ``MemoryError``."""
+    try:
+        yield
+    except RuntimeError as error:
+        if means_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise

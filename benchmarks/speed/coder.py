@@ -58,7 +58,7 @@ def predicted(engine: Engine, text: bytes) -> tuple[NDArray[np.int32], NDArray[n
     """Return cumulative frequencies int32 ``[n, V + 1]`` and the tokens that followed, int32 ``[n]``."""
     lanes, steps = KNOWN
     tokens = engine.tokenizer.encode(text[: 16 * lanes * steps])[: lanes * steps].reshape(lanes, steps)
-    said = engine.predictor.prefill(engine.predictor.start(lanes), np.ascontiguousarray(tokens[:, :-1]))
+    said = engine.predictor.predict(engine.predictor.start(lanes), tokens[:, :-1], np.arange(lanes, dtype=np.int32))
     half = steps // 2
     kept = said[:, half - 1 :].reshape(-1, said.shape[-1])
     return np.ascontiguousarray(kept), np.ascontiguousarray(tokens[:, half:].ravel())

@@ -44,7 +44,7 @@ def gpu(settings: Settings) -> Iterator[Row]:
     engine = load_engine(None, "cuda")
     name = torch.cuda.get_device_name()
     for row in chain(whole(engine, settings.text), network(engine)):
-        yield row | {"gpu": name, "engine": engine.predictor.engine, "workers": WORKERS}  # type: ignore[attr-defined]
+        yield row | {"gpu": name, "engine": engine.predictor.network.name, "workers": WORKERS}  # type: ignore[attr-defined]
 
 
 def whole(engine: Engine, text: bytes) -> Iterator[Row]:
@@ -92,10 +92,7 @@ def network(engine: Engine) -> Iterator[Row]:
         tokens = random.integers(0, len(predictor.vocabulary), (lanes, time_), dtype=np.int32)
 
         selection = Selection(columns, tokens)
-        if time_ == 1:
-            call = partial(predictor.step, state, tokens[:, 0], chosen)
-        else:
-            call = partial(predictor.select, state, tokens, chosen, selection)  # type: ignore[attr-defined]
+        call = partial(predictor.predict, state, tokens, chosen, selection=None if time_ == 1 else selection)
         repeat(call, 300 if time_ == 1 else 4)
         _, seconds = timed(repeat, call, calls)
         seconds /= calls

@@ -15,7 +15,7 @@ from benchmarks.speed.row import Row, Settings, timed
 from zipllm.kernels.cpu.attention import attend
 from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS
 from zipllm.kernels.cpu.frequencies import accumulate
-from zipllm.kernels.cpu.network import CpuTransformer
+from zipllm.kernels.cpu.network import CpuNetwork
 from zipllm.kernels.cpu.product import linear
 from zipllm.model_file.store import ModelStore
 
@@ -65,7 +65,7 @@ def attention(network: Any, cache: Any, scratch: Any, queries: Any, filled: Any,
 
 def kernels(settings: Settings) -> Iterator[Row]:
     """Measure the default model's parts, without any text."""
-    network = CpuTransformer(ModelStore.default().load("small").integer, threads=1)
+    network = CpuNetwork(ModelStore.default().load("small").integer)
     for lanes, time_ in WAYS:
         whole, parts = measured(network, lanes, time_)
         parts["the rest"] = whole - sum(parts.values())
@@ -75,13 +75,13 @@ def kernels(settings: Settings) -> Iterator[Row]:
             yield row | {"microseconds": round(micro, 2), "note": f"{micro:6.1f} us a token"}
 
 
-def measured(network: CpuTransformer, lanes: int, time_: int) -> tuple[float, dict[str, float]]:
+def measured(network: CpuNetwork, lanes: int, time_: int) -> tuple[float, dict[str, float]]:
     """Return microseconds a token, of the whole and of its parts."""
     config, rows = network.config, lanes * time_
-    state, random = network.start(lanes), np.random.default_rng(0)
+    state, every, random = network.start(lanes), np.arange(lanes, dtype=np.int32), np.random.default_rng(0)
     tokens = random.integers(0, config.vocabulary_size, (lanes, time_), dtype=np.int32)
     for _ in range(-(-config.window // time_)):
-        network.predict(state, tokens)
+        network.predict(state, tokens, every)
     packed, scratch, block = network._network, state.scratch[0], min(BLOCK_ROWS, rows)
     assert state.stream is not None, "made by the first prediction"
     queries, out = state.stream.queries, np.zeros((block, config.vocabulary_size + 1), dtype=np.int32)
@@ -91,7 +91,7 @@ def measured(network: CpuTransformer, lanes: int, time_: int) -> tuple[float, di
         "frequencies": microseconds(lambda: frequencies(packed, scratch, out), block),
         "attention": microseconds(lambda: attention(packed, state.cache, scratch, queries, state.filled, time_), rows),
     }
-    return microseconds(lambda: network.predict(state, tokens), rows), parts
+    return microseconds(lambda: network.predict(state, tokens, every), rows), parts
 
 
 def microseconds(work: Callable[[], object], tokens: int) -> float:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from benchmarks.speed.row import Row, Settings
-from zipllm.kernels.cpu.network import CpuTransformer
+from zipllm.kernels.cpu.network import CpuNetwork
+from zipllm.machine import threads
 from zipllm.model.config import ModelConfig
 from zipllm.model.presets import preset
 from zipllm.model.quantize import quantize
@@ -53,13 +54,13 @@ def network_seconds(config: ModelConfig, chunk: int) -> tuple[float, float]:
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     calibration = torch.from_numpy(generator.integers(0, config.vocabulary_size, (2, 64)))
-    network = CpuTransformer(quantize(Transformer(config), calibration))
+    network = CpuNetwork(quantize(Transformer(config), calibration))
     tokens = generator.integers(0, config.vocabulary_size, (LANES, TOKENS // LANES)).astype(np.int32)
-    state = network.start(LANES)
+    state, lanes = network.start(LANES), np.arange(LANES, dtype=np.int32)
     for _ in range(0, config.window, 64):  # fill the window
-        network.predict(state, tokens[:, :64])
-    network.predict(state, tokens[:, :chunk])
+        network.predict(state, tokens[:, :64], lanes, threads=threads())
+    network.predict(state, tokens[:, :chunk], lanes, threads=threads())
     begin = (time.perf_counter(), time.process_time())
     for column in range(0, tokens.shape[1], chunk):
-        network.predict(state, tokens[:, column : column + chunk])
+        network.predict(state, tokens[:, column : column + chunk], lanes, threads=threads())
     return time.perf_counter() - begin[0], time.process_time() - begin[1]

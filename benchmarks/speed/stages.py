@@ -13,12 +13,7 @@ from benchmarks.speed.row import Row, Settings, timed
 
 STAGES = {
     "tokenizer": ["zipllm.tokenizer.bpe:BpeTokenizer.encode_all", "zipllm.tokenizer.bpe:BpeTokenizer.decode"],
-    "network": [
-        "zipllm.predictor.transformer:TransformerPredictor.prefill",
-        "zipllm.predictor.transformer:TransformerPredictor.select",
-        "zipllm.predictor.transformer:TransformerPredictor.predict_into",
-        "zipllm.predictor.transformer:TransformerPredictor.step",
-    ],
+    "network": ["zipllm.predictor.transformer:TransformerPredictor.predict"],
     "decisions and coder": [
         "zipllm.codec.block.coders:StaticEncoder.encode",
         "zipllm.codec.block.coders:StaticDecoder.decode",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.codec.engines import byte_engine
+from tests.codec.engines import engine_with
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.classify import primed
 from zipllm.classify.primed import PrimedClass, Priming
@@ -17,6 +17,8 @@ from zipllm.measure.costs import history_costs, model_costs
 from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.mixing.contexts import TEXT
 from zipllm.model_file.build import build_model
+from zipllm.predictor.base import Traits
+from zipllm.predictor.ngram import NgramPredictor
 from zipllm.tokenizer import ByteTokenizer
 from zipllm.tokenizer.bpe import train_bpe
 
@@ -84,8 +86,12 @@ def test_the_class_matters(engine: Engine) -> None:
     assert 2 * found(engine, HISTORY)[0] < other[0]
 
 
+class Uncopied(NgramPredictor):
+    traits = Traits()
+
+
 def test_what_cannot_be_primed() -> None:
     with pytest.raises(UsageError, match="nothing predicts"):
         Priming(None, None)
     with pytest.raises(UsageError, match="cannot be copied"):
-        Priming(byte_engine(), HISTORY)
+        Priming(engine_with(Uncopied(ByteTokenizer.vocabulary)), HISTORY)

@@ -112,9 +112,9 @@ class Counting(NgramPredictor):
 
     steps = 0
 
-    def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+    def predict(self, *arguments: Any, **options: Any) -> NDArray[np.int32]:
         self.steps += 1
-        return super().step(state, tokens, lanes)
+        return super().predict(*arguments, **options)
 
 
 def compute_bomb(raw_size: int, lanes: int = 1) -> bytes:

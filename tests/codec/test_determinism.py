@@ -86,9 +86,9 @@ def test_predictions_are_asked_for_in_order() -> None:
         def __getattr__(self, name):
             return getattr(byte_engine().predictor, name)
 
-        def prefill(self, state, tokens, lanes=None):
+        def predict(self, state, tokens, lanes, **options):
             seen.append(np.array(tokens))
-            return byte_engine().predictor.prefill(state, tokens, lanes)
+            return byte_engine().predictor.predict(state, tokens, lanes, **options)
 
     compress(b"abcdef", engine_with(Spy()), lanes=2, verify=False)
     assert [table.tolist() for table in seen] == [[[256, 97, 98], [256, 100, 101]]]

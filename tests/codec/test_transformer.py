@@ -75,7 +75,7 @@ def test_the_payload_costs_what_the_frequencies_say(engine: Engine) -> None:
         encoder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
     state = engine.predictor.start(1)
     fed = np.concatenate([[engine.predictor.start_token], tokens[0][:-1]]).astype(np.int32)
-    cumulative = engine.predictor.prefill(state, fed[None])[0].astype(np.int64)
+    cumulative = engine.predictor.predict(state, fed[None], np.zeros(1, dtype=np.int32))[0].astype(np.int64)
     rows = np.arange(len(fed))
     frequencies = cumulative[rows, tokens[0] + 1] - cumulative[rows, tokens[0]]
     bits = float((engine.predictor.precision - np.log2(frequencies)).sum())

@@ -13,10 +13,13 @@ from zipllm.codec.options import EncodeOptions
 from zipllm.codec.select import Choice
 from zipllm.container import ArchiveReader, Block, Coding
 from zipllm.errors import VerificationFailed
+from zipllm.predictor.base import Traits
 
 
 class Faulty:
     """A predictor whose steps differ from its passes at one place, as a float model's do."""
+
+    traits = Traits(exact=False)
 
     def __init__(self, wrong_step: int) -> None:
         self._right = byte_engine().predictor
@@ -26,11 +29,13 @@ class Faulty:
     def __getattr__(self, name):
         return getattr(self._right, name)
 
-    def step(self, state, tokens, lanes):
-        cumulative = self._right.step(state, tokens, lanes)
+    def predict(self, state, tokens, lanes, **options):
+        cumulative = self._right.predict(state, tokens, lanes, **options)
+        if tokens.shape[1] > 1:
+            return cumulative
         if self._steps == self._wrong_step:
             cumulative = np.array(cumulative)
-            cumulative[0, 1:-1] += 1  # the first token one likelier, the last one less
+            cumulative[0, 0, 1:-1] += 1  # the first token one likelier, the last one less
         self._steps += 1
         return cumulative
 

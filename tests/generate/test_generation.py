@@ -20,6 +20,7 @@ from zipllm.errors import LimitExceeded, UsageError
 from zipllm.generate.generation import MOST_PROMPT, Continuation, RandomBits, from_words, sample
 from zipllm.generate.sampling import Randomness, Sampling, draw
 from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.predictor.base import Traits, delivered
 
 NONE = np.empty(0, dtype=np.uint32)
 
@@ -33,7 +34,7 @@ def given_words(words):
 class Fixed:
     """Knows the last token only and never learns, so that what it says of random tokens stays random."""
 
-    precision, lane_bytes = 24, 8
+    precision, lane_bytes, traits = 24, 8, Traits()
 
     def __init__(self, vocabulary) -> None:
         self.vocabulary, self.start_token = vocabulary, len(vocabulary)
@@ -46,11 +47,8 @@ class Fixed:
     def start(self, lanes):
         return None
 
-    def prefill(self, state, tokens, lanes=None):
-        return self._cumulative[tokens]
-
-    def step(self, state, tokens, lanes):
-        return self._cumulative[tokens]
+    def predict(self, state, tokens, lanes, *, out=None, threads=1, selection=None):
+        return delivered(self._cumulative[tokens], out, selection)
 
 
 @cache
@@ -142,7 +140,7 @@ def test_a_prompt_counts() -> None:
     read = Continuation(engine, TEXT * 3).cumulative
     state = engine.predictor.start(1)
     for token in [engine.predictor.start_token, *engine.tokenizer.encode(TEXT * 3).tolist()]:
-        stepped = engine.predictor.step(state, np.array([token], np.int32), np.zeros(1, np.int32))[0]
+        stepped = engine.predictor.predict(state, np.array([[token]], np.int32), np.zeros(1, np.int32))[0, 0]
     np.testing.assert_array_equal(read, stepped)
     with pytest.raises(LimitExceeded, match="256 KiB"):
         Continuation(engine, bytes(MOST_PROMPT + 1))

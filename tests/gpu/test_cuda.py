@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import zipllm
-from tests.kernels.cpu.test_equality import SHAPES, expected, random_model, random_tokens
+from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import compress_stream
@@ -47,27 +47,27 @@ def test_frequencies_are_those_of_the_cpu(model: Model) -> None:
 
 @pytest.mark.parametrize("config", [*SHAPES, shaped(width=128, heads=1, window=20, layers=1)], ids=str)
 def test_kernels_equal_the_reference(config: ModelConfig) -> None:
-    from zipllm.kernels.gpu.network import CudaTransformer
+    from zipllm.kernels.gpu.network import GpuNetwork
 
     for integer in (random_model(config, 1), extreme_model(config)):
         tokens = random_tokens(config, lanes=3, time=70, seed=2)
         wanted = expected(integer, tokens)
-        network = CudaTransformer(integer)
+        network = GpuNetwork(integer)
         for chunk in (1, 7, 70):  # single steps are captured as a graph after the first few
             state = network.start(3)
             pieces = [tokens[:, begin : begin + chunk] for begin in range(0, 70, chunk)]
-            result = np.concatenate([network.predict(state, piece).copy() for piece in pieces], axis=1)
+            result = np.concatenate([network.predict(state, piece, every(piece)).copy() for piece in pieces], axis=1)
             assert np.array_equal(result, wanted)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 17, 64, 300])
 def test_kernels_for_any_number_of_lanes_that_end_one_by_one(lanes: int) -> None:
-    from zipllm.kernels.gpu.network import CudaTransformer
+    from zipllm.kernels.gpu.network import GpuNetwork
 
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
     tokens = random_tokens(config, lanes, time=40, seed=lanes)
     wanted = expected(integer, tokens)
-    network = CudaTransformer(integer)
+    network = GpuNetwork(integer)
     state = network.start(lanes)
     lengths = 40 - np.arange(lanes) % 20
     for time in range(40):
@@ -79,59 +79,60 @@ def test_kernels_for_any_number_of_lanes_that_end_one_by_one(lanes: int) -> None
 def test_single_steps_by_the_kernel_of_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a window is too large for the kernel of single steps."""
     from zipllm.kernels.gpu import forward as gpu_forward
-    from zipllm.kernels.gpu.network import CudaTransformer
+    from zipllm.kernels.gpu.network import GpuNetwork
 
     monkeypatch.setattr(gpu_forward, "MAX_TILE", 0)
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
     tokens = random_tokens(config, lanes=2, time=20, seed=4)
-    network = CudaTransformer(integer)
+    network = GpuNetwork(integer)
     state = network.start(2)
-    steps = [network.predict(state, tokens[:, time : time + 1]).copy() for time in range(20)]
+    steps = [network.predict(state, tokens[:, time : time + 1], every(tokens)).copy() for time in range(20)]
     assert np.array_equal(np.concatenate(steps, axis=1), expected(integer, tokens))
 
 
 def test_frequencies_some_columns_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a vocabulary is too large for a row in registers."""
     from zipllm.kernels.gpu import forward as gpu_forward
-    from zipllm.kernels.gpu.network import CudaTransformer
+    from zipllm.kernels.gpu.network import GpuNetwork
 
     monkeypatch.setattr(gpu_forward, "WHOLE_ROW", 0)
     config = shaped(layers=1, vocabulary_size=2100)  # longer than what is worked on at once
     for integer in (random_model(config, 3), extreme_model(config)):
         tokens = random_tokens(config, lanes=2, time=20, seed=4)
-        network = CudaTransformer(integer)
-        assert np.array_equal(network.predict(network.start(2), tokens), expected(integer, tokens))
+        network = GpuNetwork(integer)
+        assert np.array_equal(network.predict(network.start(2), tokens, every(tokens)), expected(integer, tokens))
 
 
 def test_columns_are_those_of_whole_predictions_in_used_memory_too() -> None:
-    from zipllm.kernels.gpu.network import CudaTransformer
+    from zipllm.kernels.gpu.network import GpuNetwork
 
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
     random = np.random.default_rng(5)
     columns = random.integers(0, config.vocabulary_size + 1, (11, 4), dtype=np.int32)
     columns.setflags(write=False)
-    network = CudaTransformer(integer)
+    network = GpuNetwork(integer)
     for seed in range(3):  # each state but the first has the memory, and the graphs, of the one before
         tokens = random_tokens(config, lanes=5, time=40, seed=seed)
         wanted = random.integers(0, 11, tokens.shape, dtype=np.int32)
         right = np.take_along_axis(expected(integer, tokens), columns[wanted], axis=2)
         state = network.start(5)
         for begin, end in [(0, 15), *((step, step + 1) for step in range(15, 40))]:
-            result = network.select(state, tokens[:, begin:end], None, columns, wanted[:, begin:end])
+            selection = (columns, wanted[:, begin:end])
+            result = network.predict(state, tokens[:, begin:end], every(tokens), selection=selection)
             assert np.array_equal(result, right[:, begin:end])
         del state
 
 
 def test_threads_share_a_model() -> None:
-    from zipllm.kernels.gpu.network import CudaTransformer
+    from zipllm.kernels.gpu.network import GpuNetwork
 
     integer, config = random_model(shaped(window=9), 3), shaped(window=9)
-    network = CudaTransformer(integer)
+    network = GpuNetwork(integer)
 
     def stepped(seed: int) -> bool:
         tokens = random_tokens(config, lanes=4, time=60, seed=seed)
         state = network.start(4)
-        steps = [network.predict(state, tokens[:, time : time + 1]).copy() for time in range(60)]
+        steps = [network.predict(state, tokens[:, time : time + 1], every(tokens)).copy() for time in range(60)]
         return np.array_equal(np.concatenate(steps, axis=1), expected(integer, tokens))
 
     with ThreadPoolExecutor(6) as pool:

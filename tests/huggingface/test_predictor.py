@@ -17,6 +17,8 @@ from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
 
 LENGTH = 40  # more than the context of 32
 
+EVERY = np.arange(2, dtype=np.int32)
+
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
 def engine(request: pytest.FixtureRequest) -> Engine:
@@ -73,8 +75,8 @@ def test_measuring_says_nearly_the_same(predictor: HuggingFacePredictor) -> None
     """Passes are faster; their floats differ in the last digits."""
     tokens = contract.random_tokens(predictor, 2, 3 * LENGTH)
     fast = predictor.measuring()
-    steps = np.diff(predictor.prefill(predictor.start(2), tokens)).astype(float)
-    passes = np.diff(fast.prefill(fast.start(2), tokens)).astype(float)
+    steps = np.diff(predictor.predict(predictor.start(2), tokens, EVERY[:2])).astype(float)
+    passes = np.diff(fast.predict(fast.start(2), tokens, EVERY[:2])).astype(float)
     assert np.abs(np.log2(steps) - np.log2(passes))[steps > 1000].max() < 1e-2
 
 
@@ -86,8 +88,8 @@ def test_other_kinds(name: str, context: int, tmp_path: Path) -> None:
     contract.check_chunks(predictor, tokens, [30, 50])
     fast = predictor.measuring()
     assert fast.stepwise == (name == "Mamba")
-    steps = np.diff(predictor.prefill(predictor.start(1), tokens)).astype(float)
-    passes = np.diff(fast.prefill(fast.start(1), tokens)).astype(float)
+    steps = np.diff(predictor.predict(predictor.start(1), tokens, EVERY[:1])).astype(float)
+    passes = np.diff(fast.predict(fast.start(1), tokens, EVERY[:1])).astype(float)
     assert np.abs(np.log2(steps) - np.log2(passes))[steps > 1000].max() < 1e-2
 
 
@@ -103,7 +105,7 @@ def test_probabilities_are_the_library_s(gpt2: Path) -> None:
         said = loaded.network(input_ids=torch.from_numpy(ids)).logits[0].double().softmax(-1).numpy()
     kept = said[:, tokenizer.model_ids]
     expected = kept / kept.sum(-1, keepdims=True)
-    found = np.diff(predictor.prefill(predictor.start(1), tokens)[0]) / 2**24
+    found = np.diff(predictor.predict(predictor.start(1), tokens, EVERY[:1])[0]) / 2**24
     assert np.abs(found - expected).max() < 1e-4
     assert predictor.left_out_share() == pytest.approx(1 - kept.sum(-1).mean(), abs=1e-4)
     assert predictor.left_out_share() == 0.0
@@ -116,7 +118,7 @@ def test_two_ids_of_one_token_count_together(llama: Path) -> None:
     predictor = HuggingFacePredictor(loaded, tokenizer)
     assert len(tokenizer.doubles)
     start = np.array([[predictor.start_token]], dtype=np.int32)
-    found = np.diff(predictor.prefill(predictor.start(1), start)[0, 0]) / 2**24
+    found = np.diff(predictor.predict(predictor.start(1), start, EVERY[:1])[0, 0]) / 2**24
     with torch.inference_mode():
         said = loaded.network(input_ids=torch.tensor([[1]])).logits[0, 0].double().softmax(-1).numpy()
     shares = said[tokenizer.model_ids]
@@ -131,16 +133,16 @@ def test_a_full_context_begins_anew_with_its_last_half(small: HuggingFacePredict
     assert (context, kept) == (32, 16)
     tokens = contract.random_tokens(small, 2, context + 1)
     tokens[1, -kept - 1 :] = tokens[0, -kept - 1 :]
-    first, second = small.prefill(small.start(2), tokens)
+    first, second = small.predict(small.start(2), tokens, EVERY[:2])
     assert np.array_equal(first[-1], second[-1])
     assert not np.array_equal(first[-2], second[-2])
     tokens[1, -kept - 1] += 1
-    assert not np.array_equal(small.prefill(small.start(2), tokens)[1, -1], first[-1])
+    assert not np.array_equal(small.predict(small.start(2), tokens, EVERY[:2])[1, -1], first[-1])
 
 
 def test_lane_bytes_bound_what_is_kept(small: HuggingFacePredictor) -> None:
     state: Any = small.start(1)
-    small.prefill(state, contract.random_tokens(small, 1, 100))
+    small.predict(state, contract.random_tokens(small, 1, 100), EVERY[:1])
     kept = sum(layer.keys.nbytes + layer.values.nbytes for layer in state[0].cache.layers)
     assert kept <= small.lane_bytes == 32 * 2 * 2 * 32 * 4  # context, layers, keys and values, width, bytes
 

@@ -29,7 +29,7 @@ NOTHING = Evaluation(0, 0, 0, True, 0, 0, 0, 0.0)
 class Uniform(NgramPredictor):
     """Every byte costs eight bits."""
 
-    def prefill(self, state, tokens, lanes=None):
+    def predict(self, state, tokens, lanes, **options):
         row = np.arange(257, dtype=np.int32) << (PRECISION - 8)
         return np.broadcast_to(row, (*tokens.shape, 257)).copy()
 
@@ -37,8 +37,8 @@ class Uniform(NgramPredictor):
 class Short(Uniform):
     """Frequencies that sum to half of what they should: everything seems to cost a bit less."""
 
-    def prefill(self, state, tokens, lanes=None):
-        return super().prefill(state, tokens, lanes) // 2
+    def predict(self, state, tokens, lanes, **options):
+        return super().predict(state, tokens, lanes, **options) // 2
 
 
 def evaluate(data: bytes, engine: Engine, **options: int | None) -> Evaluation:

@@ -100,7 +100,7 @@ def test_the_models_words() -> None:
         places = np.flatnonzero(found.costs.lanes == lane)
         state, last = engine.predictor.start(1), engine.predictor.start_token
         for place in places.tolist():
-            cumulative = engine.predictor.step(state, np.array([last], np.int32), np.array([0], np.int32))[0]
+            cumulative = engine.predictor.predict(state, np.array([[last]], np.int32), np.array([0], np.int32))[0, 0]
             frequencies = np.diff(cumulative).tolist()
             order = sorted(range(len(frequencies)), key=lambda token: (-frequencies[token], token))
             last = int(found.costs.tokens[place])

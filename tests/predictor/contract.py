@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.predictor.base import CopyingPredictor, Predictor
+from zipllm.predictor.base import Predictor, Selection
 
 Lanes = NDArray[np.int32]
 
@@ -21,12 +21,16 @@ def random_tokens(predictor: Predictor, lanes: int, length: int, seed: int = 0) 
     return tokens
 
 
+def every(tokens: Lanes) -> Lanes:
+    """int32 ``[lanes]``: the lane of each row of tokens where all lanes are fed."""
+    return np.arange(len(tokens), dtype=np.int32)
+
+
 def by_steps(predictor: Predictor, tokens: Lanes) -> NDArray[np.int32]:
     """All lanes, one token at a time: int32 ``[lanes, length, V + 1]``."""
     state = predictor.start(len(tokens))
-    every = np.arange(len(tokens), dtype=np.int32)
-    columns = [predictor.step(state, tokens[:, at].copy(), every).copy() for at in range(tokens.shape[1])]
-    return np.stack(columns, axis=1)
+    steps = [predictor.predict(state, tokens[:, [at]], every(tokens)).copy() for at in range(tokens.shape[1])]
+    return np.concatenate(steps, axis=1)
 
 
 def check_frequencies(predictor: Predictor, cumulative: NDArray[np.int32]) -> None:
@@ -43,7 +47,7 @@ def check_chunks(predictor: Predictor, tokens: Lanes, lengths: Sequence[int]) ->
     expected = by_steps(predictor, tokens)
     state, begin = predictor.start(len(tokens)), 0
     for length in lengths:
-        part = predictor.prefill(state, tokens[:, begin : begin + length])
+        part = predictor.predict(state, tokens[:, begin : begin + length], every(tokens))
         assert np.array_equal(part, expected[:, begin : begin + length])
         begin += length
     assert begin == tokens.shape[1]
@@ -60,10 +64,7 @@ def check_subsets(predictor: Predictor, tokens: Lanes, seed: int = 0) -> None:
         chosen = np.sort(draw.choice(unfinished, draw.integers(1, len(unfinished) + 1), replace=False)).astype(np.int32)
         run = int(draw.integers(1, 1 + min(3, length - int(fed[chosen].max()))))
         table = np.stack([tokens[lane, fed[lane] : fed[lane] + run] for lane in chosen])
-        if run == 1:
-            got = predictor.step(state, table[:, 0].copy(), chosen)[:, None]
-        else:
-            got = predictor.prefill(state, table, chosen)
+        got = predictor.predict(state, table, chosen)
         for row, lane in enumerate(chosen):
             assert np.array_equal(got[row], alone[lane, fed[lane] : fed[lane] + run])
         fed[chosen] += run
@@ -83,18 +84,33 @@ def check_states_are_apart(predictor: Predictor, tokens: Lanes) -> None:
     first, second = predictor.start(1), predictor.start(1)
     lane = np.zeros(1, dtype=np.int32)
     for at in range(tokens.shape[1]):
-        predictor.step(second, tokens[1:2, at].copy(), lane)
-        assert np.array_equal(predictor.step(first, tokens[:1, at].copy(), lane), expected[:, at])
+        predictor.predict(second, tokens[1:2, [at]], lane)
+        assert np.array_equal(predictor.predict(first, tokens[:1, [at]], lane), expected[:, [at]])
 
 
-def check_copies(predictor: CopyingPredictor, tokens: Lanes, fed: int) -> None:
+def check_copies(predictor: Predictor, tokens: Lanes, fed: int) -> None:
     """Lanes that begin as copies predict what a lane predicts that saw all of it, and leave the first as it was."""
     begin = np.repeat(tokens[:1, :fed], len(tokens), axis=0)
     expected = by_steps(predictor, np.concatenate((begin, tokens[:, fed:]), axis=1))[:, fed:]
     state = predictor.start(2)  # the second lane must not be copied
-    predictor.prefill(state, np.concatenate((tokens[:1, :fed], tokens[-1:, :fed]))) if fed else None
-    copied = predictor.copies(state, len(tokens))
-    assert np.array_equal(predictor.prefill(copied, tokens[:, fed:]), expected)
-    if fed:
-        again = predictor.copies(state, 1)
-        assert np.array_equal(predictor.prefill(again, tokens[:1, fed:]), expected[:1])
+    predictor.predict(state, np.concatenate((tokens[:1, :fed], tokens[-1:, :fed])), np.arange(2, dtype=np.int32))
+    copied = predictor.copy(state, len(tokens))
+    assert np.array_equal(predictor.predict(copied, tokens[:, fed:], every(tokens)), expected)
+    again = predictor.copy(state, 1)
+    assert np.array_equal(predictor.predict(again, tokens[:1, fed:], every(tokens[:1])), expected[:1])
+
+
+def check_out_and_selection(predictor: Predictor, tokens: Lanes, seed: int = 0) -> None:
+    """The result goes where the caller wants it, whole or the selected columns, whoever owns it."""
+    draw, size = np.random.default_rng(seed), len(predictor.vocabulary) + 1
+    expected = by_steps(predictor, tokens)
+    columns = draw.integers(0, size, (7, 3), dtype=np.int32)
+    columns.setflags(write=False)
+    selection = Selection(columns, draw.integers(0, 7, tokens.shape, dtype=np.int32))
+    selected = np.take_along_axis(expected, columns[selection.wanted], axis=2)
+    for given, right in ((None, expected), (selection, selected)):
+        for out in (None, np.full(right.shape, -1, dtype=np.int32)):
+            state = predictor.start(len(tokens))
+            result = predictor.predict(state, tokens, every(tokens), out=out, threads=2, selection=given)
+            assert out is None or result is out
+            assert np.array_equal(result, right)

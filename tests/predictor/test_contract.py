@@ -5,7 +5,8 @@ import pytest
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from tests.predictor import contract
 from zipllm.model_file.build import build_model
-from zipllm.predictor.base import CopyingPredictor, Predictor
+from zipllm.predictor.base import Predictor
+from zipllm.predictor.lstm import LstmPredictor
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.byte import ByteTokenizer
@@ -16,6 +17,7 @@ def transformer() -> Predictor:
 
 
 MAKERS = {
+    "lstm": LstmPredictor,
     "counts, 5 tokens": lambda: NgramPredictor([b"a", b"ab", b"b", b"c", b"d"]),
     "counts, bytes": lambda: NgramPredictor(ByteTokenizer.vocabulary),
     "transformer": transformer,
@@ -58,6 +60,8 @@ def test_states_are_apart(predictor: Predictor) -> None:
 
 @pytest.mark.parametrize("fed", [0, 3, 25])
 def test_copies(predictor: Predictor, fed: int) -> None:
-    if not isinstance(predictor, CopyingPredictor):
-        pytest.skip("has no state that can be copied")
     contract.check_copies(predictor, contract.random_tokens(predictor, 3, 30), fed)
+
+
+def test_out_and_selection(predictor: Predictor) -> None:
+    contract.check_out_and_selection(predictor, contract.random_tokens(predictor, 3, 12))

@@ -16,8 +16,8 @@ def test_it_learns_each_order() -> None:
     """After 'abab...', 'a' follows 'b'; in a lane of its own nothing is known."""
     state = SMALL.start(2)
     tokens = np.array([[5, 0, 2, 0, 2, 0, 2]], dtype=np.int32)
-    learned = np.diff(SMALL.prefill(state, tokens, np.array([0], dtype=np.int32))[0, -1])
-    fresh = np.diff(SMALL.step(state, tokens[:, 0].copy(), np.array([1], dtype=np.int32))[0])
+    learned = np.diff(SMALL.predict(state, tokens, np.array([0], dtype=np.int32))[0, -1])
+    fresh = np.diff(SMALL.predict(state, tokens[:, :1], np.array([1], dtype=np.int32))[0, 0])
     assert learned[0] > 0.9 * 2**24
     assert learned[3] == learned[4] < learned[2]
     assert fresh.max() - fresh.min() <= len(fresh)
@@ -26,7 +26,7 @@ def test_it_learns_each_order() -> None:
 def test_exact_frequencies() -> None:
     """Counts of a: 2 of 3 tokens (order 0), 1 of 1 after b (order 1), 1 of 1 after ab (order 2)."""
     state = SMALL.start(1)
-    last = SMALL.prefill(state, np.array([[5, 0, 2, 0, 2]], dtype=np.int32))[0, -1]
+    last = SMALL.predict(state, np.array([[5, 0, 2, 0, 2]], dtype=np.int32), np.zeros(1, dtype=np.int32))[0, -1]
     scores = np.array([[1 + 2 * 2**14 // 5 + 2**17 // 2 + 2**20 // 2, 1, 1 + 2 * 2**14 // 5, 1, 1]])
     assert np.array_equal(last, cumulative_frequencies(scores, 24)[0])
 

@@ -14,6 +14,8 @@ from zipllm.predictor.base import PRECISION, Predictor, Selection
 from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.byte import ByteTokenizer
 
+EVERY = np.arange(3, dtype=np.int32)
+
 
 @pytest.fixture(scope="module")
 def model() -> Model:
@@ -33,7 +35,7 @@ def test_it_keeps_the_protocol(model: Model, tokens: NDArray[np.int32]) -> None:
     assert predictor.vocabulary == ByteTokenizer().vocabulary
     assert (predictor.precision, predictor.start_token) == (PRECISION, 256)
     assert predictor.lane_bytes >= 2 * CONFIG.layers * CONFIG.window * CONFIG.width
-    cumulative = predictor.prefill(predictor.start(3), tokens)
+    cumulative = predictor.predict(predictor.start(3), tokens, EVERY)
     assert cumulative.dtype == np.int32
     assert cumulative.shape == (3, 20, 257)
     assert (cumulative[..., 0] == 0).all()
@@ -43,26 +45,26 @@ def test_it_keeps_the_protocol(model: Model, tokens: NDArray[np.int32]) -> None:
 
 def test_steps_of_some_lanes_leave_the_others_as_they_are(model: Model, tokens: NDArray[np.int32]) -> None:
     predictor = TransformerPredictor(model)
-    expected = predictor.prefill(predictor.start(3), tokens).copy()
+    expected = predictor.predict(predictor.start(3), tokens, EVERY).copy()
     state = predictor.start(3)
     fed = np.zeros(3, dtype=np.int64)
     generator = np.random.default_rng(1)
     while (fed < 20).any():
         lanes = np.flatnonzero((fed < 20) & (generator.random(3) < 0.7)).astype(np.int32)
-        cumulative = predictor.step(state, tokens[lanes, fed[lanes]], lanes)
-        assert np.array_equal(cumulative, expected[lanes, fed[lanes]])
+        cumulative = predictor.predict(state, tokens[lanes, fed[lanes], None], lanes)
+        assert np.array_equal(cumulative[:, 0], expected[lanes, fed[lanes]])
         fed[lanes] += 1
 
 
-def test_prefill_of_some_lanes(model: Model, tokens: NDArray[np.int32]) -> None:
+def test_passes_of_some_lanes(model: Model, tokens: NDArray[np.int32]) -> None:
     predictor = TransformerPredictor(model)
-    expected = predictor.prefill(predictor.start(3), tokens).copy()
+    expected = predictor.predict(predictor.start(3), tokens, EVERY).copy()
     state = predictor.start(3)
-    predictor.prefill(state, tokens[:, :7])
+    predictor.predict(state, tokens[:, :7], EVERY)
     lanes = np.array([0, 2], dtype=np.int32)
-    assert np.array_equal(predictor.prefill(state, tokens[lanes, 7:], lanes), expected[lanes, 7:])
+    assert np.array_equal(predictor.predict(state, tokens[lanes, 7:], lanes), expected[lanes, 7:])
     lane = np.array([1], dtype=np.int32)
-    assert np.array_equal(predictor.prefill(state, tokens[lane, 7:], lane), expected[lane, 7:])
+    assert np.array_equal(predictor.predict(state, tokens[lane, 7:], lane), expected[lane, 7:])
 
 
 def test_a_model_that_computes_something_else_is_refused(model: Model) -> None:
@@ -81,9 +83,10 @@ def test_columns_of_predictions(
     monkeypatch.setenv("ZIPLLM_KERNELS", "cpu")
     monkeypatch.setenv("OMP_NUM_THREADS", count)
     predictor = TransformerPredictor(model)
-    assert predictor.selects == selects
-    generator, lanes = np.random.default_rng(2), np.arange(3, dtype=np.int32)
+    assert predictor.traits.selects == selects
+    generator = np.random.default_rng(2)
     columns = generator.integers(0, 258, (9, 4), dtype=np.int32) % 257
     wanted = generator.integers(0, 9, tokens.shape, dtype=np.int32)
-    right = np.take_along_axis(predictor.prefill(predictor.start(3), tokens), columns[wanted], axis=2)
-    assert np.array_equal(predictor.select(predictor.start(3), tokens, lanes, Selection(columns, wanted)), right)
+    right = np.take_along_axis(predictor.predict(predictor.start(3), tokens, EVERY), columns[wanted], axis=2)
+    selected = predictor.predict(predictor.start(3), tokens, EVERY, threads=2, selection=Selection(columns, wanted))
+    assert np.array_equal(selected, right)

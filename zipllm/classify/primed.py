@@ -22,7 +22,7 @@ from zipllm.mixing.adaptive import MIXER_VERSION, Style
 from zipllm.mixing.contexts import TEXT
 from zipllm.mixing.memory import MIN_SLOT_BITS
 from zipllm.mixing.trial import Trial
-from zipllm.predictor.base import CopyingPredictor, State
+from zipllm.predictor.base import State
 
 _STYLE = Style(TEXT, 1)
 _ROWS = 1024
@@ -46,7 +46,7 @@ class Priming:
     def __post_init__(self) -> None:
         if self.engine is None and self.history_bits is None:
             raise UsageError("without a model and without a history nothing predicts")
-        if self.engine is not None and not isinstance(self.engine.predictor, CopyingPredictor):
+        if self.engine is not None and not self.engine.predictor.traits.copies:
             raise UsageError("the state of this model cannot be copied, so it cannot be primed for many texts")
 
 
@@ -107,7 +107,7 @@ class PrimedClass:
         steps = chunk_steps(self._engine, 1)
         for begin in range(0, tokens.size, steps):
             here = slice(begin, min(begin + steps, tokens.size))
-            cumulative = predictor.prefill(self._state, fed[:, here])
+            cumulative = predictor.predict(self._state, fed[:, here], one, threads=predictor.traits.threads)
             if coder is not None:
                 coder.encode(cumulative, tokens[:, here], one, count * (here.stop - here.start))
 
@@ -118,7 +118,6 @@ class PrimedClass:
                 yield index, _bytes(text), NO_MODEL[0]
             return
         predictor = self._engine.predictor
-        assert isinstance(predictor, CopyingPredictor), "checked when the priming was made"
         tokens = [self._engine.tokenizer.encode(text).astype(np.int32) for text in texts]
         for batch in _batches([len(ids) for ids in tokens], min(_ROWS, chunk_steps(self._engine, 1))):
             longest = len(tokens[batch[-1]])
@@ -129,7 +128,8 @@ class PrimedClass:
             for row, index in zip(fed, batch, strict=True):
                 row[:1] = self._last
                 row[1 : len(tokens[index])] = tokens[index][:-1]
-            cumulative = predictor.prefill(predictor.copies(self._state, len(batch)), fed)
+            state, lanes = predictor.copy(self._state, len(batch)), np.arange(len(batch), dtype=np.int32)
+            cumulative = predictor.predict(state, fed, lanes, threads=predictor.traits.threads)
             for place, index in enumerate(batch):
                 yield index, tokens[index], cumulative[place, : len(tokens[index])]
 

@@ -28,7 +28,6 @@ from zipllm.codec.block.conventional import (
     zstd_strong,
 )
 from zipllm.codec.block.history_block import encode_history_block
-from zipllm.codec.block.lane_groups import threads_of
 from zipllm.codec.block.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks, selects
 from zipllm.codec.block.styles import TEXT_STYLE, row_style
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
@@ -197,7 +196,9 @@ def _predict_large(
         return []
     if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
-    if threads_of(engine().predictor) == 1 or options.history_bits > DEFAULT_HISTORY_BITS:  # two of those are too much
+    if (
+        engine().predictor.traits.threads == 1 or options.history_bits > DEFAULT_HISTORY_BITS
+    ):  # two of those are too much
         return [_history(raw, style, options), _with_model(raw, engine(), style, options, advance)]
     history = partial(_history, raw, style, options, 1)
     return list(beside(history, lambda: _with_model(raw, engine(), style, options, advance)))

@@ -6,7 +6,7 @@ many tokens at once; elsewhere it is the one that decompresses.
 
 from collections.abc import Callable
 
-from zipllm.codec.block.draft import check_with_draft, is_exact
+from zipllm.codec.block.draft import check_with_draft
 from zipllm.codec.block_decoding import decode_block
 from zipllm.container import Block, Coding, check_block
 from zipllm.engine.engine import Engine
@@ -27,7 +27,7 @@ def verify_block(block: Block, raw: bytes, engine: Callable[[], Engine] | None, 
         VerificationFailed: it does not decode, or to something else.
     """
     try:
-        if block.header.coding is Coding.MODEL and engine is not None and is_exact(engine()):
+        if block.header.coding is Coding.MODEL and engine is not None and engine().predictor.traits.exact:
             _check_with_draft(block, raw, engine(), advance)
             return
         decoded = decode_block(block, engine, advance)

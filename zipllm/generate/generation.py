@@ -57,13 +57,15 @@ class Continuation:
         tokens = np.concatenate([[engine.predictor.start_token], engine.tokenizer.encode(prompt)]).astype(np.int32)
         steps = chunk_steps(engine, 1)
         for begin in range(0, tokens.size, steps):
-            self.cumulative = self._predictor.prefill(self._state, tokens[None, begin : begin + steps], self._lane)[
-                0, -1
-            ]
+            self._feed(tokens[begin : begin + steps])
 
     def add(self, token: int) -> None:
         """Go on by one token."""
-        self.cumulative = self._predictor.step(self._state, np.array([token], dtype=np.int32), self._lane)[0]
+        self._feed(np.array([token], dtype=np.int32))
+
+    def _feed(self, tokens: NDArray[np.int32]) -> None:
+        threads = self._predictor.traits.threads
+        self.cumulative = self._predictor.predict(self._state, tokens[None], self._lane, threads=threads)[0, -1]
 
 
 def sample(engine: Engine, prompt: bytes, sampling: Sampling) -> Iterator[int]:

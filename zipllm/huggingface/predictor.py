@@ -22,7 +22,7 @@ from torch import Tensor
 from zipllm.errors import ModelInvalid
 from zipllm.huggingface.folder import Loaded
 from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
-from zipllm.predictor.base import PRECISION
+from zipllm.predictor.base import PRECISION, Integers, Selection, Traits, delivered
 from zipllm.predictor.ngram import cumulative_frequencies
 
 _SCALE = 1 << 30
@@ -55,6 +55,8 @@ class HuggingFacePredictor:
         ModelInvalid: the model sees what follows, keeps nothing of what it has read, or its numbers are not finite.
     """
 
+    traits = Traits(exact=False)
+
     def __init__(self, loaded: Loaded, tokenizer: HuggingFaceTokenizer, *, stepwise: bool = True) -> None:
         self.vocabulary = tokenizer.vocabulary
         self.precision = PRECISION
@@ -86,14 +88,21 @@ class HuggingFacePredictor:
     def start(self, lanes: int) -> list[_Lane]:
         return [_Lane() for _ in range(lanes)]
 
-    def prefill(
-        self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
-    ) -> NDArray[np.int32]:
-        chosen = range(len(state)) if lanes is None else lanes.tolist()
-        return np.stack([self._predict(state[lane], row) for lane, row in zip(chosen, tokens, strict=True)])
+    def predict(
+        self,
+        state: list[_Lane],
+        tokens: Integers,
+        lanes: Integers,
+        *,
+        out: Integers | None = None,
+        threads: int = 1,
+        selection: Selection | None = None,
+    ) -> Integers:
+        rows = [self._predict(state[lane], row) for lane, row in zip(lanes.tolist(), tokens, strict=True)]
+        return delivered(np.stack(rows), out, selection)
 
-    def step(self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
-        return self.prefill(state, tokens[:, None], lanes)[:, 0]
+    def copy(self, state: list[_Lane], lanes: int) -> list[_Lane]:
+        raise NotImplementedError("the library's memory of a text cannot be copied")
 
     def scores(self, state: list[_Lane], tokens: NDArray[np.int32]) -> Tensor:
         """Feed int32 ``[T]`` to lane 0 and return the library's own scores, float ``[T, rows]``."""

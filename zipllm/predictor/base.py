@@ -1,15 +1,15 @@
-"""What every predictor promises: the only thing the codec knows about a model.
+"""The contract of a predictor: the only thing the codec knows about a model.
 
-A predictor follows several *lanes* side by side. Each lane is a token stream of its own; what one lane
-is fed never changes the prediction of another. A stream begins with ``start_token``, whose prediction
-is that of the first real token.
+A predictor follows several *lanes* side by side, each a token stream of its own. What one lane is fed never changes
+the prediction of another. A stream begins with ``start_token``, whose prediction is that of the first real token.
 
-The contract behind lossless coding: ``prefill`` of T tokens gives, bit for bit, what T calls of ``step``
-give, for every way of cutting the stream into calls, every subset of lanes per step, every number of
-lanes and threads. The encoder relies on the first, the decoder on the second.
+Lossless coding rests on this: one call with T tokens gives, bit for bit, what T calls with one token give, however
+the stream is cut into calls, for every subset of lanes per call and every number of lanes and threads. Encoders feed
+many tokens at once, decoders one.
 """
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +17,40 @@ from numpy.typing import NDArray
 PRECISION = 24
 """The frequencies of a prediction are integers, each at least 1, that sum to ``2**PRECISION``."""
 
+Integers = NDArray[np.int32]
 State = Any
 """What a predictor remembers of its lanes; opaque to everyone else."""
 
 
 class Selection(NamedTuple):
-    """Which of the cumulative frequencies of predictions are wanted, where not all are.
+    """The columns of each prediction that coding reads.
 
     Attributes:
-        columns: int32 ``[rows, d]``, their numbers, 0 to V; best always the same array.
-        wanted: int32 ``[n, T]``, the row of ``columns`` for each prediction.
+        columns: int32 ``[rows, d]``, column numbers from 0 to V. Predictors cache the last array they were given.
+        wanted: int32 ``[n, T]``, the row of ``columns`` that applies to each prediction.
     """
 
-    columns: NDArray[np.int32]
-    wanted: NDArray[np.int32]
+    columns: Integers
+    wanted: Integers
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a predictor can do beyond the contract.
+
+    Attributes:
+        threads: Python threads that may predict side by side, each with a state of its own; 1 if that gains nothing,
+            for example because the predictor runs threads itself.
+        selects: predicting is faster with a ``Selection``.
+        exact: the contract holds by construction, because all arithmetic is on integers. A predictor of floats can
+            keep the contract only by taking one token at a time.
+        copies: ``copy`` works.
+    """
+
+    threads: int = 1
+    selects: bool = False
+    exact: bool = True
+    copies: bool = False
 
 
 class Predictor(Protocol):
@@ -50,105 +70,51 @@ class Predictor(Protocol):
 
     @property
     def lane_bytes(self) -> int:
-        """Memory that the state of one lane takes, so that a reader can refuse too many lanes beforehand."""
+        """Memory that the state of one lane takes, so that a reader can refuse too many lanes before it starts."""
+
+    @property
+    def traits(self) -> Traits:
+        """What this predictor can do; may change once ``start`` has been called."""
 
     def start(self, lanes: int) -> State:
-        """Return the memory of ``lanes`` lanes that have seen nothing."""
+        """Return the state of ``lanes`` lanes that have been fed nothing."""
 
-    def prefill(
-        self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
-    ) -> NDArray[np.int32]:
-        """Feed ``T`` tokens to several lanes at once.
-
-        Args:
-            state: changed in place.
-            tokens: int32 ``[n, T]``, ids 0 to V.
-            lanes: int32 ``[n]``, distinct lane numbers, ascending; the others stay as they are. None: all lanes.
-
-        Returns:
-            Cumulative frequencies of the token after each one fed: int32 ``[n, T, V + 1]``, strictly
-            ascending along the last axis from 0 to ``2**precision``. Valid until the next call.
-        """
-
-    def step(self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Feed one token to each lane named; the other lanes stay as they are.
-
-        Args:
-            state: changed in place.
-            tokens: int32 ``[n]``, the token for each lane named.
-            lanes: int32 ``[n]``, distinct lane numbers, ascending.
-
-        Returns:
-            int32 ``[n, V + 1]`` cumulative frequencies, as ``prefill``. Valid until the next call.
-        """
-
-
-@runtime_checkable
-class ThreadedPredictor(Predictor, Protocol):
-    """A predictor that several threads may use at once, each with a state of its own."""
-
-    @property
-    def threads(self) -> int:
-        """How many threads are worth using; 1: do not."""
-
-    def predict_into(
+    def predict(
         self,
         state: State,
-        tokens: NDArray[np.int32],
-        lanes: NDArray[np.int32],
-        out: NDArray[np.int32],
+        tokens: Integers,
+        lanes: Integers,
+        *,
+        out: Integers | None = None,
         threads: int = 1,
         selection: Selection | None = None,
-    ) -> None:
-        """Do what ``prefill`` does, with the result where the caller wants it.
+    ) -> Integers:
+        """Feed T tokens to each of n lanes.
 
         Args:
-            state: changed in place.
-            tokens: int32 ``[n, T]``.
-            lanes: int32 ``[n]``, ascending.
-            out: int32 ``[n, T, V + 1]``, C-contiguous; receives the cumulative frequencies. ``[n, T, d]`` with a
-                selection, which only a ``SelectingPredictor`` that ``selects`` is asked for.
-            threads: that this call may use.
-            selection: what is wanted of them.
-        """
-
-
-@runtime_checkable
-class SelectingPredictor(Predictor, Protocol):
-    """A predictor on the other side of a slow bus or memory, which need not hand over the whole of a prediction."""
-
-    @property
-    def selects(self) -> bool:
-        """Whether it pays to ask for less."""
-
-    def select(
-        self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32], selection: Selection
-    ) -> NDArray[np.int32]:
-        """Do what ``prefill`` does, and return some columns of each prediction.
-
-        Args:
-            state: changed in place.
-            tokens: int32 ``[n, T]``.
-            lanes: int32 ``[n]``, ascending.
-            selection: which.
+            state: changed in place; lanes that are not named stay as they are.
+            tokens: int32 ``[n, T]``, ids 0 to V.
+            lanes: int32 ``[n]``, distinct lane numbers, ascending.
+            out: C-contiguous array of the result's shape that receives the result.
+            threads: processor threads that this call may use.
+            selection: the columns to return of each prediction; None returns all.
 
         Returns:
-            int32 ``[n, T, d]``, valid until the next call but one, so that the next can be made while this is used.
+            Cumulative frequencies of the token after each one fed: int32 ``[n, T, V + 1]``, strictly ascending along
+            the last axis from 0 to ``2**precision``; ``[n, T, d]`` with a selection. It is ``out`` if given. Otherwise
+            it belongs to the state and is valid until the next call with that state; with a selection, until the next
+            call but one, so that the next chunk can be predicted while this one is being coded.
         """
 
-
-@runtime_checkable
-class ExactPredictor(Predictor, Protocol):
-    """A predictor that computes with integers, whose order does not matter: the contract holds by construction."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether that is so; a predictor of floats may keep the contract by taking one token at a time."""
+    def copy(self, state: State, lanes: int) -> State:
+        """Return the state of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was; see ``Traits``."""
 
 
-@runtime_checkable
-class CopyingPredictor(Predictor, Protocol):
-    """A predictor whose memory can be copied, so that many texts can follow the same beginning."""
-
-    def copies(self, state: State, lanes: int) -> State:
-        """Return the memory of ``lanes`` lanes that have each seen what lane 0 of ``state`` has seen."""
+def delivered(cumulative: Integers, out: Integers | None, selection: Selection | None) -> Integers:
+    """Turn whole predictions int32 ``[n, T, V + 1]`` into what ``Predictor.predict`` was asked to return."""
+    if selection is not None:
+        cumulative = np.take_along_axis(cumulative, selection.columns[selection.wanted], axis=2)
+    if out is None:
+        return cumulative
+    out[...] = cumulative
+    return out

@@ -28,4 +28,4 @@ def check_model_file(path: Path, limits: ModelLimits | None = None) -> tuple[str
     model = load_model_file(path, limits)
     with naming(path):
         check_reference(model)
-        return "reference", TransformerPredictor(model).engine
+        return "reference", TransformerPredictor(model).network.name

@@ -9,12 +9,13 @@ lane and one byte at a time, so they agree on one machine with the same librarie
 Nothing outside of the benchmark uses it.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.predictor.base import PRECISION
+from zipllm.predictor.base import PRECISION, Integers, Selection, Traits, delivered
 from zipllm.predictor.ngram import cumulative_frequencies
 
 CELLS = 96
@@ -134,18 +135,26 @@ class LstmPredictor:
     precision = PRECISION
     start_token = _BYTES
     lane_bytes = 12 * (4 * CELLS * (_BYTES + CELLS + 1) + _BYTES * (CELLS + 1))
+    traits = Traits(exact=False, copies=True)
 
     def start(self, lanes: int) -> list[_Lane]:
         return [_Lane.new() for _ in range(lanes)]
 
-    def prefill(
-        self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
-    ) -> NDArray[np.int32]:
+    def predict(
+        self,
+        state: list[_Lane],
+        tokens: Integers,
+        lanes: Integers,
+        *,
+        out: Integers | None = None,
+        threads: int = 1,
+        selection: Selection | None = None,
+    ) -> Integers:
         scores = np.ones((*tokens.shape, _BYTES), dtype=np.int64)
-        for row, index in enumerate(range(len(state)) if lanes is None else lanes.tolist()):
+        for row, index in enumerate(lanes.tolist()):
             for column, token in enumerate(tokens[row].tolist()):
                 scores[row, column] += (state[index].feed(token) * _SCALE).astype(np.int64)
-        return cumulative_frequencies(scores, self.precision)
+        return delivered(cumulative_frequencies(scores, self.precision), out, selection)
 
-    def step(self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
-        return self.prefill(state, tokens[:, None], lanes)[:, 0]
+    def copy(self, state: list[_Lane], lanes: int) -> list[_Lane]:
+        return [deepcopy(state[0]) for _ in range(lanes)]

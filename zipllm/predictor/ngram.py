@@ -6,11 +6,12 @@ same promise of exactness as the Transformer.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.predictor.base import PRECISION
+from zipllm.predictor.base import PRECISION, Integers, Selection, Traits, delivered
 
 ORDERS = (0, 1, 2)
 """Contexts of so many tokens."""
@@ -65,6 +66,8 @@ class NgramPredictor:
         ValueError: vocabulary empty or too large for the precision, or no such order.
     """
 
+    traits = Traits(copies=True)
+
     def __init__(self, vocabulary: Sequence[bytes], precision: int = PRECISION, orders: Sequence[int] = ORDERS) -> None:
         if not 1 <= len(vocabulary) <= min(65_536, 1 << precision):
             raise ValueError(f"vocabulary of {len(vocabulary)} tokens does not fit precision {precision}")
@@ -79,27 +82,27 @@ class NgramPredictor:
     def start(self, lanes: int) -> list[_Lane]:
         return [_Lane(len(self.vocabulary), self.orders) for _ in range(lanes)]
 
-    def prefill(
-        self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
-    ) -> NDArray[np.int32]:
+    def predict(
+        self,
+        state: list[_Lane],
+        tokens: Integers,
+        lanes: Integers,
+        *,
+        out: Integers | None = None,
+        threads: int = 1,
+        selection: Selection | None = None,
+    ) -> Integers:
         scores = np.ones((*tokens.shape, len(self.vocabulary)), dtype=np.int64)
-        for row, index in enumerate(range(len(state)) if lanes is None else lanes.tolist()):
+        for row, index in enumerate(lanes.tolist()):
             lane = state[index]
-            for column in range(tokens.shape[1]):
-                self._feed(lane, int(tokens[row, column]))
+            for column, token in enumerate(tokens[row].tolist()):
+                if token != self.start_token:
+                    lane.learn(token)
                 lane.add_scores(scores[row, column])
-        return cumulative_frequencies(scores, self.precision)
+        return delivered(cumulative_frequencies(scores, self.precision), out, selection)
 
-    def step(self, state: list[_Lane], tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
-        scores = np.ones((len(tokens), len(self.vocabulary)), dtype=np.int64)
-        for row, (token, lane) in enumerate(zip(tokens.tolist(), lanes.tolist(), strict=True)):
-            self._feed(state[lane], token)
-            state[lane].add_scores(scores[row])
-        return cumulative_frequencies(scores, self.precision)
-
-    def _feed(self, lane: _Lane, token: int) -> None:
-        if token != self.start_token:
-            lane.learn(token)
+    def copy(self, state: list[_Lane], lanes: int) -> list[_Lane]:
+        return [deepcopy(state[0]) for _ in range(lanes)]
 
 
 def cumulative_frequencies(scores: NDArray[np.int64], precision: int) -> NDArray[np.int32]:

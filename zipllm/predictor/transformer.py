@@ -1,25 +1,39 @@
-"""The Transformer of a model file as a predictor."""
+"""The network of a model file as a predictor, computed by the fastest implementation that works on this machine.
 
+Every implementation passes the model's self-test before its first use. The choice never changes a byte.
+"""
+
+import importlib
+import os
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from zipllm.errors import UsageError, memory_errors
+from zipllm.jit.compiled import COMPILES
 from zipllm.kernels.cpu.layout import lane_bytes
-from zipllm.machine import threads
+from zipllm.machine import threads as usual_threads
 from zipllm.model_file.file import Model
-from zipllm.predictor.base import PRECISION, Selection
-from zipllm.predictor.networks import CudaKernels, choose_network
+from zipllm.predictor.base import PRECISION, Integers, Selection, Traits
+from zipllm.predictor.late import LateNetwork
+from zipllm.predictor.network import Network, ReferenceNetwork, tested
+
+KERNELS = "ZIPLLM_KERNELS"
+"""Environment variable: ``reference``, ``cpu`` or ``cuda`` overrides the automatic choice."""
+
+TRITON = (3, 6)
+"""Oldest version of Triton that compiles the kernels of a GPU."""
+CAPABILITY = (8, 0)
+"""Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
 
 
 class TransformerPredictor:
-    """Predicts with an integer Transformer; the frequencies do not depend on what computes it.
+    """Predicts with an integer Transformer; the frequencies do not depend on what computes them.
 
     Args:
         model: loaded or built, its bounds checked.
         device: the name of a torch device.
 
     Raises:
+        MemoryError: the model does not fit into memory.
         ModelInvalid: the model's self-test fails on this device.
         UsageError: ``ZIPLLM_KERNELS`` asks for something that does not exist here.
     """
@@ -28,58 +42,74 @@ class TransformerPredictor:
         self.vocabulary: tuple[bytes, ...] = model.tokenizer.vocabulary
         self.precision: int = PRECISION
         self.start_token: int = model.config.start_token
-        # One number for all engines (the reference needs less), so that all accept the same archives.
+        # One number for all networks (the reference needs less), so that all accept the same archives.
         self.lane_bytes: int = lane_bytes(model.config)
-        self._network = choose_network(model, device)
+        self.network = network_for(model, device)
+        self.start = self.network.start
+        self.copy = self.network.copy
 
     @property
-    def engine(self) -> str:
-        """Name of what computes, for messages."""
-        return self._network.name
+    def traits(self) -> Traits:
+        threads = usual_threads() if self.network.concurrent else 1
+        return Traits(threads, selects=self.network.selects or threads > 1, copies=True)
 
-    @property
-    def exact(self) -> bool:
-        return True
-
-    @property
-    def threads(self) -> int:
-        return threads() if self._network.concurrent else 1
-
-    @property
-    def selects(self) -> bool:
-        return isinstance(self._network, CudaKernels) or self.threads > 1
-
-    def start(self, lanes: int) -> Any:
-        return self._network.start(lanes)
-
-    def copies(self, state: Any, lanes: int) -> Any:
-        return self._network.copies(state, lanes)
-
-    def prefill(
-        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
-    ) -> NDArray[np.int32]:
-        return self._network.predict(state, tokens, lanes)
-
-    def select(
-        self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32], selection: Selection
-    ) -> NDArray[np.int32]:
-        if isinstance(self._network, CudaKernels):
-            return self._network.select(state, tokens, lanes, *selection)
-        out = np.empty((*tokens.shape, selection.columns.shape[1]), dtype=np.int32)
-        self._network.predict_into(state, tokens, lanes, out, threads(), selection)
-        return out
-
-    def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
-        cumulative: NDArray[np.int32] = self._network.predict(state, tokens[:, None], lanes)[:, 0]
-        return cumulative
-
-    def predict_into(
+    def predict(
         self,
         state: Any,
-        tokens: NDArray[np.int32],
-        lanes: NDArray[np.int32],
-        out: NDArray[np.int32],
+        tokens: Integers,
+        lanes: Integers,
+        *,
+        out: Integers | None = None,
         threads: int = 1,
         selection: Selection | None = None,
-    ) -> None:
-        self._network.predict_into(state, tokens, lanes, out, threads, selection)
+    ) -> Integers:
+        return self.network.predict(state, tokens, lanes, out=out, threads=threads, selection=selection)
+
+
+@memory_errors()
+def network_for(model: Model, device: str) -> Network:
+    """Return the implementation that computes a model on a device; only those that need torch import it.
+
+    On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work. Where they were
+    never compiled, the reference computes first, which is done with a small input before they would be. On a CUDA
+    device it is Triton kernels where Triton can compile them, elsewhere the reference.
+
+    Raises:
+        MemoryError: the model does not fit into memory.
+        ModelInvalid: its self-test fails.
+        UsageError: ``ZIPLLM_KERNELS`` asks for something that does not exist here.
+    """
+    wanted = os.environ.get(KERNELS, "") or "auto"
+    if wanted not in ("auto", "reference", "cpu", "cuda"):
+        raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu, cuda or not set")
+    kind = device.partition(":")[0]
+    possible = kind == "cpu" and COMPILES
+    if wanted == "cpu" and not possible:
+        raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
+    on_gpu = kind == "cuda" and triton_works(device)
+    if wanted == "cuda" and not on_gpu:
+        needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
+        raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
+    if on_gpu and wanted != "reference":
+        from zipllm.kernels.gpu.network import GpuNetwork
+
+        return tested(model, GpuNetwork(model.integer, device))
+    if wanted == "reference" or not possible:
+        return tested(model, ReferenceNetwork(model, device))
+    from zipllm.kernels.cpu.network import CpuNetwork, kernels_are_cached
+
+    if wanted == "auto" and not kernels_are_cached():
+        return LateNetwork(model)
+    return tested(model, CpuNetwork(model.integer))
+
+
+def triton_works(device: str) -> bool:
+    """Whether this machine's Triton compiles the kernels for a CUDA device."""
+    import torch
+
+    try:
+        triton = importlib.import_module("triton")  # its distribution has more than one name
+    except ImportError:
+        return False
+    version = tuple(int(number) for number in triton.__version__.split(".")[:2])
+    return version >= TRITON and torch.cuda.get_device_capability(device) >= CAPABILITY

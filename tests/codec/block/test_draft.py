@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.codec.block.test_selecting import Selecting
 from tests.codec.engines import TEXT, compress, decompress, named
-from tests.kernels.cpu.test_equality import random_model
+from tests.kernels.models import random_model
 from tests.model.conftest import shaped
 from zipllm.codec import verify
 from zipllm.codec.block import draft, model_block
@@ -26,7 +26,7 @@ from zipllm.jit.compiled import COMPILES
 from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
-from zipllm.predictor.base import Selection
+from zipllm.predictor.base import Traits
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.bpe import train_bpe
@@ -40,18 +40,14 @@ ADAPTIVE = CodingParameters(3, PROBABILITY_BITS, precision=24, mixer=MIXER_VERSI
 class Exact(NgramPredictor):
     """Says that passes give what steps give; remembers how it was asked, and lies at one place if it is to."""
 
-    exact = True
-
     def __init__(self, wrong: tuple[str, int] | None = None) -> None:
         super().__init__(TOKENIZER.vocabulary)
         self.asked: list[str] = []
         self._wrong = wrong
 
-    def step(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
-        return self._told("step", super().prefill(state, tokens[:, None], lanes))[:, 0]
-
-    def prefill(self, state: Any, tokens: NDArray[np.int32], lanes: Any = None) -> NDArray[np.int32]:
-        return self._told("pass", super().prefill(state, tokens, lanes))
+    def predict(self, state: Any, tokens: NDArray[np.int32], *rest: Any, **options: Any) -> NDArray[np.int32]:
+        how = "step" if tokens.shape[1] == 1 else "pass"
+        return self._told(how, super().predict(state, tokens, *rest, **options))
 
     def _told(self, how: str, cumulative: NDArray[np.int32]) -> NDArray[np.int32]:
         if self._wrong == (how, self.asked.count(how)):
@@ -61,8 +57,12 @@ class Exact(NgramPredictor):
         return cumulative
 
 
+class Inexact(NgramPredictor):
+    traits = Traits(exact=False)
+
+
 class Both(Selecting):
-    exact = True
+    traits = Traits(selects=True)
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +178,7 @@ def test_verification_of_an_exact_model_has_a_draft(history_bits: int | None, mo
     assert decompress(archive, engine_of(NgramPredictor(TOKENIZER.vocabulary))) == TEXT
     monkeypatch.undo()
     monkeypatch.setattr(verify, "check_with_draft", lambda *_: pytest.fail("decoded with a draft"))
-    assert compress(TEXT, engine_of(NgramPredictor(TOKENIZER.vocabulary)), history_bits=history_bits) == archive
+    assert compress(TEXT, engine_of(Inexact(TOKENIZER.vocabulary)), history_bits=history_bits) == archive
 
 
 @pytest.mark.parametrize("history_bits", [None, 14])
@@ -197,14 +197,14 @@ def test_a_wrong_payload_is_not_written(history_bits: int | None, monkeypatch: p
 def test_what_is_selected_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind the single steps only columns are asked for; one that is wrong is found out."""
     payload = encode_model_block(engine_of(Both()), TEXT, STATIC, None)
-    right = Both.select
+    right = Both.predict
 
-    def wrong(self: Both, state: Any, tokens: Any, lanes: Any, selection: Selection) -> NDArray[np.int32]:
-        found = right(self, state, tokens, lanes, selection)
+    def wrong(self: Both, *arguments: Any, **options: Any) -> NDArray[np.int32]:
+        found = right(self, *arguments, **options)
         if len(self.tables) == 1:
             found[0, 0, 0] += 1
         return found
 
-    monkeypatch.setattr(Both, "select", wrong)
+    monkeypatch.setattr(Both, "predict", wrong)
     with pytest.raises(CorruptData):
         check_with_draft(engine_of(Both()), payload, TEXT, STATIC, None)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.codec.engines import TEXT, compress, decompress, named
 from zipllm.codec.block import model_block
 from zipllm.engine.engine import Engine
-from zipllm.predictor.base import Selection
+from zipllm.predictor.base import Selection, Traits
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.tokenizer.bpe import train_bpe
 
@@ -19,19 +19,20 @@ TOKENIZER = train_bpe([TEXT], 320)
 class Selecting(NgramPredictor):
     """Remembers which tables it was asked with; what it returns is overwritten by the next call but one."""
 
-    selects = True
+    traits = Traits(selects=True, exact=False)
 
     def __init__(self) -> None:
         super().__init__(TOKENIZER.vocabulary)
         self.tables: list[NDArray[np.int32]] = []
         self._returned = [np.zeros(0, dtype=np.int32)] * 2
 
-    def select(self, state: Any, tokens: NDArray[np.int32], lanes: Any, selection: Selection) -> NDArray[np.int32]:
-        self.tables.append(selection.columns)
-        whole = self.prefill(state, tokens, lanes)
-        self._returned.append(np.take_along_axis(whole, selection.columns[selection.wanted], axis=2))
-        self._returned.pop(0)[:] = -1
-        return self._returned[-1]
+    def predict(self, *arguments: Any, selection: Selection | None = None, **options: Any) -> NDArray[np.int32]:
+        result = super().predict(*arguments, selection=selection, **options)
+        if selection is not None:
+            self.tables.append(selection.columns)
+            self._returned.append(result)
+            self._returned.pop(0)[:] = -1
+        return result
 
 
 def engine_of(predictor: NgramPredictor) -> Engine:

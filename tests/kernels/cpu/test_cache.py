@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.kernels.cpu.test_equality import SHAPES, expected, random_model, random_tokens
+from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
 from tests.model.conftest import shaped
 from zipllm.jit.compiled import COMPILES
 from zipllm.kernels.cpu.layout import CacheShape, lane_bytes
@@ -30,7 +30,7 @@ def test_the_reference_needs_no_more_memory_than_announced(config: ModelConfig) 
 @pytest.mark.parametrize("window", [1, 2, 16, 17, 63, 64, 65])
 def test_tokens_beyond_the_buffer(window: int) -> None:
     """Long streams in uneven pieces: the buffer is full and emptied several times, at any place."""
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
     config = shaped(window=window, layers=1)
     model = random_model(config, seed=window)
@@ -38,20 +38,19 @@ def test_tokens_beyond_the_buffer(window: int) -> None:
     tokens = random_tokens(config, lanes=2, time=3 * slots, seed=window)
     wanted = expected(model, tokens)
     generator = np.random.default_rng(window)
-    network = CpuTransformer(model, threads=1)
+    network = CpuNetwork(model)
     state, at = network.start(2), 0
     while at < tokens.shape[1]:
         length = int(generator.choice([1, 3, slots - 1, slots + 5]))
         piece = tokens[:, at : at + length]
-        assert np.array_equal(network.predict(state, piece), wanted[:, at : at + length])
+        assert np.array_equal(network.predict(state, piece, every(piece)), wanted[:, at : at + length])
         at += length
 
 
 @pytest.mark.parametrize("fed", [0, 1, 5, 8, 30])
 @pytest.mark.parametrize("config", SHAPES[:8], ids=str)
 def test_the_reference_can_be_relieved_at_any_time(config: ModelConfig, fed: int) -> None:
-    from zipllm.kernels.cpu.cache import from_reference
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
     model = random_model(config, seed=3)
     tokens = random_tokens(config, lanes=3, time=fed + 12, seed=fed)
@@ -59,5 +58,6 @@ def test_the_reference_can_be_relieved_at_any_time(config: ModelConfig, fed: int
     reference = IntegerTransformer(model)
     state = reference.start(3)
     reference.forward(state, torch.from_numpy(tokens[:, :fed]))
-    rest = CpuTransformer(model).predict(from_reference(config, state), tokens[:, fed:])
+    network = CpuNetwork(model)
+    rest = network.predict(network.take_over(state), tokens[:, fed:], every(tokens))
     assert np.array_equal(rest, wanted[:, fed:])

@@ -2,60 +2,26 @@
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from tests.model.conftest import extreme_model, markov_tokens, randomized, shaped
+from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
+from tests.model.conftest import extreme_model, shaped
 from zipllm.jit.compiled import COMPILES
 from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
 from zipllm.model.parameters import IntegerModel
-from zipllm.model.quantize import quantize
 
 pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
-SHAPES = [
-    shaped(),
-    shaped(window=1),
-    shaped(window=3, layers=3),
-    shaped(window=7, heads=1),
-    shaped(window=64),
-    shaped(heads=4, width=20, feedforward=36),
-    shaped(heads=8, width=8, feedforward=1),
-    shaped(width=72, heads=3, feedforward=130),
-    shaped(vocabulary_size=1, layers=1),
-    shaped(vocabulary_size=67, tied=True),
-    shaped(vocabulary_size=300, position="alibi"),
-    shaped(width=130, heads=2, feedforward=257, vocabulary_size=513),
-    shaped(layers=1, feedforward=1100, vocabulary_size=2100),  # longer than what is worked on at once
-]
-
-
-def random_model(config: ModelConfig, seed: int) -> IntegerModel:
-    tokens = markov_tokens(4, 24, seed=seed, vocabulary=config.vocabulary_size)
-    return quantize(randomized(config, seed, spread=1.5), tokens)
-
-
-def random_tokens(config: ModelConfig, lanes: int, time: int, seed: int) -> NDArray[np.int32]:
-    tokens = np.random.default_rng(seed).integers(0, config.vocabulary_size, (lanes, time)).astype(np.int32)
-    tokens[:, 0] = config.start_token
-    return tokens
-
-
-def expected(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-    reference = IntegerTransformer(model)
-    hidden = reference.forward(reference.start(len(tokens)), torch.from_numpy(tokens))
-    result: NDArray[np.int32] = reference.cumulative(hidden).numpy()
-    return result
-
 
 def computed(model: IntegerModel, tokens: NDArray[np.int32], chunk: int, threads: int = 1) -> NDArray[np.int32]:
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
-    network = CpuTransformer(model, threads)
+    network = CpuNetwork(model)
     state = network.start(len(tokens))
     pieces = [tokens[:, begin : begin + chunk] for begin in range(0, tokens.shape[1], chunk)]
-    return np.concatenate([network.predict(state, piece).copy() for piece in pieces], axis=1)
+    return np.concatenate(
+        [network.predict(state, piece, every(piece), threads=threads).copy() for piece in pieces], axis=1
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -89,13 +55,13 @@ def test_lane_counts_and_threads(lanes: int, threads: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_any_subset_of_lanes_at_each_call(seed: int) -> None:
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
     generator = np.random.default_rng(seed)
     model = random_model(shaped(window=5), 2)
     tokens = random_tokens(shaped(), lanes=6, time=40, seed=seed)
     wanted = expected(model, tokens)
-    network = CpuTransformer(model, threads=2)
+    network = CpuNetwork(model)
     state, fed = network.start(6), np.zeros(6, dtype=int)
     for _ in range(12):
         lanes = np.flatnonzero(generator.random(6) < 0.6).astype(np.int32)
@@ -103,7 +69,7 @@ def test_any_subset_of_lanes_at_each_call(seed: int) -> None:
         if not lanes.size:
             continue
         piece = np.stack([tokens[lane, fed[lane] : fed[lane] + time] for lane in lanes])
-        result = network.predict(state, piece, lanes)
+        result = network.predict(state, piece, lanes, threads=2)
         for row, lane in enumerate(lanes):
             assert np.array_equal(result[row], wanted[lane, fed[lane] : fed[lane] + time])
         fed[lanes] += time
@@ -122,8 +88,8 @@ def test_any_subset_of_lanes_at_each_call(seed: int) -> None:
     ],
 )
 def test_what_would_reach_outside_of_memory_is_refused(tokens: list[list[int]], lanes: list[int]) -> None:
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
-    network = CpuTransformer(random_model(shaped(), 0))
+    network = CpuNetwork(random_model(shaped(), 0))
     with pytest.raises(ValueError, match=r"token ids|lane numbers"):
         network.predict(network.start(2), np.array(tokens, dtype=np.int32), np.array(lanes, dtype=np.int32))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.kernels.cpu.test_equality import expected, random_model
+from tests.kernels.models import every, expected, random_model
 from tests.model.conftest import extreme_model
 from tests.model_file.conftest import random_integer_model
 from zipllm.jit.compiled import COMPILES
@@ -84,15 +84,15 @@ def cases(most_width: int, most_lanes: int, most_time: int) -> st.SearchStrategy
 
 
 def check(case: Case) -> None:
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
     model, tokens = case.model(), case.tokens()
     wanted = expected(model, tokens)
-    network = CpuTransformer(model, case.threads)
+    network = CpuNetwork(model)
     state, at = network.start(case.lanes), 0
     for piece in case.pieces:
-        given_here = np.ascontiguousarray(tokens[:, at : at + piece])
-        assert np.array_equal(network.predict(state, given_here), wanted[:, at : at + piece])
+        found = network.predict(state, tokens[:, at : at + piece], every(tokens), threads=case.threads)
+        assert np.array_equal(found, wanted[:, at : at + piece])
         at += piece
 
 
@@ -118,18 +118,18 @@ def test_widths(case: Case) -> None:
 @given(cases(most_width=24, most_lanes=12, most_time=9))
 def test_lanes_that_end_one_by_one(case: Case) -> None:
     """As a decoder feeds them: one token a call, into an array of the caller's, fewer lanes each time."""
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
     model, generator = case.model(), np.random.default_rng(case.seed)
     tokens = generator.integers(0, case.config.start_token + 1, (case.lanes, 9)).astype(np.int32)
     wanted = expected(model, tokens)
     ends = generator.integers(1, 10, case.lanes)
-    network = CpuTransformer(model)
+    network = CpuNetwork(model)
     state = network.start(case.lanes)
     for step in range(int(ends.max())):
         lanes = np.flatnonzero(ends > step).astype(np.int32)
         out = np.full((lanes.size, 1, case.config.vocabulary_size + 1), -1, dtype=np.int32)
-        network.predict_into(state, tokens[lanes, step, None], lanes, out, case.threads)
+        network.predict(state, tokens[lanes, step, None], lanes, out=out, threads=case.threads)
         assert np.array_equal(out[:, 0], wanted[lanes, step])
 
 
@@ -137,7 +137,7 @@ def test_lanes_that_end_one_by_one(case: Case) -> None:
 @given(cases(most_width=24, most_lanes=12, most_time=9))
 def test_some_columns_only(case: Case) -> None:
     """As an encoder asks: of each prediction what the token after it needs; now and then for a whole one."""
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
     model, generator, tokens = case.model(), np.random.default_rng(case.seed), case.tokens()
     columns = generator.integers(0, case.config.vocabulary_size + 1, (7, 3)).astype(np.int32)
@@ -145,26 +145,27 @@ def test_some_columns_only(case: Case) -> None:
     wanted = generator.integers(0, 7, tokens.shape).astype(np.int32)
     whole = expected(model, tokens)
     right = np.take_along_axis(whole, columns[wanted].astype(np.int64), axis=2)
-    network, lanes = CpuTransformer(model), np.arange(case.lanes, dtype=np.int32)
+    network, lanes = CpuNetwork(model), np.arange(case.lanes, dtype=np.int32)
     state, at = network.start(case.lanes), 0
     for number, piece in enumerate(case.pieces):
         here = slice(at, at + piece)
         if number % 3 == 2:
-            assert np.array_equal(network.predict(state, np.ascontiguousarray(tokens[:, here])), whole[:, here])
+            assert np.array_equal(network.predict(state, tokens[:, here], lanes), whole[:, here])
         else:
             out = np.full((case.lanes, piece, 3), -1, dtype=np.int32)
-            network.predict_into(state, tokens[:, here], lanes, out, case.threads, (columns, wanted[:, here]))
+            selection = (columns, wanted[:, here])
+            network.predict(state, tokens[:, here], lanes, out=out, threads=case.threads, selection=selection)
             assert np.array_equal(out, right[:, here])
         at += piece
 
 
 def test_columns_that_do_not_exist_are_refused() -> None:
-    from zipllm.kernels.cpu.network import CpuTransformer
+    from zipllm.kernels.cpu.network import CpuNetwork
 
     config = ModelConfig(
         vocabulary_size=9, width=8, layers=1, heads=1, feedforward=8, window=4, position="relative", tied=False
     )
-    network, lanes = CpuTransformer(random_integer_model(config, 1)), np.zeros(1, dtype=np.int32)
+    network, lanes = CpuNetwork(random_integer_model(config, 1)), np.zeros(1, dtype=np.int32)
     tokens, good = np.zeros((1, 2), dtype=np.int32), np.array([[0, 9]], dtype=np.int32)
     for columns, wanted, width, words in (
         (good + 1, tokens, 2, "columns"),
@@ -175,4 +176,4 @@ def test_columns_that_do_not_exist_are_refused() -> None:
     ):
         out = np.zeros((1, 2, width), dtype=np.int32)
         with pytest.raises(ValueError, match=words):
-            network.predict_into(network.start(1), tokens, lanes, out, 1, (columns, wanted))
+            network.predict(network.start(1), tokens, lanes, out=out, selection=(columns, wanted))

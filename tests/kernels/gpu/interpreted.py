@@ -10,10 +10,10 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.kernels.cpu.test_equality import SHAPES, expected, random_model, random_tokens
+from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
 from zipllm.kernels.gpu import forward as gpu_forward
-from zipllm.kernels.gpu.network import CudaTransformer
+from zipllm.kernels.gpu.network import GpuNetwork
 from zipllm.model.parameters import IntegerModel
 
 WIDE = shaped(width=128, heads=1, window=20, layers=1)
@@ -22,10 +22,12 @@ WIDE = shaped(width=128, heads=1, window=20, layers=1)
 
 def computed(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed one token, then three, then one, then the rest."""
-    network = CudaTransformer(model, "cpu")
+    network = GpuNetwork(model, "cpu")
     state = network.start(len(tokens))
     pieces = np.split(tokens, [1, 4, 5], axis=1)
-    return np.concatenate([network.predict(state, piece).copy() for piece in pieces if piece.size], axis=1)
+    return np.concatenate(
+        [network.predict(state, piece, every(piece)).copy() for piece in pieces if piece.size], axis=1
+    )
 
 
 def without_step_kernel(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -50,7 +52,7 @@ def undecided(model: IntegerModel) -> IntegerModel:
 def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed lanes in turns, in pieces of 1 to 3 tokens."""
     generator = np.random.default_rng(0)
-    network = CudaTransformer(model, "cpu")
+    network = GpuNetwork(model, "cpu")
     state, fed = network.start(len(tokens)), np.zeros(len(tokens), dtype=int)
     result = np.zeros((*tokens.shape, model.config.vocabulary_size + 1), dtype=np.int32)
     while (fed < tokens.shape[1]).any():
@@ -67,7 +69,7 @@ def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int
 
 def ending(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed single tokens to lanes that end one by one, the longest last: a lane fewer at each step."""
-    network, lanes = CudaTransformer(model, "cpu"), len(tokens)
+    network, lanes = GpuNetwork(model, "cpu"), len(tokens)
     state = network.start(lanes)
     result = np.zeros((*tokens.shape, model.config.vocabulary_size + 1), dtype=np.int32)
     for time in range(tokens.shape[1]):
@@ -78,10 +80,10 @@ def ending(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
 
 def copied(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed two lanes three tokens, and the rest to three copies of the first."""
-    network = CudaTransformer(model, "cpu")
+    network = GpuNetwork(model, "cpu")
     state = network.start(2)
-    network.predict(state, tokens[:2, :3])
-    return network.predict(network.copies(state, 3), np.repeat(tokens[:1, 3:], 3, axis=0))
+    network.predict(state, tokens[:2, :3], every(tokens[:2]))
+    return network.predict(network.copy(state, 3), np.repeat(tokens[:1, 3:], 3, axis=0), np.arange(3, dtype=np.int32))
 
 
 def selected(model: IntegerModel, tokens: NDArray[np.int32]) -> bool:
@@ -90,17 +92,20 @@ def selected(model: IntegerModel, tokens: NDArray[np.int32]) -> bool:
     columns = generator.integers(0, model.config.vocabulary_size + 1, (11, 3), dtype=np.int32)
     wanted = generator.integers(0, 11, tokens.shape, dtype=np.int32)
     right = np.take_along_axis(expected(model, tokens), columns[wanted], axis=2)
-    network = CudaTransformer(model, "cpu")
+    network = GpuNetwork(model, "cpu")
     for cuts in ([], [2], [1, 2]):
         state = network.start(len(tokens))  # the one before has been let go
         parts = zip(np.split(tokens, cuts, axis=1), np.split(wanted, cuts, axis=1), strict=True)
-        result = [network.select(state, piece, None, columns, rows).copy() for piece, rows in parts]
+        result = [
+            network.predict(state, piece, every(piece), selection=(columns, rows)).copy() for piece, rows in parts
+        ]
         if not np.array_equal(np.concatenate(result, axis=1), right):
             return False
     state = network.start(len(tokens))
     for step in range(3):
-        network.predict(state, tokens[:, step, None])
-    return np.array_equal(network.select(state, tokens[:, 3:], None, columns, wanted[:, 3:]), right[:, 3:])
+        network.predict(state, tokens[:, step, None], every(tokens))
+    rest = network.predict(state, tokens[:, 3:], every(tokens), selection=(columns, wanted[:, 3:]))
+    return np.array_equal(rest, right[:, 3:])
 
 
 def main(which: str) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.codec.block.coders import Coder
-from zipllm.codec.block.lane_groups import Computing, cut, threads_of
+from zipllm.codec.block.lane_groups import cut
 from zipllm.codec.threads.turns import Turns
 from zipllm.errors import CorruptData
 from zipllm.predictor.base import Predictor
@@ -63,7 +63,9 @@ class _Group:
     def __init__(self, predictor: Predictor, coder: Coder, decoded: DecodedLanes, edges: tuple[int, int], own: bool):
         self._first, end = edges
         lanes = end - self._first
-        self._computing = Computing(predictor, lanes, 1)
+        self._predictor = predictor
+        self._state = predictor.start(lanes)
+        self._threads = 1 if own else predictor.traits.threads
         self._coder = coder
         self._decoded = decoded
         self._lanes = np.arange(lanes, dtype=np.int32)
@@ -74,12 +76,10 @@ class _Group:
 
     def prepare(self) -> None:
         """Predict what follows in each lane."""
-        if self._room is None:
-            self._cumulative = self._computing.step(self._tokens, self._lanes)
-        else:
-            room = self._room[: self._lanes.size]
-            self._computing.into(self._tokens[:, None], self._lanes, room)
-            self._cumulative = room[:, 0]
+        room = None if self._room is None else self._room[: self._lanes.size]
+        self._cumulative = self._predictor.predict(
+            self._state, self._tokens[:, None], self._lanes, out=room, threads=self._threads
+        )[:, 0]
 
     def take_turn(self) -> bool:
         """Decode a token of each lane; whether any lane goes on."""
@@ -104,7 +104,7 @@ def decode_lanes(predictor: Predictor, coder: Coder, sizes: NDArray[np.int64], a
         CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.
     """
     decoded = DecodedLanes(predictor.vocabulary, sizes)
-    edges = cut(len(sizes), threads_of(predictor)) if coder.by_lane else [(0, len(sizes))]
+    edges = cut(len(sizes), predictor.traits.threads) if coder.by_lane else [(0, len(sizes))]
     groups = [_Group(predictor, coder, decoded, pair, own=len(edges) > 1) for pair in edges]
 
     def report() -> None:

@@ -16,7 +16,6 @@ from zipllm.coder.range_coder import words_from_bytes
 from zipllm.container import CodingParameters
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData
-from zipllm.predictor.base import ExactPredictor
 from zipllm.progress import Advance
 
 SINGLE_STEPS = 500
@@ -25,18 +24,13 @@ are shipped, so that a machine on which single steps go wrong is found out. It i
 go through the network in other company than when they were encoded."""
 
 
-def is_exact(engine: Engine) -> bool:
-    """Whether an engine's predictor is of integers."""
-    return isinstance(engine.predictor, ExactPredictor) and engine.predictor.exact
-
-
 def check_with_draft(
     engine: Engine, payload: bytes, draft: bytes, parameters: CodingParameters, advance: Advance | None
 ) -> None:
     """Decode a payload of ``model_block.encode_model_block``, and require that it gives the draft.
 
     Args:
-        engine: the model; one that ``is_exact``.
+        engine: the model; its predictor is exact.
         payload: the words.
         draft: what should come out, at least one byte a lane.
         parameters: from the block's header.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.codec.threads.work_queue import Task, WorkQueue
-from zipllm.predictor.base import Predictor, SelectingPredictor, Selection, ThreadedPredictor
+from zipllm.predictor.base import Predictor, Selection, State
 
 LEAST_LANES = 4
 """Lanes of a group: fewer would read the network's weights too often for too little. Groups have multiples of it."""
@@ -25,44 +25,11 @@ GROUPS_PER_THREAD = 2
 Integers = NDArray[np.int32]
 
 
-def threads_of(predictor: Predictor) -> int:
-    """Return how many threads a predictor can use side by side; 1 also where it has threads of its own."""
-    return predictor.threads if isinstance(predictor, ThreadedPredictor) else 1
-
-
 def cut(lanes: int, groups: int) -> list[tuple[int, int]]:
     """Return where groups begin and end: as many as wanted, or as there are lanes enough for."""
     groups = max(1, min(groups, lanes // LEAST_LANES))
     edges = [lanes * number // groups // LEAST_LANES * LEAST_LANES for number in range(groups)]
     return list(pairwise([*edges, lanes]))
-
-
-class Computing:
-    """A predictor and the state of one group; chooses the call that the predictor has.
-
-    What the predictor has is asked once: to ask it of a protocol takes longer than the rest of a call here.
-    """
-
-    def __init__(self, predictor: Predictor, lanes: int, threads: int) -> None:
-        self._predictor = predictor
-        self._threaded = predictor if isinstance(predictor, ThreadedPredictor) else None
-        self._selecting = predictor if isinstance(predictor, SelectingPredictor) else None
-        self._threads = threads
-        self._state = predictor.start(lanes)
-
-    def into(self, tokens: Integers, lanes: Integers, out: Integers, selection: Selection | None = None) -> None:
-        assert self._threaded is not None, "others give arrays of their own"
-        self._threaded.predict_into(self._state, tokens, lanes, out, self._threads, selection)
-
-    def prefill(self, tokens: Integers, lanes: Integers) -> Integers:
-        return self._predictor.prefill(self._state, tokens, lanes)
-
-    def select(self, tokens: Integers, lanes: Integers, selection: Selection) -> Integers:
-        assert self._selecting is not None, "asked for only of those"
-        return self._selecting.select(self._state, tokens, lanes, selection)
-
-    def step(self, tokens: Integers, lanes: Integers) -> Integers:
-        return self._predictor.step(self._state, tokens, lanes)
 
 
 def predictions(
@@ -80,8 +47,7 @@ def predictions(
         table: int32 ``[lanes, time + 1]``, what to feed, and the token after it.
         counts: int64 ``[lanes]``, how many of them a lane has to feed.
         edges: the step at which each chunk begins, from 0 on, and ``time``.
-        columns: int32 ``[V, d]``, which cumulative frequencies each token needs that comes next; only for a
-            ``SelectingPredictor``. None: all.
+        columns: int32 ``[V, d]``, which cumulative frequencies each token needs that comes next; None: all.
         single: chunks at the beginning that have one step, which is asked for as a decoder does.
 
     Yields:
@@ -89,20 +55,20 @@ def predictions(
         where so much was selected, valid until the next.
     """
     known = _Known(table, counts, columns)
-    threads = threads_of(predictor)
+    threads = predictor.traits.threads
     if threads > 1 and len(edges) > 2:
         yield from _predictions_ahead(predictor, known, edges, threads)
         return
-    computing = Computing(predictor, len(table), 1)
+    state = predictor.start(len(table))
     for begin in edges[:single]:
         running, fed, _ = known.between(begin, begin + 1)
-        yield begin, running, computing.step(fed[:, 0], running)[:, None]
+        yield begin, running, predictor.predict(state, fed, running, threads=predictor.traits.threads)
     if columns is not None:
-        yield from _selections_ahead(computing, known, edges[single:])
+        yield from _selections_ahead(predictor, state, known, edges[single:])
         return
     for begin, end in pairwise(edges[single:]):
         running, fed, _ = known.between(begin, end)
-        yield begin, running, computing.prefill(fed, running)
+        yield begin, running, predictor.predict(state, fed, running, threads=predictor.traits.threads)
 
 
 class _Known:
@@ -125,7 +91,7 @@ class _Known:
 
 
 def _selections_ahead(
-    computing: Computing, known: _Known, edges: Sequence[int]
+    predictor: Predictor, state: State, known: _Known, edges: Sequence[int]
 ) -> Iterator[tuple[int, Integers, Integers]]:
     """Do what ``predictions`` does; while a chunk is used, another thread waits for the next."""
 
@@ -133,7 +99,8 @@ def _selections_ahead(
         running, fed, wanted = known.between(begin, end)
         selection = known.selection(wanted)
         assert selection is not None, "otherwise the result would be valid until the next call only"
-        return begin, running, computing.select(fed, running, selection)
+        threads = predictor.traits.threads
+        return begin, running, predictor.predict(state, fed, running, threads=threads, selection=selection)
 
     with ThreadPoolExecutor(1, thread_name_prefix="zipllm") as pool:
         chunks = [pool.submit(chunk, *steps) for steps in list(pairwise(edges))[:1]]
@@ -174,8 +141,8 @@ class _Chunks:
         self._known = known
         self._steps = list(pairwise(edges))
         self._lanes = cut(known.lanes, GROUPS_PER_THREAD * threads)
-        alone = max(1, threads // len(self._lanes))
-        self._groups = [Computing(predictor, end - begin, alone) for begin, end in self._lanes]
+        self._predict = partial(predictor.predict, threads=max(1, threads // len(self._lanes)))
+        self._states = [predictor.start(end - begin) for begin, end in self._lanes]
         self._last: list[Task | None] = [None] * len(self._lanes)
         self._width = len(predictor.vocabulary) + 1 if known.columns is None else known.columns.shape[1]
         longest = max(end - begin for begin, end in self._steps)
@@ -192,7 +159,8 @@ class _Chunks:
             rows = slice(*np.searchsorted(running, (first, last)).tolist())
             if rows.start < rows.stop:
                 lanes, selection = running[rows] - np.int32(first), self._known.selection(wanted[rows])
-                work = partial(self._groups[group].into, fed[rows], lanes, out[rows], selection)
+                state = self._states[group]
+                work = partial(self._predict, state, fed[rows], lanes, out=out[rows], selection=selection)
                 self._last[group] = task = queue.put(work, after=self._last[group])
                 tasks.append(task)
         return _Chunk(begin, running, out, tasks)

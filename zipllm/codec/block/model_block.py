@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from zipllm.codec.block.coders import open_block_decoder, open_block_encoder
 from zipllm.codec.block.decoded_lanes import decode_lanes
-from zipllm.codec.block.lane_groups import predictions, threads_of
+from zipllm.codec.block.lane_groups import predictions
 from zipllm.codec.block.lanes import lane_count, lane_sizes, split
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UnsupportedData
-from zipllm.predictor.base import SelectingPredictor
 from zipllm.progress import Advance
 
 MAX_STATE_BYTES = 2 << 30
@@ -124,11 +123,7 @@ def predicted_chunks(
 def selects(engine: Engine) -> bool:
     """Whether the predictor is best asked only for what coding needs; a hostile vocabulary is not worth a table."""
     predictor, tree = engine.predictor, engine.tree
-    return (
-        isinstance(predictor, SelectingPredictor)
-        and predictor.selects
-        and tree.size * (tree.longest + 1) <= MAX_COLUMNS
-    )
+    return predictor.traits.selects and tree.size * (tree.longest + 1) <= MAX_COLUMNS
 
 
 def chunk_steps(engine: Engine, lanes: int, selecting: bool = False) -> int:
@@ -139,7 +134,7 @@ def chunk_steps(engine: Engine, lanes: int, selecting: bool = False) -> int:
     """
     row = 4 * ((engine.tree.longest if selecting else engine.tree.size) + 1)
     rows = CHUNK_CUMULATIVE_BYTES // row
-    if selecting and threads_of(engine.predictor) > 1:
+    if selecting and engine.predictor.traits.threads > 1:
         rows = min(rows, CHUNK_ROWS)
     steps = max(1, min(MAX_CHUNK_STEPS, rows // lanes))
     return steps // EVEN_STEPS * EVEN_STEPS if selecting and steps > EVEN_STEPS else steps

@@ -14,7 +14,7 @@ from typing import Self
 class Task:
     """Work that may be begun once the work it follows is done."""
 
-    def __init__(self, work: Callable[[], None], after: "Task | None") -> None:
+    def __init__(self, work: Callable[[], object], after: "Task | None") -> None:
         self.work = work
         self.after = after
         self.done = False
@@ -52,7 +52,7 @@ class WorkQueue:
         for thread in self._threads:
             thread.join()
 
-    def put(self, work: Callable[[], None], after: Task | None = None) -> Task:
+    def put(self, work: Callable[[], object], after: Task | None = None) -> Task:
         """Hand out work, to be begun when ``after`` is done; first come, first served."""
         task = Task(work, after)
         with self._changed:

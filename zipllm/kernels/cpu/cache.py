@@ -82,7 +82,7 @@ class Scratch(NamedTuple):
 
 @dataclass
 class CpuState:
-    """Memory of some lanes; make one with ``CpuTransformer.start``.
+    """Memory of some lanes; make one with ``CpuNetwork.start``.
 
     Attributes:
         cache: keys and values.

@@ -3,19 +3,21 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import is_cached
 from zipllm.kernels.checks import check_columns, check_indices, check_wanted
-from zipllm.kernels.cpu.cache import CpuState, Stream, new_scratch, new_state
+from zipllm.kernels.cpu.cache import CpuState, Stream, copied, from_reference, new_scratch, new_state
 from zipllm.kernels.cpu.forward import Rows, forward
 from zipllm.kernels.cpu.layout import CacheShape
 from zipllm.kernels.cpu.pack import pack_network
-from zipllm.machine import threads as usual_threads
 from zipllm.model.parameters import IntegerModel
+
+if TYPE_CHECKING:
+    from zipllm.model.integer import State
 
 MIN_ROWS = 8
 """Rows that are worth waking another thread for."""
@@ -33,84 +35,58 @@ def kernels_are_cached() -> bool:
     return is_cached(forward)
 
 
-class CpuTransformer:
-    """Runs an `IntegerModel` in compiled kernels.
+class CpuNetwork:
+    """Runs an `IntegerModel` in compiled kernels; see ``zipllm.predictor.network.Network``.
 
-    It may be used by several Python threads at once, each with a state of its own.
+    Several Python threads may use it at once, each with a state of its own.
 
     Args:
         model: a model that has passed ``bounds.check_bounds``.
-        threads: processor threads; None follows ``machine.threads`` from call to call.
     """
 
-    def __init__(self, model: IntegerModel, threads: int | None = None) -> None:
+    name = "cpu kernels"
+    concurrent = True
+    selects = False
+
+    def __init__(self, model: IntegerModel) -> None:
         self.config = model.config
         self._network = pack_network(model)
         self._spare = CacheShape.of(model.config).spare
-        self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = (0, 0)
         self._columns = (_ALL, _ALL)
 
     def start(self, lanes: int) -> CpuState:
-        """Return the state of ``lanes`` streams that have been fed nothing."""
         return new_state(self.config, lanes)
 
+    def copy(self, state: CpuState, lanes: int) -> CpuState:
+        return copied(state, lanes)
+
+    def take_over(self, state: "State") -> CpuState:
+        """Return the reference's state in the layout of these kernels."""
+        return from_reference(self.config, state)
+
     def predict(
-        self, state: CpuState, tokens: NDArray[np.int32], lanes: NDArray[np.int32] | None = None
-    ) -> NDArray[np.int32]:
-        """Feed tokens to lanes and return what is predicted after each.
-
-        Args:
-            state: changed in place, for the named lanes only.
-            tokens: integers ``[n, time]``, each from 0 to ``config.start_token``.
-            lanes: ascending lane numbers ``[n]``; None means all.
-
-        Returns:
-            Cumulative frequencies int32 ``[n, time, vocabulary_size + 1]``; overwritten by the next call with
-            this state.
-
-        Raises:
-            ValueError: a token id or a lane number is out of range.
-        """
-        chosen = np.arange(len(state.filled), dtype=np.int32) if lanes is None else lanes
-        count, time = tokens.shape
-        cumulative = self._room(state, count * time).reshape(count, time, -1)
-        self.predict_into(state, tokens, chosen, cumulative, self._threads or usual_threads())
-        return cumulative
-
-    def predict_into(
         self,
         state: CpuState,
         tokens: NDArray[np.int32],
         lanes: NDArray[np.int32],
-        out: NDArray[np.int32],
+        *,
+        out: NDArray[np.int32] | None = None,
         threads: int = 1,
         selection: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
-    ) -> None:
-        """Do what ``predict`` does, with the result where the caller wants it, and no more of it than wanted.
-
-        Args:
-            state: changed in place, for the named lanes only.
-            tokens: as ``predict``.
-            lanes: ascending lane numbers ``[n]``.
-            out: int32 ``[n, time, vocabulary_size + 1]``, C-contiguous; receives the cumulative frequencies.
-            threads: at most so many work on it.
-            selection: int32 ``[rows, d]``, numbers of cumulative frequencies, best always the same array, and int32
-                ``[n, time]``, the row of it for each prediction: ``out``, int32 ``[n, time, d]``, receives those only.
-
-        Raises:
-            ValueError: as ``predict``; ``out`` has another shape, type or order; a column or a row is out of range.
-        """
+    ) -> NDArray[np.int32]:
         chosen = lanes.astype(np.int64)
         check_indices(tokens, chosen, self.config.start_token, len(state.filled))
         count, time = tokens.shape
         columns, wanted = (_ALL, tokens) if selection is None else self._checked(*selection, tokens.shape)
         width = self.config.vocabulary_size + 1 if selection is None else columns.shape[1]
-        if out.shape != (count, time, width) or not _is_plain(out):
+        if out is None:
+            out = self._room(state, count, time) if selection is None else np.empty((count, time, width), np.int32)
+        elif out.shape != (count, time, width) or not _is_plain(out):
             raise ValueError(f"no place for predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
         self._make_stream(state, count * time)
-        cumulative = out.reshape(count * time, -1)
+        cumulative = out.reshape(count * time, width)
         for begin in range(0, time, self._spare):
             piece = tokens[:, begin : begin + self._spare]
             state.make_room(chosen, piece.shape[1], self.config.window)
@@ -121,6 +97,7 @@ class CpuTransformer:
             rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel(), kept.ravel())
             self._run(state, rows, count, (columns, cumulative), threads)
             state.filled[chosen] += piece.shape[1]
+        return out
 
     def _checked(
         self, columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]
@@ -133,11 +110,12 @@ class CpuTransformer:
             known = self._columns = columns, np.require(columns, np.int32, ["C", "W"])
         return known[1], wanted
 
-    def _room(self, state: CpuState, rows: int) -> NDArray[np.int32]:
-        """Return the first ``rows`` rows of the state's result, enlarged if need be."""
+    def _room(self, state: CpuState, count: int, time: int) -> NDArray[np.int32]:
+        """Return the state's own array for ``count`` x ``time`` whole predictions, enlarged if need be."""
+        rows = count * time
         if state.cumulative is None or len(state.cumulative) < rows:
             state.cumulative = np.empty((rows, self.config.vocabulary_size + 1), dtype=np.int32)
-        return state.cumulative[:rows]
+        return state.cumulative[:rows].reshape(count, time, self.config.vocabulary_size + 1)
 
     def _make_stream(self, state: CpuState, rows: int) -> None:
         if state.stream is None or len(state.stream.residual) < rows:

@@ -106,7 +106,7 @@ class LaneMemory:
         with order.held():
             self.keys, self.values, self.positions = self._allocated(1)
 
-    def state(self, count: int) -> "CudaState":
+    def state(self, count: int) -> "GpuState":
         """Return the state of so many lanes that have been fed nothing."""
         with self._order.held():
             while self._returned:
@@ -116,7 +116,7 @@ class LaneMemory:
             lanes = np.array(self._free[len(self._free) - count :], dtype=np.int64)
             del self._free[len(self._free) - count :]
             self.positions[self._order.put(lanes)] = 0
-        return CudaState(lanes, self)
+        return GpuState(lanes, self)
 
     def copy(self, lane: int, lanes: NDArray[np.int64]) -> None:
         """Let lanes remember what another does."""
@@ -145,7 +145,7 @@ class LaneMemory:
         self._free[:0] = reversed(range(here, lanes))
 
 
-class CudaState:
+class GpuState:
     """Some lanes; they are given back when nobody holds the state any more.
 
     Args:

@@ -10,16 +10,24 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.kernels.cpu.test_equality import random_model
+from tests.kernels.models import random_model
 from tests.model.conftest import shaped
 from zipllm.errors import ModelInvalid, UsageError
 from zipllm.jit.compiled import COMPILES
+from zipllm.kernels.cpu.network import CpuNetwork
+from zipllm.model.integer import IntegerTransformer
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model
-from zipllm.predictor import networks
-from zipllm.predictor.networks import CudaKernels, Kernels, LateKernels, Reference, choose_network
+from zipllm.predictor import late as late_module
+from zipllm.predictor import transformer
+from zipllm.predictor.late import LateNetwork
+from zipllm.predictor.network import ReferenceNetwork
+from zipllm.predictor.transformer import network_for
 from zipllm.tokenizer.byte import ByteTokenizer
+
+EVERY = np.arange(3, dtype=np.int32)
+FIRST = EVERY[:1]
 
 needs_numba = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
@@ -41,14 +49,14 @@ def tokens() -> NDArray[np.int32]:
 def test_the_user_chooses(name: str, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "cpu" and not COMPILES:
         pytest.skip("numba is missing or told not to compile")
-    monkeypatch.setenv(networks.KERNELS, name)
-    assert isinstance(choose_network(model, "cpu"), {"reference": Reference, "cpu": Kernels}[name])
+    monkeypatch.setenv(transformer.KERNELS, name)
+    assert isinstance(network_for(model, "cpu"), {"reference": ReferenceNetwork, "cpu": CpuNetwork}[name])
 
 
 def test_an_engine_that_does_not_exist(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(networks.KERNELS, "abacus")
+    monkeypatch.setenv(transformer.KERNELS, "abacus")
     with pytest.raises(UsageError, match="abacus"):
-        choose_network(model, "cpu")
+        network_for(model, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -61,21 +69,21 @@ def test_where_the_kernels_of_a_gpu_work(
     module = None if version is None else SimpleNamespace(__version__=version)
     monkeypatch.setitem(sys.modules, "triton", module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert networks.triton_works("cuda") is works
+    assert transformer.triton_works("cuda") is works
 
 
 def test_kernels_of_a_gpu_without_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(networks.KERNELS, "cuda")
+    monkeypatch.setenv(transformer.KERNELS, "cuda")
     with pytest.raises(UsageError, match="capability 8.0"):
-        networks.choose_network(model, "cpu")
+        network_for(model, "cpu")
 
 
 def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "COMPILES", False)
-    assert isinstance(choose_network(model, "cpu"), Reference)
-    monkeypatch.setenv(networks.KERNELS, "cpu")
+    monkeypatch.setattr(transformer, "COMPILES", False)
+    assert isinstance(network_for(model, "cpu"), ReferenceNetwork)
+    monkeypatch.setenv(transformer.KERNELS, "cpu")
     with pytest.raises(UsageError, match="numba"):
-        choose_network(model, "cpu")
+        network_for(model, "cpu")
 
 
 @needs_numba
@@ -83,9 +91,9 @@ def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.
 def test_the_reference_goes_first_where_kernels_were_never_compiled(
     cached: bool, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(networks.KERNELS, raising=False)
+    monkeypatch.delenv(transformer.KERNELS, raising=False)
     monkeypatch.setattr("zipllm.kernels.cpu.network.kernels_are_cached", lambda: cached)
-    assert isinstance(choose_network(model, "cpu"), Kernels if cached else LateKernels)
+    assert isinstance(network_for(model, "cpu"), CpuNetwork if cached else LateNetwork)
 
 
 @needs_numba
@@ -94,30 +102,30 @@ def test_the_change_to_kernels_in_the_middle_of_streams(
 ) -> None:
     caplog.set_level(logging.INFO)
     ticks = itertools.count()  # the clock is read twice a call: ten calls by the reference, then the kernels
-    monkeypatch.setattr(networks.time, "perf_counter", lambda: float(next(ticks)))
-    monkeypatch.setattr(networks, "PATIENCE", 9.5)
-    reference = Reference(model, "cpu")
-    wanted = reference.predict(reference.start(3), tokens).copy()
-    late = LateKernels(model)
+    monkeypatch.setattr(late_module.time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(late_module, "PATIENCE", 9.5)
+    reference = ReferenceNetwork(model, "cpu")
+    wanted = reference.predict(reference.start(3), tokens, EVERY).copy()
+    late = LateNetwork(model)
     assert late.name == "nothing yet"
     state, other = late.start(1), late.start(1)
-    late.predict(other, tokens[:1, :1])
+    late.predict(other, tokens[:1, :1], FIRST)
     names = []
     for at in range(0, 60, 4):
-        assert np.array_equal(late.predict(state, tokens[:1, at : at + 4]), wanted[:1, at : at + 4])
+        assert np.array_equal(late.predict(state, tokens[:1, at : at + 4], FIRST), wanted[:1, at : at + 4])
         names.append(late.name)
     assert names[0] == "reference on cpu"
     assert names[-1] == "cpu kernels"
     assert [record.message.split(" ")[0] for record in caplog.records] == ["compiling", "kernels"]
-    assert np.array_equal(late.predict(other, tokens[:1, 1:]), wanted[:1, 1:])  # a state from before the change
-    assert np.array_equal(late.predict(late.start(3), tokens), wanted)
-    other = LateKernels(model)  # by the reference; a copy goes on with it, or with the kernels
+    assert np.array_equal(late.predict(other, tokens[:1, 1:], FIRST), wanted[:1, 1:])  # a state from before the change
+    assert np.array_equal(late.predict(late.start(3), tokens, EVERY), wanted)
+    other = LateNetwork(model)  # by the reference; a copy goes on with it, or with the kernels
     state = other.start(1)
-    other.predict(state, tokens[:1, :30])
-    copied = other.copies(state, 1)
-    other.predict(state, tokens[:1, 30:])
-    assert np.array_equal(late.predict(late.copies(copied, 1), tokens[:1, 30:]), wanted[:1, 30:])
-    assert np.array_equal(other.predict(copied, tokens[:1, 30:]), wanted[:1, 30:])
+    other.predict(state, tokens[:1, :30], FIRST)
+    copied = other.copy(state, 1)
+    other.predict(state, tokens[:1, 30:], FIRST)
+    assert np.array_equal(late.predict(late.copy(copied, 1), tokens[:1, 30:], FIRST), wanted[:1, 30:])
+    assert np.array_equal(other.predict(copied, tokens[:1, 30:], FIRST), wanted[:1, 30:])
 
 
 @needs_numba
@@ -125,12 +133,14 @@ def test_several_lanes_are_worth_compiling_for(
     model: Model, tokens: NDArray[np.int32], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    reference = Reference(model, "cpu")
-    late = LateKernels(model)
+    reference = ReferenceNetwork(model, "cpu")
+    late = LateNetwork(model)
     state = late.start(3)
     assert (late.name, late.concurrent, len(caplog.records)) == ("cpu kernels", True, 2)
-    assert np.array_equal(late.predict(state, tokens), reference.predict(reference.start(3), tokens))
-    assert np.array_equal(late.predict(late.start(1), tokens[:1]), late.predict(late.start(2), tokens[:2])[:1])
+    assert np.array_equal(late.predict(state, tokens, EVERY), reference.predict(reference.start(3), tokens, EVERY))
+    assert np.array_equal(
+        late.predict(late.start(1), tokens[:1], FIRST), late.predict(late.start(2), tokens[:2], EVERY[:2])[:1]
+    )
 
 
 @needs_numba
@@ -138,20 +148,19 @@ def test_kernels_that_compute_something_else_are_refused(
     model: Model, tokens: NDArray[np.int32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = Model(model.config, model.tokenizer, model.integer, model.card, model.self_test, b"x" * 32)
-    predict = Kernels.predict
-    monkeypatch.setattr(Kernels, "predict", lambda *arguments: predict(*arguments) + 1)
+    predict = CpuNetwork.predict
+    monkeypatch.setattr(CpuNetwork, "predict", lambda *arguments, **options: predict(*arguments, **options) + 1)
     with pytest.raises(ModelInvalid, match="cpu kernels"):
-        LateKernels(wrong).start(3)
-    late = LateKernels(model)
+        LateNetwork(wrong).start(3)
+    late = LateNetwork(model)
     state = late.start(1)
-    late.predict(state, tokens[:1, :9])
-    monkeypatch.setattr(networks, "PATIENCE", -1.0)
+    late.predict(state, tokens[:1, :9], FIRST)
+    monkeypatch.setattr(late_module, "PATIENCE", -1.0)
     late._model = wrong
     with pytest.raises(ModelInvalid, match="cpu kernels"):
-        late.predict(state, tokens[:1, 9:])
+        late.predict(state, tokens[:1, 9:], FIRST)
 
 
-@pytest.mark.parametrize("kind", [Reference, CudaKernels])
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
@@ -162,14 +171,16 @@ def test_kernels_that_compute_something_else_are_refused(
     ],
 )
 def test_no_memory_left_is_told_in_pythons_words(
-    kind: type, raised: Exception, told: type, model: Model, tokens: NDArray[np.int32]
+    raised: Exception, told: type[Exception], model: Model, tokens: NDArray[np.int32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(*_: object) -> None:
         raise raised
 
-    network = object.__new__(kind)
-    network._network = SimpleNamespace(start=exhausted, forward=exhausted, predict=exhausted)
-    for call in (lambda: network.start(3), lambda: network.predict(None, tokens)):
+    network = ReferenceNetwork(model, "cpu")
+    state = network.start(3)
+    monkeypatch.setattr(IntegerTransformer, "start", exhausted)
+    monkeypatch.setattr(IntegerTransformer, "forward", exhausted)
+    for call in (lambda: network.start(3), lambda: network.predict(state, tokens, EVERY)):
         with pytest.raises(told) as caught:
             call()
         assert type(caught.value) is told
