@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from tests.codec import test_damage as blocks
+from tests.codec.engines import compress
 from tests.container import test_damage as records
 from tests.files.test_kill_points import kill_points_survived
 from tests.vectors.make_vectors import vectors
@@ -24,7 +25,7 @@ def main() -> None:
     archives = [blocks.archive_by(coding) for coding in Coding]
     small = sum(map(len, records.SAMPLES.values()))
     show("truncations", f"{sum(map(len, archives))} of archives with each coding, {small} of records")
-    header = blocks.header_bits(blocks.compress(blocks.SMALL))
+    header = blocks.header_bits(compress(blocks.SMALL))
     show("bits of a header, each flipped", str(header))
     show("bits of a body, flipped at random", f"{sum(blocks.FLIPS.values())} by {len(blocks.FLIPS)} codings")
     show("bits of whole small archives, each flipped", str(8 * small))

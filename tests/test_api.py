@@ -6,12 +6,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import pytest
 
 import zipllm
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from zipllm.engine import engine as engine_module
+from zipllm.engine.engine import Engine
 
 LINES = b"first line\nsecond line\r\nthird \xff\x00 line without an end"
 
@@ -20,12 +22,12 @@ LINES = b"first line\nsecond line\r\nthird \xff\x00 line without an end"
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One model is installed, also the default: the counting one. Any other id is unknown."""
 
-    def find(model_id, device="cpu"):
+    def find(model_id: bytes, device: str = "cpu") -> Engine:
         if model_id != byte_engine().model_id:
             raise zipllm.ModelNotFound(model_id.hex())
         return byte_engine()
 
-    def load(query=None, device="cpu"):
+    def load(query: str | None = None, device: str = "cpu") -> Engine:
         names = {None: byte_engine(), "small": byte_engine(), "bpe": bpe_engine()}
         if query not in names:
             raise zipllm.ModelNotFound(str(query))
@@ -35,9 +37,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "load_engine", load)
 
 
-def written(path: Path, data: bytes = LINES, mode: str = "wb", **options) -> Path:
+def written(path: Path, data: bytes = LINES, mode: str = "wb", **options: Any) -> Path:
     with zipllm.open(path, mode, **options) as file:
-        file.write(data)
+        cast(BinaryIO, file).write(data)
     return path
 
 
@@ -51,7 +53,7 @@ class TestFunctions:
         assert zipllm.decompress(zipllm.compress(numbers)) == bytes(16)
 
     @pytest.mark.parametrize("data", ["text", None, 5])
-    def test_only_bytes(self, data: str | int | None) -> None:
+    def test_only_bytes(self, data: Any) -> None:
         with pytest.raises(TypeError):
             zipllm.compress(data)
 
@@ -98,23 +100,23 @@ class TestFunctions:
 class TestModels:
     """``model`` is None, a name, a path, or a loaded model."""
 
-    def model_ids(self, archive):
+    def model_ids(self, archive: bytes) -> list[bytes]:
         from zipllm.container import ArchiveReader, ModelRecord
 
         return [record.model_id for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, ModelRecord)]
 
     @pytest.fixture
-    def data(self):
+    def data(self) -> bytes:
         from tests.codec.test_select import CHAIN
 
         return CHAIN[:4000]
 
-    def test_default(self, data) -> None:
+    def test_default(self, data: bytes) -> None:
         archive = zipllm.compress(data, history=False)
         assert self.model_ids(archive) == [byte_engine().model_id]
         assert zipllm.decompress(archive) == data
 
-    def test_loaded_and_by_name(self, data) -> None:
+    def test_loaded_and_by_name(self, data: bytes) -> None:
         archive = zipllm.compress(data, model=bpe_engine(), history=False)
         assert self.model_ids(archive) == [bpe_engine().model_id]
         with pytest.raises(zipllm.ModelNotFound):
@@ -129,24 +131,24 @@ class TestModels:
         with pytest.raises(zipllm.ModelNotFound, match="missing"):
             zipllm.load_model(Path("missing"))
 
-    def test_unknown_name(self, data) -> None:
+    def test_unknown_name(self, data: bytes) -> None:
         with pytest.raises(zipllm.ModelNotFound):
             zipllm.compress(data, model="nobody")
 
 
 class TestReading:
     @pytest.fixture
-    def path(self, tmp_path: Path):
+    def path(self, tmp_path: Path) -> Path:
         return written(tmp_path / "a.zllm")
 
-    def test_whole(self, path) -> None:
+    def test_whole(self, path: Path) -> None:
         with zipllm.open(path) as file:
             assert file.read() == LINES
             assert file.read() == b""
             assert file.readable()
             assert not file.writable()
 
-    def test_parts(self, path) -> None:
+    def test_parts(self, path: Path) -> None:
         with zipllm.open(str(path), "rb") as file:
             assert file.read(5) == b"first"
             assert file.peek(1)[:1] == b" "
@@ -158,7 +160,7 @@ class TestReading:
             assert file.read1(3) == b" li"
             assert file.read1() == LINES[20:]
 
-    def test_lines(self, path) -> None:
+    def test_lines(self, path: Path) -> None:
         with zipllm.open(path) as file:
             assert list(file) == LINES.splitlines(keepends=True)
         with zipllm.open(path) as file:
@@ -177,7 +179,7 @@ class TestReading:
             file.seek(2)
             assert file.seek(3, io.SEEK_CUR) == file.tell() == 5
 
-    def test_from_an_open_file(self, path) -> None:
+    def test_from_an_open_file(self, path: Path) -> None:
         """The archive may begin anywhere in it; the file stays open."""
         with open(path, "rb") as plain:
             outer = io.BytesIO(b"before" + plain.read())
@@ -193,22 +195,23 @@ class TestReading:
                 assert file.name == str(path) or file.name == path
                 assert file.fileno() > 2
 
-    def test_from_a_pipe(self, path) -> None:
+    def test_from_a_pipe(self, path: Path) -> None:
         class Pipe:
-            def __init__(self, data) -> None:
+            def __init__(self, data: bytes) -> None:
                 self.read = io.BytesIO(data).read
 
-        with zipllm.open(Pipe(path.read_bytes())) as file:
+        pipe: Any = Pipe(path.read_bytes())
+        with zipllm.open(pipe) as file:
             assert not file.seekable()
             with pytest.raises(io.UnsupportedOperation):
                 file.seek(3)
             assert file.read() == LINES
 
-    def test_not_writable(self, path) -> None:
+    def test_not_writable(self, path: Path) -> None:
         with zipllm.open(path) as file, pytest.raises(io.UnsupportedOperation):
             file.write(b"x")
 
-    def test_damage_is_told_again_and_again(self, path) -> None:
+    def test_damage_is_told_again_and_again(self, path: Path) -> None:
         """A second read must not look like the end of the file."""
         damaged = bytearray(path.read_bytes())
         damaged[-20] ^= 1
@@ -217,7 +220,7 @@ class TestReading:
                 with pytest.raises(zipllm.CorruptData):
                     file.read()
 
-    def test_limit(self, path) -> None:
+    def test_limit(self, path: Path) -> None:
         with zipllm.open(path, max_output=5) as file, pytest.raises(zipllm.LimitExceeded):
             file.read()
 
@@ -270,7 +273,7 @@ class TestWriting:
     def test_only_bytes(self, tmp_path: Path) -> None:
         with zipllm.open(tmp_path / "a.zllm", "w") as file:
             with pytest.raises(TypeError):
-                file.write("text")
+                file.write("text")  # type: ignore[arg-type]
             file.write(b"bytes")
         assert zipllm.open(tmp_path / "a.zllm").read() == b"bytes"
 
@@ -278,7 +281,7 @@ class TestWriting:
         """Not even when the file is closed afterwards, as ``with`` does."""
         from zipllm.codec import block_encoding
 
-        def fail(*arguments) -> None:
+        def fail(*arguments: object) -> None:
             raise zipllm.VerificationFailed("injected")
 
         sink = io.BytesIO()
@@ -293,7 +296,7 @@ class TestWriting:
 class TestBothWays:
     @pytest.mark.parametrize("mode", ["rb", "wb"])
     def test_closed(self, tmp_path: Path, mode: str) -> None:
-        file = zipllm.open(written(tmp_path / "a.zllm"), mode)
+        file: Any = zipllm.open(written(tmp_path / "a.zllm"), mode)
         file.close()
         file.close()
         assert file.closed

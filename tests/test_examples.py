@@ -144,8 +144,8 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def block(language: str) -> str:
     """The one block of code of this language on the page."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", RANDOM_BITS, re.DOTALL | re.MULTILINE)
-    return found
+    (found,) = re.finditer(rf"^```{language}\n(.*?)^```", RANDOM_BITS, re.DOTALL | re.MULTILINE)
+    return str(found[1])
 
 
 def test_the_program_about_random_bits_prints_what_the_page_says() -> None:

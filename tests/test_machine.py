@@ -21,10 +21,10 @@ def test_threads_follow_the_environment(value: str, count: int, monkeypatch: pyt
 def test_cores_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= machine.cores() <= (os.cpu_count() or 1)
     machine.cores.cache_clear()
-    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda process: {0})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     assert machine.cores() == 1
     machine.cores.cache_clear()
-    monkeypatch.delattr(machine.os, "sched_getaffinity")
+    monkeypatch.delattr(os, "sched_getaffinity")
     assert machine.cores() == os.cpu_count()
     machine.cores.cache_clear()
 

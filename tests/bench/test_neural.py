@@ -33,6 +33,8 @@ def test_a_model_in_its_own_process(tmp_path: Path, model: Path, monkeypatch: py
     item = bench_input(tmp_path, TEXT)
     (row,) = run_benchmark([item], specs, RunOptions(threads=1))
     assert (row.status, row.message) == ("ok", "")
+    assert row.compressed_bytes is not None
+    assert row.compress is not None
     assert row.weights_bytes == os.path.getsize(model)
     assert row.adjusted_bytes == row.compressed_bytes + os.path.getsize(model)
     assert row.total_bytes == row.adjusted_bytes + program_bytes()

@@ -41,7 +41,7 @@ def test_specs(text: str, spec: Spec) -> None:
         ("zipllm:0287baef", "0287baef", {}),
     ],
 )
-def test_settings_of_zipllm(text: str, model: str | None, options: dict[str, object]) -> None:
+def test_settings_of_zipllm(text: str, model: str | None, options: dict[str, int | bool]) -> None:
     assert zipllm_settings(parse_spec(text)) == ZipllmSettings(model, options)
 
 

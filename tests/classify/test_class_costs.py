@@ -20,7 +20,8 @@ TEXTS = [b"about ships and the sea", b"", b"Quarterly profit rose 3 % " * 40, "æ
 def ppmd(data: bytes) -> bytes:
     pyppmd = pytest.importorskip("pyppmd")
     encoder = pyppmd.Ppmd7Encoder(6, 64 << 20)
-    return encoder.encode(data) + encoder.flush()
+    packed: bytes = encoder.encode(data) + encoder.flush()
+    return packed
 
 
 WHOLE = {
@@ -34,7 +35,7 @@ WHOLE = {
 
 def costs(codec: str, texts: list[bytes] | None = None) -> list[float]:
     with class_coder(parse_spec(codec))(CLASS, max(map(len, TEXTS))) as measure:
-        return measure(TEXTS if texts is None else texts, lambda _: None).tolist()
+        return list(map(float, measure(TEXTS if texts is None else texts, lambda _: None)))
 
 
 @pytest.mark.parametrize("codec", WHOLE)

@@ -15,7 +15,8 @@ DAY, NIGHT = (
 
 def test_the_formula() -> None:
     """With the number of different bytes for a compressor it can be worked out by hand."""
-    train, texts, seen = [b"abcd", b"xy"], [b"ab", b"zxyw"], []
+    train, texts = [b"abcd", b"xy"], [b"ab", b"zxyw"]
+    seen: list[float] = []
     found = distances(lambda data: len(set(data)), train, texts, seen.append)
     # C(ab)=2, C(abcd)=4, C(xy)=2, C(zxyw)=4; a space joins, and counts as a byte of its own
     assert found.tolist() == [[(5 - 2) / 4, (5 - 2) / 2], [(9 - 4) / 4, (5 - 2) / 4]]

@@ -44,7 +44,7 @@ def found(engine: Engine | None, history: int | None, texts: Sequence[bytes] = T
     bits = PrimedClass(Priming(engine, history), CONTENT, max(map(len, texts))).bits(texts, steps.append)
     assert steps[-1] == 1.0
     assert steps == sorted(steps)
-    return bits.tolist()
+    return list(map(float, bits))
 
 
 def paid(engine: Engine | None, history: int | None, text: bytes) -> float:

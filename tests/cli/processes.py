@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
@@ -130,7 +130,7 @@ class CommandLine:
             answer = connection.makefile("rb")
             return Running(int(answer.readline()), answer, out, err)
 
-    def __call__(self, *arguments: str | bytes | Path, **options: object) -> Outcome:
+    def __call__(self, *arguments: str | bytes | Path, **options: Any) -> Outcome:
         """Run to the end; arguments as ``start``."""
         return self.start(*arguments, **options).wait()
 

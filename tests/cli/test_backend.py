@@ -142,9 +142,11 @@ def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatc
 
 def test_a_wrong_model_name_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    for start in (lambda machine: compressor(machine, CompressSettings()), lambda m: decompressor(m, Limits())):
-        with pytest.raises(ModelNotFound, match="no-such-model"):
-            start(Machine("no-such-model"))
+    machine = Machine("no-such-model")
+    with pytest.raises(ModelNotFound, match="no-such-model"):
+        compressor(machine, CompressSettings())
+    with pytest.raises(ModelNotFound, match="no-such-model"):
+        decompressor(machine, Limits())
 
 
 def test_limits() -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def places(folder: Path, tmp_path: Path, model: Model, monkeypatch: pytest.Monke
     (folder / "t").write_bytes(TEXT)
 
 
-def records(done: Outcome) -> list[dict[str, object]]:
+def records(done: Outcome) -> list[dict[str, Any]]:
     assert done.code == 0, done.err
     return [json.loads(line) for line in done.out.splitlines()]
 
@@ -60,7 +61,10 @@ def test_it_is_the_size_of_the_archive(inside: Inside, folder: Path, flags: list
         assert {block.coding.name for block in blocks} == {"MODEL"}
         assert abs(payload - found["bits"] / 8) < 0.002 * payload + 8 * len(blocks)
         assert archive.stat().st_size - payload < 120 + 20 * len(blocks)
-        assert (found["blocks"], found["lanes"]) == (len(blocks), sum(block.parameters.lanes for block in blocks))
+        assert (found["blocks"], found["lanes"]) == (
+            len(blocks),
+            sum(block.parameters.lanes for block in blocks if block.parameters),
+        )
         payloads, headers = payloads + payload, headers + 8 * len(blocks)
     assert abs(payloads - whole["bits"] / 8) < 0.002 * payloads + headers
 
@@ -205,7 +209,7 @@ def test_nothing_is_left_behind(inside: Inside, tmp_path: Path, monkeypatch: pyt
 def test_a_bar_only_on_a_terminal(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
 
-    def bar(name: str, total: int):
+    def bar(name: str, total: int) -> Any:
         shown.append(f"{name} {total}")
         return progress_bar(name, total)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,15 +61,15 @@ def test_who_gets_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "isatty", lambda descriptor: True)
 
     class Terminal:
-        def isatty(self):
+        def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(explain_map.sys, "stdout", Terminal())
+    monkeypatch.setattr(sys, "stdout", Terminal())
     assert explain_map.shows_colors({"TERM": "xterm"})
     assert not explain_map.shows_colors({"TERM": "xterm", "NO_COLOR": "1"})
     assert not explain_map.shows_colors({"NO_COLOR": "1", "FORCE_COLOR": "1"})
     assert not explain_map.shows_colors({"TERM": "dumb"})
-    monkeypatch.setattr(explain_map.sys, "stdout", None)
+    monkeypatch.setattr(sys, "stdout", None)
     assert not explain_map.shows_colors({"TERM": "xterm"})
 
 

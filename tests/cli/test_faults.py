@@ -7,8 +7,9 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_damage_and_a_closed_pipe_while_threads_have_blocks_in_work(zipllm: Comm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_keeps_the_file_that_was_to_be_replaced(zipllm: CommandLine, number: int) -> None:
+def test_signal_keeps_the_file_that_was_to_be_replaced(zipllm: CommandLine, number: signal.Signals) -> None:
     (zipllm.folder / "result").write_bytes(b"older")
     running, writer = start_slow(zipllm, "compress", CONTENT, "-f", "--rm")
     assert running.signal(number).code == SIGNALS[number]
@@ -224,7 +225,7 @@ def test_closed_pipe_and_full_disk_of_a_whole_interpreter(folder: Path) -> None:
 
 # --------------------------------------------------------------------------- terminals
 @pytest.fixture
-def terminal():
+def terminal() -> Iterator[tuple[int, int]]:
     master, slave = pty.openpty()
     os.set_blocking(master, False)
     yield master, slave
@@ -306,7 +307,7 @@ def test_out_of_memory(inside: Callable[..., Outcome], monkeypatch: pytest.Monke
 def test_failed_verification(inside: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     from zipllm.errors import VerificationFailed
 
-    def wrong(source: object, sink, **_named: object) -> None:
+    def wrong(source: object, sink: BinaryIO, **_named: object) -> None:
         sink.write(b"half")
         raise VerificationFailed("block 1 does not decode to what was read")
 

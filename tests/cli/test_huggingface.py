@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.huggingface.fixtures import bert, folders, gpt2, llama
 from zipllm.cli.eval import masked as eval_masked
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
+from zipllm.codec.options import EncodeOptions
 from zipllm.engine.engine import Engine
 from zipllm.engine.named import named_engine
 
@@ -34,7 +36,7 @@ def places(folder: Path, tmp_path: Path, gpt2: Path, bert: Path, monkeypatch: py
     (folder / "bert").symlink_to(bert)
 
 
-def records(done: Outcome) -> list[dict[str, object]]:
+def records(done: Outcome) -> list[dict[str, Any]]:
     assert done.code == 0, done.err
     return [json.loads(line) for line in done.out.splitlines()]
 
@@ -187,10 +189,7 @@ def test_compress_and_back(inside: Inside, folder: Path) -> None:
 
 def test_an_archive_by_the_model_is_marked(inside: Inside, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a model that wins: the result, the JSON, the list and its details all say it."""
-    from zipllm.codec import levels
-
-    plain = levels.EncodeOptions
-    monkeypatch.setattr(levels, "EncodeOptions", lambda **options: plain(**options, fallback=False))
+    monkeypatch.setattr("zipllm.codec.levels.EncodeOptions", lambda **options: EncodeOptions(**options, fallback=False))
     done = inside("compress", "t", "--model", "hf:gpt2", "--same-machine")
     assert done.code == 0
     assert "t.zllm); not portable, decodes on this machine only" in done.err

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def wrong_self_test() -> bytes:
     return GOOD[:at] + b"00" + GOOD[at + 2 :]
 
 
-def records(done: Outcome) -> list[dict[str, object]]:
+def records(done: Outcome) -> list[dict[str, Any]]:
     assert done.code == 0, done.err
     return [json.loads(line) for line in done.out.splitlines()]
 

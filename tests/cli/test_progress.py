@@ -12,6 +12,7 @@ from tests.cli.processes import Outcome
 from zipllm.cli import progress as progress_module
 from zipllm.cli.progress import progress_bar
 from zipllm.files import signals
+from zipllm.files.names import escape_name
 from zipllm.progress import Progress
 
 
@@ -57,7 +58,7 @@ def test_bar_without_a_known_end() -> None:
 @pytest.mark.parametrize("name", ["[b]x[/red]", "line\nbreak", "raw\udcff", "\x1b[31mred"])
 def test_names_are_plain_text(name: str) -> None:
     shown = draw(name, 10, Progress("decode", 5.0, 0, 0))
-    assert progress_module.escape_name(name) in shown
+    assert escape_name(name) in shown
 
 
 def test_long_names_keep_their_end() -> None:

@@ -13,7 +13,7 @@ import resource
 import signal
 import socket
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 REQUEST_BYTES = 1 << 16
 
@@ -61,7 +61,7 @@ def watch(connection: socket.socket, descriptors: list[int]) -> None:
     os._exit(0)
 
 
-def become(request: dict[str, object]) -> None:
+def become(request: dict[str, Any]) -> None:
     """Take over the streams, arguments, folder, environment and limit of a request."""
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, closefd=False)

@@ -3,6 +3,7 @@
 import io
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from zipllm.container import (
     read_payload,
     scan,
 )
+from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UnsupportedData, ZipllmError
 
 CODECS = {
@@ -34,7 +36,7 @@ SMALL = TEXT[:90]
 FLIPS = {coding: 500 if coding in (Coding.MODEL, Coding.HISTORY) else 400 for coding in Coding}
 """Bits changed in the body of an archive of each kind: 2,600 in all."""
 
-HISTORY = {"lanes": 2, "probability_bits": 24, "mixer": 1, "history": 12}
+HISTORY: dict[str, Any] = {"lanes": 2, "probability_bits": 24, "mixer": 1, "history": 12}
 
 
 def archive_by(coding: Coding) -> bytes:
@@ -153,12 +155,12 @@ def test_a_token_that_overruns_its_lane() -> None:
         decompress(archive_with(Coding.MODEL, payload, text, lanes=7), bpe_engine_as_byte())
 
 
-def bpe_engine_as_byte():
+def bpe_engine_as_byte() -> Engine:
     return replace(bpe_engine(), model_id=byte_engine().model_id)
 
 
 @pytest.mark.parametrize("parameters", [{"precision": 23}, {"probability_bits": 16}])
-def test_parameters_of_another_version(parameters: dict[str, int]) -> None:
+def test_parameters_of_another_version(parameters: dict[str, Any]) -> None:
     payload = payload_of(compress(SMALL, lanes=2))
     with pytest.raises(UnsupportedData, match=r"this version codes with 24"):
         decompress(archive_with(Coding.MODEL, payload, **parameters))

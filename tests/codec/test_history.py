@@ -1,6 +1,8 @@
 """Blocks that learn: both directions, every option, and the memory of encoder and decoder."""
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,34 +16,40 @@ from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import LEVELS, encode_options, level_of, levels_help
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding
+from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError
-from zipllm.mixing.memory import memory_digest
+from zipllm.mixing.memory import Memory, memory_digest, new_memory
 
 ENGINES = {"byte": byte_engine, "bpe": bpe_engine}
 
 
 @pytest.fixture
-def memories(monkeypatch: pytest.MonkeyPatch):
+def memories(monkeypatch: pytest.MonkeyPatch) -> list[Memory]:
     """Every memory that a block was coded with, in order."""
-    made = []
-    new = coders.new_memory
-    monkeypatch.setattr(coders, "new_memory", lambda *arguments: made.append(new(*arguments)) or made[-1])
+    made: list[Memory] = []
+
+    def make(*arguments: Any) -> Memory:
+        made.append(new_memory(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(coders, "new_memory", make)
     return made
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 7])
-@pytest.mark.parametrize("engine", list(ENGINES))
-def test_encoder_and_decoder_remember_the_same(engine: str, lanes: int, memories) -> None:
-    engine = ENGINES[engine]()
-    archive = compress(TEXT, engine, history_bits=14, lanes=lanes, verify=False)
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_encoder_and_decoder_remember_the_same(
+    engine: Callable[[], Engine], lanes: int, memories: list[Memory]
+) -> None:
+    archive = compress(TEXT, engine(), history_bits=14, lanes=lanes, verify=False)
     assert codings(archive) == [Coding.MODEL]
-    assert decompress(archive, engine) == TEXT
+    assert decompress(archive, engine()) == TEXT
     encoder, decoder = memories
     assert memory_digest(encoder) == memory_digest(decoder)
     assert decoder.decided[0] > 0
 
 
-def test_so_do_they_without_a_model(memories) -> None:
+def test_so_do_they_without_a_model(memories: list[Memory]) -> None:
     sink = io.BytesIO()
     compress_stream(io.BytesIO(TEXT), sink, engine=None, options=EncodeOptions(verify=False))
     assert codings(sink.getvalue()) == [Coding.HISTORY]
@@ -50,17 +58,18 @@ def test_so_do_they_without_a_model(memories) -> None:
     assert digests[-1] in digests[:-1]
 
 
-def test_the_model_with_history_beats_both(memories) -> None:
+def test_the_model_with_history_beats_both(memories: list[Memory]) -> None:
     text = TEXT * 3
     joined = len(compress(text, bpe_engine(), history_bits=16, lanes=1))
     assert joined < len(compress(text, bpe_engine(), lanes=1))
 
 
-@given(st.binary(min_size=1, max_size=600), st.integers(1, 5), st.integers(12, 16), st.sampled_from(list(ENGINES)))
-def test_any_bytes(data: bytes, lanes: int, bits: int, engine: str) -> None:
-    engine = ENGINES[engine]()
-    archive = compress(data, engine, history_bits=bits, lanes=min(lanes, len(data)), verify=False)
-    assert decompress(archive, engine) == data
+@given(
+    st.binary(min_size=1, max_size=600), st.integers(1, 5), st.integers(12, 16), st.sampled_from(list(ENGINES.values()))
+)
+def test_any_bytes(data: bytes, lanes: int, bits: int, engine: Callable[[], Engine]) -> None:
+    archive = compress(data, engine(), history_bits=bits, lanes=min(lanes, len(data)), verify=False)
+    assert decompress(archive, engine()) == data
 
 
 @given(st.binary(max_size=3000), st.integers(500, 3000))
@@ -109,7 +118,7 @@ def test_help_names_every_level() -> None:
 
 
 @pytest.mark.parametrize("options", [{"history_bits": 11}, {"history_bits": 25}, {"max_lanes": 0}])
-def test_options_out_of_range(options: dict[str, int]) -> None:
+def test_options_out_of_range(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
         EncodeOptions(**options)
 

@@ -4,6 +4,7 @@ import io
 import random
 import time
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, byte_engine, codings, compress, decompress
 from zipllm.codec import select
+from zipllm.codec.block.model_block import encode_model_block
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
-from zipllm.container import Coding
-from zipllm.engine.engine import LazyEngine
+from zipllm.container import Coding, CodingParameters
+from zipllm.engine.engine import Engine, LazyEngine
+from zipllm.progress import Advance
 
 NOISE = random.Random(5).randbytes(60_000)
 DEFLATED = zlib.compress(random.Random(6).randbytes(40_000) + TEXT * 10, 9)
@@ -41,33 +44,32 @@ class Counting(LazyEngine):
         super().__init__(byte_engine)
         self.calls = 0
 
-    def __call__(self):
+    def __call__(self) -> Engine:
         self.calls += 1
         return super().__call__()
 
 
 @pytest.fixture
-def whole_blocks(monkeypatch: pytest.MonkeyPatch):
+def whole_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Raw sizes of the blocks that the model was tried on as a whole."""
-    sizes = []
-    encode = select.encode_model_block
+    sizes: list[int] = []
 
-    def spy(engine, raw, parameters, advance):
+    def spy(engine: Engine, raw: bytes, parameters: CodingParameters, advance: Advance | None) -> bytes:
         sizes.append(len(raw))
-        return encode(engine, raw, parameters, advance)
+        return encode_model_block(engine, raw, parameters, advance)
 
     monkeypatch.setattr(select, "encode_model_block", spy)
     return sizes
 
 
-def choose(raw, engine, **options):
+def choose(raw: bytes, engine: LazyEngine | None, **options: Any) -> tuple[Coding, int]:
     """Without history, so that the model stands alone against the conventional codecs."""
     options.setdefault("history_bits", None)
     coding, payload, *_ = select.choose(raw, engine, EncodeOptions(**options), 54, None)
     return coding, len(payload)
 
 
-def test_the_model_takes_what_it_predicts_best(whole_blocks) -> None:
+def test_the_model_takes_what_it_predicts_best(whole_blocks: list[int]) -> None:
     coding, size = choose(CHAIN, Counting())
     assert coding is Coding.MODEL
     assert size < 0.95 * choose(CHAIN, None)[1]
@@ -81,7 +83,7 @@ def test_incompressible_blocks_do_not_load_the_model(data: bytes) -> None:
     assert engine.calls == 0
 
 
-def test_a_sample_spares_the_model(whole_blocks) -> None:
+def test_a_sample_spares_the_model(whole_blocks: list[int]) -> None:
     """Larger than SAMPLE_FROM, and nothing for a model that forgets between lanes."""
     engine = Counting()
     coding, _ = choose(LOG, engine)
@@ -90,7 +92,7 @@ def test_a_sample_spares_the_model(whole_blocks) -> None:
     assert whole_blocks == []
 
 
-def test_without_a_sample_it_is_tried(whole_blocks) -> None:
+def test_without_a_sample_it_is_tried(whole_blocks: list[int]) -> None:
     """And the smallest coding is taken all the same."""
     assert choose(LOG[:5000], Counting(), sample=False) == choose(LOG[:5000], None)
     assert choose(NOISE[:5000], Counting(), sample=False)[0] is Coding.STORED
@@ -168,7 +170,7 @@ def test_history_takes_what_repeats_itself() -> None:
     assert size < 0.8 * choose(LOG, None)[1]
 
 
-def test_history_and_model_together(whole_blocks) -> None:
+def test_history_and_model_together(whole_blocks: list[int]) -> None:
     alone = choose(CHAIN, None, history_bits=20)[1]
     coding, size = choose(CHAIN, Counting(), history_bits=20)
     assert size <= alone
@@ -177,7 +179,7 @@ def test_history_and_model_together(whole_blocks) -> None:
         assert size < choose(CHAIN, Counting())[1]
 
 
-def test_a_sample_decides_about_the_model(whole_blocks) -> None:
+def test_a_sample_decides_about_the_model(whole_blocks: list[int]) -> None:
     """Counts of order 1 add nothing to a history that has them, too: only the sample was given to the model."""
     coding, _ = choose(LOG, Counting(), history_bits=20)
     assert coding is Coding.HISTORY
@@ -198,6 +200,7 @@ def test_records_are_found() -> None:
     )
     coding, _, parameters, _ = select.choose(table, None, EncodeOptions(), 0, None)
     assert coding is Coding.HISTORY
+    assert parameters is not None
     assert parameters.family == 1
     assert parameters.row % 8 == 0
 

@@ -20,6 +20,7 @@ from zipllm.codec.decoder import ArchiveDecoder, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.archive_file import ZipllmFile
+from zipllm.codec.select import choose
 from zipllm.codec.threads import side_by_side
 from zipllm.container import BlockHeader, Coding, CodingParameters, Limits, crc32, scan
 from zipllm.engine.engine import Engine, LazyEngine
@@ -81,7 +82,6 @@ def test_the_same_content(engine: Engine) -> None:
 def test_a_block_begun_before_the_model_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second block is worth the model only where naming it costs nothing, which is not known when it is begun."""
     costs = []
-    choose = block_encoding.choose
 
     def noting(raw: bytes, engine: Any, options: Any, model_cost: int, advance: Any) -> Any:
         costs.append((len(raw), model_cost))
@@ -102,7 +102,12 @@ def test_blocks_that_need_not_be_coded_anew(monkeypatch: pytest.MonkeyPatch) -> 
     """What takes the model in spite of its cost, or never thought of it, stays as it is."""
     times = []
     encode = BlockEncoding.run
-    monkeypatch.setattr(BlockEncoding, "run", lambda self, tick: (times.append(1), encode(self, tick))[1])
+
+    def counting(self: BlockEncoding, tick: Callable[[], None]) -> None:
+        times.append(1)
+        encode(self, tick)
+
+    monkeypatch.setattr(BlockEncoding, "run", counting)
     data = chain(15000) + random.Random(9).randbytes(20000)
     archive, _ = compress(data, byte_engine(), block_size=5000, workers=7, **ALONE)
     assert codings(archive) == [Coding.MODEL] * 3 + [Coding.STORED] * 4
@@ -113,7 +118,8 @@ def test_blocks_that_need_not_be_coded_anew(monkeypatch: pytest.MonkeyPatch) -> 
 def outcome(archive: bytes, count: int, **arguments: Any) -> tuple[bytes, type, str, Summary]:
     """What comes out before an error, the error, and what the decoder knows then."""
     arguments.setdefault("engines", lambda _: shared())
-    out, error = [], None
+    out: list[bytes] = []
+    error = None
     reader = ArchiveDecoder(io.BytesIO(archive), workers=count, **arguments)
     try:
         out.extend(reader)
@@ -366,14 +372,17 @@ def test_little_memory_gives_few_blocks_at_a_time(monkeypatch: pytest.MonkeyPatc
     def decode() -> None:
         decompress_stream(io.BytesIO(archive), None, engines=lambda _: shared(), workers=4)
 
+    def encode() -> None:
+        compress(MIXED, None, workers=4)
+
     assert blocks_together(monkeypatch, BlockDecoding, decode) == 4
-    assert blocks_together(monkeypatch, BlockEncoding, lambda: compress(MIXED, None, workers=4) and None) == 4
+    assert blocks_together(monkeypatch, BlockEncoding, encode) == 4
     needed = workers.decoding_memory(
         BlockHeader(Coding.HISTORY, SIZE, 9, 0, CodingParameters(1, 24, mixer=1, history=12))
     )
     monkeypatch.setattr(decoder, "MOST_MEMORY", 2 * needed)
     monkeypatch.setattr(workers, "MOST_MEMORY", 2 * needed)
-    assert blocks_together(monkeypatch, BlockEncoding, lambda: compress(MIXED, None, workers=4) and None) == 2
+    assert blocks_together(monkeypatch, BlockEncoding, encode) == 2
     monkeypatch.setattr(decoder, "MOST_MEMORY", 1)
     assert blocks_together(monkeypatch, BlockDecoding, decode) == 1
 

@@ -6,7 +6,6 @@ import pytest
 from tests.coder.streams import ONE
 from tests.coder.test_words import DECODERS, ENCODERS, coded, reference_words
 from zipllm.coder.fused import FusedEncoder
-from zipllm.coder.range_coder import BitDecoder
 from zipllm.coder.reference import BigIntegerDecoder
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
@@ -24,7 +23,7 @@ def first_bits(number: int, probability: int) -> list[int | None]:
     words = [number >> 32, number & 0xFFFFFFFF]
     found: list[int | None] = []
     for decoder in DECODERS:
-        opened: BitDecoder = decoder(np.array(words, np.uint32))
+        opened = decoder(np.array(words, np.uint32))
         try:
             found.append(int(opened.decode(np.array([probability], np.uint32))[0]))
         except CorruptData:

@@ -1,5 +1,6 @@
 """Arguments that constriction would take silently, or panic about, are refused before they reach it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,8 @@ def test_encode_after_finish(encoder: type) -> None:
     ],
 )
 def test_words_of_the_wrong_kind(words: Any, error: type[Exception]) -> None:
-    for take in (*DECODERS, words_to_bytes):
+    takers: list[Callable[[Any], object]] = [*DECODERS, words_to_bytes]
+    for take in takers:
         with pytest.raises(error, match="words must be"):
             take(words)
 

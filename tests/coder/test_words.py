@@ -1,6 +1,7 @@
 """The words are part of the archive format: pinned exactly, and the same from every form of the coder."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -25,8 +26,9 @@ from zipllm.jit import compiled
 HALF = ONE // 2
 CLOSING = 2
 """Words that close a stream, at most."""
-ENCODERS = [RangeEncoder, FusedEncoder] if compiled.COMPILES else [RangeEncoder]
-DECODERS = [RangeDecoder, FusedDecoder] if compiled.COMPILES else [RangeDecoder]
+Words = NDArray[np.uint32]
+ENCODERS: list[Callable[[], BitEncoder]] = [RangeEncoder, FusedEncoder] if compiled.COMPILES else [RangeEncoder]
+DECODERS: list[Callable[[Words], BitDecoder]] = [RangeDecoder, FusedDecoder] if compiled.COMPILES else [RangeDecoder]
 
 # name: (bits, probabilities of a 1 in units of 2**-24, words)
 PINNED: dict[str, tuple[list[int], list[int], list[int]]] = {

@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,12 @@ from zipllm.data.unpack import raw_chunks
 from zipllm.errors import CorruptData, FileError, LimitExceeded
 
 DATA = b"some bytes\n" * 1000
-PACKED = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": zstandard.compress}
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".zst": zstandard.compress,
+}
 
 
 def test_a_plain_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -156,7 +156,9 @@ def test_only_https() -> None:
 def test_a_redirect_to_http_is_refused() -> None:
     request = urllib.request.Request("https://example.org/x")
     with pytest.raises(UsageError, match="redirects to http:"):
-        fetch._HttpsOnly().redirect_request(request, None, 302, "", {}, "http://example.org/x")
+        fetch._HttpsOnly().redirect_request(  # type: ignore[no-untyped-call]
+            request, None, 302, "", {}, "http://example.org/x"
+        )
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "served/both.tar.gz").write_bytes(tar({"a": A, "b": B}))
 
     class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: object) -> None:
+        def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments, directory=str(tmp_path / "served"))
 
         def log_message(self, *arguments: object) -> None:
@@ -179,7 +181,8 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 def test_two_at_once_from_a_real_server(tmp_path: Path, server: str) -> None:
     def open_local(url: str) -> BinaryIO:
-        return urllib.request.urlopen(server, timeout=30)  # noqa: S310  # the server above
+        opened: BinaryIO = urllib.request.urlopen(server, timeout=30)  # noqa: S310  # the server above
+        return opened
 
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(fetch_corpus, CORPUS, store(tmp_path), opener=open_local) for _ in range(2)]

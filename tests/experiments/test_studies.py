@@ -16,6 +16,7 @@ from zipllm.experiments.page import Report
 from zipllm.experiments.study import Study
 from zipllm.experiments.training import Plan, Shape
 from zipllm.report.plots import require_matplotlib
+from zipllm.train.trainer import Trainer
 
 PLAN = Plan(Shape(16, 1, 1, 32), 2048, sequence=64, batch=2)
 TOYS: dict[str, dict[str, Any]] = {
@@ -156,7 +157,7 @@ def test_figures_are_drawn(name: str, report: Report, out: Path) -> None:
 def test_a_finished_study_measures_nothing_again(
     name: str, report: Report, out: Path, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training.Trainer, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(Trainer, "train", lambda *_: pytest.fail("trained again"))
     again = run(name, out, places, resume=True)
     assert again.rows == report.rows
     assert list(again.study.conclude(again.rows)) == list(report.study.conclude(report.rows))
@@ -182,7 +183,8 @@ def test_the_conclusion_follows_the_numbers(out: Path, places: Places, reports: 
 
 
 def test_an_interrupted_study_goes_on(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    measure, seen = ledger.Ledger.measure, []
+    measure = ledger.Ledger.measure
+    seen: list[str] = []
 
     def interrupt(self: ledger.Ledger, key: str, make: Any) -> Any:
         if len(seen) == 2:

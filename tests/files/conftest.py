@@ -1,6 +1,7 @@
 """A source with known content, mode and times."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def source(file: Path):
+def source(file: Path) -> Iterator[Source]:
     with open_source(str(file), follow=False, special=False) as opened:
         yield opened
 
 
 @pytest.fixture
-def piped():
+def piped() -> Iterator[Source]:
     """A source that is a pipe, as standard input often is."""
     reader, writer = os.pipe()
     os.close(writer)

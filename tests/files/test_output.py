@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.files.conftest import MTIME_NS
-from zipllm.files import output as output_module
 from zipllm.files.names import PathError
 from zipllm.files.output import FileOutput, create_output, is_standard_output
 from zipllm.files.source import Source
@@ -304,7 +303,7 @@ def test_folder_that_cannot_be_synced(source: Source, tmp_path: Path, monkeypatc
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(path, flags, *mode)
 
-    monkeypatch.setattr(output_module.os, "open", refuse_folders)
+    monkeypatch.setattr(os, "open", refuse_folders)
     write(tmp_path / "target", source)
     assert (tmp_path / "target").exists()
 

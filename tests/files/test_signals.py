@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ class Ended(BaseException):
 
 
 def test_handler_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_DFL)
+    handlers: dict[signal.Signals, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_DFL)
     handlers[signal.SIGHUP] = signal.SIG_IGN
 
     def end(code: int) -> None:

@@ -4,6 +4,7 @@ import inspect
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_deeper_than_the_stack(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.scandir
 
-    def refuse(folder: str):
+    def refuse(folder: str) -> Any:
         if folder.endswith("/b"):
             raise PermissionError(13, "Permission denied")
         return real(folder)

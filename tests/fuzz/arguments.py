@@ -49,7 +49,7 @@ def run(data: bytes) -> None:
 
 
 def _arguments(feed: Feed) -> list[str]:
-    arguments = []
+    arguments: list[str] = []
     while feed and len(arguments) < 10:
         index = feed.below(len(_WORDS) + 8)
         word = _WORDS[index] if index < len(_WORDS) else feed.piece().decode("utf-8", "surrogateescape")

@@ -15,8 +15,8 @@ def run(data: bytes) -> None:
     feed = Feed(data)
     match feed.below(3):
         case 0:
-            text, sample = feed.take(feed.number(2)), feed.rest()
-            _described(_json(text), sample)
+            described, sample = feed.take(feed.number(2)), feed.rest()
+            _described(_json(described), sample)
         case 1:
             merges, sample = feed.take(4 * feed.number()), feed.rest()
             text = base64.b64encode(merges).decode()

@@ -7,7 +7,8 @@ import pytest
 import zipllm
 from tests.golden.make_golden import FOLDER, GOLDEN, Golden, made
 
-SUMS = dict(reversed(line.split()) for line in (FOLDER / "SHA256SUMS").read_text(encoding="ascii").splitlines())
+_LINES = (FOLDER / "SHA256SUMS").read_text(encoding="ascii").splitlines()
+SUMS = {name: digest for digest, name in map(str.split, _LINES)}
 
 
 def name_of(golden: Golden) -> str:

@@ -96,10 +96,11 @@ def _random(model: type[PreTrainedModel], config: Any) -> PreTrainedModel:
 
 def _save(folder: Path, network: PreTrainedModel, tokenizer: Tokenizer, **special: str) -> Path:
     _quietly(network, folder)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)  # type: ignore[no-untyped-call]
+    wrapped.save_pretrained(folder)
     return folder
 
 
 def _quietly(network: PreTrainedModel, folder: Path) -> None:
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     network.save_pretrained(folder)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def small(gpt2: Path) -> Engine:
     return huggingface_engine(f"hf:{gpt2}")
 
 
-def forced(engine: Engine, raw: bytes, **options: object) -> bytes:
+def forced(engine: Engine, raw: bytes, **options: Any) -> bytes:
     """An archive with every block coded by the model, which loses against the history, being random."""
     sink = io.BytesIO()
     wanted = encode_options(same_machine=True, fallback=False, **options)

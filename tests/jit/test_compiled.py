@@ -56,8 +56,9 @@ def test_with_numba_a_kernel_is_compiled() -> None:
 
 @pytest.mark.skipif(not compiled.COMPILES, reason="numba is not installed or told not to compile")
 def test_what_python_calls_leaves_its_lock_to_other_threads() -> None:
-    assert compiled.compiled(double).targetoptions["nogil"]
-    assert compiled.entry(double).targetoptions["nogil"]
+    for decorate in (compiled.compiled, compiled.entry):
+        kernel: Any = decorate(double)
+        assert kernel.targetoptions["nogil"]
 
 
 @pytest.mark.skipif(not compiled.COMPILES, reason="numba is not installed or told not to compile")
@@ -68,7 +69,8 @@ def test_parts_and_entries_count_no_references(decorate: Callable[..., Any]) -> 
 
 @pytest.mark.skipif(not compiled.COMPILES, reason="numba is not installed or told not to compile")
 def test_a_part_has_no_wrapper_for_python() -> None:
-    assert compiled.part(double).targetoptions["no_cpython_wrapper"]
+    kernel: Any = compiled.part(double)
+    assert kernel.targetoptions["no_cpython_wrapper"]
 
 
 def test_kernels_compile_exactly_where_there_is_a_numba() -> None:

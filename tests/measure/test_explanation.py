@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UsageError, VerificationFailed
 from zipllm.measure import costs as costs_module
 from zipllm.measure import explanation as explanation_module
+from zipllm.measure.costs import Costs, model_costs
 from zipllm.measure.explanation import Explanation, explain_bytes
 
 CHINESE = "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？人不知而不愠，不亦君子乎？\n".encode() * 4
@@ -28,7 +30,7 @@ NOISE = random.Random(3).randbytes(700)
 CLOSING_BITS = 64
 
 
-def archive_size(raw, engine, **options):
+def archive_size(raw: bytes, engine: Engine | None, **options: Any) -> int:
     sink = io.BytesIO()
     compress_stream(io.BytesIO(raw), sink, engine=engine, options=EncodeOptions(verify=False, **options))
     return len(sink.getvalue())
@@ -81,12 +83,15 @@ def test_chunks_of_steps_change_nothing(monkeypatch: pytest.MonkeyPatch, history
     monkeypatch.setattr(costs_module, "chunk_steps", lambda engine, lanes: 7)
     parts = explain_bytes(TEXT, bpe_engine(), by="model", options=options)
     np.testing.assert_allclose(whole.costs.bits, parts.costs.bits, atol=1e-6)
+    assert whole.costs.opinions is not None
+    assert parts.costs.opinions is not None
     for one, other in zip(whole.costs.opinions, parts.costs.opinions, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_without_history_a_token_costs_what_the_model_says() -> None:
     found = explain_bytes(TEXT, bpe_engine(), by="model", options=EncodeOptions(history_bits=None, lanes=2))
+    assert found.costs.opinions is not None
     alone = np.log2(found.whole) - np.log2(found.costs.opinions.frequency)
     np.testing.assert_allclose(found.costs.bits, alone, atol=1e-2)  # each branch rounds to 24 bits
 
@@ -96,6 +101,7 @@ def test_the_models_words() -> None:
     engine = bpe_engine()
     found = explain_bytes(TEXT, engine, by="model", options=EncodeOptions(history_bits=14, lanes=2))
     opinions = found.costs.opinions
+    assert opinions is not None
     for lane in (0, 1):
         places = np.flatnonzero(found.costs.lanes == lane)
         state, last = engine.predictor.start(1), engine.predictor.start_token
@@ -142,8 +148,9 @@ def test_refusals() -> None:
 
 
 def test_another_payload_is_no_explanation(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = explanation_module.model_costs
-    wrong = lambda *arguments: real(*arguments)._replace(payload=b"other")  # noqa: E731
+    def wrong(*arguments: Any) -> Costs:
+        return model_costs(*arguments)._replace(payload=b"other")
+
     monkeypatch.setattr(explanation_module, "model_costs", wrong)
     with pytest.raises(VerificationFailed):
         explain_bytes(TEXT, bpe_engine(), by="model")

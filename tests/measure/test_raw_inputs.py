@@ -17,7 +17,13 @@ from zipllm.errors import CorruptData, FileError, UsageError
 from zipllm.measure.raw_inputs import RawInput, prepare_raw
 
 CONTENT = bytes(range(256)) * 20
-PACK = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": zstandard.compress, "": bytes}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".zst": zstandard.compress,
+    "": bytes,
+}
 Prepare = Callable[..., list[RawInput]]
 
 

@@ -1,7 +1,5 @@
 """Tokens to decisions and back: order, probabilities, cost, both forms of everything."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,27 +17,28 @@ from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.decisions import Walk, chunk_decisions, decode_tokens, plain_chunk_decisions
 
 DECODERS = [RangeDecoder, FusedDecoder] if COMPILES else [RangeDecoder]
+Ragged = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]
 TREE = DecisionTree.from_vocabulary(text_like(600))
 
 
 @pytest.fixture(params=["compiled", "plain"])
-def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test with the compiled kernels, and as on a machine without numba."""
     if request.param == "compiled" and not COMPILES:
         pytest.skip("numba is not installed or told not to compile")
     monkeypatch.setattr(decisions, "COMPILES", request.param == "compiled")
-    return request.param
+    return str(request.param)
 
 
-def ragged(seed: int, lanes: int, steps: int, size: int, spread: float = 3.0) -> tuple[NDArray[np.int32], ...]:
+def ragged(seed: int, lanes: int, steps: int, size: int, spread: float = 3.0) -> Ragged:
     """Return frequencies ``[lanes, steps, size+1]``, tokens, and counts that differ between lanes."""
     rng = np.random.default_rng(seed)
     cumulative = peaked(rng, lanes * steps, size, spread).reshape(lanes, steps, size + 1)
-    return cumulative, draw(rng, cumulative), rng.integers(0, steps + 1, lanes).astype(np.int32)
+    return cumulative, draw(rng, cumulative), rng.integers(0, steps + 1, lanes)
 
 
 def walked(
-    tree: DecisionTree, cumulative: NDArray[np.int32], tokens: NDArray[np.int32], counts: NDArray[np.int32]
+    tree: DecisionTree, cumulative: NDArray[np.int32], tokens: NDArray[np.int32], counts: NDArray[np.int64]
 ) -> tuple[list[int], list[int]]:
     """Return bits and probabilities by the definition of the order: step by step, one ``Walk`` each."""
     bits, probabilities = [], []
@@ -173,7 +172,7 @@ def test_coded_size_is_within_a_thousandth_of_the_cross_entropy(spread: float) -
 
 
 def encoded(
-    cumulative: NDArray[np.int32], tokens: NDArray[np.int32], counts: NDArray[np.int32], tree: DecisionTree = TREE
+    cumulative: NDArray[np.int32], tokens: NDArray[np.int32], counts: NDArray[np.int64], tree: DecisionTree = TREE
 ) -> NDArray[np.uint32]:
     encoder = RangeEncoder()
     encoder.encode(*chunk_decisions(tree, cumulative, tokens, counts))

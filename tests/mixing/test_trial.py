@@ -32,7 +32,8 @@ class Learned:
         return np.random.default_rng(seed).integers(0, min(self.size, 40), steps, dtype=np.int32)
 
     def said(self, steps: int, seed: int) -> NDArray[np.int32]:
-        return frequencies(1, steps, self.size, seed)[0] if self.with_model else NOTHING[0]
+        said: NDArray[np.int32] = frequencies(1, steps, self.size, seed)[0] if self.with_model else NOTHING[0]
+        return said
 
     def cost(self, tokens: Tokens, said: NDArray[np.int32]) -> float:
         before = self.encoder.spent()

@@ -25,7 +25,7 @@ class Bomb:
 
     path = ""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (open, (Bomb.path, "w"))
 
 
@@ -168,7 +168,7 @@ def test_config_whose_state_would_not_fit_memory(forge: Callable[..., bytes], go
     with pytest.raises(LimitExceeded, match="of state a lane"):
         model_from_bytes(data)
     state = 2 * CONFIG.layers * CONFIG.window * CONFIG.width
-    assert model_from_bytes(good, ModelLimits(state_bytes=state))
+    model_from_bytes(good, ModelLimits(state_bytes=state))
     with pytest.raises(LimitExceeded, match="of state a lane"):
         model_from_bytes(good, ModelLimits(state_bytes=state - 1))
 

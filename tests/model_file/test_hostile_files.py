@@ -5,6 +5,7 @@ import os
 import socket
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,7 +83,7 @@ def test_nothing_large_is_allocated_for_a_lie(good: bytes) -> None:
     size = 3 << 30
 
     class Sparse(io.BytesIO):
-        def readinto(self, view) -> None:
+        def readinto(self, view: Any) -> int:
             raise AssertionError("a tensor was read")
 
     header, _ = split(good)
@@ -164,7 +165,7 @@ def test_unreadable_file(good: bytes, tmp_path: Path) -> None:
 
 def test_file_that_shrinks_while_it_is_read(good: bytes) -> None:
     class Shrinking(io.BytesIO):
-        def readinto(self, view):
+        def readinto(self, view: Any) -> int:
             return 0
 
     with pytest.raises(ModelInvalid, match="truncated in tensor"):
@@ -173,7 +174,7 @@ def test_file_that_shrinks_while_it_is_read(good: bytes) -> None:
 
 def test_short_reads_are_completed(good: bytes, model: Model) -> None:
     class Slow(io.BytesIO):
-        def readinto(self, view):
+        def readinto(self, view: Any) -> int:
             return super().readinto(view[:7])
 
     assert file._load(Slow(good), len(good), ModelLimits()).model_id == model.model_id
@@ -181,5 +182,5 @@ def test_short_reads_are_completed(good: bytes, model: Model) -> None:
 
 def test_tiny_model_itself_is_sound(model: Model) -> None:
     """The other tests prove something only if the untouched model is accepted and predicts more than one thing."""
-    assert model_from_bytes(model_to_bytes(model))
+    model_from_bytes(model_to_bytes(model))
     assert (random_integer_model(seed=1)["query"] != random_integer_model()["query"]).any()

@@ -2,14 +2,16 @@
 
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from zipllm.errors import LimitExceeded, ModelInvalid
-from zipllm.model_file.layout import parse_header, read_header, write_header
+from zipllm.model_file.layout import Header, parse_header, read_header, write_header
 from zipllm.model_file.limits import MAX_HEADER_BYTES, MAX_TENSOR_NAME_BYTES, MAX_TENSORS, ModelLimits
 
 METADATA = {"__metadata__": {"zipllm": "x"}}
@@ -19,11 +21,11 @@ def tensor(start: int, stop: int, dtype: object = "I8", shape: object = None) ->
     return {"dtype": dtype, "shape": [stop - start] if shape is None else shape, "data_offsets": [start, stop]}
 
 
-def parse(tensors: dict[str, object], data_bytes: int = 8, metadata: object = METADATA):
+def parse(tensors: Mapping[str, object], data_bytes: int = 8, metadata: Mapping[str, object] = METADATA) -> Header:
     return parse_header(json.dumps({**metadata, **tensors}).encode(), data_bytes)
 
 
-def read(data: bytes, limits: ModelLimits | None = None):
+def read(data: bytes, limits: ModelLimits | None = None) -> Header:
     return read_header(io.BytesIO(data), len(data), limits or ModelLimits())
 
 
@@ -37,7 +39,7 @@ def test_entries_come_in_file_order() -> None:
 
 
 def test_written_file_equals_the_librarys() -> None:
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "z": np.arange(6, dtype=np.int8).reshape(2, 3),
         "a": np.arange(3, dtype=np.uint8),
         "wide": np.array([-(1 << 62)], dtype=np.int64),
@@ -118,7 +120,7 @@ def test_metadata_must_be_one_string(metadata: dict[str, Any]) -> None:
 
 
 def test_longest_name_and_most_tensors_are_accepted_and_one_more_is_not() -> None:
-    assert parse({"n" * MAX_TENSOR_NAME_BYTES: tensor(0, 8)})
+    parse({"n" * MAX_TENSOR_NAME_BYTES: tensor(0, 8)})
     many = {f"t{i}": tensor(i, i + 1) for i in range(MAX_TENSORS)}
     assert len(parse(many, MAX_TENSORS).entries) == MAX_TENSORS
     with pytest.raises(ModelInvalid, match="4097 tensors"):
@@ -146,7 +148,8 @@ def test_file_shorter_than_any_header(size: int) -> None:
 @pytest.mark.parametrize("length", [MAX_HEADER_BYTES + 1, 100_000_000, 1 << 32, 1 << 63, (1 << 64) - 1])
 def test_huge_header_length_is_refused_before_reading(length: int) -> None:
     class Unreadable(io.BytesIO):
-        def read(self, size=-1):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
             assert size <= 8
             return super().read(size)
 
@@ -168,6 +171,6 @@ def test_stream_that_ends_in_the_header() -> None:
 def test_file_size_limit_is_inclusive_and_its_own_error() -> None:
     head, _ = write_header({"a": ("I8", (8,))}, "x")
     data = head + bytes(8)
-    assert read(data, ModelLimits(file_bytes=len(data)))
+    read(data, ModelLimits(file_bytes=len(data)))
     with pytest.raises(LimitExceeded, match="more than the"):
         read(data, ModelLimits(file_bytes=len(data) - 1))

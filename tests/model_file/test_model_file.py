@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_a_file_rewritten_by_the_library_is_the_same_model(model: Model, good: b
 
 
 def test_id_does_not_depend_on_the_order_of_the_header(model: Model, forge: Callable[..., bytes]) -> None:
-    def reverse(header, metadata) -> None:
+    def reverse(header: dict[str, Any], metadata: dict[str, Any]) -> None:
         items = list(reversed(header.items()))
         header.clear()
         header.update(items)
@@ -203,7 +204,7 @@ def test_failed_saving_keeps_the_old_file(model: Model, tmp_path: Path, monkeypa
     target = tmp_path / "m.safetensors"
     target.write_bytes(b"old")
 
-    def full(descriptor) -> None:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)

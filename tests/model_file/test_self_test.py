@@ -1,17 +1,22 @@
 """A machine that computes differently is refused before it codes anything."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.model_file.conftest import CONFIG
 from zipllm.errors import ModelInvalid
+from zipllm.model.parameters import IntegerModel
 from zipllm.model_file import self_test
 from zipllm.model_file.build import check_reference
 from zipllm.model_file.file import Model
 from zipllm.model_file.reference import reference_engine
 from zipllm.model_file.self_test import make_self_test, run_self_test, self_test_from_dict
+
+Table = NDArray[np.int32]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +43,7 @@ def test_reference_passes(model: Model) -> None:
 def test_single_steps_pass_too(model: Model) -> None:
     one_pass = reference_engine(model.integer)
 
-    def steps(tokens):
+    def steps(tokens: Table) -> Table:
         return np.stack([one_pass(tokens[: count + 1])[-1] for count in range(len(tokens))])
 
     run_self_test(model.model_id, model.self_test, CONFIG, "steps", steps)
@@ -47,7 +52,7 @@ def test_single_steps_pass_too(model: Model) -> None:
 def test_one_wrong_frequency_is_refused_and_named(model: Model) -> None:
     right = reference_engine(model.integer)
 
-    def wrong(tokens):
+    def wrong(tokens: Table) -> Table:
         cumulative = right(tokens).copy()
         cumulative[-1, 100] += 1
         return cumulative
@@ -59,9 +64,14 @@ def test_one_wrong_frequency_is_refused_and_named(model: Model) -> None:
 def test_runs_once_per_process_model_and_engine(model: Model, other_model: Model) -> None:
     calls = []
 
-    def counting(integer):
+    def counting(integer: IntegerModel) -> Callable[[Table], Table]:
         engine = reference_engine(integer)
-        return lambda tokens: (calls.append(1), engine(tokens))[1]
+
+        def predict(tokens: Table) -> Table:
+            calls.append(1)
+            return engine(tokens)
+
+        return predict
 
     for _ in range(2):
         for engine in ("a", "b"):

@@ -255,7 +255,9 @@ def test_limits_hold_for_lookups_too(store: ModelStore, model: Model) -> None:
     save_model(model, store.shipped / "small.safetensors")
     tight = replace(store, limits=ModelLimits(file_bytes=100))
     assert tight.models() == []
-    assert "more than the 100" in next(tight.scan()).reason
+    (unusable,) = tight.scan()
+    assert isinstance(unusable, UnusableModel)
+    assert "more than the 100" in unusable.reason
 
 
 def test_default_store_reads_the_environment(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_data_agree_with_the_rows() -> None:
     assert heads == ["file", "xz:9e", "gzip:9", "slow", "zipllm"]
     assert cells[0] == ["a.txt", "4.0000", "4.4800", "4.7200", "2.0000"]
     weights = next(figure for figure in bench_figures(rows(), "corpus") if figure.name.endswith("weights"))
-    assert {s.name: s.points[0] for s in weights.series}["zipllm"] == (0.009, pytest.approx(8 * 9750 / 3000))
+    assert {s.name: s.points[0] for s in weights.series}["zipllm"] == pytest.approx((0.009, 8 * 9750 / 3000))
 
 
 def test_no_rows_and_empty_files_make_a_page() -> None:

@@ -6,6 +6,7 @@ import html.parser
 import json
 import re
 from functools import cache
+from typing import Any, Literal
 
 import pytest
 
@@ -19,9 +20,11 @@ from zipllm.report.words import account, note
 HOSTILE = b"</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\"'&amp;\x1b[31m\x00"
 CHINESE = "学而时习之，不亦说乎？\r\n\t\u202e\u3000".encode() + b"\xff\xe5\xad"
 
+By = Literal["model", "history"]
+
 
 @cache
-def explained(raw: bytes, by: str = "model", lanes: int = 1) -> Explanation:
+def explained(raw: bytes, by: By = "model", lanes: int = 1) -> Explanation:
     return explain_bytes(raw, bpe_engine(), by=by, options=EncodeOptions(history_bits=14, lanes=lanes))
 
 
@@ -37,15 +40,15 @@ class _Page(html.parser.HTMLParser):
         self.feed(text)
         assert self._open == []
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
         if tag != "meta":
             self._open.append((tag, dict(attrs).get("id")))
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         assert self._open.pop()[0] == tag
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         if self._open and self._open[-1][0] in self.inside:
             self.inside[self._open[-1][0]].append(data)
         if any(identity == "text" for _, identity in self._open):
@@ -54,14 +57,15 @@ class _Page(html.parser.HTMLParser):
     @property
     def policy(self) -> str:
         (found,) = [a["content"] for tag, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
-        return found
+        return str(found)
 
     @property
-    def data(self) -> dict:
-        return json.loads(self.inside["script"][0])
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(self.inside["script"][0])
+        return data
 
 
-def page(raw: bytes, name: str = "a.txt", by: str = "model", lanes: int = 1) -> _Page:
+def page(raw: bytes, name: str = "a.txt", by: By = "model", lanes: int = 1) -> _Page:
     return _Page(surprise_page(explained(raw, by, lanes), name, "tiny"))
 
 
@@ -76,7 +80,7 @@ def test_the_page_asks_for_nothing(raw: bytes) -> None:
     assert not names & {"link", "img", "iframe", "object", "embed", "form", "base"}
     assert not any({"src", "xlink:href", "action", "style"} & set(attributes) for _, attributes in found.tags)
     assert not any(key.startswith("on") for _, attributes in found.tags for key in attributes)
-    assert all(re.fullmatch(r"#u\d+", a["href"]) for _, a in found.tags if "href" in a)
+    assert all(re.fullmatch(r"#u\d+", str(a["href"])) for _, a in found.tags if "href" in a)
     (style,), script = found.inside["style"], found.inside["script"][1]
     assert not re.search(r"url\(|@import|https?:|fetch|XMLHttp|innerHTML|eval", style + script)
     assert found.policy == (
@@ -114,7 +118,7 @@ def test_units_end_where_characters_do(lanes: int) -> None:
 
 
 @pytest.mark.parametrize("by", ["model", "history"])
-def test_the_numbers_behind_the_cards(by: str) -> None:
+def test_the_numbers_behind_the_cards(by: By) -> None:
     found, data = explained(TEXT, by), page(TEXT, by=by).data
     assert sum(data["bits"]) == pytest.approx(found.bits, abs=1e-3 * len(data["bits"]))
     assert b"".join(found.vocabulary[token] for token in data["id"]) == TEXT
@@ -122,13 +126,14 @@ def test_the_numbers_behind_the_cards(by: str) -> None:
     if by == "history":
         assert "top" not in data
     else:
+        assert found.costs.opinions is not None
         assert data["top"] == found.costs.opinions.top.ravel().tolist()
         assert set(map(str, data["top"])) <= set(data["words"])
         assert max(data["topFrequency"]) < data["whole"]
 
 
 @pytest.mark.parametrize("by", ["model", "history"])
-def test_the_account_adds_up(by: str) -> None:
+def test_the_account_adds_up(by: By) -> None:
     found = explained(TEXT, by)
     *parts, total = [float(bits.replace(",", "")) for _, bits, _ in account(found)]
     assert sum(parts) == pytest.approx(total, abs=0.2)
@@ -141,7 +146,7 @@ def test_the_account_adds_up(by: str) -> None:
 def test_the_strip_leads_to_every_part() -> None:
     found = page(TEXT, lanes=2)
     identities = {a["id"] for _, a in found.tags if "id" in a}
-    links = [a["href"][1:] for tag, a in found.tags if tag == "a" and a.get("tabindex") == "-1"]
+    links = [str(a["href"])[1:] for tag, a in found.tags if tag == "a" and a.get("tabindex") == "-1"]
     assert len(links) == 240
     assert set(links) <= identities
     assert len([a for tag, a in found.tags if tag == "line" and a.get("class") == "lane"]) == 1

@@ -71,7 +71,12 @@ def test_what_is_compiled_stays_so_until_it_is_switched_off(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[object] = []
-    monkeypatch.setattr(torch, "compile", lambda function, **_: made.append(function) or function)
+
+    def compile_nothing(function: object, **_: object) -> object:
+        made.append(function)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
     loss = make_trainer().loss
     for on in (True, True, False, False, True):
         loss.use_compiler(on)

@@ -1,6 +1,7 @@
 """Settings and recipes: what is refused, and how the learning rate runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ paths = ["a.txt"]
         ("save_every", -1.0),
     ],
 )
-def test_values_out_of_range_name_the_field(field: str, value: float) -> None:
+def test_values_out_of_range_name_the_field(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=field):
         TrainConfig(**{"steps": 1, field: value})
 

@@ -13,7 +13,6 @@ from zipllm.model.integer import IntegerTransformer
 from zipllm.model.quantize import quantize
 from zipllm.model.restore import restore
 from zipllm.model.rounding import LEVELS, Matrix, round_rows, round_to_levels
-from zipllm.train import loss
 from zipllm.train.runlog import Report
 from zipllm.train.trainer import Trainer
 
@@ -71,7 +70,7 @@ def test_the_traced_form_rounds_as_the_plain_one_does(
 ) -> None:
     plain = make_trainer("plain", rounding=0.5)
     plain.train(ignore)
-    monkeypatch.setattr(loss.torch, "compile", functools.partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     compiled = make_trainer("compiled", rounding=0.5)
     compiled.use_compiler(True)
     seen: list[Report] = []

@@ -18,9 +18,9 @@ from zipllm.container import CodingParameters
 
 def payloads() -> Iterator[tuple[str, bytes]]:
     """Names and contents of all files in the folder ``recorded``."""
-    model_file = tiny().model_file()
+    model_file = tiny().model_file
     assert model_file is not None
-    yield MODEL_FILE, model_file
+    yield MODEL_FILE, model_file()
     for block in HISTORY_BLOCKS:
         yield block.file, encode_history_block(block.content, _parameters(block), None)
     for block in MODEL_BLOCKS:

@@ -79,7 +79,7 @@ def test_what_a_codec_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
         conventional.each(bytes(40_000), [fails, conventional.zstd_quick])
 
 
-def zstd(raw: bytes, **parameters) -> bytes:
+def zstd(raw: bytes, **parameters: Any) -> bytes:
     return zstandard.ZstdCompressor(**parameters).compress(raw)
 
 

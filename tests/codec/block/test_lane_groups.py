@@ -1,7 +1,9 @@
 """A block is the same, coded and decoded by one thread or several, whatever its lanes."""
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -33,7 +35,7 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch):
+def threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda count: monkeypatch.setenv("OMP_NUM_THREADS", str(count))
 
 
@@ -49,7 +51,7 @@ def content(lanes: int) -> bytes:
 
 
 @pytest.mark.parametrize("lanes", range(1, 71))
-def test_threads_change_nothing(engine: Engine, threads, lanes: int) -> None:
+def test_threads_change_nothing(engine: Engine, threads: Callable[[int], None], lanes: int) -> None:
     raw, how = content(lanes), parameters(lanes)
     threads(1)
     payload = encode_model_block(engine, raw, how, None)
@@ -61,7 +63,7 @@ def test_threads_change_nothing(engine: Engine, threads, lanes: int) -> None:
     assert decode_model_block(engine, payload, len(raw), how, None) == raw
 
 
-def test_chunks_ahead(engine: Engine, threads, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_ahead(engine: Engine, threads: Callable[[int], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Many chunks: each group's come one after the other, and what is used is not overwritten."""
     raw, how = TEXT * 3, parameters(9)
     threads(1)
@@ -72,7 +74,7 @@ def test_chunks_ahead(engine: Engine, threads, monkeypatch: pytest.MonkeyPatch) 
         assert encode_model_block(engine, raw, how, None) == whole
 
 
-def test_without_history(engine: Engine, threads) -> None:
+def test_without_history(engine: Engine, threads: Callable[[int], None]) -> None:
     raw, how = content(17), parameters(17, mixer=0)
     threads(2)
     payload = encode_model_block(engine, raw, how, None)
@@ -80,7 +82,9 @@ def test_without_history(engine: Engine, threads) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 40, -30])
-def test_damage_is_an_error_whichever_thread_finds_it(engine: Engine, threads, place: int) -> None:
+def test_damage_is_an_error_whichever_thread_finds_it(
+    engine: Engine, threads: Callable[[int], None], place: int
+) -> None:
     raw, how = TEXT * 2, parameters(16)
     threads(2)
     damaged = bytearray(encode_model_block(engine, raw, how, None))
@@ -89,7 +93,7 @@ def test_damage_is_an_error_whichever_thread_finds_it(engine: Engine, threads, p
         assert decode_model_block(engine, bytes(damaged), len(raw), how, None) != raw
 
 
-def test_progress_goes_up_to_the_end(engine: Engine, threads) -> None:
+def test_progress_goes_up_to_the_end(engine: Engine, threads: Callable[[int], None]) -> None:
     raw, how = TEXT * 5, parameters(8)
     threads(2)
     payload = encode_model_block(engine, raw, how, None)
@@ -119,7 +123,7 @@ def test_failing_work_is_told_to_whoever_waits() -> None:
     done: list[int] = []
     with WorkQueue(3) as queue:
         first = queue.put(fail)
-        tasks = [queue.put(lambda number=number: done.append(number)) for number in range(50)]
+        tasks = [queue.put(partial(done.append, number)) for number in range(50)]
         with pytest.raises(ValueError, match="work"):
             queue.wait(first)
         for task in tasks:
@@ -130,8 +134,8 @@ def test_failing_work_is_told_to_whoever_waits() -> None:
 def test_work_follows_what_it_must() -> None:
     order: list[int] = []
     with WorkQueue(3) as queue:
-        last = None
-        for number in range(60):
-            last = queue.put(lambda number=number: order.append(number), after=last)
+        last = queue.put(partial(order.append, 0))
+        for number in range(1, 60):
+            last = queue.put(partial(order.append, number), after=last)
         queue.wait(last)
     assert order == list(range(60))

@@ -2,6 +2,7 @@
 
 import io
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -11,8 +12,10 @@ from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.codec.reading.extract import extract_range
 from zipllm.codec.reading.random_access import RandomAccess
-from zipllm.container import BlockHeader, scan
+from zipllm.container import Block, BlockHeader, scan
+from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UsageError
+from zipllm.progress import Advance
 
 CONTENT = TEXT * 2
 SIZE = 100
@@ -24,7 +27,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the blocks that random access decodes."""
     sizes: list[int] = []
 
-    def counting(block, engine, advance):
+    def counting(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:
         sizes.append(block.header.raw_size)
         return decode_block(block, engine, advance)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.codec.threads.left_threads import no_new_threads
-from zipllm.codec.threads import side_by_side
 from zipllm.codec.threads.side_by_side import SideBySide, Tick
 
 Action = Callable[[Tick], None]
@@ -63,9 +62,13 @@ def test_results_in_order(workers: int) -> None:
 
 def test_as_many_at_a_time_as_workers() -> None:
     together = threading.Barrier(4, timeout=30)
+
+    def meet(tick: Callable[[], None]) -> None:
+        together.wait()
+
     pieces: SideBySide[Doing] = SideBySide(4, nothing)
     for number in range(4):
-        pieces.put(Doing(number, lambda tick: together.wait() and None))
+        pieces.put(Doing(number, meet))
     assert pieces.full
     assert [piece.number for piece in pieces] == [0, 1, 2, 3]
     assert [pieces.take().number for _ in range(4)] == [0, 1, 2, 3]
@@ -126,7 +129,7 @@ def test_a_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
     pieces: SideBySide[Doing] = SideBySide(2, nothing)
     with monkeypatch.context() as patch:
-        patch.setattr(side_by_side.Thread, "start", refuse)
+        patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError, match="new thread"):
             pieces.put(Doing(0))
     pieces.close()

@@ -53,7 +53,7 @@ def test_every_instruction_set_gives_the_same_sums(instructions: Instructions, r
         weights = generator.integers(-127, 128, (32, inputs), dtype=np.int8)
         activations = generator.integers(-127, 128, (rows, inputs), dtype=np.int8)
         weights[0], weights[1], activations[0] = 127, -127, 127  # no pair of products may saturate
-        packed = pack_matrix(weights[None], np.zeros((1, 32), dtype=np.int32), np.ones(1), OFFSET)
+        packed = pack_matrix(weights[None], np.zeros((1, 32), dtype=np.int32), np.ones(1, dtype=np.int64), OFFSET)
         left = np.full((rows, 4 * packed.panels.shape[2]), 77, dtype=np.uint8)
         left[:, :inputs] = activations.astype(np.int32) + OFFSET
         out = np.zeros((rows, 32), dtype=np.int32)
