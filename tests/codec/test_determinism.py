@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,10 +84,10 @@ def test_predictions_are_asked_for_in_order() -> None:
     seen = []
 
     class Spy:
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             return getattr(byte_engine().predictor, name)
 
-        def predict(self, state, tokens, lanes, **options):
+        def predict(self, state: Any, tokens: Any, lanes: Any, **options: Any) -> Any:
             seen.append(np.array(tokens))
             return byte_engine().predictor.predict(state, tokens, lanes, **options)
 

@@ -1,6 +1,8 @@
 """What was coded is decoded and compared before it is written; a fault anywhere is an error, not a lost file."""
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,10 +28,10 @@ class Faulty:
         self._wrong_step = wrong_step
         self._steps = 0
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._right, name)
 
-    def predict(self, state, tokens, lanes, **options):
+    def predict(self, state: Any, tokens: Any, lanes: Any, **options: Any) -> Any:
         cumulative = self._right.predict(state, tokens, lanes, **options)
         if tokens.shape[1] > 1:
             return cumulative
@@ -77,7 +79,7 @@ def test_a_correct_checksum_of_wrong_bytes_is_not_enough(monkeypatch: pytest.Mon
         compress(TEXT)
 
 
-def _records(sink: io.BytesIO):
+def _records(sink: io.BytesIO) -> Iterator[object]:
     sink.seek(0)
     records = iter(ArchiveReader(sink))
     while True:

@@ -1,6 +1,6 @@
 """Generation: draws follow the frequencies, on any machine the same; random bits decode to what they encode from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import islice
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from zipllm.codec.block.coders import StaticEncoder
@@ -25,7 +26,7 @@ from zipllm.predictor.base import Traits, delivered
 NONE = np.empty(0, dtype=np.uint32)
 
 
-def given_words(words):
+def given_words(words: NDArray[np.uint32]) -> Callable[[int], NDArray[np.uint32]]:
     """A source that ends."""
     left = [words]
     return lambda count: left.pop() if left else NONE
@@ -36,7 +37,7 @@ class Fixed:
 
     precision, lane_bytes, traits = 24, 8, Traits()
 
-    def __init__(self, vocabulary) -> None:
+    def __init__(self, vocabulary: Sequence[bytes]) -> None:
         self.vocabulary, self.start_token = vocabulary, len(vocabulary)
         generator = np.random.default_rng(1)
         shares = generator.dirichlet(np.full(len(vocabulary), 0.1), len(vocabulary) + 1)
@@ -44,17 +45,20 @@ class Fixed:
         frequencies[:, -1] += (1 << 24) - frequencies.sum(axis=1)
         self._cumulative = np.pad(np.cumsum(frequencies, axis=1), ((0, 0), (1, 0))).astype(np.int32)
 
-    def start(self, lanes):
+    def start(self, lanes: int) -> Any:
         return None
 
-    def predict(self, state, tokens, lanes, *, out=None, threads=1, selection=None):
+    def predict(
+        self, state: Any, tokens: Any, lanes: Any, *, out: Any = None, threads: int = 1, selection: Any = None
+    ) -> Any:
         return delivered(self._cumulative[tokens], out, selection)
 
 
 @cache
-def fixed_engine():
+def fixed_engine() -> Engine:
     tokenizer = bpe_engine().tokenizer
-    return Engine.create(bytes(32), tokenizer, Fixed(tokenizer.vocabulary))
+    predictor: Any = Fixed(tokenizer.vocabulary)
+    return Engine.create(bytes(32), tokenizer, predictor)
 
 
 # --------------------------------------------------------------------------- drawing

@@ -1,5 +1,7 @@
 """Every predictor keeps the promises that lossless coding stands on."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
@@ -16,7 +18,7 @@ def transformer() -> Predictor:
     return TransformerPredictor(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD))
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[], Predictor]] = {
     "lstm": LstmPredictor,
     "counts, 5 tokens": lambda: NgramPredictor([b"a", b"ab", b"b", b"c", b"d"]),
     "counts, bytes": lambda: NgramPredictor(ByteTokenizer.vocabulary),

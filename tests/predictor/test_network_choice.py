@@ -3,6 +3,7 @@
 import itertools
 import logging
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_the_change_to_kernels_in_the_middle_of_streams(
 ) -> None:
     caplog.set_level(logging.INFO)
     ticks = itertools.count()  # the clock is read twice a call: ten calls by the reference, then the kernels
-    monkeypatch.setattr(late_module.time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     monkeypatch.setattr(late_module, "PATIENCE", 9.5)
     reference = ReferenceNetwork(model, "cpu")
     wanted = reference.predict(reference.start(3), tokens, EVERY).copy()
@@ -119,13 +120,13 @@ def test_the_change_to_kernels_in_the_middle_of_streams(
     assert [record.message.split(" ")[0] for record in caplog.records] == ["compiling", "kernels"]
     assert np.array_equal(late.predict(other, tokens[:1, 1:], FIRST), wanted[:1, 1:])  # a state from before the change
     assert np.array_equal(late.predict(late.start(3), tokens, EVERY), wanted)
-    other = LateNetwork(model)  # by the reference; a copy goes on with it, or with the kernels
-    state = other.start(1)
-    other.predict(state, tokens[:1, :30], FIRST)
-    copied = other.copy(state, 1)
-    other.predict(state, tokens[:1, 30:], FIRST)
+    later = LateNetwork(model)  # by the reference; a copy goes on with it, or with the kernels
+    state = later.start(1)
+    later.predict(state, tokens[:1, :30], FIRST)
+    copied = later.copy(state, 1)
+    later.predict(state, tokens[:1, 30:], FIRST)
     assert np.array_equal(late.predict(late.copy(copied, 1), tokens[:1, 30:], FIRST), wanted[:1, 30:])
-    assert np.array_equal(other.predict(copied, tokens[:1, 30:], FIRST), wanted[:1, 30:])
+    assert np.array_equal(later.predict(copied, tokens[:1, 30:], FIRST), wanted[:1, 30:])
 
 
 @needs_numba
