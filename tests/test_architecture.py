@@ -44,11 +44,14 @@ def test_start_up_loads_nothing_heavy(module: str) -> None:
     assert not HEAVY & loaded
 
 
-def test_typer_and_rich_stay_in_the_command_line() -> None:
-    """Also when they are imported inside of a function."""
-    words = re.compile(r"^\s*(from|import) (typer|rich|click)\b", re.MULTILINE)
-    outside = [path for path in SOURCES if "cli" not in path.relative_to(PACKAGE).parts]
-    assert [name_of(path) for path in outside if words.search(path.read_text(encoding="utf-8"))] == []
+@pytest.mark.parametrize(
+    ("room", "libraries"), [("cli", "typer|rich|click"), ("huggingface", "transformers|huggingface_hub")]
+)
+def test_libraries_stay_in_their_room(room: str, libraries: str) -> None:
+    """No other room imports them, not even inside a function or by name."""
+    imports = re.compile(rf"""^\s*(from|import) ({libraries})\b|import_module\(["']({libraries})\b""", re.MULTILINE)
+    outside = [path for path in SOURCES if path.relative_to(PACKAGE).parts[0] != room]
+    assert [name_of(path) for path in outside if imports.search(path.read_text(encoding="utf-8"))] == []
 
 
 FORBIDDEN = {
@@ -94,6 +97,19 @@ def test_no_security_rule_is_silenced() -> None:
 def test_file_says_one_thing(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
     assert path.stem not in {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
+
+
+def test_tests_mirror_the_package() -> None:
+    """Each folder of tests bears the name of the package that it tests, or is one of those below."""
+    across = {
+        "fuzz",  # inputs by coverage or by Hypothesis, through many rooms
+        "golden",  # archives of earlier versions
+        "gpu",  # what needs a CUDA device
+        "vectors",  # the format's test vectors
+    }
+    tests = ROOT / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("__init__.py")}
+    assert {folder.as_posix() for folder in folders if not (PACKAGE / folder / "__init__.py").exists()} == across
 
 
 def test_folders_are_packages() -> None:
