@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
-from tests.tokenizer.vocabularies import END, byte_fallback, byte_level
+from tests.huggingface.learned_tokenizers import END, byte_fallback, byte_level
 
 CONTEXT = 32
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] to be or not that is the question , : nob ##ler in mind ##s"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models
 
-from tests.tokenizer.vocabularies import END, TEXTS, byte_fallback, byte_level, metaspace, unigram, word_piece
+from tests.huggingface.learned_tokenizers import END, TEXTS, byte_fallback, byte_level, metaspace, unigram, word_piece
 from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
 
 MAKERS: dict[str, Callable[[], Tokenizer]] = {
