@@ -10,8 +10,8 @@ import pytest
 from tests.bench.rows import failed, row
 from zipllm.bench.result import Row
 from zipllm.report.bench_page import bench_page
-from zipllm.report.escape import escape
 from zipllm.report.figures import bench_figures
+from zipllm.report.html_page import escape
 
 HOSTILE = '"><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\x1b[31m\u202e'
 ALONG = ((100, 60), (200, 110))
@@ -84,7 +84,7 @@ def test_nothing_becomes_markup() -> None:
 
 
 def test_escape() -> None:
-    assert escape("<a b='c' d=\"e\">&") == "&lt;a b=&#x27;c&#x27; d=&quot;e&quot;&gt;&amp;"
+    assert escape("<a b='c' d=\"e\">&") == "&lt;a b=&#39;c&#39; d=&#34;e&#34;&gt;&amp;"
     assert escape("a\nb\x00\u202e") == "a\\x0ab\\x00\\u202e"
 
 

@@ -8,7 +8,7 @@ import pytest
 from zipllm.errors import MissingPackage
 from zipllm.report.figures import Figure, Series
 from zipllm.report.plots import draw_figure, require_matplotlib
-from zipllm.report.scatter import figure_svg
+from zipllm.report.svg import figure_svg
 
 LINE = Figure(
     "f",

@@ -8,11 +8,9 @@ from typing import Any
 from zipllm.bench.tables import escape_markdown
 from zipllm.bench.tables import markdown_table as rows_to_markdown
 from zipllm.experiments.study import Rows, Study, Table
-from zipllm.report.escape import escape
-from zipllm.report.escape import table as html_table
 from zipllm.report.figures import Figure
-from zipllm.report.html_page import html_page
-from zipllm.report.scatter import figure_svg
+from zipllm.report.html_page import render
+from zipllm.report.svg import figure_svg
 
 _ABOUT = {"text": "Text", "context": "Context"}
 """Members of rows that say on what and how they were measured, and the words for them."""
@@ -84,24 +82,21 @@ def to_markdown(report: Report, figures: Sequence[tuple[Figure, str]]) -> str:
 
 def to_html(report: Report) -> str:
     """Return the page as one self-contained HTML file, its figures drawn without matplotlib."""
-    study = report.study
-    title = f"zipllm experiment: {study.name}"
-    parts = [f"<h1>{escape(study.name)}</h1>", f"<h3>{escape(study.question)}</h3>"]
-    parts += [
-        _paragraph(text) for text in (study.method, report.setting().replace("`", ""), report.context(), report.cost())
-    ]
-    parts += [_paragraph(f"Left out: {what}.") for what in report.left_out]
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in study.conclude(report.rows))
-    parts.append(f"<h2>What came out</h2><ul>{items}</ul>")
-    parts += [_html_table(table) for table in study.tables(report.rows)]
-    parts += [
-        f"<figure><h3>{escape(figure.title)}</h3>{figure_svg(figure)}</figure>"
-        for figure in study.figures(report.rows)
-        if figure.kind != "heat"  # its table says the same
-    ]
-    for quote in study.quotes(report.rows):
-        parts += ["<h2>Published</h2>", _paragraph(quote.source), _html_table(quote.table), _paragraph(quote.remark)]
-    return html_page(title, "\n".join(parts))
+    study, rows = report.study, report.rows
+    return render(
+        "study.html",
+        f"zipllm experiment: {study.name}",
+        study=study,
+        paragraphs=[
+            *(study.method, report.setting().replace("`", ""), report.context(), report.cost()),
+            *(f"Left out: {what}." for what in report.left_out),
+        ],
+        conclusions=study.conclude(rows),
+        tables=study.tables(rows),
+        figures=[figure for figure in study.figures(rows) if figure.kind != "heat"],  # its table has the same numbers
+        quotes=study.quotes(rows),
+        svg=figure_svg,
+    )
 
 
 def markdown_table(table: Table) -> str:
@@ -123,11 +118,3 @@ def figure_lines(figure: Figure) -> str:
 
 def _tick(figure: Figure, x: float) -> float | str:
     return figure.ticks[int(x)] if figure.ticks else x
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
-def _html_table(table: Table) -> str:
-    return f"<h3>{escape(table.title)}</h3>{html_table(table.heads, table.cells)}"

@@ -1,39 +1,62 @@
-"""The frame of every page of tables and figures: one self-contained HTML file that asks for nothing from anywhere."""
+"""HTML pages from the files in ``templates/``: self-contained, and no filled-in text can become markup.
 
-from zipllm.report.escape import POLICY, escape
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1e; --soft: #6b6b70; --line: #dcdce0; --paper: #fff; --bad: #b3261e }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8ea; --soft: #a0a0a6; --line: #3a3a40; --paper: #161618; --bad: #ff8a80 }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 68rem;
-  margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
-h3 { font-size: 1.05rem; margin-bottom: .3rem } p, summary { color: var(--soft) }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .84rem; margin: .6rem 0 }
-th, td { padding: .22rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left } td.best { font-weight: 700 }
-.scroll { overflow-x: auto } .bad { color: var(--bad) } figure { margin: 1rem 0 }
-svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: var(--ink) }
-svg .grid { stroke: var(--line) } svg text.plain { fill: var(--soft) } svg text.marked { font-weight: 600 }
-svg .plain, svg .marked { paint-order: stroke; stroke: var(--paper); stroke-width: 3px }
-svg .front { fill: none; stroke: var(--soft); stroke-dasharray: 5 4 } svg .line { fill: none; stroke-width: 2 }
-svg circle.plain { stroke: none } svg circle.marked { stroke: var(--ink); stroke-width: 1.5 }
+Every value is escaped, and characters that cannot be seen are made visible. The policy in a page's head allows no
+request and, unless the page brings its own, no script, even if some text ever became markup.
 """
 
+from functools import cache
+from importlib import resources
 
-def html_page(title: str, body: str) -> str:
-    """Return a whole page.
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def render(template: str, title: str, **values: object) -> str:
+    """Return a page.
 
     Args:
-        title: as text.
-        body: as HTML, everything in it escaped.
+        template: file in ``templates/`` that extends ``page.html``.
+        title: of the page.
+        values: for the template, as text or data.
     """
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+    page = {"title": title, "policy": POLICY, "style": "page.css", **values}
+    return _environment().get_template(template).render(page)
+
+
+def asset(name: str) -> Markup:
+    """Return a file of ``templates/`` as it is."""
+    return Markup((resources.files("zipllm.report") / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def escape(text: object) -> Markup:
+    """Return text that stands for itself in HTML, in content and in quoted attributes."""
+    return Markup.escape(visible(text))
+
+
+def visible(text: object) -> str:
+    """Return text with numbers in place of characters that cannot be seen."""
+    return "".join(map(_visible, str(text)))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(asset),
+        autoescape=True,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    environment.globals["asset"] = asset
+    environment.filters["px"] = "{:.1f}".format
+    return environment

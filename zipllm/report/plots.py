@@ -10,7 +10,7 @@ from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of
 from zipllm.errors import FileError, MissingPackage
 from zipllm.report.figures import Figure, bench_figures
-from zipllm.report.scatter import COLORS
+from zipllm.report.svg import COLORS
 
 _DPI = 120
 _DOTTED = 40
