@@ -84,11 +84,11 @@ def archive(data: bytes, *, model: bool, original_size: int | None = None, **opt
 
 def golden(name: str, options: dict[str, Any], *, model: bool) -> bool:
     """Return whether a golden archive decodes, and its content encodes to the same bytes."""
-    from zipllm.codec.decoder import decompress_stream
+    from zipllm.codec.decoder import DecodeOptions, decompress_stream
     from zipllm.engine.engine import find_engine
 
     stored, sink = (GOLDEN / f"{name}.zllm").read_bytes(), io.BytesIO()
-    decompress_stream(io.BytesIO(stored), sink, engines=find_engine)
+    decompress_stream(io.BytesIO(stored), sink, options=DecodeOptions(engines=find_engine))
     raw = sink.getvalue()
     return archive(raw, model=model, original_size=len(raw), **options) == stored
 

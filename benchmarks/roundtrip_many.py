@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.engine.engine import find_engine, load_engine
@@ -105,7 +105,7 @@ def round_trip(data: bytes, with_model: bool) -> Summary | None:
         summary = compress_stream(io.BytesIO(data), sink, engine=engine, options=EncodeOptions(verify=verify))
         archives.append(sink.getvalue())
     back = io.BytesIO()
-    decompress_stream(io.BytesIO(archives[0]), back, engines=find_engine)
+    decompress_stream(io.BytesIO(archives[0]), back, options=DecodeOptions(engines=find_engine))
     return summary if back.getvalue() == data and archives[0] == archives[1] else None
 
 

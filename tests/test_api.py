@@ -107,7 +107,7 @@ class TestModels:
 
     @pytest.fixture
     def data(self) -> bytes:
-        from tests.codec.test_select import CHAIN
+        from tests.codec.test_choose import CHAIN
 
         return CHAIN[:4000]
 

@@ -38,6 +38,7 @@ from zipllm.errors import (
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from zipllm.codec.decoder import DecodeOptions
     from zipllm.codec.options import EncodeOptions
     from zipllm.codec.reading.archive_file import ZipllmFile
     from zipllm.engine.engine import Engine
@@ -126,11 +127,10 @@ def compress(
     from zipllm.codec.encoder import compress_stream
 
     sink = _io.BytesIO()
-    engine = _engine_source(model, level)
-    options = _encode_options(
-        engine,
-        level,
-        history,
+    engine, options = _encoding(
+        model,
+        level=level,
+        history=history,
         block_size=block_size,
         lanes=lanes,
         sample=sample,
@@ -160,11 +160,9 @@ def decompress(
         ModelError: the model is missing, unusable, or not the one the archive names.
     """
     from zipllm.codec.decoder import decompress_stream
-    from zipllm.codec.workers import worker_count
-    from zipllm.container import Limits
 
-    sink, limits = _io.BytesIO(), Limits(output=max_output)
-    decompress_stream(_io.BytesIO(data), sink, engines=_engine_finder(model), limits=limits, workers=worker_count())
+    sink = _io.BytesIO()
+    decompress_stream(_io.BytesIO(data), sink, options=_decode_options(model, max_output))
     return sink.getvalue()
 
 
@@ -198,15 +196,8 @@ def open(
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
-    level: int = 6,
-    history: bool = True,
-    block_size: int | None = None,
-    lanes: int | None = None,
-    sample: bool = True,
-    verify: bool = True,
-    embed_model: bool = False,
-    same_machine: bool = False,
     max_output: int | None = None,
+    **options: Any,
 ) -> "ZipllmFile | _io.TextIOWrapper":
     """Open an archive as a file of its original content.
 
@@ -217,49 +208,24 @@ def open(
         encoding: for text, as are ``errors`` and ``newline``; see ``io.TextIOWrapper``.
         errors: see ``encoding``.
         newline: see ``encoding``.
-        level: for writing, as the options that follow; see ``compress``.
-        history: see ``level``.
-        block_size: see ``level``.
-        lanes: see ``level``.
-        sample: see ``level``.
-        verify: see ``level``.
-        embed_model: see ``level``.
-        same_machine: see ``level``.
         max_output: for reading; see ``decompress``.
+        options: for writing: ``level``, ``history``, ``block_size``, ``lanes``, ``sample``, ``verify``, ``embed_model``
+            and ``same_machine``; see ``compress``.
 
     Raises:
         UsageError: an unknown mode, or text options for a binary file.
         OSError: the file cannot be opened.
     """
     from zipllm.codec.reading.archive_file import ZipllmFile
-    from zipllm.codec.workers import worker_count
-    from zipllm.container import Limits
 
     text = "t" in mode
     if text and "b" in mode:
         raise UsageError(f"mode {mode!r} asks for text and for bytes")
     if not text and (encoding is not None or errors is not None or newline is not None):
         raise UsageError("encoding, errors and newline are for text modes")
-    engine = _engine_source(model, level)
-    binary = ZipllmFile(
-        file,
-        mode.replace("t", "", 1),
-        engine=engine,
-        options=_encode_options(
-            engine,
-            level,
-            history,
-            block_size=block_size,
-            lanes=lanes,
-            sample=sample,
-            verify=verify,
-            embed_model=embed_model,
-            same_machine=same_machine,
-        ),
-        engines=_engine_finder(model),
-        limits=Limits(output=max_output),
-        workers=worker_count(),
-    )
+    engine, encode = _encoding(model, **options)
+    decode = _decode_options(model, max_output)
+    binary = ZipllmFile(file, mode.replace("t", "", 1), engine=engine, encode=encode, decode=decode)
     return _io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
 
 
@@ -281,34 +247,34 @@ def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "c
     return named_engine(None if model is None else _os.fspath(model), device)
 
 
-def _engine_source(model: ModelChoice, level: int) -> "Engine | _Callable[[], Engine] | None":
-    from zipllm.codec.levels import level_of
+def _encoding(
+    model: ModelChoice, *, level: int = 6, history: bool = True, **options: Any
+) -> "tuple[Engine | _Callable[[], Engine] | None, EncodeOptions]":
+    """Return the model to compress with, and the level's options overridden by the caller's.
 
-    chosen = level_of(level).model if model is None else model
-    if isinstance(chosen, str | _os.PathLike):
-        return lambda: load_model(chosen)
-    return chosen
-
-
-def _engine_finder(model: ModelChoice) -> "_Callable[[bytes], Engine]":
-    from zipllm.engine.engine import find_engine
-
-    if model is None:
-        return find_engine
-    if isinstance(model, str | _os.PathLike):
-        return lambda model_id: load_model(model)
-    return lambda model_id: model
-
-
-def _encode_options(
-    engine: "Engine | _Callable[[], Engine] | None", level: int, history: bool, **options: Any
-) -> "EncodeOptions":
-    """Return a level's options; a model that is still to be loaded will be on the processor, where blocks wait."""
-    from zipllm.codec.levels import encode_options
+    A model that is not loaded yet will compute on the processor, where all threads share one block.
+    """
+    from zipllm.codec.levels import encode_options, level_of
     from zipllm.codec.workers import worker_count
 
-    workers = worker_count(one_block=engine is not None and not getattr(engine, "side_by_side", False))
-    return encode_options(level, history=history, workers=workers, **options)
+    chosen = level_of(level).model if model is None else model
+    engine = (lambda: load_model(chosen)) if isinstance(chosen, str | _os.PathLike) else chosen
+    one_block = engine is not None and not getattr(engine, "side_by_side", False)
+    return engine, encode_options(level, history=history, workers=worker_count(one_block=one_block), **options)
+
+
+def _decode_options(model: ModelChoice, max_output: int | None) -> "DecodeOptions":
+    from zipllm.codec.decoder import DecodeOptions
+    from zipllm.codec.workers import worker_count
+    from zipllm.container import Limits
+    from zipllm.engine.engine import find_engine
+
+    def engine(model_id: bytes) -> "Engine":
+        if model is None:
+            return find_engine(model_id)
+        return load_model(model) if isinstance(model, str | _os.PathLike) else model
+
+    return DecodeOptions(engines=engine, limits=Limits(output=max_output), workers=worker_count())
 
 
 def __getattr__(name: str) -> Any:

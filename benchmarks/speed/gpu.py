@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.speed.row import MB, Row, Settings, kb_per_second, timed
 from benchmarks.speed.stages import profiled
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
 from zipllm.engine.engine import Engine, load_engine
@@ -70,7 +70,7 @@ def packed(engine: Engine, text: bytes, options: EncodeOptions) -> bytes:
 
 def unpacked(engine: Engine, archive: bytes) -> bytes:
     sink = io.BytesIO()
-    decompress_stream(io.BytesIO(archive), sink, engines=lambda _: engine, workers=WORKERS)
+    decompress_stream(io.BytesIO(archive), sink, options=DecodeOptions(engines=lambda _: engine, workers=WORKERS))
     return sink.getvalue()
 
 

@@ -20,11 +20,11 @@ STAGES = {
     ],
     "history and coder": ["zipllm.codec.block.coders:encode_chunk", "zipllm.codec.block.coders:decode_chunk"],
     "memory of the history": ["zipllm.codec.block.coders:new_memory"],
-    "sample": ["zipllm.codec.select:model_helps"],
-    "history alone": ["zipllm.codec.select:_history"],
-    "with the model": ["zipllm.codec.select:_with_model"],
+    "sample": ["zipllm.codec.choose:model_helps"],
+    "history alone": ["zipllm.codec.choose:_history"],
+    "with the model": ["zipllm.codec.choose:_with_model"],
     "conventional codecs": [
-        f"zipllm.codec.select:{codec}"
+        f"zipllm.codec.choose:{codec}"
         for codec in ("zstd_quick", "lzma_quick", "bz2_strong", "zstd_strong", "lzma_strong")
     ],
     "verification": ["zipllm.codec.block_encoding:verify_block"],

@@ -11,6 +11,7 @@ import pytest
 from tests.cli.processes import ARCHIVE, CONTENT, archive
 from zipllm.cli import backend
 from zipllm.cli.backend import CompressSettings, Machine, compressor, content_size, decompressor, limits
+from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Limits
 from zipllm.engine import engine as engine_module
@@ -68,10 +69,10 @@ def test_how_many_blocks_are_coded_at_a_time(
 
 
 def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, int] = {}
+    seen: dict[str, DecodeOptions] = {}
     monkeypatch.setattr("zipllm.codec.decoder.decompress_stream", lambda *_files, **named: seen.update(named))
     decompressor(Machine(threads=3), Limits())(io.BytesIO(), None, None)
-    assert seen["workers"] == 3
+    assert seen["options"].workers == 3
 
 
 @pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")

@@ -5,7 +5,7 @@ import io
 from functools import cache
 from typing import Any
 
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding, scan
@@ -54,16 +54,20 @@ def compress(data: bytes, engine: Any = None, **options: Any) -> bytes:
     return sink.getvalue()
 
 
-def decompress(archive: bytes, engine: Engine | None = None, **arguments: Any) -> bytes:
+def decompress(archive: bytes, engine: Engine | None = None, **options: Any) -> bytes:
     sink = io.BytesIO()
-    decode(archive, sink, engine, **arguments)
+    decode(archive, sink, engine, **options)
     return sink.getvalue()
 
 
-def decode(archive: bytes, sink: Any, engine: Engine | None = None, **arguments: Any) -> Summary:
+def decode(archive: bytes, sink: Any, engine: Engine | None = None, progress: Any = None, **options: Any) -> Summary:
+    return decompress_stream(io.BytesIO(archive), sink, options=decode_options(engine, **options), progress=progress)
+
+
+def decode_options(engine: Engine | None = None, **options: Any) -> DecodeOptions:
+    """Options that find one engine under every model id."""
     found = engine or byte_engine()
-    arguments.setdefault("engines", lambda model_id: found)
-    return decompress_stream(io.BytesIO(archive), sink, **arguments)
+    return DecodeOptions(**({"engines": lambda model_id: found} | options))
 
 
 def codings(archive: bytes) -> list[Coding]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tests.codec.engines import byte_engine, engine_with
 from tests.codec.test_damage import archive_with
-from zipllm.codec.block import conventional
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.block import conventional_block
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.codec.reading.extract import extract_range
 from zipllm.codec.reading.salvage import salvage_stream
@@ -28,7 +28,7 @@ MIB = 1 << 20
 
 def bomb(blocks: int, raw: bytes = bytes(MIB)) -> bytes:
     """Zeros by the thousandfold: ``blocks`` of ``raw``, each a few dozen bytes."""
-    coding, payload = conventional.zstd_strong(raw)
+    coding, payload = conventional_block.zstd_strong(raw)
     sink = io.BytesIO()
     writer = ArchiveWriter(sink)
     writer.begin(ArchiveHeader(len(raw)))
@@ -50,18 +50,24 @@ class Nowhere:
 
 READERS: dict[str, Callable[[bytes, Nowhere, Limits], object]] = {
     "decompress": lambda archive, sink, limits: decompress_stream(
-        io.BytesIO(archive), sink, engines=found, limits=limits
+        io.BytesIO(archive), sink, options=DecodeOptions(engines=found, limits=limits)
     ),
-    "test": lambda archive, sink, limits: decompress_stream(io.BytesIO(archive), None, engines=found, limits=limits),
+    "test": lambda archive, sink, limits: decompress_stream(
+        io.BytesIO(archive), None, options=DecodeOptions(engines=found, limits=limits)
+    ),
     "list": lambda archive, sink, limits: list(scan(io.BytesIO(archive), limits)),
-    "salvage": lambda archive, sink, limits: salvage_stream(io.BytesIO(archive), sink, engines=found, limits=limits),
+    "salvage": lambda archive, sink, limits: salvage_stream(
+        io.BytesIO(archive), sink, options=DecodeOptions(engines=found, limits=limits)
+    ),
     "range": lambda archive, sink, limits: extract_range(
-        io.BytesIO(archive), sink, 0, None, engines=found, limits=limits
+        io.BytesIO(archive), sink, 0, None, options=DecodeOptions(engines=found, limits=limits)
     ),
     "open": lambda archive, sink, limits: sink.write(
-        ZipllmFile(io.BytesIO(archive), engines=found, limits=limits).read()
+        ZipllmFile(io.BytesIO(archive), decode=DecodeOptions(engines=found, limits=limits)).read()
     ),
-    "seek": lambda archive, sink, limits: ZipllmFile(io.BytesIO(archive), engines=found, limits=limits).seek(-1, 2),
+    "seek": lambda archive, sink, limits: ZipllmFile(
+        io.BytesIO(archive), decode=DecodeOptions(engines=found, limits=limits)
+    ).seek(-1, 2),
 }
 
 
@@ -127,7 +133,11 @@ def test_compute_bomb_is_refused_before_the_first_step() -> None:
     engine = engine_with(counting)
     for limits in (Limits(output=1 << 19), Limits(block_raw=1 << 19)):
         with pytest.raises(LimitExceeded):
-            decompress_stream(io.BytesIO(compute_bomb(MIB - 1)), None, engines=lambda model_id: engine, limits=limits)
+            decompress_stream(
+                io.BytesIO(compute_bomb(MIB - 1)),
+                None,
+                options=DecodeOptions(engines=lambda model_id: engine, limits=limits),
+            )
     assert counting.steps == 0
 
 
@@ -137,6 +147,8 @@ def test_work_is_bounded_by_the_longest_lane() -> None:
     engine = Engine.create(byte_engine().model_id, byte_engine().tokenizer, counting)
     begun = time.monotonic()
     with pytest.raises(CorruptData):
-        decompress_stream(io.BytesIO(compute_bomb(3000, lanes=3)), None, engines=lambda model_id: engine)
+        decompress_stream(
+            io.BytesIO(compute_bomb(3000, lanes=3)), None, options=DecodeOptions(engines=lambda model_id: engine)
+        )
     assert counting.steps <= 1000
     assert time.monotonic() - begun < 60

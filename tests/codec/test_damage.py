@@ -9,7 +9,7 @@ import pytest
 
 import zipllm.codec.block_decoding
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decompress
-from zipllm.codec.block import conventional
+from zipllm.codec.block import conventional_block
 from zipllm.codec.block.history_block import encode_history_block
 from zipllm.container import (
     ArchiveHeader,
@@ -26,10 +26,10 @@ from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UnsupportedData, ZipllmError
 
 CODECS = {
-    Coding.STORED: conventional.stored,
-    Coding.ZSTD: conventional.zstd_strong,
-    Coding.LZMA: conventional.lzma_strong,
-    Coding.BZ2: conventional.bz2_strong,
+    Coding.STORED: conventional_block.stored,
+    Coding.ZSTD: conventional_block.zstd_strong,
+    Coding.LZMA: conventional_block.lzma_strong,
+    Coding.BZ2: conventional_block.bz2_strong,
 }
 
 SMALL = TEXT[:90]
@@ -144,7 +144,7 @@ def test_a_size_that_lies(coding: Coding, lie: int) -> None:
     """A payload of more or less bytes than the header says; a bomb is stopped by the header's size."""
     payload = CODECS[coding](b"x" * 5000)[1]
     with pytest.raises(CorruptData, match=r"not one stream of"):
-        conventional.decode(coding, payload, 5000 + lie)
+        conventional_block.decode_conventional_block(coding, payload, 5000 + lie)
 
 
 def test_a_token_that_overruns_its_lane() -> None:

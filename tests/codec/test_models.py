@@ -8,7 +8,7 @@ import pytest
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decode, decompress
 from zipllm.codec.block import lanes
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import ArchiveReader, Block, ModelRecord
@@ -87,7 +87,7 @@ def test_the_model_is_not_loaded_without_need(data: bytes) -> None:
     assert not model_records(sink.getvalue())
     sink.seek(0)
     out = io.BytesIO()
-    decompress_stream(sink, out, engines=lambda model_id: never())
+    decompress_stream(sink, out, options=DecodeOptions(engines=lambda model_id: never()))
     assert out.getvalue() == data
 
 

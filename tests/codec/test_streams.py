@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.codec.engines import TEXT, byte_engine, codings, compress, decode, decompress
+from tests.codec.engines import TEXT, byte_engine, codings, compress, decode, decode_options, decompress
 from zipllm.codec.block import model_block
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import ArchiveEncoder, compress_stream
@@ -47,7 +47,7 @@ def test_reads_and_writes_of_any_size(sizes: list[int]) -> None:
     options = EncodeOptions(history_bits=None, block_size=100, fallback=False)
     compress_stream(Pipe(TEXT, sizes), sink, engine=byte_engine(), options=options)
     assert bytes(sink.taken) == compress(TEXT, block_size=100)
-    decompress_stream(Pipe(bytes(sink.taken), sizes), out, engines=lambda model_id: byte_engine())
+    decompress_stream(Pipe(bytes(sink.taken), sizes), out, options=decode_options())
     assert bytes(out.taken) == TEXT
 
 
@@ -88,7 +88,7 @@ def test_errors_of_the_files_pass_through() -> None:
     with pytest.raises(OSError, match="No space"):
         compress_stream(io.BytesIO(TEXT), Full(), engine=None)
     with pytest.raises(OSError, match="No space"):
-        decompress_stream(io.BytesIO(compress(TEXT)), Full(), engines=lambda model_id: byte_engine())
+        decompress_stream(io.BytesIO(compress(TEXT)), Full(), options=decode_options())
 
 
 def test_testing_without_a_sink() -> None:
@@ -125,7 +125,7 @@ def peak_memory(size: int) -> int:
     try:
         compress_stream(Endless(size), archive, engine=None, options=EncodeOptions(history_bits=None, block_size=MIB))
         archive.seek(0)
-        decompress_stream(archive, out, engines=lambda model_id: byte_engine())
+        decompress_stream(archive, out, options=decode_options())
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

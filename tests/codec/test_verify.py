@@ -9,10 +9,10 @@ import pytest
 
 from tests.codec.engines import TEXT, byte_engine, compress, engine_with
 from zipllm.codec import block_encoding
-from zipllm.codec.block import conventional
+from zipllm.codec.block import conventional_block
+from zipllm.codec.choose import Choice
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
-from zipllm.codec.select import Choice
 from zipllm.container import ArchiveReader, Block, Coding
 from zipllm.errors import VerificationFailed
 from zipllm.predictor.base import Traits
@@ -60,10 +60,10 @@ def test_without_verification_it_is_written() -> None:
 def test_a_conventional_codec_that_fails(monkeypatch: pytest.MonkeyPatch, coding: Coding) -> None:
     """Broken payload bytes from any library are caught as well."""
     codecs = {
-        Coding.STORED: conventional.stored,
-        Coding.ZSTD: conventional.zstd_strong,
-        Coding.LZMA: conventional.lzma_strong,
-        Coding.BZ2: conventional.bz2_strong,
+        Coding.STORED: conventional_block.stored,
+        Coding.ZSTD: conventional_block.zstd_strong,
+        Coding.LZMA: conventional_block.lzma_strong,
+        Coding.BZ2: conventional_block.bz2_strong,
     }
     payload = bytearray(codecs[coding](TEXT)[1])
     payload[len(payload) // 2] ^= 1

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.codec.engines import TEXT, byte_engine, codings
-from tests.codec.test_select import CHAIN, chain
+from tests.codec.engines import TEXT, byte_engine, codings, decode_options
+from tests.codec.test_choose import CHAIN, chain
 from tests.codec.threads.left_threads import no_new_threads
 from zipllm.codec import block_encoding, decoder, workers
 from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.block_encoding import BlockEncoding
-from zipllm.codec.decoder import ArchiveDecoder, decompress_stream
+from zipllm.codec.decoder import ArchiveDecoder, DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.archive_file import ZipllmFile
@@ -72,7 +72,7 @@ def test_the_same_content(engine: Engine) -> None:
     results = []
     for count in (1, 2, 4):
         sink = io.BytesIO()
-        summary = decompress_stream(io.BytesIO(b"".join(parts)), sink, engines=lambda _: engine, workers=count)
+        summary = decompress_stream(io.BytesIO(b"".join(parts)), sink, options=decode_options(engine, workers=count))
         assert sink.getvalue() == MIXED + TEXT
         results.append(summary)
     assert results == [results[0]] * 3
@@ -115,12 +115,11 @@ def test_blocks_that_need_not_be_coded_anew(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # --------------------------------------------------------------------------- errors
-def outcome(archive: bytes, count: int, **arguments: Any) -> tuple[bytes, type, str, Summary]:
+def outcome(archive: bytes, count: int, **options: Any) -> tuple[bytes, type, str, Summary]:
     """What comes out before an error, the error, and what the decoder knows then."""
-    arguments.setdefault("engines", lambda _: shared())
     out: list[bytes] = []
     error = None
-    reader = ArchiveDecoder(io.BytesIO(archive), workers=count, **arguments)
+    reader = ArchiveDecoder(io.BytesIO(archive), options=decode_options(shared(), workers=count, **options))
     try:
         out.extend(reader)
     except (ZipllmError, OSError) as failure:
@@ -193,15 +192,15 @@ def test_files_that_fail(count: int) -> None:
     with pytest.raises(OSError, match="Input/output"):
         compress_stream(Failing(MIXED, 9000), io.BytesIO(), engine=None, options=options)
     archive = compress(MIXED, None)[0]
-    found: dict[str, Any] = {"engines": lambda _: shared(), "workers": count}
+    found = decode_options(shared(), workers=count)
     with pytest.raises(OSError, match="No space"):
-        decompress_stream(io.BytesIO(archive), Failing(b"", 3000), **found)
+        decompress_stream(io.BytesIO(archive), Failing(b"", 3000), options=found)
     sink = io.BytesIO()
     with pytest.raises(OSError, match="Input/output"):
-        decompress_stream(Failing(archive, 5000), sink, **found)
+        decompress_stream(Failing(archive, 5000), sink, options=found)
     alone = io.BytesIO()
     with pytest.raises(OSError, match="Input/output"):
-        decompress_stream(Failing(archive, 5000), alone, engines=lambda _: shared())
+        decompress_stream(Failing(archive, 5000), alone, options=decode_options(shared()))
     assert sink.getvalue() == alone.getvalue() != b""
 
 
@@ -252,7 +251,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch, verify: bool) -> None:
     check_progress(told, summary)
     told.clear()
     sink = io.BytesIO()
-    decompress_stream(io.BytesIO(archive), sink, engines=lambda _: shared(), progress=note, workers=3)
+    decompress_stream(io.BytesIO(archive), sink, options=decode_options(shared(), workers=3), progress=note)
     check_progress(told, summary)
 
 
@@ -281,7 +280,7 @@ def test_progress_counts_all_blocks_in_work(monkeypatch: pytest.MonkeyPatch) -> 
     told: list[int] = []
     archive, _ = compress(bytes(3 * SIZE), None)
     monkeypatch.setattr("zipllm.codec.block_decoding.decode_block", decode)
-    decompress_stream(io.BytesIO(archive), None, engines=lambda _: shared(), progress=note, workers=3)
+    decompress_stream(io.BytesIO(archive), None, options=decode_options(shared(), workers=3), progress=note)
     assert seen.is_set()
     assert told[-1] == 3 * SIZE
 
@@ -301,13 +300,15 @@ def test_an_interruption(count: int, call: int) -> None:
     archive = compress(MIXED, None)[0]
     calls.clear()
     with pytest.raises(KeyboardInterrupt):
-        decompress_stream(io.BytesIO(archive), None, engines=lambda _: shared(), progress=interrupt, workers=count)
+        decompress_stream(
+            io.BytesIO(archive), None, options=decode_options(shared(), workers=count), progress=interrupt
+        )
 
 
 @pytest.mark.parametrize("read", [0, 1, 2 * SIZE])
 def test_a_reader_that_gives_up(read: int) -> None:
     archive = compress(MIXED, None)[0]
-    reader = iter(ArchiveDecoder(io.BytesIO(archive), engines=lambda _: shared(), workers=4))
+    reader = iter(ArchiveDecoder(io.BytesIO(archive), options=decode_options(shared(), workers=4)))
     for _ in range(min(read, 2)):
         next(reader)
     del reader
@@ -341,7 +342,7 @@ def test_memory_is_bounded_by_the_workers(count: int) -> None:
     assert source.most <= count * SIZE
     out = io.BytesIO()
     archive = Noting(sink.getvalue(), lambda: out.tell())
-    decompress_stream(archive, out, engines=lambda _: shared(), workers=count)
+    decompress_stream(archive, out, options=decode_options(shared(), workers=count))
     assert out.getvalue() == data
     assert (count - 1) * SIZE < archive.most < (count + 1) * SIZE
 
@@ -370,7 +371,7 @@ def test_little_memory_gives_few_blocks_at_a_time(monkeypatch: pytest.MonkeyPatc
     archive = compress(MIXED, None)[0]
 
     def decode() -> None:
-        decompress_stream(io.BytesIO(archive), None, engines=lambda _: shared(), workers=4)
+        decompress_stream(io.BytesIO(archive), None, options=decode_options(shared(), workers=4))
 
     def encode() -> None:
         compress(MIXED, None, workers=4)
@@ -413,7 +414,7 @@ def test_a_model_on_the_processor_decodes_its_blocks_alone(
 
     monkeypatch.setattr(BlockDecoding, "run", noting)
     sink = io.BytesIO()
-    decompress_stream(io.BytesIO(archive), sink, engines=lambda _: engine, workers=3)
+    decompress_stream(io.BytesIO(archive), sink, options=decode_options(engine, workers=3))
     assert sink.getvalue() == data
     assert codings(archive).count(Coding.MODEL) == 5
     assert max(beside_models) == most
@@ -452,13 +453,13 @@ def test_a_model_is_loaded_once() -> None:
 # --------------------------------------------------------------------------- file objects
 def test_a_file_object() -> None:
     raw = io.BytesIO()
-    options = EncodeOptions(block_size=SIZE, history_bits=12, workers=3)
-    with ZipllmFile(raw, "w", engine=None, options=options) as file:
+    encode = EncodeOptions(block_size=SIZE, history_bits=12, workers=3)
+    with ZipllmFile(raw, "w", engine=None, encode=encode) as file:
         for begin in range(0, len(MIXED), 700):
             file.write(MIXED[begin : begin + 700])
     assert raw.getvalue() == compress(MIXED, None)[0]
     raw.seek(0)
-    with ZipllmFile(raw, workers=3) as file:
+    with ZipllmFile(raw, decode=DecodeOptions(workers=3)) as file:
         assert file.read(2000) == MIXED[:2000]
         assert file.seek(7000) == 7000
         assert file.read(2000) == MIXED[7000:9000]
@@ -469,8 +470,8 @@ def test_a_file_object() -> None:
 
 
 def test_a_file_object_that_cannot_be_written() -> None:
-    options = EncodeOptions(block_size=SIZE, history_bits=12, workers=3)
-    file = ZipllmFile(Failing(b"", 3000), "w", engine=None, options=options)
+    encode = EncodeOptions(block_size=SIZE, history_bits=12, workers=3)
+    file = ZipllmFile(Failing(b"", 3000), "w", engine=None, encode=encode)
     with pytest.raises(OSError, match="No space"):
         file.write(MIXED)
     assert all(thread.name != "zipllm" for thread in threading.enumerate())

@@ -8,6 +8,7 @@ from tests.codec.engines import byte_engine, compress, decompress
 from tests.codec.test_damage import SMALL, archive_by, archive_with
 from tests.fuzz.feed import Feed, edited
 from zipllm.codec.block.history_block import encode_history_block
+from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.reading.salvage import salvage_stream
 from zipllm.container import Coding, CodingParameters, Limits, crc32, scan
 from zipllm.errors import ZipllmError
@@ -44,7 +45,9 @@ def _salvage(damaged: bytes) -> None:
     """The block comes back whole, once or more, or as zeros; what a forger may put in is a size, so zeros only."""
     sink = io.BytesIO()
     try:
-        salvage_stream(io.BytesIO(damaged), sink, engines=lambda model_id: byte_engine(), limits=LIMITS)
+        salvage_stream(
+            io.BytesIO(damaged), sink, options=DecodeOptions(engines=lambda model_id: byte_engine(), limits=LIMITS)
+        )
     except ZipllmError:
         return
     assert not sink.getvalue().replace(SMALL, b"").strip(b"\0"), "other bytes were salvaged"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from tests.fuzz.feed import Feed
 from tests.golden.make_golden import tiny
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.archive_file import ZipllmFile
@@ -41,9 +41,9 @@ def run(data: bytes) -> None:
     again = _archive(content, engine, options)
     assert hashlib.sha256(archive).digest() == hashlib.sha256(again).digest(), "the same input gave other bytes"
     sink = io.BytesIO()
-    decompress_stream(io.BytesIO(archive), sink, engines=lambda model_id: _found(engine))
+    decompress_stream(io.BytesIO(archive), sink, options=DecodeOptions(engines=lambda model_id: _found(engine)))
     assert sink.getvalue() == content
-    with ZipllmFile(io.BytesIO(archive), engines=lambda model_id: _found(engine)) as file:
+    with ZipllmFile(io.BytesIO(archive), decode=DecodeOptions(engines=lambda model_id: _found(engine))) as file:
         file.seek(start)
         assert file.read(max(0, stop - start)) == content[start : max(start, stop)]
 

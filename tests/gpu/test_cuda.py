@@ -11,7 +11,7 @@ import torch
 import zipllm
 from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.engine.engine import engine_from_model
@@ -147,7 +147,7 @@ def test_blocks_share_a_gpu(model: Model) -> None:
     cpu = io.BytesIO()
     compress_stream(io.BytesIO(TEXT * 2), cpu, engine=engine_from_model(model), options=replace(options, workers=1))
     assert packed.getvalue() == cpu.getvalue()
-    decompress_stream(io.BytesIO(packed.getvalue()), back, engines=lambda _: engine, workers=5)
+    decompress_stream(io.BytesIO(packed.getvalue()), back, options=DecodeOptions(engines=lambda _: engine, workers=5))
     assert back.getvalue() == TEXT * 2
 
 
@@ -159,7 +159,9 @@ def test_blocks_with_samples_and_history_share_a_gpu(model: Model) -> None:
         options = EncodeOptions(block_size=40_000, lanes=64, workers=8, history_bits=history_bits)
         packed, back = io.BytesIO(), io.BytesIO()
         compress_stream(io.BytesIO(text), packed, engine=engine, options=options)
-        decompress_stream(io.BytesIO(packed.getvalue()), back, engines=lambda _: engine, workers=8)
+        decompress_stream(
+            io.BytesIO(packed.getvalue()), back, options=DecodeOptions(engines=lambda _: engine, workers=8)
+        )
         assert back.getvalue() == text
 
 

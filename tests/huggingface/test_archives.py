@@ -16,7 +16,7 @@ import torch
 
 import zipllm
 from tests.huggingface.fixtures import folders
-from zipllm.codec.decoder import decompress_stream
+from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
 from zipllm.container import ArchiveReader, BlockHeader, Coding, ModelRecord, scan
@@ -246,6 +246,8 @@ def test_generation(engine: Engine) -> None:
 
 def test_streams(small: Engine) -> None:
     sink = io.BytesIO()
-    summary = decompress_stream(io.BytesIO(forced(small, TEXT) * 2), sink, engines=lambda model_id: small)
+    summary = decompress_stream(
+        io.BytesIO(forced(small, TEXT) * 2), sink, options=DecodeOptions(engines=lambda model_id: small)
+    )
     assert sink.getvalue() == TEXT * 2
     assert summary.model_ids == (small.model_id,)

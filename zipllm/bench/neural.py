@@ -114,7 +114,7 @@ def codec_of(
         facts: of the codec.
         announce_size: whether the archive's header states the size of the data.
     """
-    from zipllm.codec.decoder import decompress_stream
+    from zipllm.codec.decoder import DecodeOptions, decompress_stream
     from zipllm.codec.encoder import compress_stream
     from zipllm.container import Limits
 
@@ -128,9 +128,11 @@ def codec_of(
         compress_stream(io.BytesIO(data), sink, engine=engine, options=options, original_size=size)
         return sink.getvalue()
 
+    decoding = DecodeOptions(engines=find, limits=Limits(output=_OUTPUT_LIMIT))
+
     def decompress(archive: bytes) -> bytes:
         sink = io.BytesIO()
-        decompress_stream(io.BytesIO(archive), sink, engines=find, limits=Limits(output=_OUTPUT_LIMIT))
+        decompress_stream(io.BytesIO(archive), sink, options=decoding)
         return sink.getvalue()
 
     return FunctionCodec(compress, decompress, facts)

@@ -157,6 +157,6 @@ def _bytes(content: bytes) -> NDArray[np.int32]:
 
 
 def _parameters(history_bits: int, size: int) -> CodingParameters:
-    """Return those of a block of so many bytes; see ``codec.select``."""
+    """Return those of a block of so many bytes; see ``codec.choose``."""
     bits = max(MIN_SLOT_BITS, min(history_bits, size.bit_length() + 4))
     return CodingParameters(1, PROBABILITY_BITS, mixer=MIXER_VERSION, history=bits, family=TEXT, row=1)

@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, TypedDict
+from typing import TYPE_CHECKING, BinaryIO
 
 from zipllm.container import BlockHeader, Limits, scan
 from zipllm.errors import FileError, UsageError, ZipllmError
 from zipllm.files.source import Source
 
 if TYPE_CHECKING:
+    from zipllm.codec.decoder import DecodeOptions
     from zipllm.codec.options import By, EncodeOptions
     from zipllm.engine.engine import Engine
     from zipllm.huggingface.folder import Loaded
@@ -29,13 +30,6 @@ Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary
 
 Explain = Callable[[bytes, Callable[[float], None] | None], "Explanation"]
 """Tells what each token of some bytes costs, and how far it is."""
-
-
-class Loaders(TypedDict):
-    """From a model_id, and from an embedded model file, to an engine."""
-
-    engines: "Callable[[bytes], Engine]"
-    embedded: "Callable[[bytes], Engine]"
 
 
 @dataclass(frozen=True)
@@ -142,6 +136,12 @@ class Machine:
 
         return worker_count(self.threads, one_block=on_cpu)
 
+    def decode_options(self, limits: Limits) -> "DecodeOptions":
+        """Return how this machine reads archives."""
+        from zipllm.codec.decoder import DecodeOptions
+
+        return DecodeOptions(engines=self.engine, embedded=self.embedded_engine, limits=limits, workers=self.workers())
+
     @property
     def on_cpu(self) -> bool:
         """Whether a model would compute on the CPU."""
@@ -230,9 +230,7 @@ def decompressor(machine: Machine, bounds: Limits) -> Work:
     def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.decoder import decompress_stream
 
-        loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
-        workers = machine.workers()
-        return decompress_stream(source, sink, limits=bounds, progress=progress, workers=workers, **loaders)
+        return decompress_stream(source, sink, options=machine.decode_options(bounds), progress=progress)
 
     return work
 
@@ -245,8 +243,8 @@ def extractor(machine: Machine, bounds: Limits, start: int, stop: int | None) ->
         from zipllm.codec.reading.extract import extract_range
 
         assert sink is not None, "a range is written somewhere"
-        loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
-        return extract_range(_seekable(source), sink, start, stop, limits=bounds, progress=progress, **loaders)
+        options = machine.decode_options(bounds)
+        return extract_range(_seekable(source), sink, start, stop, options=options, progress=progress)
 
     return work
 
@@ -259,10 +257,8 @@ def salvager(machine: Machine, bounds: Limits) -> Work:
         from zipllm.codec.reading.salvage import salvage_stream
 
         assert sink is not None, "what is salvaged is written somewhere"
-        loaders: Loaders = {"engines": machine.engine, "embedded": machine.embedded_engine}
-        return salvage_stream(
-            _seekable(source), sink, fallback=machine.engine, limits=bounds, progress=progress, **loaders
-        )
+        options = machine.decode_options(bounds)
+        return salvage_stream(_seekable(source), sink, options=options, fallback=machine.engine, progress=progress)
 
     return work
 

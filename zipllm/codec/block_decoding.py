@@ -1,8 +1,8 @@
-"""One block from its record to bytes that have been checked; as a piece of work for any thread, too."""
+"""One block: from its record to checked bytes."""
 
 from collections.abc import Callable
 
-from zipllm.codec.block import conventional
+from zipllm.codec.block.conventional_block import decode_conventional_block
 from zipllm.codec.block.history_block import decode_history_block
 from zipllm.codec.block.model_block import decode_model_block
 from zipllm.codec.threads.side_by_side import Tick
@@ -13,18 +13,18 @@ from zipllm.progress import Advance
 
 
 class BlockDecoding:
-    """Decodes one block, a piece of work for any thread, and knows how far it is.
+    """The decoding of one block: ``Work`` for any thread, with its progress.
 
     Args:
         block: as read from an archive.
         engine: the archive's model, if it names one.
-        begin: bytes of all archives before the block's record.
-        end: bytes up to the record's end.
+        begin: offset of the block's record, counted over all archives.
+        end: offset of the first byte after it.
 
     Attributes:
         raw: the result.
-        raw_bytes: decoded so far.
-        coded_bytes: of the archive, that they take, about.
+        raw_bytes: bytes decoded so far.
+        coded_bytes: archive bytes that hold them; an estimate until the block is done.
     """
 
     raw: bytes
@@ -39,11 +39,11 @@ class BlockDecoding:
 
     @property
     def by_model(self) -> bool:
-        """Whether the archive's model is needed."""
+        """Whether decoding needs the archive's model."""
         return self.block.header.coding is Coding.MODEL
 
     def run(self, tick: Tick) -> None:
-        """Do it; raises what ``decode_block`` and ``tick`` raise."""
+        """Decode; raises what ``decode_block`` and ``tick`` raise."""
 
         def advance(fraction: float, coded: int) -> None:
             self.raw_bytes, self.coded_bytes = int(fraction * self.block.header.raw_size), self._header_bytes + coded
@@ -58,18 +58,18 @@ def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Adv
 
     Args:
         block: as read from an archive.
-        engine: the archive's model; called for a model-coded block only.
+        engine: gives the archive's model; called only for a model-coded block.
         advance: told about progress, if given.
 
     Raises:
         CorruptData: the payload does not decode to what the header says.
-        UnsupportedData: coded with parameters that this version does not have.
+        UnsupportedData: coded with parameters unknown to this version.
         LimitExceeded: needs too much memory.
-        ModelError: the model cannot be had.
+        ModelError: the model cannot be loaded.
     """
     header = block.header
     if header.parameters is None:
-        raw = conventional.decode(header.coding, block.payload, header.raw_size)
+        raw = decode_conventional_block(header.coding, block.payload, header.raw_size)
     elif header.coding is Coding.HISTORY:
         raw = decode_history_block(block.payload, header.raw_size, header.parameters, advance)
     elif engine is None:

@@ -1,30 +1,34 @@
-"""One block from its bytes to a record that has been verified: a piece of work for any thread."""
+"""One block: from its bytes to a verified record."""
 
+from collections.abc import Callable
+
+from zipllm.codec.block.draft import check_with_draft
+from zipllm.codec.block_decoding import decode_block
+from zipllm.codec.choose import choose
 from zipllm.codec.options import EncodeOptions
-from zipllm.codec.select import choose
 from zipllm.codec.threads.side_by_side import Tick
-from zipllm.codec.verify import verify_block
-from zipllm.container import Block, BlockHeader, crc32
-from zipllm.engine.engine import LazyEngine
-from zipllm.progress import Stage
+from zipllm.container import Block, BlockHeader, Coding, check_block, crc32
+from zipllm.engine.engine import Engine, LazyEngine
+from zipllm.errors import VerificationFailed, ZipllmError
+from zipllm.progress import Advance, Stage
 
 
 class BlockEncoding:
-    """Codes and verifies one block, and knows how far it is.
+    """The encoding and verification of one block: ``Work`` for any thread, with its progress.
 
     Args:
         raw: the block, at least one byte.
         engine: the model, or None.
         options: how to code it, and whether to verify.
-        model_cost: bytes that naming the model costs besides the block.
+        model_cost: bytes that the archive pays for naming the model, in addition to the block.
 
     Attributes:
         block: the result.
-        cost_counts: whether another ``model_cost`` may give another one; known with the result.
+        cost_counts: whether another ``model_cost`` may change the result; known with the result.
         stage: what is being done.
-        done: raw bytes' worth of finished work; encoding is half of it where verification follows.
-        raw_bytes: coded so far.
-        coded_bytes: that they take, about.
+        done: raw bytes' worth of finished work; encoding counts half if verification follows.
+        raw_bytes: bytes coded so far.
+        coded_bytes: payload bytes for them; an estimate until the block is done.
     """
 
     block: Block
@@ -41,7 +45,7 @@ class BlockEncoding:
         self.coded_bytes = 0
 
     def run(self, tick: Tick) -> None:
-        """Do it; raises ``VerificationFailed``, ``ModelError`` and what ``tick`` raises."""
+        """Encode and verify; raises ``VerificationFailed``, ``ModelError`` and what ``tick`` raises."""
         self._encode(tick)
         if self._options.verify:
             self._verify(tick)
@@ -70,3 +74,32 @@ class BlockEncoding:
             tick()
 
         verify_block(self.block, raw, self._engine, advance)
+
+
+def verify_block(block: Block, raw: bytes, engine: Callable[[], Engine] | None, advance: Advance | None) -> None:
+    """Require that a coded block decodes to the original bytes.
+
+    Where the model computes with integers, the known content serves as a draft, and many tokens are predicted at once.
+    Other blocks are decoded as by ``decompress``.
+
+    Args:
+        block: as it is about to be written.
+        raw: the original bytes.
+        engine: the model it was coded with, if any.
+        advance: told about progress, if given.
+
+    Raises:
+        VerificationFailed: it does not decode, or decodes to other bytes.
+    """
+    name = block.header.coding.name.lower()
+    try:
+        if block.header.coding is Coding.MODEL and engine is not None and engine().predictor.traits.exact:
+            assert block.header.parameters is not None, "a model-coded block has parameters"
+            check_block(block.header, raw)
+            check_with_draft(engine(), block.payload, raw, block.header.parameters, advance)
+            return
+        decoded = decode_block(block, engine, advance)
+    except ZipllmError as error:
+        raise VerificationFailed(f"a {name} block that was just coded does not decode: {error}") from error
+    if decoded != raw:
+        raise VerificationFailed(f"a {name} block that was just coded decodes to other bytes")

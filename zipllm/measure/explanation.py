@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from zipllm.codec.block.history_block import byte_tokens
+from zipllm.codec.choose import SAMPLE_FROM
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import MOST_EXPLAINED, By, EncodeOptions
-from zipllm.codec.select import SAMPLE_FROM
 from zipllm.container import BlockHeader, Coding, read_payload, scan
 from zipllm.engine.engine import EngineSource, LazyEngine, lazy_engine
 from zipllm.errors import LimitExceeded, UsageError, VerificationFailed

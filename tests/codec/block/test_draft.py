@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.codec.block.test_selecting import Selecting
+from tests.codec.block.test_selected_columns import Selecting
 from tests.codec.engines import TEXT, compress, decompress, named
 from tests.kernels.models import random_model
 from tests.model.conftest import shaped
-from zipllm.codec import verify
+from zipllm.codec import block_encoding
 from zipllm.codec.block import draft, model_block
 from zipllm.codec.block.draft import check_with_draft
 from zipllm.codec.block.model_block import decode_model_block, encode_model_block
@@ -173,11 +173,11 @@ def test_a_tokenizer_that_loses_something_is_found_out(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("history_bits", [None, 14])
 def test_verification_of_an_exact_model_has_a_draft(history_bits: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """And that of any other is what decompresses."""
-    monkeypatch.setattr(verify, "decode_block", lambda *_: pytest.fail("decoded step by step"))
+    monkeypatch.setattr(block_encoding, "decode_block", lambda *_: pytest.fail("decoded step by step"))
     archive = compress(TEXT, engine_of(Exact()), history_bits=history_bits)
     assert decompress(archive, engine_of(NgramPredictor(TOKENIZER.vocabulary))) == TEXT
     monkeypatch.undo()
-    monkeypatch.setattr(verify, "check_with_draft", lambda *_: pytest.fail("decoded with a draft"))
+    monkeypatch.setattr(block_encoding, "check_with_draft", lambda *_: pytest.fail("decoded with a draft"))
     assert compress(TEXT, engine_of(Inexact(TOKENIZER.vocabulary)), history_bits=history_bits) == archive
 
 
@@ -188,7 +188,7 @@ def test_a_wrong_payload_is_not_written(history_bits: int | None, monkeypatch: p
         payload[len(payload) // 2] ^= 1
         return bytes(payload)
 
-    monkeypatch.setattr("zipllm.codec.select.encode_model_block", broken)
+    monkeypatch.setattr("zipllm.codec.choose.encode_model_block", broken)
     options = EncodeOptions(fallback=False, history_bits=history_bits)
     with pytest.raises(VerificationFailed, match="model block"):
         compress_stream(io.BytesIO(TEXT), io.BytesIO(), engine=engine_of(Exact()), options=options)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import zipllm.codec.reading.random_access
-from tests.codec.engines import TEXT, byte_engine, compress
+from tests.codec.engines import TEXT, compress, decode_options
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.codec.reading.extract import extract_range
@@ -36,7 +36,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def opened(archive: bytes = ARCHIVE) -> ZipllmFile:
-    return ZipllmFile(io.BytesIO(archive), engines=lambda model_id: byte_engine())
+    return ZipllmFile(io.BytesIO(archive), decode=decode_options())
 
 
 def test_seek_decodes_one_block(decoded: list[int]) -> None:
@@ -81,7 +81,7 @@ def test_whole_content_is_checked_when_read_from_the_beginning() -> None:
 
 def test_concatenated_archives_with_models_of_their_own() -> None:
     other = compress(TEXT, block_size=50)
-    access = RandomAccess(io.BytesIO(ARCHIVE + other), engines=lambda model_id: byte_engine())
+    access = RandomAccess(io.BytesIO(ARCHIVE + other), options=decode_options())
     assert access.size == len(CONTENT) + len(TEXT)
     place = access.at(len(CONTENT))
     assert place is not None
@@ -95,11 +95,11 @@ def test_concatenated_archives_with_models_of_their_own() -> None:
 @pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 0), (99, 101), (250, 10_000), (len(CONTENT), None)])
 def test_range(start: int, stop: int | None) -> None:
     sink = io.BytesIO()
-    summary = extract_range(io.BytesIO(ARCHIVE), sink, start, stop, engines=lambda model_id: byte_engine())
+    summary = extract_range(io.BytesIO(ARCHIVE), sink, start, stop, options=decode_options())
     assert sink.getvalue() == CONTENT[start:stop]
     assert summary.raw_bytes == len(sink.getvalue())
 
 
 def test_range_behind_the_end() -> None:
     with pytest.raises(UsageError, match="the archive holds"):
-        extract_range(io.BytesIO(ARCHIVE), io.BytesIO(), len(CONTENT) + 1, None, engines=lambda model_id: byte_engine())
+        extract_range(io.BytesIO(ARCHIVE), io.BytesIO(), len(CONTENT) + 1, None, options=decode_options())

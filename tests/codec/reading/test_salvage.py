@@ -2,11 +2,12 @@
 
 import io
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.codec.engines import TEXT, byte_engine, compress, decompress
+from tests.codec.engines import TEXT, byte_engine, compress, decode_options, decompress
 from tests.vectors.make_vectors import vectors
 from tests.vectors.parts import Vector
 from zipllm.codec.encoder import compress_stream
@@ -23,10 +24,12 @@ ARCHIVE = compress(CONTENT, block_size=SIZE, fallback=True, lanes=2)
 MODELED = compress(CONTENT, block_size=SIZE, lanes=2)
 
 
-def salvage(archive: bytes, **arguments: Any) -> tuple[bytes, Summary]:
+def salvage(
+    archive: bytes, fallback: Callable[[], Engine] | None = None, progress: Any = None, **options: Any
+) -> tuple[bytes, Summary]:
     sink = io.BytesIO()
-    arguments.setdefault("engines", lambda model_id: byte_engine())
-    summary = salvage_stream(io.BytesIO(archive), sink, **arguments)
+    decoding = decode_options(**options)
+    summary = salvage_stream(io.BytesIO(archive), sink, options=decoding, fallback=fallback, progress=progress)
     assert summary.raw_bytes == len(sink.getvalue())
     return sink.getvalue(), summary
 

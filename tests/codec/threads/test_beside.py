@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.codec.threads.left_threads import no_new_threads
-from zipllm.codec.threads.beside import beside
+from zipllm.codec.threads.side_by_side import beside
 from zipllm.progress import Advance
 
 

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.encoder import ArchiveEncoder
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.decoded_bytes import DecodedBytes
-from zipllm.container import Limits
-from zipllm.engine.engine import EngineFinder, EngineSource, find_engine, load_engine
+from zipllm.engine.engine import EngineSource, load_engine
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,20 +22,18 @@ _MODES = ("r", "w", "x", "a")
 class ZipllmFile(io.BufferedIOBase):
     """Reads or writes the original bytes of an archive.
 
-    Reading gives each block's bytes once that block has been decoded and its CRC-32 found right; the SHA-256
-    of the whole is checked when the end is reached, so read to the end before trusting the content. After a seek
-    only the blocks that are read from are decoded; what is read then has been checked by CRC-32 alone.
-    Writing codes a block whenever one is full; appending adds a second archive, which reads on as part of the
-    same content. An instance belongs to one thread at a time.
+    Reading returns a block's bytes once the block has been decoded and its CRC-32 checked; the SHA-256 of the whole is
+    checked at the end, so read to the end before trusting the content. After a seek only blocks that are read from are
+    decoded, checked by their CRC-32 alone.
+    Writing codes a block whenever one is full. Appending adds a second archive, whose content continues the first's.
+    An instance belongs to one thread at a time.
 
     Args:
         file: a path, or a binary file object, which stays open when this one is closed.
         mode: "r", "w", "x" (must not exist) or "a", with or without "b".
-        engine: for writing: the model; None codes by conventional codecs only.
-        options: for writing.
-        engines: for reading: gives the engine of a model_id.
-        limits: for reading.
-        workers: for reading from the beginning on: blocks decoded at the same time; for writing see ``options``.
+        engine: the model for writing; None codes without a model.
+        encode: options for writing.
+        decode: options for reading; after a seek one block is decoded at a time.
 
     Raises:
         UsageError: an unknown mode.
@@ -49,10 +47,8 @@ class ZipllmFile(io.BufferedIOBase):
         mode: str = "r",
         *,
         engine: EngineSource = load_engine,
-        options: EncodeOptions | None = None,
-        engines: EngineFinder = find_engine,
-        limits: Limits | None = None,
-        workers: int = 1,
+        encode: EncodeOptions | None = None,
+        decode: DecodeOptions | None = None,
     ) -> None:
         self._closed = True  # until everything is open, so that a failed __init__ leaves nothing to close
         kind = mode.removesuffix("b")
@@ -66,9 +62,9 @@ class ZipllmFile(io.BufferedIOBase):
         self._reader: io.BufferedReader | None = None
         try:
             if kind == "r":
-                self._reader = io.BufferedReader(DecodedBytes(self._file, engines, limits, workers))
+                self._reader = io.BufferedReader(DecodedBytes(self._file, decode))
             else:
-                self._encoder = ArchiveEncoder(self._file, engine=engine, options=options)
+                self._encoder = ArchiveEncoder(self._file, engine=engine, options=encode)
         except BaseException:
             self._close_file()
             raise

@@ -1,38 +1,33 @@
-"""The decoded blocks of an archive as a raw byte stream that can be sought in."""
+"""The decoded blocks of an archive as a seekable raw byte stream."""
 
 import io
 from typing import TYPE_CHECKING, cast
 
-from zipllm.codec.decoder import ArchiveDecoder
+from zipllm.codec.decoder import ArchiveDecoder, DecodeOptions
 from zipllm.codec.reading.random_access import RandomAccess
 from zipllm.codec.streams import Readable
-from zipllm.container import Limits, Seekable
-from zipllm.engine.engine import EngineFinder
+from zipllm.container import Seekable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
 class DecodedBytes(io.RawIOBase):
-    """Decodes block by block as it is read; holds one block, and those in work if there are several workers.
+    """Decodes block by block as it is read; holds one block, and those its workers are decoding.
 
-    Read from the beginning on, the SHA-256 of the content is checked at the end. A seek into another block
-    reads all record headers, and from then on only the blocks that are read from are decoded, each checked by
-    its CRC-32; a seek to the beginning starts anew.
+    Reading from the beginning to the end checks the SHA-256 of the content. A seek into another block reads all record
+    headers; from then on only blocks that are read from are decoded, each checked by its CRC-32. A seek to the
+    beginning starts over.
 
     Args:
         source: binary, at the first byte of an archive. Not closed here.
-        engines: gives the engine of a model_id.
-        limits: what is refused although it is intact.
-        workers: blocks decoded at the same time while it is read from the beginning on.
+        options: see ``DecodeOptions``; after a seek one block is decoded at a time.
     """
 
-    def __init__(self, source: Readable, engines: EngineFinder, limits: Limits | None, workers: int = 1) -> None:
-        self._workers = workers
+    def __init__(self, source: Readable, options: DecodeOptions | None = None) -> None:
+        self._options = options or DecodeOptions()
         self._decoder: ArchiveDecoder | None = None
         self._source = source
-        self._engines = engines
-        self._limits = limits
         self._start = cast(Seekable, source).tell() if self.seekable() else 0
         self._index: RandomAccess | None = None
         self._left = memoryview(b"")
@@ -79,13 +74,13 @@ class DecodedBytes(io.RawIOBase):
         self._end_decoder()
         if self.seekable():
             cast(Seekable, self._source).seek(self._start)
-        self._decoder = ArchiveDecoder(self._source, engines=self._engines, limits=self._limits, workers=self._workers)
+        self._decoder = ArchiveDecoder(self._source, options=self._options)
         self._blocks = iter(self._decoder)
         self._left, self._position = memoryview(b""), 0
         self._failure: BaseException | None = None
 
     def _jump(self, target: int) -> None:
-        """Go on at ``target``, at most the end, without decoding what lies between."""
+        """Go on at ``target``, or at the end if that comes first, without decoding the blocks between."""
         places = self._places()
         self._position = min(target, places.size)
         self._left = memoryview(b"")
@@ -94,19 +89,19 @@ class DecodedBytes(io.RawIOBase):
         self._blocks = (piece for _, piece in places.pieces(self._position, places.size))
 
     def _end_decoder(self) -> None:
-        """Leave no thread at work on what will not be read."""
+        """End threads that decode blocks which nobody will read."""
         if self._decoder is not None:
             self._decoder.close()
             self._decoder = None
 
     def _places(self) -> RandomAccess:
-        """All blocks by their headers; the source's position is put back, for blocks still to be read in order."""
+        """Index all blocks by their headers, and restore the source's position for reading on in order."""
         if self._index is None:
             source = cast(Seekable, self._source)
             position = source.tell()
             source.seek(self._start)
             try:
-                self._index = RandomAccess(source, engines=self._engines, limits=self._limits)
+                self._index = RandomAccess(source, self._options)
             finally:
                 source.seek(position)
         return self._index
@@ -116,9 +111,9 @@ class DecodedBytes(io.RawIOBase):
         self._position += count
 
     def _next_block(self) -> bytes:
-        """Return the next block; nothing at the end, which is reached only when all checks have passed."""
+        """Return the next block; empty at the end, which is reached only when all checks have passed."""
         if self._failure is not None:
-            raise self._failure  # an iterator that has failed once would end silently the next time
+            raise self._failure  # a generator that has raised would end silently the next time
         try:
             return next(self._blocks, b"")
         except BaseException as error:

@@ -2,11 +2,10 @@
 
 from collections import Counter
 
-from zipllm.codec.decoder import EmbeddedLoader
+from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.reading.random_access import RandomAccess
 from zipllm.codec.streams import Writable, write_all
-from zipllm.container import Coding, ContentHash, Limits, ModelHeader, Seekable
-from zipllm.engine.engine import EngineFinder, engine_from_model_file
+from zipllm.container import Coding, ContentHash, ModelHeader, Seekable
 from zipllm.errors import UsageError
 from zipllm.progress import Progress, ProgressCallback, Summary
 
@@ -17,30 +16,26 @@ def extract_range(
     start: int,
     stop: int | None,
     *,
-    engines: EngineFinder,
-    limits: Limits | None = None,
-    embedded: EmbeddedLoader = engine_from_model_file,
+    options: DecodeOptions | None = None,
     progress: ProgressCallback | None = None,
 ) -> Summary:
-    """Write the original bytes from ``start`` up to and without ``stop``, decoding only the blocks that hold them.
+    """Write the original bytes from ``start`` up to, not including, ``stop``; decode only the blocks that hold them.
 
-    Each block is checked by its CRC-32; the SHA-256 of the whole content is not.
+    Each of these blocks is checked by its CRC-32; the SHA-256 of the whole content is not checked.
 
     Args:
-        source: at the first byte of an archive; has to seek.
+        source: seekable, at the first byte of an archive.
         sink: binary.
         start: offset of the first byte.
-        stop: offset of the first byte that is not wanted; None or behind the end: all that is left.
-        engines: gives the engine of a model_id.
-        limits: what is refused although it is intact.
-        embedded: makes an engine of the model file that an archive carries; used when ``engines`` finds none.
+        stop: offset of the first byte after the range; None or past the end: all that is left.
+        options: see ``DecodeOptions``; ``workers`` is ignored.
         progress: told about the work done.
 
     Raises:
-        UsageError: ``start`` lies behind the end.
-        ZipllmError: as ``decompress_stream``, for the record headers and the blocks that are needed.
+        UsageError: ``start`` lies past the end.
+        ZipllmError: as ``decompress_stream``, for the record headers and the blocks of the range.
     """
-    access = RandomAccess(source, engines=engines, limits=limits, embedded=embedded)
+    access = RandomAccess(source, options)
     if start > access.size:
         raise UsageError(f"the range begins at byte {start}, the archive holds {access.size} bytes")
     written, coded = ContentHash(), 0

@@ -1,27 +1,27 @@
-"""Single blocks of an archive that can be sought in, each decoded when its bytes are asked for and not before."""
+"""Single blocks of a seekable archive, each decoded only when its bytes are asked for."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zipllm.codec.block_decoding import decode_block
-from zipllm.codec.decoder import EmbeddedLoader, archive_engine
-from zipllm.container import Block, BlockHeader, Limits, ModelHeader, Scanned, Seekable, read_payload, scan
+from zipllm.codec.decoder import DecodeOptions
+from zipllm.container import Block, BlockHeader, ModelHeader, Scanned, Seekable, read_payload, scan
 from zipllm.container.model_record import ModelRecord, check_model
-from zipllm.engine.engine import EngineFinder, LazyEngine, engine_from_model_file
+from zipllm.engine.engine import LazyEngine
 from zipllm.errors import ZipllmError
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a block stands.
+    """The place of a block.
 
     Attributes:
         number: of the block, from 1, over all concatenated archives.
         begin: offset of its first byte in the original.
-        header: what is known of it before its payload is read.
+        header: of its record.
         item: where its record is in the archive.
-        model: the record that names its model, if there is one.
+        model: the record that names its model, if any.
     """
 
     number: int
@@ -37,16 +37,14 @@ class Place:
 
 
 class RandomAccess:
-    """Reads all record headers at once, and afterwards only the payloads that are needed.
+    """Reads all record headers at once, and payloads only as they are needed.
 
-    Every block that is decoded is checked by its CRC-32. The SHA-256 is of the whole content, so it can be
-    checked by a reader of the whole only, which ``ArchiveDecoder`` is.
+    Every decoded block is checked by its CRC-32. Only a reader of the whole content (``ArchiveDecoder``) can check its
+    SHA-256.
 
     Args:
         source: at the first byte of an archive.
-        engines: gives the engine of a model_id.
-        limits: what is refused although it is intact.
-        embedded: makes an engine of the model file that an archive carries; used when ``engines`` finds none.
+        options: see ``DecodeOptions``; ``workers`` is ignored.
 
     Attributes:
         places: every block, in order.
@@ -56,33 +54,25 @@ class RandomAccess:
         CorruptData: here, a damaged or missing record; later, a damaged block.
         UnsupportedData: as CorruptData.
         LimitExceeded: as CorruptData.
-        ModelError: later, when the model cannot be had.
+        ModelError: later, when the model cannot be loaded.
     """
 
-    def __init__(
-        self,
-        source: Seekable,
-        *,
-        engines: EngineFinder,
-        limits: Limits | None = None,
-        embedded: EmbeddedLoader = engine_from_model_file,
-    ) -> None:
+    def __init__(self, source: Seekable, options: DecodeOptions | None = None) -> None:
         self._source = source
-        self._engines = engines
-        self._embedded = embedded
+        self._options = options or DecodeOptions()
         self._loaded: dict[int, LazyEngine] = {}
-        self.places = list(_places(scan(source, limits)))
+        self.places = list(_places(scan(source, self._options.limits)))
         self.size = self.places[-1].end if self.places else 0
         self._begins = [place.begin for place in self.places]
 
     def at(self, position: int) -> Place | None:
-        """Return the block that holds the byte at ``position``, None behind the last."""
+        """Return the block that holds the byte at ``position``; None past the last byte."""
         if not 0 <= position < self.size:
             return None
         return self.places[bisect_right(self._begins, position) - 1]
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[Place, bytes]]:
-        """Decode the blocks between two offsets and yield what of each lies between them."""
+        """Decode the blocks between two offsets; yield each with the part of its bytes that lies between them."""
         while (place := self.at(start)) is not None and start < stop:
             yield place, self.decode(place)[start - place.begin : stop - place.begin]
             start = place.end
@@ -100,7 +90,7 @@ class RandomAccess:
         if item is None:
             return None
         if item.offset not in self._loaded:
-            self._loaded[item.offset] = archive_engine(lambda: self._model(item), self._engines, self._embedded)
+            self._loaded[item.offset] = self._options.engine_of(lambda: self._model(item))
         return self._loaded[item.offset]
 
     def _model(self, item: Scanned) -> ModelRecord:
@@ -119,5 +109,5 @@ def _places(items: Iterator[Scanned]) -> Iterator[Place]:
                 begin += header.raw_size
             case ModelHeader():
                 model = item
-            case _:  # a model is named for one archive only
+            case _:  # each archive names its own model
                 model = None

@@ -1,10 +1,10 @@
-"""What is whole in a damaged archive, at its place; what is not is named and filled with zeros."""
+"""The intact blocks of a damaged archive, each at its place; lost ones are named and filled with zeros."""
 
 from collections import Counter
 from collections.abc import Callable
 
 from zipllm.codec.block_decoding import decode_block
-from zipllm.codec.decoder import EmbeddedLoader, archive_engine
+from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.streams import Writable, write_all
 from zipllm.container import (
     Block,
@@ -12,7 +12,6 @@ from zipllm.container import (
     ContentHash,
     Found,
     Hole,
-    Limits,
     ModelHeader,
     Scanned,
     Seekable,
@@ -21,7 +20,7 @@ from zipllm.container import (
     survey,
 )
 from zipllm.container.model_record import ModelRecord, check_model
-from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, engine_from_model_file
+from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import CorruptData, UnsupportedData
 from zipllm.progress import Lost, Progress, ProgressCallback, Summary
 
@@ -32,23 +31,19 @@ def salvage_stream(
     source: Seekable,
     sink: Writable,
     *,
-    engines: EngineFinder,
-    limits: Limits | None = None,
-    embedded: EmbeddedLoader = engine_from_model_file,
+    options: DecodeOptions | None = None,
     fallback: Callable[[], Engine] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Summary:
-    """Decode every block that is whole; each one's CRC-32 is checked, so nothing wrong is written for the original.
+    """Decode every intact block; each one's CRC-32 is checked, so no wrong byte is written as original.
 
-    A lost block leaves zeros of its size, so that what follows stays in its place. Where the size of what is lost
-    cannot be known, nothing is put in.
+    A lost block becomes zeros of its size, so that everything after it stays in place. A gap of unknown size is left
+    out.
 
     Args:
-        source: at the first byte of an archive; has to seek.
+        source: seekable, at the first byte of an archive.
         sink: binary.
-        engines: gives the engine of a model_id.
-        limits: what is refused although it is intact; the zeros count as output.
-        embedded: makes an engine of the model file that an archive carries; used when ``engines`` finds none.
+        options: see ``DecodeOptions``; the zeros count as output, ``workers`` is ignored.
         fallback: the engine to try where the record that names the model is lost.
         progress: told about the work done.
 
@@ -56,13 +51,13 @@ def salvage_stream(
         What was written; ``lost`` names all damage.
 
     Raises:
-        CorruptData: not one block is whole.
+        CorruptData: no block is intact.
         LimitExceeded: larger than a limit allows.
-        ModelError: a model cannot be had.
+        ModelError: a model cannot be loaded.
     """
     begin = source.tell()
-    salvage = _Salvage(source, sink, engines, limits or Limits(), embedded, fallback, progress)
-    archives = survey(source, limits)
+    salvage = _Salvage(source, sink, options or DecodeOptions(), fallback, progress)
+    archives = survey(source, salvage.limits)
     salvage.coded_bytes = source.seek(0, 2) - begin
     for found in archives:
         salvage.archive(found)
@@ -81,16 +76,14 @@ class _Salvage:
         self,
         source: Seekable,
         sink: Writable,
-        engines: EngineFinder,
-        limits: Limits,
-        embedded: EmbeddedLoader,
+        options: DecodeOptions,
         fallback: Callable[[], Engine] | None,
         progress: ProgressCallback | None,
     ) -> None:
         self._source, self._sink = source, sink
-        self._engines, self._embedded = engines, embedded
+        self._options, self._progress = options, progress
+        self.limits = options.limits
         self._fallback = None if fallback is None else LazyEngine(fallback)
-        self._limits, self._progress = limits, progress
         self._total = ContentHash()
         self._content = ContentHash()
         self._codings: Counter[str] = Counter()
@@ -111,7 +104,7 @@ class _Salvage:
         )
 
     def archive(self, found: Found) -> None:
-        """Write what was found of one archive."""
+        """Write one archive as far as it was found."""
         self._content = ContentHash()
         before = len(self._lost)
         engine, length = self._fallback, _hole_size(found)
@@ -126,14 +119,14 @@ class _Salvage:
         if found.end is None or self._content.digest() != found.end.sha256:
             if len(self._lost) == before:
                 self._lost.append(Lost(None, None, "the SHA-256 differs: blocks are missing, doubled or exchanged"))
-        elif all(lost.end is None for lost in self._lost[before:]):  # nothing was lost where that was not known
+        elif all(lost.end is None for lost in self._lost[before:]):  # the digest is right: the gaps held no blocks
             known = [Lost(lost.begin, lost.begin, lost.reason) for lost in self._lost[before:]]
             self._lost[before:] = known
 
     def compare(self, source: Seekable) -> None:
-        """Name what a reader of whole archives would refuse although everything was found: contradicting totals."""
+        """Note totals that contradict each other, which a reader of whole archives would refuse."""
         try:
-            for _ in scan(source, self._limits):
+            for _ in scan(source, self.limits):
                 pass
         except (CorruptData, UnsupportedData) as error:
             if not self._lost:
@@ -156,19 +149,19 @@ class _Salvage:
             model()
         except CorruptData as error:
             self._fill(0, str(error))
-        return archive_engine(model, self._engines, self._embedded)
+        return self._options.engine_of(model)
 
     def _fill(self, size: int | None, reason: str) -> None:
         begin = self._total.size
         self._lost.append(Lost(begin, None if size is None else begin + size, reason))
-        self._limits.check_output(begin + (size or 0), self.coded_bytes)
+        self.limits.check_output(begin + (size or 0), self.coded_bytes)
         left = size or 0
         while left:
             self._write(_ZEROS[:left])
             left -= min(left, len(_ZEROS))
 
     def _write(self, raw: bytes) -> None:
-        self._limits.check_output(self._total.size + len(raw), self.coded_bytes)
+        self.limits.check_output(self._total.size + len(raw), self.coded_bytes)
         write_all(self._sink, raw)
         self._content.update(raw)
         self._total.update(raw)
@@ -177,7 +170,7 @@ class _Salvage:
 
 
 def _hole_size(found: Found) -> int | None:
-    """Original bytes that one hole stands for, if that is known."""
+    """Return the original bytes that one hole replaces, if known."""
     if found.size is None:
         return None
     missing = max(0, found.size - found.found_size)

@@ -1,7 +1,6 @@
 """Threads that share work and keep its order.
 
-side_by_side  calls in several threads, results in order
-turns         workers that prepare at any time and act in turn
+side_by_side  pieces of work in several threads, their results in order; one call beside another
+turns         workers that prepare in parallel and act in turn
 work_queue    tasks that may wait for earlier tasks
-beside        one call beside another
 """

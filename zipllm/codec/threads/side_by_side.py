@@ -1,33 +1,60 @@
 """Pieces of work in several threads, their results in order.
 
-With one worker there is no thread: a piece is done where its result is taken. So the same code runs alone and in
-company, and what comes out, errors included, does not depend on which.
+With one worker there is no extra thread: a piece runs when its result is taken. So the same code serves one worker and
+many, and neither results nor errors depend on their number.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 from typing import Generic, Protocol, TypeVar
 
+from zipllm.progress import Advance
+
 WATCH_SECONDS = 0.1
-"""So often whoever waits for a result looks how far the work is."""
+"""Interval at which a thread that waits for a result calls ``watch``."""
 
 Tick = Callable[[], None]
-"""What a piece of work calls now and then, so that it can be watched, and ended when nobody wants it any more."""
+"""Called now and then by a piece of work; raises to end work whose result is no longer wanted."""
 
 
 class Work(Protocol):
-    """Something that takes a while and keeps its result."""
+    """A piece of work that keeps its own result."""
 
     def run(self, tick: Tick, /) -> None:
-        """Do all of it in one thread; may raise anything, and lets through what ``tick`` raises."""
+        """Do all of it in one thread; may raise anything, and must not catch what ``tick`` raises."""
 
 
 class _Stopped(Exception):
-    """Nobody wants the result any more."""
+    """Ends work whose result is no longer wanted."""
 
 
 W = TypeVar("W", bound=Work)
+Mine = TypeVar("Mine")
+Other = TypeVar("Other")
+
+
+def beside(other: Callable[[Advance], Other], mine: Callable[[], Mine]) -> tuple[Other, Mine]:
+    """Run ``other`` in a thread of its own while ``mine`` runs here; return both results.
+
+    Args:
+        other: reports to the callback it is given, which ends it if ``mine`` fails or is interrupted.
+        mine: anything.
+
+    Raises:
+        BaseException: what either of them raised, ``mine`` first.
+    """
+    unwanted = Event()
+    tick = _until(unwanted)
+    with ThreadPoolExecutor(1, thread_name_prefix="zipllm") as pool:
+        future = pool.submit(other, lambda _fraction, _coded: tick())
+        try:
+            result = mine()
+        except BaseException:
+            unwanted.set()
+            raise
+        return future.result(), result
 
 
 class SideBySide(Generic[W]):
@@ -35,7 +62,7 @@ class SideBySide(Generic[W]):
 
     Args:
         workers: at least 1.
-        watch: called by the thread that takes results, while it waits for one or works on it itself.
+        watch: called by the thread that takes results, while it waits for one or computes it itself.
     """
 
     def __init__(self, workers: int, watch: Tick) -> None:
@@ -45,24 +72,24 @@ class SideBySide(Generic[W]):
         self._pieces: deque[_Piece[W]] = deque()
 
     def __len__(self) -> int:
-        """How many pieces have been put and not been taken."""
+        """Return the number of pieces put and not yet taken."""
         return len(self._pieces)
 
     def __iter__(self) -> Iterator[W]:
-        """Those pieces, the first first."""
+        """Iterate over those pieces in order."""
         return (piece.work for piece in self._pieces)
 
     @property
     def full(self) -> bool:
-        """Whether as many pieces are in work as there are workers: take one before putting another."""
+        """Whether every worker has a piece: take one before putting another."""
         return len(self._pieces) >= self.workers
 
     def put(self, work: W, *, again: bool = False) -> None:
         """Begin a piece of work.
 
         Args:
-            work: of any kind.
-            again: it has just been taken and is to be done anew; it is the next to be taken once more.
+            work: a piece.
+            again: a piece that was just taken is done over: it comes first in the order again.
         """
         piece = _Piece(work)
         if again:
@@ -89,7 +116,7 @@ class SideBySide(Generic[W]):
         return piece.work
 
     def close(self) -> None:
-        """Forget the pieces in work and return when their threads have ended, each at its next tick."""
+        """Drop the pieces in work; return when their threads have ended, each at its next tick."""
         self._unwanted.set()
         for piece in self._pieces:
             piece.end()
@@ -98,7 +125,7 @@ class SideBySide(Generic[W]):
 
 
 def _until(unwanted: Event) -> Tick:
-    """Return what ends a piece of work; it knows no more, so that no thread keeps a forgotten reader alive."""
+    """Return a tick that ends work once ``unwanted`` is set; it holds no other reference, so readers can be freed."""
 
     def tick() -> None:
         if unwanted.is_set():
@@ -108,7 +135,7 @@ def _until(unwanted: Event) -> Tick:
 
 
 class _Piece(Generic[W]):
-    """Work, its thread, and what it raised."""
+    """Work, its thread and the error it raised."""
 
     def __init__(self, work: W) -> None:
         self.work = work
@@ -121,7 +148,7 @@ class _Piece(Generic[W]):
         self._thread = thread
 
     def wait(self, watch: Tick) -> None:
-        assert self._thread is not None, "what is waited for has begun"
+        assert self._thread is not None, "a piece begins before it is waited for"
         while self._thread.is_alive():
             self._thread.join(WATCH_SECONDS)
             watch()
@@ -133,5 +160,5 @@ class _Piece(Generic[W]):
     def _run(self, tick: Tick) -> None:
         try:
             self.work.run(tick)
-        except BaseException as error:  # it belongs to the thread that takes the result
+        except BaseException as error:  # raised again in the thread that takes the result
             self.error = error

@@ -1,4 +1,4 @@
-"""Threads that take turns: each works by itself, then waits until what must happen in order is its own to do."""
+"""Threads that take turns: each prepares in parallel with the others, then waits for its turn to act."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -7,24 +7,20 @@ from typing import Protocol
 
 
 class Worker(Protocol):
-    """Does something in steps, each with a part that may be done at any time and one that is done in turn."""
+    """Works in rounds: first a part that runs in parallel, then a part that runs in turn."""
 
     def prepare(self) -> None:
-        """Do the first part of a step, while others do theirs."""
+        """Do the parallel part."""
 
     def take_turn(self) -> bool:
-        """Do the second part, after that of the worker before and before that of the next; whether to go on."""
-
-
-class _Stopped(Exception):
-    """Another worker has failed."""
+        """Do the ordered part, after the previous worker's and before the next worker's; return whether to go on."""
 
 
 class Turns:
-    """Runs workers side by side, their turns one after the other in the order given, round and round.
+    """Runs workers in parallel, their turns round-robin in the order given.
 
     Args:
-        workers: at least one. The first runs in the thread that calls ``run``, every other in one of its own.
+        workers: at least one. The first runs in the thread that calls ``run``, the others in threads of their own.
     """
 
     def __init__(self, workers: Sequence[Worker]) -> None:
@@ -37,11 +33,11 @@ class Turns:
         """Return when all workers are done.
 
         Args:
-            watch: called after each turn of the first worker, and now and then when only others are left.
-            seconds: how often then.
+            watch: called after each turn of the first worker and, once that is done, at intervals.
+            seconds: the longest interval.
 
         Raises:
-            BaseException: what a worker or ``watch`` raised first, or a signal's handler; the others have stopped.
+            BaseException: the first error of a worker, ``watch`` or a signal handler; all workers have stopped.
         """
         threads = [
             Thread(target=self._work, args=(worker,), name="zipllm", daemon=True) for worker in self._workers[1:]
@@ -65,9 +61,7 @@ class Turns:
         try:
             while self._step(worker):
                 watch()
-        except _Stopped:
-            pass
-        except BaseException as error:  # it belongs to the thread that runs them all
+        except BaseException as error:  # raised again in the thread that called run
             self._fail(error)
 
     def _step(self, worker: Worker) -> bool:
@@ -76,7 +70,7 @@ class Turns:
             while self._order[0] is not worker and self._error is None:
                 self._changed.wait()
             if self._error is not None:
-                raise _Stopped
+                return False
         goes_on = worker.take_turn()
         with self._changed:
             self._order.popleft()

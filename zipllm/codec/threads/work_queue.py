@@ -1,7 +1,7 @@
-"""Work handed to other threads; whoever waits for a result does waiting work himself instead of idling.
+"""Work for several threads; a thread that waits for a result takes on queued work instead of idling.
 
-With one thread nothing is handed to anybody: the work is done where its result is asked for. So the same code runs
-alone and in company, and what it computes does not depend on which.
+With one thread, work runs when its result is waited for. So the same code serves one thread and many, and results do
+not depend on their number.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from typing import Self
 
 
 class Task:
-    """Work that may be begun once the work it follows is done."""
+    """Work that may begin once the task before it is done."""
 
     def __init__(self, work: Callable[[], object], after: "Task | None") -> None:
         self.work = work
@@ -21,15 +21,15 @@ class Task:
         self.error: BaseException | None = None
 
     def ready(self) -> bool:
-        """Whether nothing stands in its way."""
+        """Whether it may begin."""
         return self.after is None or self.after.done
 
 
 class WorkQueue:
-    """Threads that share work out among them. Use it in a ``with`` block, which ends with no thread left.
+    """Threads that share a queue of tasks. Use it in a ``with`` block, whose exit ends the threads.
 
     Args:
-        threads: how many work at most, the one that waits included; at least 1.
+        threads: upper limit on threads at work, including the one that waits; at least 1.
     """
 
     def __init__(self, threads: int) -> None:
@@ -53,7 +53,7 @@ class WorkQueue:
             thread.join()
 
     def put(self, work: Callable[[], object], after: Task | None = None) -> Task:
-        """Hand out work, to be begun when ``after`` is done; first come, first served."""
+        """Queue work that may begin when ``after`` is done; first come, first served."""
         task = Task(work, after)
         with self._changed:
             self._waiting.append(task)
@@ -61,7 +61,7 @@ class WorkQueue:
         return task
 
     def wait(self, task: Task) -> None:
-        """Return when a task is done; raises what it raised."""
+        """Return when a task is done; raise what it raised."""
         while not task.done:
             with self._changed:
                 other = self._take()
@@ -73,7 +73,7 @@ class WorkQueue:
             raise task.error
 
     def _take(self) -> Task | None:
-        """Return the first task that can be begun and take it from the queue."""
+        """Remove and return the first task that is ready."""
         for task in self._waiting:
             if task.ready():
                 self._waiting.remove(task)
@@ -83,7 +83,7 @@ class WorkQueue:
     def _run(self, task: Task) -> None:
         try:
             task.work()
-        except BaseException as error:  # it belongs to whoever waits for the task
+        except BaseException as error:  # raised again in the thread that waits for the task
             task.error = error
         with self._changed:
             task.done = True
@@ -94,7 +94,7 @@ class WorkQueue:
             self._run(task)
 
     def _next(self) -> Task | None:
-        """Wait for a task that can be begun; None when there will be no more."""
+        """Wait for a task that is ready; None when the queue is closed."""
         with self._changed:
             while not self._closed:
                 if (task := self._take()) is not None:

@@ -1,23 +1,22 @@
-"""Which coding a block gets: the smallest, found without trying what cannot win.
+"""Chooses each block's coding: the smallest, found without trying codings that cannot win.
 
-The model is two orders of magnitude slower than any conventional codec, the history one order, and the strong
-conventional ones are ten times slower than the quick ones, so each is asked only when the cheaper looks leave it open:
+The model is two orders of magnitude slower than the quick conventional codecs, the history one order, and so are the
+strong conventional codecs. Each is tried only while cheaper tests leave the outcome open:
 
-1. nothing shrinks the block: JPEG, zip, random data. It is stored; no model is loaded.
-2. the history codes a sample, as text and as rows, against the quick codecs: hopeless, or the style to use.
-3. the model joins in on a smaller sample: does it make the history's predictions better? If so the block is coded both
-   ways, since a sample ends before the history has learned what a long block teaches.
-4. the whole block by what is left, and by the strong codecs unless prediction has clearly won.
+1. Nothing shrinks the block (JPEG, zip, random data): it is stored, and no model is loaded.
+2. The history codes a sample in both families of contexts, text and rows. If the quick codecs win by far, prediction is
+   hopeless; otherwise the better style is kept.
+3. The model joins the history on a smaller sample. If that helps, the block is coded both ways, since a sample ends
+   before the history has learned what a long block teaches.
+4. The whole block is coded by the remaining candidates, and by the strong codecs unless prediction has clearly won.
 
-Everything that decides is an integer, so the same block gets the same coding on every machine.
+All decisions compare integers, so a block gets the same coding on every machine.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 from zipllm.codec.block.coders import StaticEncoder
-from zipllm.codec.block.conventional import (
-    Candidate,
+from zipllm.codec.block.conventional_block import (
     bz2_strong,
     each,
     lzma_quick,
@@ -31,7 +30,7 @@ from zipllm.codec.block.history_block import encode_history_block
 from zipllm.codec.block.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks, selects
 from zipllm.codec.block.styles import TEXT_STYLE, row_style
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
-from zipllm.codec.threads.beside import beside
+from zipllm.codec.threads.side_by_side import beside
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import Coding, CodingParameters
 from zipllm.engine.engine import Engine, LazyEngine
@@ -40,46 +39,47 @@ from zipllm.mixing.memory import MIN_SLOT_BITS
 from zipllm.progress import Advance
 
 SAMPLE_FROM = 32 * 1024
-"""Smaller blocks are tried whole: a sample would cost a good part of that."""
+"""Smaller blocks are tried whole, since a sample would take nearly as long."""
 
 _HISTORY_PIECES, _HISTORY_PIECE = 4, 16 * 1024
 _MODEL_PIECES, _MODEL_PIECE = 8, 1024
 
 _PROBE_FROM = 4096
 _PROBE_BYTES = 128 * 1024
-"""bzip2 is asked about this much of a block on which zstd fails."""
+"""Where zstd fails, bzip2 is tried on this much of the block."""
 
 _ROWS_FROM = 1024
-"""Bytes from which on a period is worth looking for."""
+"""Smaller blocks are not searched for rows."""
 
 _STATIC_BELOW = 8192
-"""In so few bytes there may be nothing to learn: the model alone is tried, too."""
+"""Smaller blocks may teach the history nothing: the model alone is tried, too."""
 
-# Thousandths, so that every comparison is one of integers.
+# Thousandths, so that all comparisons are of integers.
 _INCOMPRESSIBLE = 980
-"""A codec that leaves more than this of a block has failed."""
+"""A codec that leaves more than this share of a block has failed."""
 
 _CLEARLY_WON = 800
-"""Below this share of the quick codecs' best the strong ones do not overtake a prediction."""
+"""A prediction below this share of the quick codecs' best is not overtaken by the strong ones."""
 
 _CLEARLY_LOST = 1050
-"""A sample of the model alone begins its contexts anew, so its cost is a little too high."""
+"""A sample's contexts start empty, so it overestimates the model's cost a little."""
 
 _HOPELESS = 4000
-"""A sample has not learned what the whole block teaches, so its cost may be several times too high."""
+"""A sample teaches the history less than the whole block does, so it may overestimate the cost several times."""
 
 _MODEL_HELPS = 970
-"""The model must save this much on a sample to be worth its time."""
+"""The model must shrink a sample to this share to be worth its time."""
 
 
 class Choice(NamedTuple):
-    """A coding, the payload it gave, and the parameters of a prediction.
+    """A block's coding.
 
     Attributes:
         coding: of the block.
-        payload: that it gave.
-        parameters: of a prediction.
-        cost_counts: naming the model costs something and may be why it was not chosen; a block by the model is none.
+        payload: the coded bytes.
+        parameters: of a prediction; None for conventional codings.
+        cost_counts: the model was left out, perhaps only because naming it costs bytes. Another ``model_cost`` might
+            then change the choice.
     """
 
     coding: Coding
@@ -89,7 +89,7 @@ class Choice(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Payload and parameters."""
+        """Bytes of payload and parameters."""
         return len(self.payload) + (len(self.parameters.encode()) if self.parameters else 0)
 
 
@@ -100,16 +100,16 @@ def choose(
 
     Args:
         raw: the block, at least one byte.
-        engine: the model, loaded only if it is needed; None does without.
-        options: ``sample``, ``fallback``, ``lanes`` and the history's are looked at.
-        model_cost: bytes that naming the model costs besides the block.
-        advance: told how far a long prediction is, if given.
+        engine: the model, loaded only if it is tried; None for no model.
+        options: only ``sample``, ``fallback``, ``lanes``, ``max_lanes`` and ``history_bits`` matter.
+        model_cost: bytes that the archive pays for naming the model, in addition to the block.
+        advance: told about the progress of long predictions, if given.
     """
     if engine is not None and not options.fallback:
         return _with_model(raw, engine(), TEXT_STYLE, options, advance)
     if options.sample and incompressible(raw):
         return Choice(*smallest([stored(raw), zstd_quick(raw)]))
-    best = Choice(*_quick(raw))
+    best = Choice(*smallest([stored(raw), *each(raw, (lzma_quick, bz2_strong, zstd_quick))]))
     spared = engine is not None and 0 < best.size <= model_cost
     if spared:  # zeros and the like: naming the model would cost more than the whole block
         engine = None
@@ -117,20 +117,23 @@ def choose(
         predicted = _predict_large(raw, engine, options, best, advance)
     else:
         predicted = _predict_small(raw, engine, options, model_cost)
-    costs = {id(choice): choice.size + (model_cost if choice.coding is Coding.MODEL else 0) for choice in predicted}
-    least = min(costs.values(), default=len(raw) + 1)
+
+    def cost(choice: Choice) -> int:
+        return choice.size + (model_cost if choice.coding is Coding.MODEL else 0)
+
+    least = min(map(cost, predicted), default=len(raw) + 1)
     if least * 1000 > best.size * _CLEARLY_WON:
-        best = Choice(*_thorough(raw, (best.coding, best.payload)))
-    chosen = min([best, *predicted], key=lambda choice: costs.get(id(choice), choice.size))
+        best = Choice(*smallest([(best.coding, best.payload), *each(raw, (lzma_strong, zstd_strong))]))
+    chosen = min([best, *predicted], key=cost)
     if chosen.coding is Coding.MODEL or not model_cost:
         return chosen
     return chosen._replace(cost_counts=spared or any(choice.coding is Coding.MODEL for choice in predicted))
 
 
 def incompressible(raw: bytes) -> bool:
-    """Whether neither repetition nor skewed byte counts are in sight; takes 10 ms for a block of 4 MiB.
+    """Return whether quick tests find neither repetition nor skewed byte counts; takes 10 ms for a block of 4 MiB.
 
-    Says no for short blocks, which conventional codecs cannot shrink whatever is in them.
+    False for short blocks: that conventional codecs cannot shrink them proves nothing.
     """
     if len(raw) < _PROBE_FROM:
         return False
@@ -141,7 +144,7 @@ def incompressible(raw: bytes) -> bool:
 
 
 def model_helps(engine: Engine, raw: bytes, style: Style, options: EncodeOptions) -> bool:
-    """Whether the model makes the history's predictions of some pieces clearly better."""
+    """Return whether the model clearly improves the history's predictions of some pieces."""
     pieces = _pieces(raw, _MODEL_PIECES, _MODEL_PIECE)
     sample = b"".join(pieces)
     alone = _history(sample, style, options, len(pieces)).size
@@ -150,9 +153,9 @@ def model_helps(engine: Engine, raw: bytes, style: Style, options: EncodeOptions
 
 
 def estimated_size(engine: Engine, raw: bytes) -> int:
-    """Return about how many bytes the model alone would need for the block, from pieces spread over it.
+    """Estimate the bytes that the model alone would need for the block, from pieces spread over it.
 
-    The first quarter of each piece is only read, not counted: a real lane has context there.
+    The first quarter of each piece only provides context, as a real lane would have, and is not counted.
     """
     tokens = engine.tokenizer.encode_all(_pieces(raw, _MODEL_PIECES, _MODEL_PIECE))
     selecting = selects(engine)
@@ -168,7 +171,7 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
 
 
 def _predict_small(raw: bytes, engine: LazyEngine | None, options: EncodeOptions, model_cost: int) -> list[Choice]:
-    """Try everything on a block that is soon done."""
+    """Try every prediction on a small block."""
     found = []
     if options.history_bits is not None:
         found.append(_history(raw, TEXT_STYLE, options))
@@ -184,7 +187,7 @@ def _predict_small(raw: bytes, engine: LazyEngine | None, options: EncodeOptions
 def _predict_large(
     raw: bytes, engine: LazyEngine | None, options: EncodeOptions, best: Choice, advance: Advance | None
 ) -> list[Choice]:
-    """Look at samples, then code the block once, or not at all."""
+    """Test samples; then code the block by the history, by the model, by both or by neither."""
     if options.history_bits is None:
         if engine is None or estimated_size(engine(), raw) * 1000 > best.size * _CLEARLY_LOST:
             return []
@@ -196,18 +199,23 @@ def _predict_large(
         return []
     if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
-    if (
-        engine().predictor.traits.threads == 1 or options.history_bits > DEFAULT_HISTORY_BITS
-    ):  # two of those are too much
-        return [_history(raw, style, options), _with_model(raw, engine(), style, options, advance)]
-    history = partial(_history, raw, style, options, 1)
-    return list(beside(history, lambda: _with_model(raw, engine(), style, options, advance)))
+
+    def alone(progress: Advance | None = None) -> Choice:
+        return _history(raw, style, options, advance=progress)
+
+    def joined() -> Choice:
+        return _with_model(raw, engine(), style, options, advance)
+
+    shared = engine().predictor.traits.threads > 1
+    if not shared or options.history_bits > DEFAULT_HISTORY_BITS:  # two large histories take too much memory
+        return [alone(), joined()]
+    return list(beside(alone, joined))
 
 
 def _with_model(
     raw: bytes, engine: Engine, style: Style | None, options: EncodeOptions, advance: Advance | None
 ) -> Choice:
-    """Code by the model; with the history if it is on and there is a style for it."""
+    """Code by the model, and by the history if it is on and a style is given."""
     lanes = lanes_for(engine, len(raw), options.lanes, options.max_lanes)
     precision = engine.predictor.precision
     if style is None or options.history_bits is None:
@@ -225,8 +233,8 @@ def _history(
 
 
 def _parameters(raw: bytes, style: Style, options: EncodeOptions, lanes: int, precision: int = 24) -> CodingParameters:
-    """Return the parameters of a prediction with history; more slots than the block can fill would be a waste."""
-    assert options.history_bits is not None, "asked for only where the history is on"
+    """Return the parameters of a prediction with history, with no more slots than the block can fill."""
+    assert options.history_bits is not None, "the history is on"
     bits = max(MIN_SLOT_BITS, min(options.history_bits, len(raw).bit_length() + 4))
     return CodingParameters(
         lanes,
@@ -240,16 +248,8 @@ def _parameters(raw: bytes, style: Style, options: EncodeOptions, lanes: int, pr
 
 
 def _pieces(raw: bytes, count: int, size: int) -> list[bytes]:
-    """Return ``count`` pieces of ``size`` bytes at even distances, the whole block if it is no longer than that."""
+    """Return ``count`` pieces of ``size`` bytes at even distances; a block that is no longer is one piece."""
     if len(raw) <= count * size:
         return [raw]
     room = len(raw) - size
     return [raw[begin : begin + size] for begin in (room * index // (count - 1) for index in range(count))]
-
-
-def _quick(raw: bytes) -> Candidate:
-    return smallest([stored(raw), *each(raw, (lzma_quick, bz2_strong, zstd_quick))])
-
-
-def _thorough(raw: bytes, best: Candidate) -> Candidate:
-    return smallest([best, *each(raw, (lzma_strong, zstd_strong))])

@@ -1,8 +1,7 @@
-"""One block by a conventional codec: what zipllm falls back on where a model does not pay.
+"""One block by a conventional codec (zstd, LZMA, bzip2), or stored: the fallback where prediction does not pay.
 
-Payloads are as ``container/FORMAT.md`` defines them. Decoders here read hostile data: their output is
-bounded by the block's raw size while they run, and whatever goes wrong inside a library becomes
-``CorruptData``.
+``container/FORMAT.md`` defines the payloads. The decoders here read hostile data: the block's raw size bounds their
+output while they run, and every error inside a library becomes ``CorruptData``.
 """
 
 import bz2
@@ -31,16 +30,13 @@ _QUICK_ZSTD_LEVEL = 3
 _QUICK_LZMA_PRESET = 1
 
 _THREADS_FROM = 32 * 1024
-"""Bytes from which codecs get threads; to start those takes 0.1 ms."""
+"""Smaller blocks get no threads: starting them takes 0.1 ms."""
 
 _LIBRARY_ERRORS = (lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
 """What bz2, lzma and zstandard raise on damaged data (bz2: OSError and ValueError)."""
 
 Candidate = tuple[Coding, bytes]
-"""A coding and the payload it gave."""
-
-Codec = Callable[[bytes], Candidate]
-"""What codes a block in one way."""
+"""A coding and its payload."""
 
 
 def stored(raw: bytes) -> Candidate:
@@ -59,7 +55,7 @@ def zstd_strong(raw: bytes) -> Candidate:
 
 
 def lzma_quick(raw: bytes) -> Candidate:
-    """8 MB/s; where LZMA's strength is in its modeling (executables, tables) this shows most of it."""
+    """8 MB/s; shows most of LZMA's strength where its modeling wins (executables, tables)."""
     return Coding.LZMA, _lzma(raw, _QUICK_LZMA_PRESET)
 
 
@@ -73,8 +69,8 @@ def bz2_strong(raw: bytes) -> Candidate:
     return Coding.BZ2, bz2.compress(raw, 9)
 
 
-def each(raw: bytes, codecs: Sequence[Codec]) -> list[Candidate]:
-    """Return what each codec gives; they run side by side, as the libraries leave Python's lock to others."""
+def each(raw: bytes, codecs: Sequence[Callable[[bytes], Candidate]]) -> list[Candidate]:
+    """Return each codec's candidate; the codecs run in parallel, since the libraries release the interpreter's lock."""
     at_once = min(len(codecs), threads()) if len(raw) >= _THREADS_FROM else 1
     if at_once == 1:
         return [codec(raw) for codec in codecs]
@@ -83,18 +79,18 @@ def each(raw: bytes, codecs: Sequence[Codec]) -> list[Candidate]:
 
 
 def smallest(candidates: Iterable[Candidate]) -> Candidate:
-    """Return the shortest; among equals the coding with the lowest number, which is the simplest."""
+    """Return the shortest; of equals, the coding with the lowest number, which is the simplest."""
     return min(candidates, key=lambda candidate: (_size(candidate), candidate[0]))
 
 
 def _size(candidate: Candidate) -> int:
-    """Payload and the field that only a stored block's header does without: its raw size."""
+    """Return the payload's size and that of the raw size field, which a stored block does not have."""
     coding, payload = candidate
     return len(payload) + (0 if coding is Coding.STORED else _RAW_SIZE_FIELD)
 
 
-def decode(coding: Coding, payload: bytes, raw_size: int) -> bytes:
-    """Undo any coding but the model's.
+def decode_conventional_block(coding: Coding, payload: bytes, raw_size: int) -> bytes:
+    """Undo any coding but those by prediction.
 
     Returns:
         Exactly ``raw_size`` bytes.
@@ -114,7 +110,7 @@ def decode(coding: Coding, payload: bytes, raw_size: int) -> bytes:
 
 
 def _zstd(raw: bytes, level: int, long_matches: bool) -> bytes:
-    """One frame without checksum and content size, both of which the block header has."""
+    """One frame without checksum and content size; the block header has both."""
     parameters = zstandard.ZstdCompressionParameters.from_level(
         level,
         source_size=len(raw),
@@ -127,17 +123,17 @@ def _zstd(raw: bytes, level: int, long_matches: bool) -> bytes:
 
 
 def _lzma(raw: bytes, preset: int) -> bytes:
-    """Raw LZMA2: the .xz container's checks and sizes are in zipllm's own already. The dictionary is the block."""
+    """Raw LZMA2, since zipllm's container has its own checks and sizes; the dictionary spans the block."""
     dictionary = min(_DICTIONARY_BYTES, max(4096, 1 << len(raw).bit_length()))
     filters = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}]
     return lzma.compress(raw, format=lzma.FORMAT_RAW, filters=filters)
 
 
 def _decode_zstd(payload: bytes, raw_size: int) -> tuple[bytes, bool]:
-    """Measure first through a reader that stops, then decode.
+    """Measure the output with a bounded reader first, then decode.
 
-    zstandard has no decoder that both bounds its output (``max_output_size`` does not bind where the frame states
-    its own size) and tells where the frame ended.
+    zstandard has no decoder that both bounds its output (``max_output_size`` is ignored if the frame states its own
+    size) and tells where the frame ended.
     """
     decompressor = zstandard.ZstdDecompressor(max_window_size=1 << _ZSTD_WINDOW_LOG)
     if len(decompressor.stream_reader(payload, read_across_frames=False).read(raw_size + 1)) != raw_size:
@@ -156,9 +152,9 @@ def _decode_bz2(payload: bytes, raw_size: int) -> tuple[bytes, bool]:
 
 
 def _drain(decompressor: Any, payload: bytes, raw_size: int) -> tuple[bytes, bool]:
-    """Decode at most ``raw_size + 1`` bytes and say whether the stream ended with the payload.
+    """Decode at most ``raw_size + 1`` bytes; also return whether the stream ended with the payload.
 
-    Reading one byte more than expected lets the decoder see its end mark and notice a longer stream.
+    The byte beyond the expected size lets the decoder reach its end mark and notice a longer stream.
     """
     raw = decompressor.decompress(payload, max_length=raw_size + 1)
     while len(raw) <= raw_size and not decompressor.eof and not decompressor.needs_input:

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import zstandard
 
-from zipllm.codec.block import conventional
+from zipllm.codec.block import conventional_block
 from zipllm.container import Coding
 from zipllm.errors import CorruptData
 
 CODECS = [
-    conventional.stored,
-    conventional.zstd_quick,
-    conventional.zstd_strong,
-    conventional.lzma_quick,
-    conventional.lzma_strong,
-    conventional.bz2_strong,
+    conventional_block.stored,
+    conventional_block.zstd_quick,
+    conventional_block.zstd_strong,
+    conventional_block.lzma_quick,
+    conventional_block.lzma_strong,
+    conventional_block.bz2_strong,
 ]
 
 
@@ -27,30 +27,30 @@ CODECS = [
 def test_round_trip(codec: Callable[..., Any], size: int) -> None:
     for raw in (bytes(size), random.Random(size).randbytes(size), (b"all work and no play " * size)[:size]):
         coding, payload = codec(raw)
-        assert conventional.decode(coding, payload, size) == raw
+        assert conventional_block.decode_conventional_block(coding, payload, size) == raw
 
 
 def test_a_repetition_at_the_far_end_of_the_largest_block() -> None:
     """Dictionary and window reach over 16 MiB, when decoding too."""
     noise = random.Random(1).randbytes(1 << 16)
     raw = noise + bytes((16 << 20) - (2 << 16)) + noise
-    for codec in (conventional.zstd_quick, conventional.lzma_strong):
+    for codec in (conventional_block.zstd_quick, conventional_block.lzma_strong):
         coding, payload = codec(raw)
         assert len(payload) < 1.1 * len(noise)
-        assert conventional.decode(coding, payload, len(raw)) == raw
+        assert conventional_block.decode_conventional_block(coding, payload, len(raw)) == raw
 
 
 def test_the_quick_look_misses_no_repetition() -> None:
     noise = random.Random(1).randbytes(1 << 20)
     raw = noise + random.Random(2).randbytes(2 << 20) + noise
-    assert len(conventional.zstd_quick(raw)[1]) < 0.8 * len(raw)
+    assert len(conventional_block.zstd_quick(raw)[1]) < 0.8 * len(raw)
 
 
 def test_smallest_prefers_the_simplest_of_equals() -> None:
     candidates = [(Coding.BZ2, b"123"), (Coding.ZSTD, b"abc"), (Coding.LZMA, b"xyz")]
-    assert conventional.smallest(candidates) == (Coding.ZSTD, b"abc")
-    assert conventional.smallest([*candidates, (Coding.STORED, b"1234567")]) == (Coding.STORED, b"1234567")
-    assert conventional.smallest([*candidates, (Coding.STORED, b"12345678")]) == (Coding.ZSTD, b"abc")
+    assert conventional_block.smallest(candidates) == (Coding.ZSTD, b"abc")
+    assert conventional_block.smallest([*candidates, (Coding.STORED, b"1234567")]) == (Coding.STORED, b"1234567")
+    assert conventional_block.smallest([*candidates, (Coding.STORED, b"12345678")]) == (Coding.ZSTD, b"abc")
 
 
 @pytest.mark.parametrize(("size", "count", "at_once"), [(40_000, "2", 2), (40_000, "1", 1), (1000, "2", 1)])
@@ -60,11 +60,13 @@ def test_codecs_of_a_block_run_in_threads_where_that_pays(
     monkeypatch.setenv("OMP_NUM_THREADS", count)
     together = threading.Barrier(at_once)
 
-    def codec(raw: bytes) -> conventional.Candidate:
+    def codec(raw: bytes) -> conventional_block.Candidate:
         together.wait(timeout=30)
         return Coding.STORED, raw[:1] + bytes([threading.active_count()])
 
-    found = conventional.each(bytes(size), [codec, conventional.zstd_quick] if at_once == 1 else [codec, codec])
+    found = conventional_block.each(
+        bytes(size), [codec, conventional_block.zstd_quick] if at_once == 1 else [codec, codec]
+    )
     assert len(found) == 2
     assert (found[0][1][1] > threading.active_count()) == (at_once > 1)
 
@@ -72,11 +74,11 @@ def test_codecs_of_a_block_run_in_threads_where_that_pays(
 def test_what_a_codec_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
-    def fails(raw: bytes) -> conventional.Candidate:
+    def fails(raw: bytes) -> conventional_block.Candidate:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        conventional.each(bytes(40_000), [fails, conventional.zstd_quick])
+        conventional_block.each(bytes(40_000), [fails, conventional_block.zstd_quick])
 
 
 def zstd(raw: bytes, **parameters: Any) -> bytes:
@@ -97,7 +99,7 @@ def zstd(raw: bytes, **parameters: Any) -> bytes:
 )
 def test_zstd_payloads_that_are_not_one_frame(payload: bytes) -> None:
     with pytest.raises(CorruptData):
-        conventional.decode(Coding.ZSTD, payload, 100)
+        conventional_block.decode_conventional_block(Coding.ZSTD, payload, 100)
 
 
 def test_a_zstd_window_beyond_the_limit_is_refused() -> None:
@@ -106,4 +108,4 @@ def test_a_zstd_window_beyond_the_limit_is_refused() -> None:
     compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     payload = compressor.compress(b"x" * 100) + compressor.flush()
     with pytest.raises(CorruptData, match="zstd block does not decode"):
-        conventional.decode(Coding.ZSTD, payload, 100)
+        conventional_block.decode_conventional_block(Coding.ZSTD, payload, 100)
