@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, byte_engine, codings, compress, decompress
-from zipllm.codec import select
+from zipllm.codec import choose as choosing
 from zipllm.codec.block.model_block import encode_model_block
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
@@ -58,14 +58,14 @@ def whole_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(raw))
         return encode_model_block(engine, raw, parameters, advance)
 
-    monkeypatch.setattr(select, "encode_model_block", spy)
+    monkeypatch.setattr(choosing, "encode_model_block", spy)
     return sizes
 
 
 def choose(raw: bytes, engine: LazyEngine | None, **options: Any) -> tuple[Coding, int]:
     """Without history, so that the model stands alone against the conventional codecs."""
     options.setdefault("history_bits", None)
-    coding, payload, *_ = select.choose(raw, engine, EncodeOptions(**options), 54, None)
+    coding, payload, *_ = choosing.choose(raw, engine, EncodeOptions(**options), 54, None)
     return coding, len(payload)
 
 
@@ -105,15 +105,15 @@ def test_without_fallback_it_is_taken() -> None:
 
 
 def test_a_model_that_clearly_wins_needs_no_strong_codec(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(select, "_CLEARLY_WON", 10_000)
-    monkeypatch.setattr(select, "lzma_strong", lambda raw: pytest.fail("asked for"))
+    monkeypatch.setattr(choosing, "_CLEARLY_WON", 10_000)
+    monkeypatch.setattr(choosing, "lzma_strong", lambda raw: pytest.fail("asked for"))
     assert choose(CHAIN, Counting())[0] is Coding.MODEL
 
 
 def test_the_estimate_is_near_the_truth() -> None:
     data = chain(4000) * 9
     whole = choose(data[:4000], Counting(), fallback=False)[1] * 9
-    assert 0.9 * whole < select.estimated_size(byte_engine(), data) < 2 * whole
+    assert 0.9 * whole < choosing.estimated_size(byte_engine(), data) < 2 * whole
 
 
 @given(st.binary(max_size=400) | st.sampled_from([TEXT, LOG[:900], chain(700), NOISE[:333]]), st.booleans())
@@ -188,7 +188,7 @@ def test_a_sample_decides_about_the_model(whole_blocks: list[int]) -> None:
 
 def test_zeros_are_left_to_conventional_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Millions of equal bytes are no work for a predictor."""
-    monkeypatch.setattr(select, "encode_model_block", lambda *arguments: pytest.fail("asked for"))
+    monkeypatch.setattr(choosing, "encode_model_block", lambda *arguments: pytest.fail("asked for"))
     coding, size = choose(bytes(4 << 20), Counting(), history_bits=20)
     assert coding in (Coding.ZSTD, Coding.LZMA, Coding.BZ2)
     assert size < 500
@@ -198,7 +198,7 @@ def test_records_are_found() -> None:
     table = b"".join(
         n.to_bytes(4, "little") + bytes([n % 7, 1]) + (n * n % 9973).to_bytes(2, "big") for n in range(3000)
     )
-    coding, _, parameters, _ = select.choose(table, None, EncodeOptions(), 0, None)
+    coding, _, parameters, _ = choosing.choose(table, None, EncodeOptions(), 0, None)
     assert coding is Coding.HISTORY
     assert parameters is not None
     assert parameters.family == 1
@@ -213,11 +213,15 @@ def test_never_larger_than_without_history(data: bytes, sample: bool) -> None:
 
 def test_a_sample_that_misleads_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample says that the model helps; the whole block, from which the history has learned more, says no."""
-    block = LOG[: select.SAMPLE_FROM + 5000]
-    alone = select.choose(block, None, EncodeOptions(), 0, None)
-    monkeypatch.setattr(select, "model_helps", lambda *_arguments: True)
-    monkeypatch.setattr(select, "_with_model", lambda raw, *_rest: select.Choice(Coding.MODEL, raw[: 2 * alone.size]))
-    chosen = select.choose(block, LazyEngine(byte_engine), EncodeOptions(), 0, None)
+    block = LOG[: choosing.SAMPLE_FROM + 5000]
+    alone = choosing.choose(block, None, EncodeOptions(), 0, None)
+    monkeypatch.setattr(choosing, "model_helps", lambda *_arguments: True)
+    monkeypatch.setattr(
+        choosing, "_with_model", lambda raw, *_rest: choosing.Choice(Coding.MODEL, raw[: 2 * alone.size])
+    )
+    chosen = choosing.choose(block, LazyEngine(byte_engine), EncodeOptions(), 0, None)
     assert chosen == alone
-    monkeypatch.setattr(select, "_with_model", lambda raw, *_rest: select.Choice(Coding.MODEL, raw[: alone.size // 2]))
-    assert select.choose(block, LazyEngine(byte_engine), EncodeOptions(), 0, None).coding is Coding.MODEL
+    monkeypatch.setattr(
+        choosing, "_with_model", lambda raw, *_rest: choosing.Choice(Coding.MODEL, raw[: alone.size // 2])
+    )
+    assert choosing.choose(block, LazyEngine(byte_engine), EncodeOptions(), 0, None).coding is Coding.MODEL

@@ -16,11 +16,11 @@ from tests.codec.threads.left_threads import no_new_threads
 from zipllm.codec import block_encoding, decoder, workers
 from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.block_encoding import BlockEncoding
+from zipllm.codec.choose import choose
 from zipllm.codec.decoder import ArchiveDecoder, DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.archive_file import ZipllmFile
-from zipllm.codec.select import choose
 from zipllm.codec.threads import side_by_side
 from zipllm.container import BlockHeader, Coding, CodingParameters, Limits, crc32, scan
 from zipllm.engine.engine import Engine, LazyEngine
