@@ -49,19 +49,27 @@ def metrics(folder: Path) -> list[dict[str, float]]:
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "server.log").write_bytes(LINES)
+    train(folder / "run", ())
+    return folder / "run"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("shard", ["false", "true"])
-def test_two_processes_equal_one(tmp_path: Path, shard: str) -> None:
+def test_two_processes_equal_one(alone: Path, tmp_path: Path, shard: str) -> None:
     (tmp_path / "server.log").write_bytes(LINES)
-    train(tmp_path / "one", ())
     train(tmp_path / "two", TORCHRUN, "--set", "train.accumulate=2", "--set", f"train.shard={shard}")
-    one, two = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    one, two = metrics(alone), metrics(tmp_path / "two")
     assert len(one) == len(two) == 2
-    for alone, shared in zip(one, two, strict=True):
-        assert (shared["step"], shared["tokens"]) == (alone["step"], alone["tokens"])
+    for single, shared in zip(one, two, strict=True):
+        assert (shared["step"], shared["tokens"]) == (single["step"], single["tokens"])
         for key in ("train_bpb", "valid_bpb"):
-            assert shared[key] == pytest.approx(alone[key], rel=1e-5)
-    weights = [load_file(folder / "step-000018/model.safetensors") for folder in (tmp_path / "one", tmp_path / "two")]
+            assert shared[key] == pytest.approx(single[key], rel=1e-5)
+    weights = [load_file(folder / "step-000018/model.safetensors") for folder in (alone, tmp_path / "two")]
     for name, tensor in weights[0].items():
         assert torch.allclose(tensor, weights[1][name], atol=1e-4), name
     assert (tmp_path / "two/model.safetensors").exists()
