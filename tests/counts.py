@@ -1,6 +1,6 @@
-"""How many cases the tests of trust try, and the kill points once more: python -m tests.counts.
+"""Counts the cases that the tests of damage and interruption try: python -m tests.counts.
 
-The numbers are those of the tests' own tables; the tests decide, this only counts.
+The numbers come from the tables of the tests; only the kill points are run again to be counted.
 """
 
 import sys
@@ -19,7 +19,7 @@ from zipllm.container import Coding
 
 
 def main() -> None:
-    """Print one line for each kind."""
+    """Print a line for each kind of case."""
     kinds = Counter(vector.name.split("-")[0] for vector in vectors())
     show("vectors", ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())))
     archives = [blocks.archive_by(coding) for coding in Coding]
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def show(what: str, number: str) -> None:
-    """Print what was counted."""
+    """Print one count."""
     sys.stdout.write(f"{what}: {number}\n")
 
 

@@ -1,9 +1,9 @@
-"""How many small changes of the code the tests notice: python -m tests.mutation [--mutants N] [--again FILE].
+"""Counts how many small changes of the code the tests notice: python -m tests.mutation [--mutants N] [--again FILE].
 
 Each mutant is the package with one operator, constant, comparison or condition changed. The tests of its folder run
-against it, the first failure kills it; a mutant that survives is printed with its line. After new tests, ``--again``
-tries only the survivors that an earlier run printed. mutmut does the same with more kinds of change, but it copies the
-whole project and cannot run tests that start processes of their own.
+against it, and the first failure kills it; survivors are printed with their lines. After you have added tests,
+``--again`` tries only the survivors that an earlier run printed. mutmut knows more kinds of change, but it copies the
+whole project and cannot run tests that start processes.
 """
 
 import argparse
@@ -26,16 +26,16 @@ TESTS = {
     "container": ["tests/container", "tests/vectors"],
     "coder": ["tests/coder"],
 }
-"""Folders of zipllm, and the tests that are responsible for them."""
+"""The tests that must notice a change in each folder of zipllm."""
 
 MORE_TESTS = {"survey.py": ["tests/codec/reading/test_salvage.py"]}
-"""Files that are tested where they are used."""
+"""Tests in other folders that a file needs too."""
 
 HEAVY = ("torch", "numba", "constriction", "zstandard", "safetensors", "tokenizers")
-"""Libraries that take longer to import than most tests to fail; they are loaded once, and each mutant is a child."""
+"""Libraries that take longer to import than most tests take to fail: the parent loads them once for all mutants."""
 
 SECONDS = 100
-"""Of processor time; a mutant that takes more never ends, and is noticed."""
+"""Processor time of a mutant; one that needs more loops forever and counts as killed."""
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -69,7 +69,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
 
 
 def _places(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
-    """What can be changed, in order; messages of errors and assertions of internal facts are left alone."""
+    """Yield the nodes to change, in order, except in error messages and assertions."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or _is_no_behavior(tree, node):
             continue
@@ -79,7 +79,7 @@ def _places(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
 
 
 def _is_no_behavior(parent: ast.AST, node: ast.AST) -> bool:
-    """Types, and decorators, whose flags (frozen, slots, cache) change speed and safety but no result."""
+    """Whether a node is a type or a decorator: their flags (frozen, slots, cache) change no result."""
     return node in getattr(parent, "decorator_list", []) or node in (
         getattr(parent, "annotation", None),
         getattr(parent, "returns", None),
@@ -129,7 +129,7 @@ def killed(mutant: Mutant, copy: Path) -> bool:
 
 
 def _passes(tests: list[str], copy: Path) -> bool:
-    """Run tests in a child, which has the libraries already and imports zipllm and the tests from the copy."""
+    """Run tests in a child process, which inherits the libraries and imports zipllm and the tests from the copy."""
     for name in HEAVY:
         importlib.import_module(name)
     child = os.fork()
@@ -157,12 +157,12 @@ def _run_tests(tests: list[str], copy: Path) -> int:
 
 
 def survivor(mutant: Mutant) -> str:
-    """The line that a run prints for a survivor."""
+    """The line to print for a survivor."""
     return f"survived: {mutant.path.relative_to(ROOT)}:{mutant.line}  {mutant.what}"
 
 
 def main() -> None:
-    """Try mutants chosen at random and report."""
+    """Try randomly chosen mutants and print the survivors."""
     parser = argparse.ArgumentParser(description="Mutation test of zipllm/container and zipllm/coder.")
     parser.add_argument("--folder", action="append", choices=sorted(TESTS), help="only this folder")
     parser.add_argument("--mutants", type=int, default=100, help="how many, chosen at random; 0 is all")

@@ -1,4 +1,4 @@
-"""What holds for the project as a whole: layers, lazy imports, forbidden functions, names, the wheel."""
+"""Rules for the project as a whole: layers, lazy imports, forbidden functions, names, the wheel."""
 
 import json
 import re
@@ -26,7 +26,7 @@ MOST_WHEEL_BYTES = 32 << 20
 
 
 def python(program: str) -> str:
-    """What a program prints in a fresh interpreter."""
+    """Return what a program prints in a fresh interpreter."""
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     return run.stdout
 
@@ -112,16 +112,16 @@ def test_files_say_one_thing() -> None:
 
 
 def test_no_two_test_files_have_the_same_name() -> None:
-    """Except where pytest wants it so, and where every room meets the same danger."""
+    """Except where pytest prescribes the name, and for the tests of damage that several rooms need."""
     names = Counter(path.name for path in TESTS)
     again = {name for name, number in names.items() if number > 1}
     assert again <= {"__init__.py", "conftest.py", "test_damage.py"}
 
 
 def test_tests_mirror_the_package() -> None:
-    """Each folder of tests bears the name of the package that it tests, or is one of those below."""
+    """Each folder of tests has the name of the package that it tests, except those that test across rooms."""
     across = {
-        "fuzz",  # inputs by coverage or by Hypothesis, through many rooms
+        "fuzz",  # random inputs, guided by coverage or by Hypothesis
         "golden",  # archives of earlier versions
         "gpu",  # what needs a CUDA device
         "vectors",  # the format's test vectors
@@ -161,7 +161,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_wheel_holds_the_whole_package(wheel: zipfile.ZipFile) -> None:
-    """All files under version control or not: what the checkout has, the wheel has, weights and FORMAT.md included."""
+    """The wheel has every file of the checkout, tracked or not, with the weights and FORMAT.md."""
     names = set(wheel.namelist())
     needed = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert [name_of(path) for path in needed if name_of(path) not in names] == []
