@@ -20,13 +20,20 @@ SIGINT and SIGTERM and belong to ``zipllm.cli``.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from copy import copy
+from typing import ClassVar, Self
 
 
 class ZipllmError(Exception):
     """Base of every error zipllm raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+
+    def at(self, place: str) -> Self:
+        """Return the same error, its fields kept, with a place in parentheses behind its message."""
+        located = copy(self)
+        located.args = (f"{self} ({place})",)
+        return located
 
 
 class FileError(ZipllmError):
@@ -76,9 +83,18 @@ class ModelMismatch(ModelError):
 
 
 class LimitExceeded(ZipllmError):
-    """A declared or measured size passes a limit; the limit can be raised by the caller."""
+    """A declared or measured size passes a limit; the limit can be raised by the caller.
+
+    Attributes:
+        limit: what was exceeded: a field of ``container.Limits``, or another name that its raiser documents; None for
+            limits without a name.
+    """
 
     exit_code = 5
+
+    def __init__(self, message: str, limit: str | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class VerificationFailed(ZipllmError):

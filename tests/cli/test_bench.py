@@ -16,7 +16,7 @@ import pytest
 
 from tests.bench.rows import programs
 from tests.cli.processes import Outcome
-from zipllm.cli.bench.progress import bench_bar
+from zipllm.cli.bars import rows_bar
 
 Inside = Callable[..., Outcome]
 FAST = ("--codecs", "gzip,bzip2")
@@ -185,13 +185,13 @@ def test_progress_bar_counts_rows() -> None:
 
     sink = io.StringIO()
     console = Console(file=sink, force_terminal=True, width=100)
-    with bench_bar(2, console) as bar:
+    with rows_bar(2, console) as bar:
         import tempfile
 
         with tempfile.TemporaryDirectory() as place:
-            bar.step(parse_spec("xz:9e"), bench_input(Path(place), file="[b]name"), "compress")
+            bar.begin(parse_spec("xz:9e"), bench_input(Path(place), file="[b]name"), "compress")
         bar.advance()
-        bar._progress.refresh()
+        bar._bar.refresh()
     assert "compress [b]name with xz:9e" in sink.getvalue()
     assert "1/2" in sink.getvalue()
 

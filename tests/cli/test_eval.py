@@ -11,8 +11,8 @@ import pytest
 
 from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
+from zipllm.cli.bars import file_bar
 from zipllm.cli.eval import results as eval_results
-from zipllm.cli.progress import progress_bar
 from zipllm.container import BlockHeader, scan
 from zipllm.data.registry import samples_folder
 from zipllm.model_file.build import build_model, with_card
@@ -211,9 +211,9 @@ def test_a_bar_only_on_a_terminal(inside: Inside, monkeypatch: pytest.MonkeyPatc
 
     def bar(name: str, total: int) -> Any:
         shown.append(f"{name} {total}")
-        return progress_bar(name, total)
+        return file_bar(name, total)
 
-    monkeypatch.setattr("zipllm.cli.progress.progress_bar", bar)
+    monkeypatch.setattr("zipllm.cli.bars.file_bar", bar)
     assert inside("eval", "tiny.safetensors", "t").code == 0
     assert shown == []
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from tests.cli.processes import Outcome
-from zipllm.cli import progress as progress_module
-from zipllm.cli.progress import progress_bar
+from zipllm.cli import bars
+from zipllm.cli.bars import file_bar
 from zipllm.files import signals
 from zipllm.files.names import escape_name
 from zipllm.progress import Progress
@@ -19,8 +19,8 @@ from zipllm.progress import Progress
 def draw(name: str, total: int | None, *steps: Progress, width: int = 120, delay: float = 0) -> str:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=width, color_system=None)
-    progress_module.DELAY_SECONDS = delay
-    with progress_bar(name, total, console) as advance:
+    bars.DELAY_SECONDS = delay
+    with file_bar(name, total, console) as advance:
         for step in steps:
             advance(step)
     return screen.getvalue()
@@ -28,7 +28,7 @@ def draw(name: str, total: int | None, *steps: Progress, width: int = 120, delay
 
 @pytest.fixture(autouse=True)
 def _delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress_module, "DELAY_SECONDS", 0)
+    monkeypatch.setattr(bars, "DELAY_SECONDS", 0)
 
 
 HALF = Progress("encode", 500_000.0, 400_000, 100_000)
@@ -74,7 +74,7 @@ def test_a_quick_file_gets_no_bar() -> None:
 def test_bar_is_wiped_and_the_cursor_shown_after_an_error() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
-    with pytest.raises(KeyError), progress_bar("file", 10, console) as advance:
+    with pytest.raises(KeyError), file_bar("file", 10, console) as advance:
         advance(Progress("decode", 5.0, 0, 0))
         raise KeyError
     assert screen.getvalue().count("\x1b[?25l") == screen.getvalue().count("\x1b[?25h") == 1

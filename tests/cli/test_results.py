@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import ARCHIVE, CONTENT, Outcome
-from zipllm.cli.messages import explain, format_bpb, format_size, format_speed
+from zipllm.cli.messages import explain_error, format_bpb, format_size, format_speed
 from zipllm.cli.options import parse_size
 from zipllm.cli.results import name_json
 from zipllm.errors import CorruptData, LimitExceeded
@@ -143,12 +143,13 @@ def test_speeds_and_bits() -> None:
 
 
 def test_explanations() -> None:
-    assert explain("a\nb", CorruptData("torn")) == "a\\nb: torn"
-    assert explain(None, CorruptData("torn")) == "torn"
-    assert explain("other", PathError("a", "is odd", "try -x")) == "a: is odd (try -x)"
-    assert explain("a", OSError(5, "Input/output error")) == "a: Input/output error"
-    assert explain("a", LimitExceeded("too many lanes")) == "a: too many lanes"
-    assert explain("a", CorruptData()) == "a: CorruptData"
+    assert explain_error("a\nb", CorruptData("torn")) == "a\\nb: torn"
+    assert explain_error(None, CorruptData("torn")) == "torn"
+    assert explain_error("other", PathError("a", "is odd", "try -x")) == "a: is odd (try -x)"
+    assert explain_error("a", OSError(5, "Input/output error")) == "a: Input/output error"
+    assert explain_error("a", LimitExceeded("too many lanes", "lanes")) == "a: too many lanes"
+    assert explain_error("a", LimitExceeded("too long", "output")) == "a: too long (--max-output raises it)"
+    assert explain_error("a", CorruptData()) == "a: CorruptData"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ SCRIPT = """
 import sys
 from zipllm.cli.app import run
 code = run(sys.argv[1:])
-heavy = {"torch", "numpy", "numba", "zipllm.codec", "tokenizers", "safetensors", "zipllm.bench"} & set(sys.modules)
+heavy = {"torch", "numpy", "numba", "tokenizers", "safetensors", "zipllm.codec.encoder", "zipllm.bench"}
+heavy &= set(sys.modules)
 print(code, *sorted(heavy), file=sys.stderr)
 """
 

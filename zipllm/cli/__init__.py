@@ -1,20 +1,32 @@
 """The command line: flags, words, exit codes. No algorithm lives here, and nothing heavy is imported at start.
 
-app          the commands and how they are registered
-options      the flags, once, for all commands
-compress, decompress, test, list, train, bench, eval, explain, generate, classify    a command each
-data, model  groups of commands
-jobs         several files, one after the other: open, work, commit, report, worst exit code
-backend      the one door to the codec; imports torch only when it is opened
-listing      what an archive says about itself, for ``list``
-messages     lines for people on stderr, numbers as people read them
-explain_map, explain_json    what every token cost, in colors or signs for the terminal, and as JSON
-reports      files that hold a report: checked before the work, replaced in one step
-results      the result of one file as a line or as JSON
-tables       tables of several columns, as wide as the terminal
-voice        how much is said; errors -> lines and exit codes
-exit_codes   the codes besides those of ``zipllm.errors``
-progress     the progress bar
+app         the commands and how they are registered
+bars        the progress bars themselves; imports rich
+bench/      ``bench``
+classify/   ``classify``
+command     from a function and its options to a command of typer
+compress    ``compress``
+data        ``data list``, ``data fetch``, ``data verify``
+decompress  ``decompress``
+eval/       ``eval``
+experiment  ``experiment``
+explain/    ``explain``
+generate    ``generate``
+jobs        several files, one after the other: open, work, commit, report, worst exit code
+list        ``list``
+listing     what an archive says about itself, for ``list``
+loader      loads the model that the user named
+messages    lines on stderr, numbers as people read them
+model       ``model list``, ``model show``, ``model verify``, ``model import``, ``model remove``
+model_page  what ``model list`` and ``model show`` print
+options     the options that several commands share, and the values of flags
+progress    whether a progress bar is shown
+reports     files that hold a report: checked before the work, replaced in one step
+results     the result of one file as a line or as JSON
+tables      tables of several columns, as wide as the terminal
+test        ``test``
+train/      ``train``
+voice       how much is said; errors -> lines and exit codes
 """
 
 import os
@@ -25,7 +37,7 @@ from zipllm.files.signals import exit_on_signals
 
 def main() -> None:
     """Run the command line of this process and exit; the entry point of ``zipllm`` and ``python -m zipllm``."""
-    exit_on_signals()  # first of all: from here on Ctrl-C never shows a traceback
+    exit_on_signals()  # first: from here on Ctrl-C never shows a traceback
     _reserve_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -49,9 +61,9 @@ def _reserve_standard_descriptors() -> None:
 
 def _finish(code: int) -> int:
     """Write what is still buffered for standard output, and return the final exit code."""
-    from zipllm.cli.exit_codes import BROKEN_PIPE
     from zipllm.cli.messages import complain
     from zipllm.cli.results import StandardOutputError, flush_stdout
+    from zipllm.cli.voice import BROKEN_PIPE
 
     try:
         flush_stdout()

@@ -1,11 +1,11 @@
 """The commands, and the way from arguments to an exit code.
 
-A new command is a module with one function and one line in ``_COMMANDS``. The function's signature is its flags, so
-its module is imported for ``--help`` too and must not import anything heavy.
+A new command is a module with a dataclass of options, a function, and one line here. The options are its flags, so
+the module is imported for ``--help`` too and must not import anything heavy.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Annotated
 
@@ -14,36 +14,29 @@ from typer.exceptions import TyperException
 
 from zipllm import __version__
 from zipllm.cli.bench.command import bench
+from zipllm.cli.bench.flags import BenchOptions
 from zipllm.cli.classify.command import classify
-from zipllm.cli.compress import compress
+from zipllm.cli.classify.flags import ClassifyOptions
+from zipllm.cli.command import add_command
+from zipllm.cli.compress import CompressOptions, compress
 from zipllm.cli.data import data_app
-from zipllm.cli.decompress import decompress
+from zipllm.cli.decompress import DecompressOptions, decompress
 from zipllm.cli.eval.command import evaluate
-from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
-from zipllm.cli.experiment import experiment
-from zipllm.cli.explain.command import explain as explain_file
-from zipllm.cli.generate import generate
-from zipllm.cli.list import list_archives
-from zipllm.cli.messages import complain, explain
+from zipllm.cli.eval.flags import EvalOptions
+from zipllm.cli.experiment import ExperimentOptions, experiment
+from zipllm.cli.explain.command import explain
+from zipllm.cli.explain.flags import ExplainOptions
+from zipllm.cli.generate import GenerateOptions, generate
+from zipllm.cli.list import ListOptions, list_archives
+from zipllm.cli.messages import complain, explain_error
 from zipllm.cli.model import model_app
 from zipllm.cli.results import StandardOutputError, write_stdout
-from zipllm.cli.test import check_archives
+from zipllm.cli.test import TestOptions, check_archives
 from zipllm.cli.train.command import train
+from zipllm.cli.train.flags import TrainOptions
+from zipllm.cli.voice import BROKEN_PIPE, exit_code
+from zipllm.codec.levels import LEVELS, MAX_LEVEL, MIN_LEVEL
 from zipllm.container.header import MAJOR, MINOR
-
-_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("compress", compress),
-    ("decompress", decompress),
-    ("test", check_archives),
-    ("list", list_archives),
-    ("train", train),
-    ("bench", bench),
-    ("eval", evaluate),
-    ("explain", explain_file),
-    ("generate", generate),
-    ("experiment", experiment),
-    ("classify", classify),
-)
 
 app = typer.Typer(
     name="zipllm",
@@ -52,8 +45,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _name, _function in _COMMANDS:
-    app.command(_name)(_function)
+add_command(app, "compress", CompressOptions, compress)
+add_command(app, "decompress", DecompressOptions, decompress)
+add_command(app, "test", TestOptions, check_archives)
+add_command(app, "list", ListOptions, list_archives)
+add_command(app, "train", TrainOptions, train)
+add_command(app, "bench", BenchOptions, bench)
+add_command(app, "eval", EvalOptions, evaluate)
+add_command(app, "explain", ExplainOptions, explain)
+add_command(app, "generate", GenerateOptions, generate)
+add_command(app, "experiment", ExperimentOptions, experiment)
+add_command(app, "classify", ClassifyOptions, classify)
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
 
@@ -80,10 +82,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         complain(_usage_message(error))
         return error.exit_code
-    except (OSError, StandardOutputError) as error:  # of the help or versions; commands deal with their own
-        complain(explain("stdout", error))
+    except (OSError, StandardOutputError) as error:  # of the help or versions; commands handle their own
+        complain(explain_error("stdout", error))
         return exit_code(error)
-    except SystemExit as error:  # typer ends so when whoever read its help went away
+    except SystemExit as error:  # typer's way to end when the reader of its help has gone
         return BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     return code if isinstance(code, int) else 0
 
@@ -92,8 +94,8 @@ def _spell_levels(arguments: Sequence[str]) -> list[str]:
     """Write ``-1`` to ``-9``, ``--fast`` and ``--best`` of ``compress`` as ``--level``, up to a ``--``."""
     if not arguments or arguments[0] != "compress":
         return list(arguments)
-    spelled = {f"-{level}": f"--level={level}" for level in range(1, 10)}
-    spelled |= {"--fast": "--level=1", "--best": "--level=9"}
+    spelled = {f"-{level}": f"--level={level}" for level in LEVELS}
+    spelled |= {"--fast": f"--level={MIN_LEVEL}", "--best": f"--level={MAX_LEVEL}"}
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return [spelled.get(argument, argument) for argument in arguments[:end]] + list(arguments[end:])
 

@@ -1,136 +1,104 @@
 """``zipllm compress``: turn files into archives, each verified before it is reported as done."""
 
-from typing import Annotated
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
-import typer
-
-from zipllm.cli import backend, options
-from zipllm.cli.decompress import decompress
-from zipllm.cli.jobs import Job, run_job
-from zipllm.cli.voice import Voice, finish
+from zipllm.cli.decompress import DecompressOptions, decompress
+from zipllm.cli.jobs import Job, Work, run_job, writing_policy
+from zipllm.cli.options import BlockSize, Lanes, Level, NoHistory, WritingOptions, coding_flag, file_flag
+from zipllm.codec.levels import DEFAULT_LEVEL, encode_options, level_of
 from zipllm.errors import UsageError
-from zipllm.files.names import SUFFIX
+from zipllm.files.names import add_suffix
 
-_CODING = "Coding"
+if TYPE_CHECKING:
+    from zipllm.progress import ProgressCallback, Summary
 
 
-def compress(
-    files: options.Files = None,
-    output: options.Output = None,
-    stdout: options.Stdout = False,
-    keep: options.Keep = False,
-    force: options.Force = False,
-    remove: options.Remove = False,
-    recursive: options.Recursive = False,
-    suffix: options.Suffix = SUFFIX,
-    decompress_instead: Annotated[
-        bool, typer.Option("-d", "--decompress", help="Decompress, as the decompress command.", rich_help_panel="Files")
-    ] = False,
-    model: options.ModelName = None,
-    device: options.DeviceName = "auto",
-    threads: options.CodingThreads = 0,
-    level: Annotated[
-        int,
-        typer.Option(
-            "--level",
-            min=1,
-            max=9,
-            metavar="1-9",
-            help="Also -1 to -9. 1 to 3: history alone, fast; 4, 5: nano, too; 6: small; 7 to 9: base, ever slower.",
-            rich_help_panel=_CODING,
-        ),
-    ] = 6,
-    no_history: Annotated[
-        bool,
-        typer.Option("--no-history", help="The model alone, without learning from the file.", rich_help_panel=_CODING),
-    ] = False,
-    lanes: Annotated[
-        int,
-        typer.Option(
-            "--lanes",
-            min=0,
-            metavar="N",
-            help="Streams coded side by side in a block; 0 chooses. More are faster on a GPU, and cost size.",
-            rich_help_panel=_CODING,
-        ),
-    ] = 0,
-    block_size: Annotated[
-        int | None,
-        typer.Option(
-            "--block-size",
-            metavar="SIZE",
-            parser=options.parse_size,
-            help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, mostly 16M.",
-            rich_help_panel=_CODING,
-            show_default=False,
-        ),
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class CompressOptions(WritingOptions):
+    """Options of ``compress``."""
+
+    command = "compress"
+
+    decompress: Annotated[
+        bool, file_flag("-d", "--decompress", help="Decompress instead, as the decompress command does.")
+    ] = False
+    level: Level = DEFAULT_LEVEL
+    no_history: NoHistory = False
+    lanes: Lanes = 0
+    block_size: BlockSize = None
     embed_model: Annotated[
-        bool,
-        typer.Option(
-            "--embed-model",
-            help="Put the model into the archive, which then needs nothing else.",
-            rich_help_panel=_CODING,
-        ),
-    ] = False,
+        bool, coding_flag("--embed-model", help="Put the model into the archive, which then decodes without it.")
+    ] = False
     same_machine: Annotated[
         bool,
-        typer.Option(
-            "--same-machine",
-            help="With a Hugging Face model: an archive that only this machine decodes, not portable.",
-            rich_help_panel=_CODING,
+        coding_flag(
+            "--same-machine", help="With a Hugging Face model: write an archive that only this machine can decode."
         ),
-    ] = False,
-    no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not decode each block to check it.", rich_help_panel=_CODING)
-    ] = False,
+    ] = False
+    no_verify: Annotated[bool, coding_flag("--no-verify", help="Do not decode each block to check it.")] = False
     no_sample: Annotated[
-        bool, typer.Option("--no-sample", help="Try the model on every block.", rich_help_panel=_CODING)
-    ] = False,
-    max_output: options.MaxOutput = None,
-    max_memory: options.MaxMemory = None,
-    quiet: options.Quiet = 0,
-    verbose: options.Verbose = 0,
-    no_progress: options.NoProgress = False,
-    json: options.Json = False,
-) -> None:
+        bool, coding_flag("--no-sample", help="Try the model on every block, not only where a sample promises a gain.")
+    ] = False
+
+
+def compress(options: CompressOptions) -> int:
     """Compress FILE to FILE.zllm and keep FILE.
 
     Every block is decoded and compared before it counts.
     """
-    if decompress_instead:
-        decompress(
-            files, output, stdout, keep, force, remove, recursive, suffix, model, device, threads,
-            max_output, max_memory, quiet, verbose, no_progress, json,
-        )  # fmt: skip
-        return
-    voice = Voice("compress", 1 + verbose - quiet, progress=not no_progress, json=json)
+    if options.decompress:
+        return decompress(DecompressOptions(**{f.name: getattr(options, f.name) for f in fields(WritingOptions)}))
+    if options.removes and options.no_verify:
+        raise UsageError("--rm removes only what was verified; leave out --no-verify")
+    policy = writing_policy(options)
+    job = Job(
+        work=compressor(options),
+        size=lambda source: source.size,
+        policy=policy,
+        voice=options.voice,
+        derive_name=lambda source: add_suffix(source, policy.suffix, force=policy.force),
+        writes_archives=True,
+    )
+    return run_job(job, options.names)
 
-    def run() -> int:
-        names = files or ["-"]
-        if remove and not keep and no_verify:
-            raise UsageError("--rm removes only what was verified; leave out --no-verify")
-        policy = options.file_policy(
-            names,
-            output,
-            stdout,
-            force=force,
-            remove=remove and not keep,
-            recursive=recursive,
-            suffix=suffix,
-            json=json,
-        )
-        settings = backend.CompressSettings(
-            level=level,
-            history=not no_history,
-            block_size=block_size,
-            lanes=lanes,
-            verify=not no_verify,
-            sample=not no_sample,
-            embed_model=embed_model,
-            same_machine=same_machine,
-        )
-        work = backend.compressor(backend.Machine(model, device, threads), settings)
-        return run_job(Job(work, lambda source: source.size, policy, voice), names)
 
-    finish(voice, run)
+def compressor(options: CompressOptions) -> Work:
+    """Return the work of ``compress``.
+
+    Raises:
+        UsageError: an option is out of range, or two contradict each other.
+        ModelError: the model named by the user cannot be found.
+    """
+    loader = options.loader
+    if loader.is_huggingface and not options.same_machine:
+        raise UsageError(
+            "a Hugging Face model computes in floats, and its archive decodes on this machine only; if that will do, "
+            "say --same-machine"
+        )
+    if options.same_machine and not loader.is_huggingface:
+        raise UsageError(
+            "--same-machine is for a Hugging Face model (--model hf:FOLDER); other archives decode anywhere"
+        )
+    loader.check()
+    coding = encode_options(
+        options.level,
+        history=not options.no_history,
+        block_size=options.block_size,
+        lanes=options.lanes or None,
+        verify=not options.no_verify,
+        sample=not options.no_sample,
+        embed_model=options.embed_model,
+        same_machine=options.same_machine,
+    )
+    model = loader.model or level_of(options.level).model
+    engine = replace(loader, model=model).engine if model is not None else None
+
+    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+        from zipllm.codec.encoder import compress_stream
+
+        assert sink is not None, "compressing writes somewhere"
+        workers = loader.workers(model=engine is not None)
+        return compress_stream(source, sink, engine=engine, options=replace(coding, workers=workers), progress=progress)
+
+    return work

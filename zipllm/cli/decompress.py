@@ -1,92 +1,117 @@
 """``zipllm decompress``: give back the original files."""
 
-from typing import Annotated
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from zipllm.cli import backend, options
-from zipllm.cli.jobs import Job, run_job
-from zipllm.cli.voice import Voice, finish
-from zipllm.errors import UsageError
-from zipllm.files.names import SUFFIX
+from zipllm.cli.jobs import Job, Work, run_job, writing_policy
+from zipllm.cli.options import CodingOptions, Span, WritingOptions, parse_range
+from zipllm.container import BlockHeader, scan
+from zipllm.errors import FileError, UsageError, ZipllmError
+from zipllm.files.names import strip_suffix
+from zipllm.files.source import Source
 
-_PARTS = "Parts and damage"
+if TYPE_CHECKING:
+    from zipllm.progress import ProgressCallback, Summary
+
+_part_flag = partial(typer.Option, rich_help_panel="Parts and damage")
 
 
-def decompress(
-    files: options.Files = None,
-    output: options.Output = None,
-    stdout: options.Stdout = False,
-    keep: options.Keep = False,
-    force: options.Force = False,
-    remove: options.Remove = False,
-    recursive: options.Recursive = False,
-    suffix: options.Suffix = SUFFIX,
-    model: options.ModelName = None,
-    device: options.DeviceName = "auto",
-    threads: options.CodingThreads = 0,
-    max_output: options.MaxOutput = None,
-    max_memory: options.MaxMemory = None,
-    quiet: options.Quiet = 0,
-    verbose: options.Verbose = 0,
-    no_progress: options.NoProgress = False,
-    json: options.Json = False,
+@dataclass(frozen=True, kw_only=True)
+class DecompressOptions(WritingOptions):
+    """Options of ``decompress``."""
+
+    command = "decompress"
+
     part: Annotated[
-        options.Span | None,
-        typer.Option(
+        Span | None,
+        _part_flag(
             "--range",
             metavar="A:B",
-            parser=options.parse_range,
+            parser=parse_range,
             help="Only bytes A up to B of the original, from the blocks that hold them; needs -o or -c.",
-            rich_help_panel=_PARTS,
-            show_default=False,
         ),
-    ] = None,
+    ] = None
     salvage: Annotated[
         bool,
-        typer.Option(
+        _part_flag(
             "--salvage",
-            help="Write the blocks that are whole, zeros for the others, and list what is lost (exit code 3).",
-            rich_help_panel=_PARTS,
+            help="Write the whole blocks, zeros for the others, and list the losses (exit code 3).",
         ),
-    ] = False,
-) -> None:
+    ] = False
+
+
+def decompress(options: DecompressOptions) -> int:
     """Decompress FILE.zllm to FILE and keep FILE.zllm.
 
     A damaged archive gives an error and no file, unless --salvage asks for what is left.
     """
-    voice = Voice("decompress", 1 + verbose - quiet, progress=not no_progress, json=json)
-
-    def run() -> int:
-        names = files or ["-"]
-        _check_parts(part, salvage, named=stdout or output is not None, remove=remove and not keep)
-        policy = options.file_policy(
-            names,
-            output,
-            stdout,
-            force=force,
-            remove=remove and not keep,
-            recursive=recursive,
-            suffix=suffix,
-            json=json,
-        )
-        limits = backend.limits(max_output, max_memory)
-        machine = backend.Machine(model, device, threads)
-        if salvage:
-            work = backend.salvager(machine, limits)
-        elif part is not None:
-            work = backend.extractor(machine, limits, part.start, part.stop)
-        else:
-            work = backend.decompressor(machine, limits)
-        return run_job(Job(work, backend.content_size, policy, voice), names)
-
-    finish(voice, run)
-
-
-def _check_parts(part: object, salvage: bool, *, named: bool, remove: bool) -> None:
+    part, salvage = options.part, options.salvage
     if part is not None and salvage:
         raise UsageError("--range and --salvage exclude each other")
-    if part is not None and not named:
+    if part is not None and not options.stdout and options.output is None:
         raise UsageError("--range gives a part of a file, which should not get the file's own name; use -o or -c")
-    if (part is not None or salvage) and remove:
+    if (part is not None or salvage) and options.removes:
         raise UsageError("--rm removes only what was decompressed whole; leave out --range and --salvage")
+    policy = writing_policy(options)
+    job = Job(
+        work=decompressor(options, part=part, salvage=salvage),
+        size=content_size,
+        policy=policy,
+        voice=options.voice,
+        derive_name=lambda source: strip_suffix(source, policy.suffix),
+    )
+    return run_job(job, options.names)
+
+
+def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: bool = False) -> Work:
+    """Return the work of ``decompress`` and ``test``.
+
+    Args:
+        options: the model, and what archives are held to.
+        part: decode only these bytes.
+        salvage: write what is left of a damaged archive.
+
+    Raises:
+        ModelError: the model named by the user cannot be found.
+    """
+    loader = options.loader
+    loader.check()
+
+    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+        from zipllm.codec.decoder import DecodeOptions, decompress_stream
+        from zipllm.codec.reading.extract import extract_range
+        from zipllm.codec.reading.salvage import salvage_stream
+
+        reading = DecodeOptions(
+            engines=loader.engine,
+            embedded=loader.embedded_engine,
+            limits=options.limits,
+            workers=loader.workers(),
+        )
+        if sink is None or not (salvage or part):
+            return decompress_stream(source, sink, options=reading, progress=progress)
+        if not source.seekable():
+            raise FileError("is a pipe; a range and what is whole can only be looked for in a file")
+        if part is not None:
+            return extract_range(source, sink, part.start, part.stop, options=reading, progress=progress)
+        return salvage_stream(source, sink, options=reading, fallback=loader.engine, progress=progress)
+
+    return work
+
+
+def content_size(source: Source) -> int | None:
+    """Return how many bytes an archive decodes to, from its headers, or None; the source is left at its beginning.
+
+    Only for the progress bar: damage is left for the decoder to find, which says where it is.
+    """
+    if not source.is_regular_file:
+        return None
+    total = 0
+    with contextlib.suppress(ZipllmError):
+        total = sum(item.record.raw_size for item in scan(source.stream) if isinstance(item.record, BlockHeader))
+    source.stream.seek(0)
+    return total or None

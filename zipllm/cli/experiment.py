@@ -1,87 +1,72 @@
 """``zipllm experiment``: named studies, each with its tables, figures and conclusion."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zipllm.cli import options
-from zipllm.cli.messages import say
+from zipllm.cli.options import DataOptions, QuietOptions
 from zipllm.cli.results import write_stdout
-from zipllm.cli.voice import Voice, finish
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
     from zipllm.experiments.page import Report
-    from zipllm.experiments.study import Study
+    from zipllm.experiments.study import Scale, Study
 
 ALL, LIST = "all", "list"
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME|all|list", help="A study, all of them, or the list of them.", show_default=False)
-]
-Quick = Annotated[bool, typer.Option("--quick", help="Minutes (default).")]
-FullSize = Annotated[
-    bool, typer.Option("--full", help="Larger models and more data: 10 minutes to an hour and a half each.")
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of weights, data order and choices.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Corpora and training text; also $ZIPLLM_DATA_DIR."),
-]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Results go to DIR/NAME-quick or DIR/NAME-full.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Keep what has been measured, do the rest.")]
-Html = Annotated[bool, typer.Option("--html", help="Write the page as HTML, too.")]
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentOptions(DataOptions, QuietOptions):
+    """Options of ``experiment``."""
+
+    command = "experiment"
+
+    name: Annotated[str, typer.Argument(metavar="NAME|all|list", help="A study, all of them, or the list of them.")]
+    quick: Annotated[bool, typer.Option("--quick", help="Small models, minutes (default).")] = False
+    full: Annotated[
+        bool, typer.Option("--full", help="Larger models and more data: 10 minutes to an hour and a half each.")
+    ] = False
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, metavar="N", help="Seed of weights, data order and choices.")
+    ] = 0
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Results go to DIR/NAME-quick or DIR/NAME-full.")
+    ] = Path("runs/experiments")
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what has been measured, do the rest.")] = False
+    html: Annotated[bool, typer.Option("--html", help="Also write the page as HTML.")] = False
 
 
-def experiment(
-    name: Name,
-    quick: Quick = False,
-    full: FullSize = False,
-    seed: Seed = 0,
-    data_dir: DataDir = None,
-    out: Out = Path("runs/experiments"),
-    resume: Resume = False,
-    html: Html = False,
-    quiet: options.Quiet = 0,
-) -> None:
-    """Run a study: prediction shown at work as compression, with tables, figures and a conclusion.
+def experiment(options: ExperimentOptions) -> int:
+    """Run a study that shows prediction at work as compression, with tables, figures and a conclusion.
 
-    Without corpora it learns from what lies on this machine: the sources and documentation of Python.
+    Without corpora it learns from text on this machine: the sources and documentation of Python.
     """
-    voice = Voice("experiment", 1 - quiet)
+    from zipllm.experiments.course import Settings, check_free, run_study
+    from zipllm.experiments.studies import NAMES, find_study
 
-    def run() -> int:
-        from zipllm.data.local import Places
-        from zipllm.experiments.course import Settings, check_free, run_study
-        from zipllm.experiments.studies import NAMES, find_study
-
-        if name == LIST:
-            write_stdout(_listing([find_study(each) for each in NAMES]))
-            return 0
-        if quick and full:
-            raise UsageError("--quick and --full exclude each other")
-        if data_dir is not None and not data_dir.is_dir():
-            raise UsageError(f"--data-dir {data_dir}: no such folder")
-        studies = [find_study(each) for each in (NAMES if name == ALL else (name,))]
-        settings = Settings(out, "full" if full else "quick", seed, Places.default(data_dir), resume=resume, html=html)
-        check_free(studies, settings)
-        for study in studies:
-            report = run_study(study, settings, _notice(study.name, voice))
-            if voice.level >= 0:
-                write_stdout(_shown(report, settings.folder(study)))
+    if options.name == LIST:
+        write_stdout(_listing([find_study(each) for each in NAMES]))
         return 0
+    if options.quick and options.full:
+        raise UsageError("--quick and --full exclude each other")
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise UsageError(f"--data-dir {options.data_dir}: no such folder")
+    studies = [find_study(each) for each in (NAMES if options.name == ALL else (options.name,))]
+    scale: Scale = "full" if options.full else "quick"
+    settings = Settings(options.out, scale, options.seed, options.places, resume=options.resume, html=options.html)
+    check_free(studies, settings)
+    voice = options.voice
+    for study in studies:
 
-    finish(voice, run)
+        def notice(text: str, name: str = study.name) -> None:
+            voice.tell(f"zipllm: {name}: {text}")
 
-
-def _notice(study: str, voice: Voice) -> Callable[[str], None]:
-    def notice(text: str) -> None:
-        if voice.level >= 1:
-            say(f"zipllm: {study}: {text}")
-
-    return notice
+        report = run_study(study, settings, notice)
+        if voice.level >= 0:
+            write_stdout(_shown(report, settings.folder(study)))
+    return 0
 
 
 def _listing(studies: "list[Study]") -> str:
@@ -94,7 +79,7 @@ def _listing(studies: "list[Study]") -> str:
 
 
 def _shown(report: "Report", folder: Path) -> str:
-    """Tables and conclusion as text, and where the rest is."""
+    """Return tables and conclusion as text, and where the page lies."""
     from rich.text import Text
 
     from zipllm.cli.tables import new_table, render, shown

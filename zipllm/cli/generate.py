@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zipllm.cli import backend, options
-from zipllm.cli.messages import say
-from zipllm.cli.voice import Voice, finish
+from zipllm.cli.options import ModelOptions, QuietOptions, Verbose, parse_size
+from zipllm.cli.voice import Voice
 from zipllm.errors import UsageError
 from zipllm.files.names import STDIN, PathError
 from zipllm.files.output import standard_output
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipllm.engine.engine import Engine
-    from zipllm.generate.sampling import Sampling
 
-_TEXT = "What is generated"
-_DRAWS = "How tokens are drawn"
 _DEFAULT_TOKENS = 200
 _WORD_BYTES = 4
 _NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?|-?\.[0-9]{1,9}")
@@ -42,190 +39,133 @@ def _fraction(text: str) -> Fraction:
     return Fraction(text)
 
 
-Prompt = Annotated[
-    str | None,
-    typer.Option("--prompt", metavar="TEXT", help="What stands before.", rich_help_panel=_TEXT, show_default=False),
-]
-PromptFile = Annotated[
-    str | None,
-    typer.Option(
-        "--prompt-file",
-        metavar="FILE|-",
-        help="The same from a file, up to 256 KiB.",
-        rich_help_panel=_TEXT,
-        show_default=False,
-    ),
-]
-Tokens = Annotated[
-    int | None,
-    typer.Option(
-        "--tokens", "-n", min=1, metavar="N", help="So many tokens; 200 by default.", rich_help_panel=_TEXT,
-        show_default=False,
-    ),
-]  # fmt: skip
-Bytes = Annotated[
-    int | None,
-    typer.Option(
-        "--bytes", metavar="SIZE", parser=options.parse_size, help="So many bytes, exactly.", rich_help_panel=_TEXT,
-        show_default=False,
-    ),
-]  # fmt: skip
-Temperature = Annotated[
-    Fraction | None,
-    typer.Option(
-        "--temperature",
-        metavar="T",
-        parser=_fraction,
-        help="1 as the model says, less is surer, 0 always the most probable token.",
-        rich_help_panel=_DRAWS,
-        show_default=False,
-    ),
-]
-TopK = Annotated[
-    int | None,
-    typer.Option(
-        "--top-k", min=0, metavar="K", help="The K most probable only.", rich_help_panel=_DRAWS, show_default=False
-    ),
-]
-TopP = Annotated[
-    Fraction | None,
-    typer.Option(
-        "--top-p",
-        metavar="P",
-        parser=_fraction,
-        help="The fewest that together have this share.",
-        rich_help_panel=_DRAWS,
-        show_default=False,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        "--seed",
-        min=0,
-        metavar="N",
-        help="Same seed, model and options: same bytes, on any machine; 0 by default.",
-        rich_help_panel=_DRAWS,
-        show_default=False,
-    ),
-]
-FromBits = Annotated[
-    str | None,
-    typer.Option(
-        "--from-bits",
-        metavar="SEED|FILE|-",
-        help="Decompress random bits instead: those of a seed, or of a file until it ends.",
-        rich_help_panel=_DRAWS,
-        show_default=False,
-    ),
-]
-ByCodec = Annotated[
-    str | None,
-    typer.Option(
-        "--by",
-        metavar="CODEC",
-        help="By gzip, ppmd, ... instead of a model: the bytes that lengthen its archive least. For comparison.",
-        rich_help_panel=_DRAWS,
-        show_default=False,
-    ),
-]
+_text_flag = partial(typer.Option, rich_help_panel="What is generated")
+_draw_flag = partial(typer.Option, rich_help_panel="How tokens are drawn")
 
 
-@dataclass(frozen=True)
-class _Length:
-    tokens: int | None
-    bytes: int | None
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions(ModelOptions, QuietOptions):
+    """Options of ``generate``."""
+
+    command = "generate"
+
+    prompt: Annotated[
+        str | None, _text_flag("--prompt", metavar="TEXT", help="The text to continue; it is not written.")
+    ] = None
+    prompt_file: Annotated[
+        str | None, _text_flag("--prompt-file", metavar="FILE|-", help="Read the prompt from a file, up to 256 KiB.")
+    ] = None
+    tokens: Annotated[
+        int | None, _text_flag("--tokens", "-n", min=1, metavar="N", help="Write N tokens; 200 by default.")
+    ] = None
+    bytes: Annotated[
+        int | None, _text_flag("--bytes", metavar="SIZE", parser=parse_size, help="Write exactly SIZE bytes instead.")
+    ] = None
+    temperature: Annotated[
+        Fraction | None,
+        _draw_flag(
+            "--temperature",
+            metavar="T",
+            parser=_fraction,
+            help="1 draws as the model says, less favors probable tokens, 0 always takes the most probable one.",
+        ),
+    ] = None
+    top_k: Annotated[
+        int | None, _draw_flag("--top-k", min=0, metavar="K", help="Draw from the K most probable tokens.")
+    ] = None
+    top_p: Annotated[
+        Fraction | None,
+        _draw_flag("--top-p", metavar="P", parser=_fraction, help="Draw from the fewest tokens that together reach P."),
+    ] = None
+    seed: Annotated[
+        int | None,
+        _draw_flag(
+            "--seed",
+            min=0,
+            metavar="N",
+            help="Same seed, model and options: same bytes, on any machine; 0 by default.",
+        ),
+    ] = None
+    from_bits: Annotated[
+        str | None,
+        _draw_flag(
+            "--from-bits",
+            metavar="SEED|FILE|-",
+            help="Decompress random bits instead: those of a seed, or a file's until it ends.",
+        ),
+    ] = None
+    by: Annotated[
+        str | None,
+        _draw_flag(
+            "--by",
+            metavar="CODEC",
+            help="For comparison, take a codec (gzip, ppmd, ...) instead of a model, and write the bytes that lengthen "
+            "its archive least.",
+        ),
+    ] = None
+    verbose: Verbose = 0
+
+    @property
+    def voice(self) -> Voice:
+        return Voice(self.command, 1 + self.verbose - self.quiet)
+
+    @property
+    def draws(self) -> dict[str, Any]:
+        """The arguments of ``Sampling`` that the user gave."""
+        values = {name: getattr(self, name) for name in ("temperature", "top_k", "top_p", "seed")}
+        return {name: value for name, value in values.items() if value is not None}
 
 
-def generate(
-    prompt: Prompt = None,
-    prompt_file: PromptFile = None,
-    tokens: Tokens = None,
-    size: Bytes = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    seed: Seed = None,
-    from_bits: FromBits = None,
-    by: ByCodec = None,
-    model: options.ModelName = None,
-    device: options.DeviceName = "auto",
-    threads: options.Threads = 0,
-    quiet: options.Quiet = 0,
-    verbose: options.Verbose = 0,
-) -> None:
-    """Write what the model expects to standard output: the text behind a prompt, or behind nothing.
+def generate(options: GenerateOptions) -> int:
+    """Write text from a model to standard output: the continuation of a prompt, or of nothing.
 
-    The prompt itself is not written. The end is where it was told to be, which may be within a character.
+    The text ends after the tokens or bytes asked for, which may be within a character.
     """
-    voice = Voice("generate", 1 + verbose - quiet)
+    _check(options)
+    if options.by is not None:
+        from zipllm.generate.by_codec import codec_bytes
 
-    def run() -> int:
-        draws = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-        given = {name: value for name, value in draws.items() if value is not None}
-        _check(prompt, prompt_file, tokens, size, given, from_bits)
-        length = _Length(None if size is not None else tokens or _DEFAULT_TOKENS, size)
-        if by is not None:
-            _check_codec(given, from_bits, model)
-            from zipllm.generate.by_codec import codec_bytes
-
-            _write(codec_bytes(by, _prompt(prompt, prompt_file), seed or 0), length)
-            return 0
-        machine = backend.Machine(model, device, threads)
-        machine.check()
-        before = _prompt(prompt, prompt_file)
-        if from_bits is None:
-            from zipllm.generate.generation import sample
-
-            sampling = _sampling(given)
-            engine = machine.engine()
-            _write(_bytes(engine, sample(engine, before, sampling)), length)
-        else:
-            _decompress(machine, before, from_bits, length, voice)
+        _write(codec_bytes(options.by, _prompt(options), options.seed or 0), options)
         return 0
+    options.loader.check()
+    prompt = _prompt(options)
+    if options.from_bits is None:
+        from zipllm.generate.generation import sample
+        from zipllm.generate.sampling import Sampling
 
-    finish(voice, run)
+        sampling = Sampling(**options.draws)
+        engine = options.loader.engine()
+        _write(_bytes(engine, sample(engine, prompt, sampling)), options)
+    else:
+        _decompress(options, prompt, options.from_bits)
+    return 0
 
 
-def _check(
-    prompt: str | None,
-    prompt_file: str | None,
-    tokens: int | None,
-    size: int | None,
-    draws: dict[str, Any],
-    from_bits: str | None,
-) -> None:
-    if prompt is not None and prompt_file is not None:
+def _check(options: GenerateOptions) -> None:
+    if options.prompt is not None and options.prompt_file is not None:
         raise UsageError("--prompt and --prompt-file exclude each other")
-    if tokens is not None and size is not None:
+    if options.tokens is not None and options.bytes is not None:
         raise UsageError("--tokens and --bytes exclude each other")
-    if from_bits is not None and draws:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in draws)
-        raise UsageError(f"--from-bits draws exactly as the model says; leave out {flags}")
-    if from_bits == prompt_file == STDIN:
+    flags = [f"--{name.replace('_', '-')}" for name in options.draws]
+    if options.from_bits is not None and flags:
+        raise UsageError(f"--from-bits draws exactly as the model says; leave out {', '.join(flags)}")
+    if options.from_bits == options.prompt_file == STDIN:
         raise UsageError("the prompt and the bits cannot both be standard input")
+    if options.by is not None:
+        flags = [flag for flag in flags if flag != "--seed"]
+        flags += [
+            f"--{name}" for name in ("from-bits", "model") if getattr(options, name.replace("-", "_")) is not None
+        ]
+        if flags:
+            raise UsageError(f"--by takes a codec for the model, and as it is; leave out {', '.join(flags)}")
 
 
-def _check_codec(draws: dict[str, Any], from_bits: str | None, model: str | None) -> None:
-    flags = [f"--{name.replace('_', '-')}" for name in draws if name != "seed"]
-    flags += ["--from-bits"] if from_bits is not None else []
-    flags += ["--model"] if model is not None else []
-    if flags:
-        raise UsageError(f"--by takes a codec for the model, and as it is; leave out {', '.join(flags)}")
-
-
-def _sampling(given: dict[str, Any]) -> "Sampling":
-    from zipllm.generate.sampling import Sampling
-
-    return Sampling(**given)
-
-
-def _prompt(text: str | None, file: str | None) -> bytes:
+def _prompt(options: GenerateOptions) -> bytes:
     from zipllm.generate.generation import MOST_PROMPT
 
-    if file is None:
-        return os.fsencode(text or "")
-    with _open(file) as source:
+    if options.prompt_file is None:
+        return os.fsencode(options.prompt or "")
+    with _open(options.prompt_file) as source:
         return source.stream.read(MOST_PROMPT + 1)
 
 
@@ -233,7 +173,7 @@ def _open(file: str) -> Source:
     return standard_input() if file == STDIN else open_source(file, follow=True, special=True)
 
 
-def _decompress(machine: backend.Machine, before: bytes, bits: str, length: _Length, voice: Voice) -> None:
+def _decompress(options: GenerateOptions, prompt: bytes, bits: str) -> None:
     from zipllm.generate.generation import RandomBits, from_words
     from zipllm.generate.sampling import Randomness
 
@@ -241,14 +181,13 @@ def _decompress(machine: backend.Machine, before: bytes, bits: str, length: _Len
         is_seed = _SEED.fullmatch(bits)
         words = Randomness(int(bits)).words if is_seed else _FileWords(stack.enter_context(_open(bits)))
         coder = RandomBits(words)
-        engine = machine.engine()
-        count = _write(_bytes(engine, from_words(engine, before, coder)), length)
-    if voice.level >= 2:
-        say(f"{count} tokens from {coder.bits:.1f} bits, {coder.restarts} new starts of the coder")
+        engine = options.loader.engine()
+        count = _write(_bytes(engine, from_words(engine, prompt, coder)), options)
+    options.voice.tell(f"{count} tokens from {coder.bits:.1f} bits, {coder.restarts} new starts of the coder", 2)
 
 
 class _FileWords:
-    """The words of a file, for ``RandomBits``; what is left of less than a word is not used."""
+    """The words of a file, for ``RandomBits``; an incomplete word at the end is not used."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -268,12 +207,13 @@ def _bytes(engine: "Engine", tokens: Iterator[int]) -> Iterator[bytes]:
     return (engine.predictor.vocabulary[token] for token in tokens)
 
 
-def _write(tokens: Iterator[bytes], length: _Length) -> int:
-    """Write tokens, each as soon as it is there, up to a length; returns how many there were."""
-    count, left = 0, length.bytes
+def _write(tokens: Iterator[bytes], options: GenerateOptions) -> int:
+    """Write tokens, each as soon as it is there, up to the length asked for; returns how many there were."""
+    count, left = 0, options.bytes
+    most = None if left is not None else options.tokens or _DEFAULT_TOKENS
     with standard_output() as output:
         terminal = _Terminal() if os.isatty(1) else None
-        while left != 0 and count != length.tokens:
+        while left != 0 and count != most:
             token = next(tokens, None)
             if token is None:
                 break
@@ -290,7 +230,7 @@ def _write(tokens: Iterator[bytes], length: _Length) -> int:
 
 
 class _Terminal:
-    """Makes text of bytes as they come; a model may write codes that terminals obey."""
+    """Makes text of bytes as they come, without the control codes that terminals would obey."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")

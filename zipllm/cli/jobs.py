@@ -2,28 +2,87 @@
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from zipllm.cli.backend import Work
-from zipllm.cli.messages import say
-from zipllm.cli.options import FilePolicy
+from zipllm.cli.options import WritingOptions
+from zipllm.cli.progress import file_progress
 from zipllm.cli.results import Result, StandardOutputError, total_line
 from zipllm.cli.voice import Voice
-from zipllm.errors import CorruptData, ZipllmError
-from zipllm.files.names import STDIN, PathError, add_suffix, has_suffix, strip_suffix
-from zipllm.files.output import Output, create_output, standard_output
+from zipllm.errors import CorruptData, UsageError, ZipllmError
+from zipllm.files.names import STDIN, SUFFIX, PathError, check_suffix, has_suffix
+from zipllm.files.output import Output, create_output, is_standard_output, standard_output
 from zipllm.files.source import Source, open_source, standard_input
 from zipllm.files.walk import expand
 
 if TYPE_CHECKING:
-    from zipllm.progress import ProgressCallback
+    from zipllm.progress import ProgressCallback, Summary
+
+Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
+"""Codes a source into a sink (None: nowhere) and reports its progress."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class FilePolicy:
+    """Where results go and what may be touched on the way.
+
+    Attributes:
+        output: the name of the only result, or None to derive each from its source.
+        stdout: all results go to standard output.
+        force: overwrite, follow links, write compressed data to a terminal.
+        remove: remove each source once its result is safe.
+        recursive: walk folders.
+        suffix: of archive names.
+
+    Raises:
+        UsageError: the suffix cannot end a file name.
+    """
+
+    output: str | None = None
+    stdout: bool = False
+    force: bool = False
+    remove: bool = False
+    recursive: bool = False
+    suffix: str = SUFFIX
+
+    def __post_init__(self) -> None:
+        check_suffix(self.suffix)
+
+    def writes_stdout(self, source: str) -> bool:
+        """Whether the result of this source goes to standard output."""
+        return self.stdout or (self.output is None and source == STDIN)
+
+
+def writing_policy(options: WritingOptions) -> FilePolicy:
+    """Return the policy of a command that writes results.
+
+    Raises:
+        UsageError: flags contradict each other.
+    """
+    output, stdout = options.output, options.stdout
+    if output is not None:
+        if stdout:
+            raise UsageError("-o and -c exclude each other")
+        if len(options.names) > 1 or (options.recursive and any(map(os.path.isdir, options.names))):
+            raise UsageError("-o takes one input only; use -c to join several results")
+        if is_standard_output(output):
+            output, stdout = None, True
+    policy = FilePolicy(
+        output=output,
+        stdout=stdout,
+        force=options.force,
+        remove=options.removes and not stdout,
+        recursive=options.recursive,
+        suffix=options.suffix,
+    )
+    if options.json and any(map(policy.writes_stdout, options.names)):
+        raise UsageError("--json and the data itself would both go to standard output; name the result with -o")
+    return policy
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What a command does with each of its files.
 
@@ -32,38 +91,37 @@ class Job:
         size: finds the raw size of an open source, for the bar; None when unknown.
         policy: where results go.
         voice: what is said, and the command's name.
+        derive_name: the result's path from the source's; None if nothing is written. Raises ``PathError`` where the
+            source's suffix does not allow it.
+        writes_archives: the results are archives, the sources anything else; False: the other way round.
     """
 
     work: Work
     size: Callable[[Source], int | None]
     policy: FilePolicy
     voice: Voice
+    derive_name: Callable[[str], str] | None = None
+    writes_archives: bool = False
 
     def wants(self, path: str) -> bool:
         """Whether a file met in a folder is one for this command."""
-        return has_suffix(path, self.policy.suffix) != (self.voice.command == "compress")
+        return has_suffix(path, self.policy.suffix) != self.writes_archives
 
     def target(self, source: str) -> str | None:
         """Return where the result goes: a path, ``-`` for standard output, or None for nowhere.
 
         Raises:
-            PathError: the source's name does not tell, because of its suffix.
+            PathError: a name cannot be derived from the source's.
         """
-        if self.voice.command == "test":
+        if self.derive_name is None:
             return None
-        if self.policy.writes_stdout(source):
-            return STDIN
-        if self.policy.output is not None:
-            return self.policy.output
-        if self.voice.command == "compress":
-            return add_suffix(source, self.policy.suffix, force=self.policy.force)
-        return strip_suffix(source, self.policy.suffix)
+        return STDIN if self.policy.writes_stdout(source) else self.policy.output or self.derive_name(source)
 
 
 def run_job(job: Job, files: Sequence[str]) -> int:
     """Do the job on every file, report each, and return the worst exit code; errors as in ``for_each``.
 
-    A salvaged file is written, and counts as damaged nevertheless.
+    A salvaged file is written, and still counts as damaged.
     """
     done: list[Result] = []
 
@@ -75,8 +133,8 @@ def run_job(job: Job, files: Sequence[str]) -> int:
     worst = for_each(files, job.wants, job.policy, job.voice, process)
     if any(result.summary.lost for result in done):
         worst = max(worst, CorruptData.exit_code)
-    if len(done) > 1 and job.voice.level >= 1 and not job.voice.json:
-        say(total_line(done))
+    if len(done) > 1 and not job.voice.json:
+        job.voice.tell(total_line(done))
     return worst
 
 
@@ -87,7 +145,7 @@ def for_each(
     voice: Voice,
     action: Callable[[str], None],
 ) -> int:
-    """Do something with every file that the arguments mean; tell of errors, go on, return the worst exit code.
+    """Do something with every file that the arguments mean; report errors, go on, return the worst exit code.
 
     Raises:
         BrokenPipeError: nobody reads standard output any more; there is nothing left to do.
@@ -107,7 +165,7 @@ def for_each(
     return worst
 
 
-def open_input(name: str, policy: FilePolicy, *, writes_archive: bool, derives_name: bool) -> Source:
+def open_input(name: str, policy: FilePolicy, *, writes_archive: bool = False, derives_name: bool = False) -> Source:
     """Open one input of a command.
 
     Args:
@@ -128,39 +186,32 @@ def open_input(name: str, policy: FilePolicy, *, writes_archive: bool, derives_n
 
 def _process(job: Job, name: str) -> Result:
     begun = time.monotonic()
-    compressing = job.voice.command == "compress"
-    target = job.target(name)
-    if target == STDIN and compressing and not job.policy.force and os.isatty(1):
+    policy, target = job.policy, job.target(name)
+    if target == STDIN and job.writes_archives and not policy.force and os.isatty(1):
         raise PathError("stdout", "is a terminal, compressed data not written", "use -o FILE or > FILE, or -f")
-    derives_name = target is not None and target != STDIN and job.policy.output is None
-    with open_input(name, job.policy, writes_archive=compressing, derives_name=derives_name) as source:
+    derives_name = target is not None and target != STDIN and policy.output is None
+    with open_input(name, policy, writes_archive=job.writes_archives, derives_name=derives_name) as source:
         if target is None:
-            with _bar(job, source, target) as progress:
+            with _progress(job, source, target) as progress:
                 summary = job.work(source.stream, None, progress)
         else:
-            with _create(target, source, job.policy) as output:
-                with _bar(job, source, target) as progress:
+            with _create(target, source, policy) as output:
+                with _progress(job, source, target) as progress:
                     summary = job.work(source.stream, output.stream, progress)
                 output.commit()
-                if job.policy.remove and source.is_regular_file and output.keeps:
+                if policy.remove and source.is_regular_file and output.keeps:
                     source.remove()
-    return Result(job.voice.command, name, target, summary, time.monotonic() - begun)
+    return Result(name, target, summary, time.monotonic() - begun, job.writes_archives)
 
 
 def _create(target: str, source: Source, policy: FilePolicy) -> Output:
-    if target == STDIN:
-        return standard_output()
-    return create_output(target, source, force=policy.force)
+    return standard_output() if target == STDIN else create_output(target, source, force=policy.force)
 
 
 @contextlib.contextmanager
-def _bar(job: Job, source: Source, target: str | None) -> Iterator["ProgressCallback | None"]:
-    to_terminal = target == STDIN and os.isatty(1)  # a bar would be drawn into the data
-    quiet = not job.voice.progress or job.voice.level < 1
-    if quiet or to_terminal or sys.stderr is None or not sys.stderr.isatty():
+def _progress(job: Job, source: Source, target: str | None) -> Iterator["ProgressCallback | None"]:
+    if target == STDIN and os.isatty(1):  # a bar would be drawn into the data
         yield None
         return
-    from zipllm.cli.progress import progress_bar
-
-    with progress_bar(source.name, job.size(source)) as progress:
+    with file_progress(job.voice, source.name, lambda: job.size(source)) as progress:
         yield progress

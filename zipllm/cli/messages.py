@@ -1,23 +1,28 @@
-"""Lines on stderr, and numbers the way people read them."""
+"""Lines on stderr, and numbers as people read them."""
 
 import contextlib
 import sys
 
 from zipllm.errors import LimitExceeded
-from zipllm.files.names import PathError, escape_name
+from zipllm.files.names import STDIN, PathError, escape_name
 
-# How the messages of zipllm.container.limits name a limit -> the flag that raises it.
 _LIMIT_FLAGS = {
-    "output limit": "--max-output",
-    "limit block_raw": "--max-memory",
-    "limit block_payload": "--max-memory",
-    "limit model_file": "--max-memory",
+    "output": "--max-output",
+    "block_raw": "--max-memory",
+    "block_payload": "--max-memory",
+    "model_file": "--max-memory",
 }
+"""The flags that raise the limits of ``zipllm.container.Limits``, by the limit's name; some limits have no flag."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
+def display_name(name: str) -> str:
+    """Return what to call a file, not escaped: ``stdin`` for ``-``."""
+    return "stdin" if name == STDIN else name
+
+
 def say(text: str) -> None:
-    """Write one line to stderr, safe for a terminal. That nobody can read it is no reason to stop working."""
+    """Write one line to stderr, safe for a terminal; work goes on if nobody can read it."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # ValueError: closed meanwhile
             sys.stderr.write(escape_name(text) + "\n")
@@ -25,11 +30,11 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Write one line of error to stderr."""
+    """Write one error line to stderr."""
     say(f"zipllm: {text}")
 
 
-def explain(name: str | None, error: Exception) -> str:
+def explain_error(name: str | None, error: Exception) -> str:
     """Return what went wrong with a file (None: with the command as a whole) in one line, without "zipllm:"."""
     if isinstance(error, PathError):
         return str(error)  # names the file itself, which may be the output
@@ -38,18 +43,11 @@ def explain(name: str | None, error: Exception) -> str:
     elif isinstance(error, OSError):
         text = error.strerror or str(error)
     elif isinstance(error, LimitExceeded):
-        text = str(error) + _limit_hint(str(error))
+        flag = _LIMIT_FLAGS.get(error.limit or "")
+        text = f"{error} ({flag} raises it)" if flag else str(error)
     else:
         text = str(error) or type(error).__name__
-    return text if name is None else f"{escape_name(name)}: {text}"
-
-
-def _limit_hint(message: str) -> str:
-    """Return the flag that raises the limit a message names; some have none."""
-    for words, flag in _LIMIT_FLAGS.items():
-        if words in message:
-            return f" ({flag} raises it)"
-    return ""
+    return text if name is None else f"{escape_name(display_name(name))}: {text}"
 
 
 def format_size(size: int) -> str:

@@ -1,142 +1,149 @@
 """``zipllm model``: the model files that can be found here; listed, shown, verified, installed, removed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from zipllm.cli import options
-from zipllm.cli.messages import say
+from zipllm.cli.command import add_command, new_group
 from zipllm.cli.model_page import meant_by, model_json, model_page, model_table, unusable_json
+from zipllm.cli.options import Json, Options, QuietOptions
 from zipllm.cli.results import print_json, write_stdout
-from zipllm.cli.voice import Voice, finish
 from zipllm.errors import ZipllmError
 from zipllm.files.names import escape_name
 
-if TYPE_CHECKING:
+model_app = new_group("Model files: list, show, verify, import and remove them.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListModelsOptions(Options):
+    """Options of ``model list``."""
+
+    command = "model"
+
+    json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowOptions(Options):
+    """Options of ``model show``."""
+
+    command = "model"
+
+    model: Annotated[str, typer.Argument(metavar="NAME|ID|PATH", help="The model.")]
+    json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyModelsOptions(QuietOptions):
+    """Options of ``model verify``."""
+
+    command = "model"
+
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME|ID|PATH]...", help="Models; by default all that are found here."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions(QuietOptions):
+    """Options of ``model import``."""
+
+    command = "model"
+
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file.")]
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Name to import it under; by default the card's.")
+    ] = None
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace an imported model of that name.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveOptions(QuietOptions):
+    """Options of ``model remove``."""
+
+    command = "model"
+
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of an imported model.")]
+
+
+def list_models(options: ListModelsOptions) -> int:
+    """Show the models that are found here, from their headers alone, and the files that are not usable models.
+
+    Searched are the models shipped with zipllm, the folders in $ZIPLLM_MODEL_PATH, and the imported models.
+    """
+    from zipllm.model_file.store import ModelStore, UnusableModel
+
+    found = list(ModelStore.default().scan())
+    if options.json:
+        for each in found:
+            print_json(unusable_json(each) if isinstance(each, UnusableModel) else model_json(each, found))
+    else:
+        write_stdout(model_table(found))
+    return 0
+
+
+def show(options: ShowOptions) -> int:
+    """Show a model's card: origin, training data and results. Reads the header only."""
     from zipllm.model_file.store import ModelStore
 
-model_app = typer.Typer(
-    help="Model files: list, show, verify, import and remove them.",
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-Shown = Annotated[str, typer.Argument(metavar="NAME|ID|PATH", help="The model.", show_default=False)]
-Verified = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[NAME|ID|PATH]...", help="Models; none is all that are found here.", show_default=False),
-]
-Imported = Annotated[Path, typer.Argument(metavar="FILE", help="A model file.", show_default=False)]
-Removed = Annotated[str, typer.Argument(metavar="NAME", help="Of a model that was imported.", show_default=False)]
-Name = Annotated[
-    str | None,
-    typer.Option("--name", metavar="NAME", help="To import it under; by default the name on its card."),
-]
-Replace = Annotated[bool, typer.Option("-f", "--force", help="Replace an imported model of that name.")]
+    store = ModelStore.default()
+    stored = store.find(options.model)
+    if options.json:
+        print_json(model_json(stored, list(store.scan()), card=True))
+    else:
+        write_stdout(model_page(stored))
+    return 0
 
 
-@model_app.command("list")
-def list_models(json: options.Json = False) -> None:
-    """Show the models that can be named, from their headers alone, and files that are none.
+def verify(options: VerifyModelsOptions) -> int:
+    """Load whole models (id, tensors, bounds) and run their self-tests on this machine."""
+    from zipllm.model_file.store import ModelStore
+    from zipllm.predictor.check import check_model_file
 
-    Looked for among those shipped, in $ZIPLLM_MODEL_PATH, and among those imported.
-    """
-
-    def run() -> int:
-        from zipllm.model_file.store import ModelStore, UnusableModel
-
-        found = list(ModelStore.default().scan())
-        if json:
-            for each in found:
-                print_json(unusable_json(each) if isinstance(each, UnusableModel) else model_json(each, found))
+    worst, store, voice = 0, ModelStore.default(), options.voice
+    queries: Sequence[str | Path] = options.models or [each.path for each in store.scan()]
+    for query in queries:
+        try:
+            stored = store.find(query)
+            engines = check_model_file(stored.path, store.limits)
+        except ZipllmError as error:
+            worst = max(worst, voice.fail(None, error))
         else:
-            write_stdout(model_table(found))
-        return 0
-
-    finish(Voice("model"), run)
-
-
-@model_app.command("show")
-def show(model: Shown, json: options.Json = False) -> None:
-    """Show a model's card: where it comes from, what it learned from, what it is worth. Reads the header alone."""
-
-    def run() -> int:
-        from zipllm.model_file.store import ModelStore
-
-        store = ModelStore.default()
-        stored = store.find(model)
-        if json:
-            print_json(model_json(stored, list(store.scan()), card=True))
-        else:
-            write_stdout(model_page(stored))
-        return 0
-
-    finish(Voice("model"), run)
+            if voice.level >= 1:
+                where = f"self-test on {' and '.join(engines)}; {stored.path}"
+                write_stdout(escape_name(f"{stored.name}: right ({where})") + "\n")
+    return worst
 
 
-@model_app.command("verify")
-def verify(models: Verified = None, quiet: options.Quiet = 0) -> None:
-    """Load models as a whole (id, tensors, bounds) and run their self-tests on this machine."""
-    voice = Voice("model", 1 - quiet)
-
-    def run() -> int:
-        from zipllm.model_file.store import ModelStore
-        from zipllm.predictor.check import check_model_file
-
-        worst, store = 0, ModelStore.default()
-        for query in models or _found(store):
-            try:
-                stored = store.find(query)
-                engines = check_model_file(stored.path, store.limits)
-            except ZipllmError as error:
-                worst = max(worst, voice.fail(None, error))
-            else:
-                if voice.level >= 1:
-                    where = f"self-test on {' and '.join(engines)}; {stored.path}"
-                    write_stdout(escape_name(f"{stored.name}: right ({where})") + "\n")
-        return worst
-
-    finish(voice, run)
-
-
-@model_app.command("import")
-def import_model(file: Imported, name: Name = None, force: Replace = False, quiet: options.Quiet = 0) -> None:
+def import_model(options: ImportOptions) -> int:
     """Verify a model file and copy it to where compress and decompress find it by name and id."""
-    voice = Voice("model", 1 - quiet)
+    from zipllm.model_file.store import ModelStore
 
-    def run() -> int:
-        from zipllm.model_file.store import ModelStore
-
-        store = ModelStore.default()
-        installed = store.install(file, name, replace=force)
-        if voice.level >= 1:
-            say(f"{file}: imported as {installed.name} (id {installed.model_id.hex()[:16]}, {installed.path})")
-        first = meant_by(installed, list(store.scan()))
-        if first != installed.path and voice.level >= 0:
-            say(f"zipllm: warning: the name {installed.name} means {first}, which is found first")
-        return 0
-
-    finish(voice, run)
+    store, voice = ModelStore.default(), options.voice
+    installed = store.install(options.file, options.name, replace=options.force)
+    model_id = installed.model_id.hex()[:16]
+    voice.tell(f"{options.file}: imported as {installed.name} (id {model_id}, {installed.path})")
+    first = meant_by(installed, list(store.scan()))
+    if first != installed.path:
+        voice.warn(f"the name {installed.name} means {first}, which is found first")
+    return 0
 
 
-@model_app.command("remove")
-def remove(name: Removed, quiet: options.Quiet = 0) -> None:
-    """Delete a model that was imported; no others are touched."""
-    voice = Voice("model", 1 - quiet)
+def remove(options: RemoveOptions) -> int:
+    """Delete an imported model; other models cannot be removed."""
+    from zipllm.model_file.store import ModelStore
 
-    def run() -> int:
-        from zipllm.model_file.store import ModelStore
-
-        path = ModelStore.default().remove(name)
-        if voice.level >= 1:
-            say(f"{name}: removed ({path})")
-        return 0
-
-    finish(voice, run)
+    path = ModelStore.default().remove(options.name)
+    options.voice.tell(f"{options.name}: removed ({path})")
+    return 0
 
 
-def _found(store: "ModelStore") -> Sequence[Path]:
-    return [each.path for each in store.scan()]
+add_command(model_app, "list", ListModelsOptions, list_models)
+add_command(model_app, "show", ShowOptions, show)
+add_command(model_app, "verify", VerifyModelsOptions, verify)
+add_command(model_app, "import", ImportOptions, import_model)
+add_command(model_app, "remove", RemoveOptions, remove)

@@ -7,30 +7,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from zipllm.cli.messages import format_bpb, format_speed
+from zipllm.cli.messages import display_name, format_bpb, format_speed
 from zipllm.errors import CorruptData
 from zipllm.files.names import STDIN, PathError, escape_name
 
 if TYPE_CHECKING:
     from zipllm.progress import Summary
-
-Command = Literal[
-    "compress",
-    "decompress",
-    "test",
-    "list",
-    "train",
-    "bench",
-    "eval",
-    "explain",
-    "generate",
-    "classify",
-    "data",
-    "model",
-    "experiment",
-]
 
 
 class StandardOutputError(PathError):
@@ -42,29 +26,29 @@ class Result:
     """What became of one file.
 
     Attributes:
-        command: what was done.
         source: path, or ``-``.
         output: path, ``-`` for standard output, None if nothing was to be written.
         summary: the codec's account.
         seconds: wall time, verification included.
+        is_archive: whether the output is an archive; otherwise the source is.
     """
 
-    command: Command
     source: str
     output: str | None
     summary: "Summary"
     seconds: float
+    is_archive: bool
 
 
 def result_line(result: Result) -> str:
     """Return the line that zstd prints for a file, with bits per byte."""
-    summary, name = result.summary, _shown(result.source)
-    if result.command == "test":
+    summary, name = result.summary, escape_name(display_name(result.source))
+    if result.output is None:
         return f"{name} : {summary.raw_bytes} bytes, whole"
-    target = "stdout" if result.output == STDIN else _shown(result.output or "")
+    target = "stdout" if result.output == STDIN else escape_name(result.output)
     if summary.lost:
         return f"{name} : {summary.blocks} whole blocks salvaged, {summary.raw_bytes} bytes ({target})"
-    if result.command == "decompress":
+    if not result.is_archive:
         return f"{name} : {summary.raw_bytes} bytes ({target})"
     where = "" if summary.portable else "; not portable, decodes on this machine only"
     return f"{name} : {_sizes(summary.raw_bytes, summary.coded_bytes, target)}{where}"
@@ -74,9 +58,9 @@ def total_line(results: list[Result]) -> str:
     """Return the line under several files."""
     raw = sum(result.summary.raw_bytes for result in results)
     coded = sum(result.summary.coded_bytes for result in results)
-    if results[0].command == "compress":
+    if results[0].is_archive:
         return f"{len(results)} files compressed : {_sizes(raw, coded, None)}"
-    return f"{len(results)} files {results[0].command}ed : {raw} bytes"
+    return f"{len(results)} files {'tested' if results[0].output is None else 'decompressed'} : {raw} bytes"
 
 
 def detail_line(result: Result) -> str:
@@ -93,11 +77,11 @@ def detail_line(result: Result) -> str:
     return "  " + ", ".join(parts)
 
 
-def result_json(result: Result) -> dict[str, object]:
+def result_json(command: str, result: Result) -> dict[str, object]:
     """Return the result as an object of JSON."""
     summary = result.summary
     return {
-        "command": result.command,
+        "command": command,
         **name_json("file", result.source),
         "ok": not summary.lost,
         **({"exit_code": CorruptData.exit_code, "lost": [vars(lost) for lost in summary.lost]} if summary.lost else {}),
@@ -109,13 +93,13 @@ def result_json(result: Result) -> dict[str, object]:
         "blocks": summary.blocks,
         "codings": {coding: count for coding, count in sorted(summary.codings.items()) if count},
         "models": [model_id.hex() for model_id in summary.model_ids],
-        **({"portable": summary.portable} if result.command == "compress" else {}),
+        **({"portable": summary.portable} if result.is_archive else {}),
         "sha256": summary.sha256.hex(),
         "seconds": round(result.seconds, 3),
     }
 
 
-def failure_json(command: Command, source: str, message: str, code: int) -> dict[str, object]:
+def failure_json(command: str, source: str, message: str, code: int) -> dict[str, object]:
     """Return a failure as an object of JSON; the message also went to stderr."""
     return {"command": command, **name_json("file", source), "ok": False, "exit_code": code, "error": message}
 
@@ -170,7 +154,3 @@ def _sizes(raw: int, coded: int, target: str | None) -> str:
     percent = f"{100 * coded / raw:.2f}% " if raw else ""
     bpb = f", {format_bpb(8 * coded / raw)} bpb" if raw else ""
     return f"{percent}({raw} => {coded} bytes{bpb}{', ' + target if target else ''})"
-
-
-def _shown(name: str) -> str:
-    return "stdin" if name == STDIN else escape_name(name)

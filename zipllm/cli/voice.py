@@ -1,4 +1,4 @@
-"""How much a command says, and how its errors become lines and exit codes."""
+"""How much a command says, and how its errors become lines and exit codes (``files.signals`` has those of signals)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,32 +6,48 @@ from typing import NoReturn
 
 import typer
 
-from zipllm.cli.exit_codes import BROKEN_PIPE, exit_code
-from zipllm.cli.messages import complain, explain, say
-from zipllm.cli.results import Command, Result, detail_line, failure_json, print_json, result_json, result_line
-from zipllm.errors import ZipllmError
+from zipllm.cli.messages import complain, explain_error, say
+from zipllm.cli.results import Result, detail_line, failure_json, print_json, result_json, result_line
+from zipllm.errors import FileError, ZipllmError
 from zipllm.files.names import STDIN, escape_name
+
+BROKEN_PIPE = 141
+"""128 + SIGPIPE, as a shell reports it. Nothing is printed: the reader has what it wanted."""
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code an error leads to; what the system refuses is a file error."""
+    return error.exit_code if isinstance(error, ZipllmError) else FileError.exit_code
 
 
 @dataclass(frozen=True)
 class Voice:
-    """How much is said, and to whom.
+    """How much a command says, and where.
 
     Attributes:
-        command: what is being done.
+        command: its name.
         level: -1 nothing, 0 errors, 1 results, 2 and more details.
         progress: a bar may be shown.
         json: results go to standard output as JSON instead of to stderr as text.
     """
 
-    command: Command
+    command: str
     level: int = 1
     progress: bool = True
     json: bool = False
 
+    def tell(self, text: str, level: int = 1) -> None:
+        """Write a line to stderr, if the user wants to hear of this level."""
+        if self.level >= level:
+            say(text)
+
+    def warn(self, text: str) -> None:
+        """Write a warning, which counts as an error."""
+        self.tell(f"zipllm: warning: {text}", 0)
+
     def fail(self, name: str | None, error: Exception) -> int:
-        """Tell of an error with a file (None: with the command as a whole) and return its exit code."""
-        message, code = explain("stdin" if name == STDIN else name, error), exit_code(error)
+        """Report an error with a file (None: with the command as a whole) and return its exit code."""
+        message, code = explain_error(name, error), exit_code(error)
         if self.level >= 0:
             complain(message)
         if self.json and name is not None:
@@ -39,23 +55,21 @@ class Voice:
         return code
 
     def report(self, result: Result) -> None:
-        """Tell what became of a file; next to data on standard output only when asked to tell more.
+        """Report what became of a file; next to data on standard output only with -v.
 
         What was lost of a salvaged archive counts as an error.
         """
-        if self.level >= 0:
-            for lost in result.summary.lost:
-                complain(f"{escape_name(result.source)}: {lost}")
+        for lost in result.summary.lost:
+            self.tell(f"zipllm: {escape_name(result.source)}: {lost}", 0)
         if self.json:
-            print_json(result_json(result))
-        elif self.level >= (2 if result.output == STDIN else 1):
-            say(result_line(result))
-            if self.level >= 2:
-                say(detail_line(result))
+            print_json(result_json(self.command, result))
+        else:
+            self.tell(result_line(result), 2 if result.output == STDIN else 1)
+            self.tell(detail_line(result), 2)
 
 
 def finish(voice: Voice, run: Callable[[], int]) -> NoReturn:
-    """Run a command to its exit code, whatever goes wrong outside of a single file."""
+    """Run a command and exit with its code; report errors outside of a single file."""
     try:
         code = run()
     except BrokenPipeError:

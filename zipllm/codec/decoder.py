@@ -225,7 +225,7 @@ class ArchiveDecoder:
         except ZipllmError as error:
             begin, size = self._total.size, work.block.header.raw_size
             where = f"block {self._codings.total() + 1}, bytes {begin} to {begin + size} of the original"
-            raise type(error)(f"{error} ({where})") from error
+            raise error.at(where) from error
 
     def _report(self) -> None:
         """Report finished blocks, and how far those in work are."""

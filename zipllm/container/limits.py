@@ -57,7 +57,7 @@ class Limits:
         """
         bound: int = getattr(self, name)
         if value > bound:
-            raise LimitExceeded(f"{what} is {value}, over the limit {name} = {bound}")
+            raise LimitExceeded(f"{what} is {value}, over the limit {name} = {bound}", name)
 
     def check_output(self, total: int, compressed: int) -> None:
         """Refuse ``total`` original bytes after ``compressed`` bytes of archive.
@@ -69,4 +69,6 @@ class Limits:
         if bound is None:
             bound = max(self.output_floor, self.output_ratio * compressed)
         if total > bound:
-            raise LimitExceeded(f"the output has at least {total} bytes, over the output limit of {bound} bytes")
+            raise LimitExceeded(
+                f"the output has at least {total} bytes, over the output limit of {bound} bytes", "output"
+            )

@@ -164,7 +164,7 @@ class _Walk:
         try:
             return self._checked(data, offset)
         except (CorruptData, UnsupportedData, LimitExceeded) as error:
-            raise type(error)(f"{error} (record at byte {offset})") from error
+            raise error.at(f"record at byte {offset}") from error
 
     def _checked(self, data: bytes, offset: int) -> Scanned:
         kind, fields = parse_frame(data)

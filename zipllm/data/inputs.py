@@ -119,7 +119,7 @@ def _copy_bounded(source: BinaryIO, sink: BinaryIO, limit: int) -> None:
     while chunk := source.read(_CHUNK):
         size += len(chunk)
         if size > limit:
-            raise LimitExceeded(f"standard input brings more than the {limit:,} bytes allowed")
+            raise LimitExceeded(f"standard input brings more than the {limit:,} bytes allowed", "input")
         sink.write(chunk)
 
 

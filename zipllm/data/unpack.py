@@ -50,7 +50,7 @@ def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT, *, regular: bool = True)
         for chunk in _chunks(path):
             size += len(chunk)
             if size > limit and path.suffix in SUFFIXES:
-                raise LimitExceeded(f"{path}: unpacks to more than the {limit:,} bytes allowed for one file")
+                raise LimitExceeded(f"{path}: unpacks to more than the {limit:,} bytes allowed for one file", "input")
             yield chunk
 
 

@@ -71,7 +71,7 @@ def read_header(stream: BinaryIO, size: int, limits: ModelLimits) -> Header:
         ModelInvalid: not a safetensors file, or not one that zipllm would write.
     """
     if size > limits.file_bytes:
-        raise LimitExceeded(f"model file is {size} bytes long, more than the {limits.file_bytes} allowed")
+        raise LimitExceeded(f"model file is {size} bytes long, more than the {limits.file_bytes} allowed", "file_bytes")
     if size < 10:
         raise ModelInvalid(f"{size} bytes are too few for a model file")
     prefix = stream.read(8)

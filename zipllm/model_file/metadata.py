@@ -90,7 +90,8 @@ def config_from_dict(value: object, limits: ModelLimits) -> ModelConfig:
     state = 2 * config.layers * config.window * config.width
     if state > limits.state_bytes:
         raise LimitExceeded(
-            f"the model needs {state} bytes of state a lane, more than the {limits.state_bytes} allowed"
+            f"the model needs {state} bytes of state a lane, more than the {limits.state_bytes} allowed",
+            "state_bytes",
         )
     return config
 

@@ -77,4 +77,4 @@ def naming(source: object) -> Iterator[None]:
     except ModelInvalid as error:
         raise ModelInvalid(f"model file {str(source)!r}: {error}") from error
     except LimitExceeded as error:
-        raise LimitExceeded(f"model file {str(source)!r}: {error}") from error
+        raise LimitExceeded(f"model file {str(source)!r}: {error}", error.limit) from error

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from zipllm.cli.app import run
-from zipllm.cli.train.recipe import Given, _origin
+from zipllm.cli.train.flags import TrainOptions
+from zipllm.cli.train.recipe import origin
 
 LINES = b"2026-11-22 10:00:00 INFO request served in 12 ms for /index.html\n"
 QUICK = ("--preset", "nano", "--vocabulary", "300", "--compile", "off", "-T", "1")
@@ -43,9 +44,10 @@ def test_train_then_compress_with_the_new_model(tmp_path: Path, log_file: Path) 
 
 
 def test_the_recorded_command_names_no_place_of_a_file() -> None:
-    top = {"preset": None, "start": "/home/me/runs/first", "vocabulary": None, "tokenizer": None}
-    given = Given(Path("/home/me/family.toml"), None, [], [], top, {"minutes": 5.0}, ["train.batch=4"])
-    assert _origin(given) == "zipllm train --config family.toml --from first --minutes 5.0 --set train.batch=4"
+    options = TrainOptions(
+        config=Path("/home/me/family.toml"), start="/home/me/runs/first", minutes=5.0, settings=["train.batch=4"]
+    )
+    assert origin(options) == "zipllm train --config family.toml --from first --minutes 5.0 --set train.batch=4"
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row, read_rows, row_to_json
 from zipllm.bench.spec import Spec
+from zipllm.cli.bench.flags import BenchOptions
 from zipllm.cli.reports import replace_text
 from zipllm.errors import UsageError
 from zipllm.files.names import PathError
@@ -14,27 +15,9 @@ from zipllm.files.names import PathError
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files that the user asked for.
+    """The files that the options ask for."""
 
-    Attributes:
-        json: rows, each written as soon as it is done.
-        csv: rows, at the end.
-        markdown: tables.
-        html: the report.
-        figures: folder for SVG, PNG and their data.
-        compare: rows of an earlier run.
-        resume: keep the finished rows of ``json``.
-        force: overwrite.
-    """
-
-    json: Path | None
-    csv: Path | None
-    markdown: Path | None
-    html: Path | None
-    figures: Path | None
-    compare: Path | None
-    resume: bool
-    force: bool
+    options: BenchOptions
 
     def check(self) -> None:
         """Find out before a long run what would fail after it.
@@ -44,60 +27,66 @@ class Outputs:
             PathError: a file exists already, or its folder does not.
             MissingPackage: figures need matplotlib.
         """
-        if self.resume and self.json is None:
+        options = self.options
+        if options.resume and options.json is None:
             raise UsageError("--resume needs the --json FILE of the run to go on with")
-        for path in filter(None, (self.json, self.csv, self.markdown, self.html)):
+        for path in filter(None, (options.json, options.csv, options.markdown, options.html)):
             if not path.parent.is_dir():
                 raise PathError(path, "its folder does not exist")
-            kept = self.resume and (path == self.json or self.json is not None)
-            if path.exists() and not self.force and not kept:
+            kept = options.resume and (path == options.json or options.json is not None)
+            if path.exists() and not options.force and not kept:
                 raise PathError(path, "already exists, not overwritten", "-f overwrites it, --resume goes on")
         self.old_rows()
-        if self.figures is not None:
+        if options.figures is not None:
             from zipllm.report.plots import require_matplotlib
 
             require_matplotlib()
 
     def old_rows(self) -> list[Row]:
         """Return the rows to compare with; errors as in ``read_rows``."""
-        return read_rows(self.compare) if self.compare else []
+        return read_rows(self.options.compare) if self.options.compare else []
 
     def begin(self, files: Sequence[BenchInput], specs: Sequence[Spec]) -> list[Row]:
         """Return the finished rows that this run would measure again, and leave only those in the file."""
-        kept: list[Row] = []
-        if self.json is not None:
-            if self.resume and self.json.exists():
-                kept = _still_wanted(read_rows(self.json), files, specs)
-            replace_text(self.json, "".join(f"{row_to_json(row)}\n" for row in kept))
+        path, kept = self.options.json, list[Row]()
+        if path is not None:
+            if self.options.resume and path.exists():
+                kept = _still_wanted(read_rows(path), files, specs)
+            _write_rows(path, kept)
         return kept
 
     def add(self, row: Row) -> None:
         """Write a finished row, so that nothing is lost when the run ends early."""
-        if self.json is not None:
+        if path := self.options.json:
             try:
-                with self.json.open("a", encoding="utf-8") as sink:
+                with path.open("a", encoding="utf-8") as sink:
                     sink.write(row_to_json(row) + "\n")
             except OSError as error:
-                raise PathError.from_os(self.json, error) from error
+                raise PathError.from_os(path, error) from error
 
     def end(self, rows: Sequence[Row]) -> None:
         """Write everything that was asked for; the JSON again, now in the order of the command line."""
         from zipllm.bench.tables import to_csv, to_markdown
 
-        if self.json:
-            replace_text(self.json, "".join(f"{row_to_json(row)}\n" for row in rows))
-        if self.csv:
-            replace_text(self.csv, to_csv(rows))
-        if self.markdown:
-            replace_text(self.markdown, to_markdown(rows))
-        if self.html:
+        options = self.options
+        if options.json:
+            _write_rows(options.json, rows)
+        if options.csv:
+            replace_text(options.csv, to_csv(rows))
+        if options.markdown:
+            replace_text(options.markdown, to_markdown(rows))
+        if options.html:
             from zipllm.report.bench_page import bench_page
 
-            replace_text(self.html, bench_page(rows))
-        if self.figures:
+            replace_text(options.html, bench_page(rows))
+        if options.figures:
             from zipllm.report.plots import save_figures
 
-            save_figures(rows, self.figures)
+            save_figures(rows, options.figures)
+
+
+def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+    replace_text(path, "".join(f"{row_to_json(row)}\n" for row in rows))
 
 
 def _still_wanted(rows: Sequence[Row], files: Sequence[BenchInput], specs: Sequence[Spec]) -> list[Row]:

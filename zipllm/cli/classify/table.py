@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
+from zipllm.cli.classify.flags import ClassifyOptions
 from zipllm.cli.results import name_json, write_stdout
 from zipllm.cli.tables import new_table, render, shown
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from zipllm.classify.runs import Row, Splits
-    from zipllm.cli.classify.command import Asked
 
 _HEADS = ("method", "accuracy", "macro-F1", "tied", "ties lost", "ties won", "ms a text", "before")
 _NOTE = (
@@ -51,10 +51,10 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share: the texts, what was asked, and how many texts the two files hold."""
+    """What all rows share: the texts, the options, and how many texts the two files hold."""
 
     splits: "Splits"
-    asked: "Asked"
+    options: ClassifyOptions
     all_texts: tuple[int, int]
 
     @property
@@ -69,13 +69,13 @@ def row_json(row: "Row", setting: Setting) -> dict[str, object]:
     splits, scores = setting.splits, row.scores
     return {
         "command": "classify",
-        **name_json("train", str(setting.asked.train)),
-        **name_json("test", str(setting.asked.test)),
+        **name_json("train", str(setting.options.train)),
+        **name_json("test", str(setting.options.test)),
         "train_texts": len(splits.train),
         "train_of": setting.all_texts[0],
         "test_texts": len(splits.test),
         "test_of": setting.all_texts[1],
-        "seed": setting.asked.seed,
+        "seed": setting.options.seed,
         "labels": splits.labels,
         "unknown_labels": setting.unknown,
         "method": row.method,
@@ -95,9 +95,9 @@ def row_json(row: "Row", setting: Setting) -> dict[str, object]:
 
 
 def print_rows(rows: "Sequence[Row]", setting: Setting) -> None:
-    """Print a row for each, what the numbers are of, and the confusion matrices if they were asked for."""
+    """Print the rows as a table, what the numbers mean, and the confusion matrices if they were asked for."""
     splits = setting.splits
-    table = new_table(f"{setting.asked.train} -> {setting.asked.test}", _HEADS)
+    table = new_table(f"{setting.options.train} -> {setting.options.test}", _HEADS)
     for row in rows:
         table.add_row(shown(_name(row)), *_cells(row, setting))
     of = (
@@ -105,11 +105,14 @@ def print_rows(rows: "Sequence[Row]", setting: Setting) -> None:
         f"{_part(len(splits.train), setting.all_texts[0])} training texts, {len(splits.labels)} labels"
     )
     sampled = (len(splits.train), len(splits.test)) != setting.all_texts
-    parts: list[RenderableType] = [table, Text(of + f", chosen with seed {setting.asked.seed}" * sampled, style="dim")]
+    parts: list[RenderableType] = [
+        table,
+        Text(of + f", chosen with seed {setting.options.seed}" * sampled, style="dim"),
+    ]
     parts.append(Text(_NOTE, style="dim"))
     if setting.unknown:
         parts.append(shown(f"no training text has these labels, so they cannot be found: {', '.join(setting.unknown)}"))
-    if setting.asked.confusion:
+    if setting.options.confusion:
         parts += [_confusion(row, splits.labels) for row in rows]
     write_stdout(render(parts))
 

@@ -22,19 +22,19 @@ seconds                  wall time
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zipllm.cli import backend
+from zipllm.cli.eval.flags import EvalOptions
+from zipllm.cli.messages import display_name
+from zipllm.cli.progress import fraction_progress
 from zipllm.cli.results import name_json, print_json, write_stdout
-from zipllm.cli.voice import Voice
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
     from zipllm.huggingface.pseudo_likelihood import PseudoLikelihood
     from zipllm.measure.raw_inputs import RawInput
-    from zipllm.progress import ProgressCallback
 
 _HEADS = ("file", "bytes", "tokens", "unknown", "pseudo bits", "pseudo bpb", "pseudo ppl", "fwd bits", "fwd bpb")
 _NO_CODER = (
@@ -58,39 +58,34 @@ class _Measured:
     seconds: float
 
 
-def evaluate_masked(inputs: "Sequence[RawInput]", machine: backend.Machine, *, history: bool, voice: Voice) -> int:
+def evaluate_masked(inputs: "Sequence[RawInput]", options: EvalOptions) -> int:
     """Measure every input, print, and return the exit code.
 
     Raises:
         UsageError: an archive was asked for.
         ModelError: the model cannot be used.
     """
-    from zipllm.cli.eval.command import bar
     from zipllm.huggingface.pseudo_likelihood import pseudo_likelihood
 
-    if history:
+    if options.history:
         raise UsageError("--history writes archives, and a masked model cannot code one")
-    loaded = machine.masked()
+    loaded = options.loader.masked()
+    name = options.loader.name
+    shared = {"command": "eval", "ok": True, "model": name, "kind": "masked", "code_length": False}
     files: list[_Measured] = []
     for raw in inputs:
         begun = time.monotonic()
-        with bar(raw, voice) as progress:
-            costs = pseudo_likelihood(loaded, raw.item.path.read_bytes(), _step(progress, raw.item.raw_bytes))
+        with fraction_progress(options.voice, raw.name, raw.item.raw_bytes) as advance:
+            costs = pseudo_likelihood(loaded, raw.item.path.read_bytes(), advance)
         files.append(_Measured(raw.name, costs, time.monotonic() - begun))
-        if voice.json:
-            print_json({**_begin(machine), **name_json("file", raw.name), **_json(costs, files[-1:])})
+        if options.json:
+            print_json({**shared, **name_json("file", raw.name), **_json(costs, files[-1:])})
     whole = _total([measured.costs for measured in files])
-    if voice.json:
-        print_json({**_begin(machine), "files": len(files), **_json(whole, files)})
-    elif voice.level >= 0:
-        _print(files, whole, f"{machine.model_name} ({loaded.folder.architecture}, {loaded.parameters:,} parameters)")
+    if options.json:
+        print_json({**shared, "files": len(files), **_json(whole, files)})
+    elif options.voice.level >= 0:
+        _print(files, whole, f"{name} ({loaded.folder.architecture}, {loaded.parameters:,} parameters)")
     return 0
-
-
-def _step(progress: "ProgressCallback | None", size: int) -> Callable[[float], None] | None:
-    from zipllm.progress import Progress
-
-    return None if progress is None else lambda done: progress(Progress("encode", done * size, 0, 0))
 
 
 def _total(parts: "Sequence[PseudoLikelihood]") -> "PseudoLikelihood":
@@ -98,10 +93,6 @@ def _total(parts: "Sequence[PseudoLikelihood]") -> "PseudoLikelihood":
 
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return PseudoLikelihood(*(sum(column) for column in columns))
-
-
-def _begin(machine: backend.Machine) -> dict[str, object]:
-    return {"command": "eval", "ok": True, "model": machine.model_name, "kind": "masked", "code_length": False}
 
 
 def _json(costs: "PseudoLikelihood", files: Sequence[_Measured]) -> dict[str, object]:
@@ -124,7 +115,7 @@ def _print(files: Sequence[_Measured], whole: "PseudoLikelihood", title: str) ->
 
     table = new_table(title, _HEADS)
     for measured in files:
-        table.add_row(shown("stdin" if measured.name == "-" else measured.name), *_cells(measured.costs))
+        table.add_row(shown(display_name(measured.name)), *_cells(measured.costs))
     if len(files) > 1:
         table.add_section()
         table.add_row(Text(f"all {len(files)} files"), *_cells(whole))

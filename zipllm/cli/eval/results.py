@@ -38,59 +38,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zipllm.bench.contamination import contamination, learned_digests, learned_names
-from zipllm.cli.messages import format_size
+from zipllm.bench.contamination import contamination
+from zipllm.cli.eval.subject import Subject
+from zipllm.cli.messages import display_name, format_size
 from zipllm.cli.results import name_json
 from zipllm.codec.block.lanes import LANE_BYTES
-from zipllm.files.names import STDIN
 from zipllm.measure.evaluate import Evaluation, total
 
 if TYPE_CHECKING:
     from zipllm.codec.options import EncodeOptions
     from zipllm.measure.raw_inputs import RawInput
-    from zipllm.model_file.store import StoredModel
     from zipllm.progress import Summary
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The model that is evaluated.
-
-    Attributes:
-        name: what to call it.
-        model_id: 32 bytes.
-        parameters: how many it has.
-        window: tokens that a prediction looks at, at most.
-        sight: a clause that says the same.
-        digests: SHA-256 of what it has learned from, as far as its card names them.
-        names: of what it has learned from.
-        portable: whether its numbers are the same on every machine.
-        left_out: ids that stand for no bytes.
-    """
-
-    name: str
-    model_id: bytes
-    parameters: int
-    window: int
-    sight: str
-    digests: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    portable: bool = True
-    left_out: int = 0
-
-
-def stored_subject(stored: "StoredModel") -> Subject:
-    """Return what is said of a model file."""
-    metadata = stored.summary.metadata
-    return Subject(
-        name=stored.name,
-        model_id=stored.model_id,
-        parameters=sum(metadata.config.parameter_counts()),
-        window=metadata.config.window,
-        sight=f"in every layer a token sees itself and the {metadata.config.window - 1} before it",
-        digests=learned_digests(metadata.card),
-        names=learned_names(metadata.card),
-    )
 
 
 @dataclass(frozen=True)
@@ -122,7 +80,7 @@ class Measured:
     @property
     def name(self) -> str:
         """For people."""
-        return "stdin" if self.raw.name == STDIN else self.raw.name
+        return display_name(self.raw.name)
 
 
 def evaluation_json(measured: Measured, setup: Setup) -> dict[str, object]:

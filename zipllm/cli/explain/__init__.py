@@ -1,1 +1,7 @@
-"""``zipllm explain``."""
+"""``zipllm explain``.
+
+as_json    what every token cost, as an object of JSON
+command    the command
+flags      its options
+map        what every token cost, in colors or signs for the terminal
+"""

@@ -1,1 +1,7 @@
-"""``zipllm train``."""
+"""``zipllm train``.
+
+command    the command: trains, or rehearses a run
+flags      its options
+recipe     from options to a recipe
+view       how a run looks: a live panel, or plain lines
+"""

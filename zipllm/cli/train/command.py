@@ -8,15 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
-from zipllm.cli import options
 from zipllm.cli.messages import say
-from zipllm.cli.train.recipe import Given, recipe_of, run_name
+from zipllm.cli.train.flags import TrainOptions
+from zipllm.cli.train.recipe import recipe_of, run_name
 from zipllm.cli.train.view import TrainView
-from zipllm.cli.voice import Voice, finish
+from zipllm.cli.voice import Voice
 from zipllm.errors import UsageError, VerificationFailed
 from zipllm.files.signals import before_signal_exit
 
@@ -24,166 +22,23 @@ if TYPE_CHECKING:
     from zipllm.train.recipe import Recipe
     from zipllm.train.run import Outcome, Setup
 
-_DATA = "Data and model"
-_BUDGET = "Budget"
-_SETTINGS = "Settings"
 
-Data = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="DATA...",
-        help="Files, folders, 'patterns', -, enwik8[0:90M]; .gz .xz .bz2 .zst are opened.",
-        show_default=False,
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option("-o", "--out", metavar="MODEL", help="Model file; else in the run's folder.", rich_help_panel=_DATA),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="TOML", help="A recipe: data, shape and settings.", rich_help_panel=_DATA),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        envvar="ZIPLLM_DATA_DIR",
-        metavar="DIR",
-        help="What the paths in a recipe are relative to; by default the recipe's folder.",
-        rich_help_panel=_DATA,
-    ),
-]
-Valid = Annotated[
-    list[str] | None,
-    typer.Option("--valid", metavar="PATH", help="Validation data; else 1 document in 50.", rich_help_panel=_DATA),
-]
-Preset = Annotated[
-    str | None, typer.Option("--preset", help="Shape: nano, tiny, small or base.", rich_help_panel=_DATA)
-]
-From = Annotated[
-    str | None,
-    typer.Option("--from", metavar="MODEL|RUN", help="Fine-tune this model or run.", rich_help_panel=_DATA),
-]
-Vocabulary = Annotated[
-    int | None, typer.Option("--vocabulary", metavar="N", help="Tokens; 256 is bytes.", rich_help_panel=_DATA)
-]
-TokenizerOf = Annotated[
-    str | None,
-    typer.Option("--tokenizer", metavar="MODEL|JSON", help="Take its tokenizer, learn none.", rich_help_panel=_DATA),
-]
-Run = Annotated[
-    Path | None,
-    typer.Option("--run", "--run-dir", metavar="DIR", help="Folder; default runs/NAME.", rich_help_panel=_DATA),
-]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run.", rich_help_panel=_BUDGET)
-]
-Minutes = Annotated[
-    float | None, typer.Option("--minutes", min=0, help="Training time; 10 by default.", rich_help_panel=_BUDGET)
-]
-Steps = Annotated[
-    int | None, typer.Option("--steps", min=0, help="Budget in optimizer steps.", rich_help_panel=_BUDGET)
-]
-Tokens = Annotated[int | None, typer.Option("--tokens", min=0, help="Budget in tokens.", rich_help_panel=_BUDGET)]
-Patience = Annotated[
-    int | None,
-    typer.Option("--patience", metavar="N", min=0, help="End after N evaluations no better.", rich_help_panel=_BUDGET),
-]
-Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Of weights and data order.", rich_help_panel=_SETTINGS)
-]
-Precision = Annotated[
-    Literal["auto", "bf16", "float32"] | None,
-    typer.Option("--precision", help="Of the products in training.", rich_help_panel=_SETTINGS),
-]
-Compile = Annotated[
-    Literal["auto", "on", "off"] | None,
-    typer.Option("--compile", help="torch.compile; auto measures both.", rich_help_panel=_SETTINGS),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="As train.batch=8, model.window=64.", rich_help_panel=_SETTINGS),
-]
-TensorBoard = Annotated[
-    bool, typer.Option("--tensorboard", help="Write event files into the run as well.", rich_help_panel=_SETTINGS)
-]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Prepare the data, try everything once, estimate.", rich_help_panel=_SETTINGS),
-]
-
-
-def train(
-    out: Out = None,
-    data: Data = None,
-    config: Config = None,
-    data_dir: DataDir = None,
-    valid: Valid = None,
-    preset: Preset = None,
-    start: From = None,
-    vocabulary: Vocabulary = None,
-    tokenizer: TokenizerOf = None,
-    run: Run = None,
-    resume: Resume = False,
-    minutes: Minutes = None,
-    steps: Steps = None,
-    tokens: Tokens = None,
-    patience: Patience = None,
-    seed: Seed = None,
-    precision: Precision = None,
-    compile: Compile = None,
-    settings: Set = None,
-    tensorboard: TensorBoard = False,
-    dry_run: DryRun = False,
-    device: options.DeviceName = "auto",
-    threads: options.Threads = 0,
-    max_input: options.MaxInput = None,
-    quiet: options.Quiet = 0,
-) -> None:
+def train(options: TrainOptions) -> int:
     """Train a Transformer on DATA and write it as a model file.
 
     A run ends when its budget is used: 10 minutes unless --minutes, --steps or --tokens says otherwise (reading the
     data and exporting come on top). Ctrl-C saves a checkpoint; --resume goes on from it. Settings are taken from the
     recipe, then from --set, then from the other options. Several GPUs or machines: torchrun -m zipllm train ...
     """
-    voice = Voice("train", 1 - quiet)
-    given = Given(
-        config,
-        data_dir,
-        data or [],
-        valid or [],
-        top={
-            "preset": preset,
-            "start": start,
-            "vocabulary": vocabulary,
-            "tokenizer": tokenizer,
-        },
-        train={
-            "minutes": minutes,
-            "steps": steps,
-            "tokens": tokens,
-            "patience": patience,
-            "seed": seed,
-            "precision": precision,
-            "compile": compile,
-        },
-        settings=settings or [],
-    )
+    from zipllm.data.unpack import UNPACKED_LIMIT
+    from zipllm.train.run import Setup
 
-    def work() -> int:
-        from zipllm.data.local import Places
-        from zipllm.data.unpack import UNPACKED_LIMIT
-        from zipllm.train.run import Setup
-
-        folder = run or Path("runs") / run_name(given, out)
-        recipe = recipe_of(given, out, folder if resume else None)
-        places = Places.default(data_dir)
-        limit = UNPACKED_LIMIT if max_input is None else max_input
-        setup = Setup(folder, out, _device(device, threads), resume, tensorboard, places, limit)
-        return _rehearse(recipe, setup) if dry_run else _train(recipe, setup, voice)
-
-    finish(voice, work)
+    folder = options.run or Path("runs") / run_name(options)
+    recipe = recipe_of(options, folder if options.resume else None)
+    limit = UNPACKED_LIMIT if options.max_input is None else options.max_input
+    device = _device(options.device, options.threads)
+    setup = Setup(folder, options.out, device, options.resume, options.tensorboard, options.places, limit)
+    return _rehearse(recipe, setup) if options.dry_run else _train(recipe, setup, options.voice)
 
 
 def _device(device: str, threads: int) -> str:
@@ -207,8 +62,8 @@ def _train(recipe: "Recipe", setup: "Setup", voice: Voice) -> int:
         if leads:
             say(f"zipllm: interrupted; saved in {setup.folder}, go on with the same command and --resume")
         return 128 + interrupt.number
-    if voice.level >= 1 and outcome.path is not None:
-        say(_summary(outcome))
+    if outcome.path is not None:
+        voice.tell(_summary(outcome))
     return 0
 
 
@@ -223,7 +78,7 @@ def _summary(outcome: "Outcome") -> str:
 
 
 def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
-    """Try everything once; the model of two steps must give a kilobyte back."""
+    """Try everything once; the model after two steps must code and decode a kilobyte."""
     import zipllm
     from zipllm.train.run import rehearse
 

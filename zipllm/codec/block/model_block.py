@@ -189,7 +189,8 @@ def check_memory(engine: Engine, lanes: int) -> None:
     if needed > MAX_STATE_BYTES:
         raise LimitExceeded(
             f"{lanes} lanes of this model take {needed >> 20} MiB of memory, over the limit of "
-            f"{MAX_STATE_BYTES >> 20} MiB"
+            f"{MAX_STATE_BYTES >> 20} MiB",
+            "state_bytes",
         )
 
 

@@ -84,7 +84,7 @@ class RandomAccess:
             return decode_block(block, self._engine(place.model), None)
         except ZipllmError as error:
             where = f"block {place.number}, bytes {place.begin} to {place.end} of the original"
-            raise type(error)(f"{error} ({where})") from error
+            raise error.at(where) from error
 
     def _engine(self, item: Scanned | None) -> LazyEngine | None:
         if item is None:

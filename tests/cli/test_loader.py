@@ -1,4 +1,4 @@
-"""The door to the codec: what the flags become."""
+"""Which model, device, threads and coding options the flags become."""
 
 import io
 import os
@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import ARCHIVE, CONTENT, archive
-from zipllm.cli import backend
-from zipllm.cli.backend import CompressSettings, Machine, compressor, content_size, decompressor, limits
+from zipllm.cli.compress import CompressOptions, compressor
+from zipllm.cli.decompress import DecompressOptions, content_size, decompressor
+from zipllm.cli.list import ListOptions, model_names
+from zipllm.cli.loader import Loader
 from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Limits
@@ -32,46 +34,45 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 def test_settings_reach_the_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
-    settings = CompressSettings(block_size=1000, lanes=3, verify=False, sample=False, embed_model=True)
-    compressor(Machine(), settings)(io.BytesIO(), io.BytesIO(), None)
+    options = CompressOptions(block_size=1000, lanes=3, no_verify=True, no_sample=True, embed_model=True)
+    compressor(options)(io.BytesIO(), io.BytesIO(), None)
     assert seen["options"] == EncodeOptions(block_size=1000, lanes=3, verify=False, sample=False, embed_model=True)
 
 
 def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
-    compressor(Machine(), CompressSettings())(io.BytesIO(), io.BytesIO(), None)
+    compressor(CompressOptions())(io.BytesIO(), io.BytesIO(), None)
     assert seen["options"] == EncodeOptions()
 
 
 @pytest.mark.parametrize(
-    ("machine", "level", "device", "expected"),
+    ("options", "device", "expected"),
     [
-        (Machine(threads=3), 3, "cpu", 3),
-        (Machine(threads=3, device="cpu"), 3, "cuda", 3),
-        (Machine(threads=3), 6, "cpu", 1),
-        (Machine(threads=3), 6, "cuda", 3),
-        (Machine(threads=3, device="cpu"), 6, "cuda", 1),
-        (Machine(threads=3, device="cuda"), 6, "cpu", 3),
-        (Machine(threads=99), 1, "cpu", 16),
+        (CompressOptions(threads=3, level=3), "cpu", 3),
+        (CompressOptions(threads=3, level=3, device="cpu"), "cuda", 3),
+        (CompressOptions(threads=3), "cpu", 1),
+        (CompressOptions(threads=3), "cuda", 3),
+        (CompressOptions(threads=3, device="cpu"), "cuda", 1),
+        (CompressOptions(threads=3, device="cuda"), "cpu", 3),
+        (CompressOptions(threads=99, level=1), "cpu", 16),
     ],
 )
 def test_how_many_blocks_are_coded_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, machine: Machine, level: int, device: str, expected: int
+    monkeypatch: pytest.MonkeyPatch, options: CompressOptions, device: str, expected: int
 ) -> None:
-    """As many as threads, unless they share a block for a model on the processor."""
+    """As many as threads, unless they share a block for a model on the CPU."""
     seen: dict[str, EncodeOptions] = {}
     monkeypatch.setattr("zipllm.machine.best_device", lambda: device)
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
-    settings = CompressSettings(level=level)
-    compressor(machine, settings)(io.BytesIO(), io.BytesIO(), None)
+    compressor(options)(io.BytesIO(), io.BytesIO(), None)
     assert seen["options"].workers == expected
 
 
 def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, DecodeOptions] = {}
     monkeypatch.setattr("zipllm.codec.decoder.decompress_stream", lambda *_files, **named: seen.update(named))
-    decompressor(Machine(threads=3), Limits())(io.BytesIO(), None, None)
+    decompressor(DecompressOptions(threads=3))(io.BytesIO(), None, None)
     assert seen["options"].workers == 3
 
 
@@ -79,11 +80,11 @@ def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) 
 def test_coding_by_compiled_kernels_loads_no_torch() -> None:
     """It takes a second to import, which is a good part of what a small file takes."""
     program = (
-        "import io, sys; from zipllm.cli.backend import *; from zipllm.container import Limits;"
+        "import io, sys; from zipllm.cli.compress import *; from zipllm.cli.decompress import *;"
         "packed, back = io.BytesIO(), io.BytesIO(); text = b'Nothing is lost. ' * 9;"
-        "machine = Machine(model='small', device='cpu');"
-        "compressor(machine, CompressSettings())(io.BytesIO(text), packed, None);"
-        "decompressor(machine, Limits())(io.BytesIO(packed.getvalue()), back, None);"
+        "where = {'model': 'small', 'device': 'cpu'};"
+        "compressor(CompressOptions(**where))(io.BytesIO(text), packed, None);"
+        "decompressor(DecompressOptions(**where))(io.BytesIO(packed.getvalue()), back, None);"
         "print(back.getvalue() == text, 'torch' in sys.modules)"
     )
     run = subprocess.run(
@@ -94,66 +95,67 @@ def test_coding_by_compiled_kernels_loads_no_torch() -> None:
 
 def test_round_trip() -> None:
     packed, unpacked = io.BytesIO(), io.BytesIO()
-    compressor(Machine(), CompressSettings())(io.BytesIO(CONTENT), packed, None)
-    decompressor(Machine(), Limits())(io.BytesIO(packed.getvalue()), unpacked, None)
+    compressor(CompressOptions())(io.BytesIO(CONTENT), packed, None)
+    decompressor(DecompressOptions())(io.BytesIO(packed.getvalue()), unpacked, None)
     assert unpacked.getvalue() == CONTENT
-    assert decompressor(Machine(), Limits())(io.BytesIO(packed.getvalue()), None, None).raw_bytes == 5000
+    assert decompressor(DecompressOptions())(io.BytesIO(packed.getvalue()), None, None).raw_bytes == 5000
 
 
 @pytest.mark.parametrize(
-    ("machine", "model_id", "expected"),
+    ("loader", "model_id", "expected"),
     [
-        (Machine(device="cpu"), None, ("load", None, "cpu")),
-        (Machine(device="cpu"), b"id", ("find", b"id", "cpu")),
-        (Machine("mine", "cpu"), None, ("load", "mine", "cpu")),
-        (Machine("mine", "cpu"), b"id", ("load", "mine", "cpu")),
+        (Loader(device="cpu"), None, ("load", None, "cpu")),
+        (Loader(device="cpu"), b"id", ("find", b"id", "cpu")),
+        (Loader("mine", "cpu"), None, ("load", "mine", "cpu")),
+        (Loader("mine", "cpu"), b"id", ("load", "mine", "cpu")),
     ],
 )
 def test_which_model_is_loaded(
-    asked: list[tuple[object, ...]], machine: Machine, model_id: bytes | None, expected: tuple[object, ...]
+    asked: list[tuple[object, ...]], loader: Loader, model_id: bytes | None, expected: tuple[object, ...]
 ) -> None:
-    machine.engine(model_id)
+    loader.engine(model_id)
     assert asked == [expected]
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_automatic_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.setattr("zipllm.machine.best_device", lambda: device)
-    Machine().engine()
+    Loader().engine()
     assert asked == [("load", None, device)]
 
 
 def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zipllm.machine.best_device", lambda: "cpu")
     with pytest.raises(UsageError, match="no CUDA device"):
-        Machine(device="cuda").engine()
+        Loader(device="cuda").engine()
     assert asked == []
 
 
 def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
     monkeypatch.setattr("zipllm.machine.choose_threads", counts.append)
-    Machine(device="cpu").engine()
+    Loader(device="cpu").engine()
     assert counts == []
-    machine = Machine(device="cpu", threads=1)
-    machine.engine()
-    machine.engine()
+    loader = Loader(device="cpu", threads=1)
+    loader.engine()
+    loader.engine()
     assert counts == [1], "once, not for every model"
 
 
 def test_a_wrong_model_name_is_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    machine = Machine("no-such-model")
     with pytest.raises(ModelNotFound, match="no-such-model"):
-        compressor(machine, CompressSettings())
+        compressor(CompressOptions(model="no-such-model"))
     with pytest.raises(ModelNotFound, match="no-such-model"):
-        decompressor(machine, Limits())
+        decompressor(DecompressOptions(model="no-such-model"))
 
 
 def test_limits() -> None:
-    assert limits(None, None) == Limits()
-    assert limits(5, None) == Limits(output=5)
-    assert limits(5, 7) == Limits(output=5, block_raw=7, block_payload=7, model_file=7)
+    assert ListOptions().limits == Limits()
+    assert ListOptions(max_output=5).limits == Limits(output=5)
+    assert ListOptions(max_output=5, max_memory=7).limits == Limits(
+        output=5, block_raw=7, block_payload=7, model_file=7
+    )
 
 
 def test_content_size(tmp_path: Path) -> None:
@@ -172,4 +174,4 @@ def test_content_size(tmp_path: Path) -> None:
 
 def test_model_names_come_from_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert all(len(model_id) == 32 for model_id in backend.model_names())
+    assert all(len(model_id) == 32 for model_id in model_names())

@@ -1,0 +1,109 @@
+"""The progress bars themselves, drawn by rich on stderr and wiped at the end."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
+
+from zipllm.cli.messages import format_bpb, format_size, format_speed
+from zipllm.cli.progress import SilentBar
+from zipllm.files.names import escape_name
+from zipllm.files.signals import before_signal_exit
+
+if TYPE_CHECKING:
+    from zipllm.bench.inputs import BenchInput
+    from zipllm.bench.spec import Spec
+    from zipllm.progress import Progress as FileProgress
+    from zipllm.progress import ProgressCallback
+
+DELAY_SECONDS = 0.3  # a file that is done sooner needs no bar
+_NAME_WIDTH = 28
+
+
+class _Name(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        name = task.description
+        return Text(name if len(name) <= _NAME_WIDTH else "…" + name[1 - _NAME_WIDTH :])  # Text: no markup in names
+
+
+class _Numbers(ProgressColumn):
+    max_refresh = 0.5  # seconds; digits that change faster cannot be read
+
+    def render(self, task: Task) -> Text:
+        total = "" if task.total is None else f" of {format_size(int(task.total))}"
+        parts = [format_size(int(task.completed)) + total]
+        if task.elapsed:
+            parts.append(format_speed(task.completed, task.elapsed))
+        bits_per_byte = task.fields["bits_per_byte"]
+        if bits_per_byte is not None:
+            parts.append(f"{format_bpb(bits_per_byte)} bpb")
+        return Text("  ".join(parts))
+
+
+class _Doing(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(task.description)  # Text: no markup in names
+
+
+@contextlib.contextmanager
+def _wiped(console: Console | None, *columns: ProgressColumn) -> Iterator[Progress]:
+    console = console or Console(stderr=True)
+    bar = Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)
+    with before_signal_exit(bar.stop):  # gives the cursor back
+        try:
+            yield bar
+        finally:
+            bar.stop()
+
+
+@contextlib.contextmanager
+def file_bar(name: str, total: int | None, console: Console | None = None) -> Iterator["ProgressCallback"]:
+    """Show position, bytes, speed, bits per byte so far and time left, while the ``with`` block runs.
+
+    Args:
+        name: of the file; escaped here.
+        total: raw bytes of the file, or None if unknown, which shows a bar without an end.
+        console: where to draw; stderr by default.
+    """
+    wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
+    kinds = (_Name, _Numbers, TimeRemainingColumn)
+    shown, numbers, left = (kind(table_column=Column(no_wrap=True)) for kind in kinds)
+    begun = time.monotonic()
+    with _wiped(console, shown, wide, numbers, left) as bar:
+        task = bar.add_task(escape_name(name), total=total, bits_per_byte=None)
+
+        def advance(progress: "FileProgress") -> None:
+            if not bar.live.is_started and time.monotonic() - begun >= DELAY_SECONDS:
+                bar.start()
+            bar.update(task, completed=progress.done, bits_per_byte=progress.bits_per_byte)
+
+        yield advance
+
+
+class RowsBar(SilentBar):
+    """Counts rows on a bar, and names codec, file and direction."""
+
+    def __init__(self, bar: Progress, total: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=total)
+
+    def begin(self, spec: "Spec", item: "BenchInput", what: str) -> None:
+        self._bar.update(self._task, description=f"{what} {escape_name(item.file)} with {escape_name(str(spec))}")
+
+    def advance(self) -> None:
+        self._bar.advance(self._task)
+
+
+@contextlib.contextmanager
+def rows_bar(total: int, console: Console | None = None) -> Iterator[RowsBar]:
+    """Show a bar of ``total`` rows while the ``with`` block runs."""
+    doing = _Doing(table_column=Column(no_wrap=True, ratio=2))
+    wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
+    with _wiped(console, doing, wide, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        bar.start()
+        yield RowsBar(bar, total)

@@ -1,0 +1,137 @@
+"""Loads the model that the user named.
+
+numpy, numba and torch are imported when a model is needed, so that messages and errors about files cost nothing. All
+files of a command share one loaded model.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from zipllm.errors import UsageError
+
+if TYPE_CHECKING:
+    from zipllm.engine.engine import Engine
+    from zipllm.huggingface.folder import Loaded
+    from zipllm.model_file.store import StoredModel
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Which model, on which device, with how many threads; device and threads change no byte of a result.
+
+    Attributes:
+        model: name, path or id; None is the level's when compressing, the archive's own when decompressing.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: of the CPU; 0 leaves the choice to the libraries.
+    """
+
+    model: str | None = None
+    device: str = "auto"
+    threads: int = 0
+
+    def check(self) -> None:
+        """Look for the model the user named, so that a typing error shows even where no block needs a model.
+
+        Raises:
+            ModelError: there is no model of that name, path or id, or its header is damaged.
+            UsageError: it needs a library that is not installed.
+        """
+        from zipllm.huggingface.folder import find_folder
+
+        if self.model is not None and self.is_huggingface:
+            find_folder(self.model)
+        elif self.model is not None:
+            self.stored()
+
+    def stored(self) -> "StoredModel":
+        """Look for the model the user named, or the default one; errors as ``check``."""
+        from zipllm.model_file.store import DEFAULT_MODEL, ModelStore
+
+        return ModelStore.default().find(DEFAULT_MODEL if self.model is None else self.model)
+
+    def engine(self, model_id: bytes | None = None) -> "Engine":
+        """Load the model the user named, else the one an archive names by its id, else the default.
+
+        Raises:
+            ModelError: it is missing or unusable.
+            UsageError: the device cannot be used.
+        """
+        from zipllm.engine.engine import find_engine
+        from zipllm.engine.named import named_engine
+
+        device = self._ready_device
+        if self.model is None and model_id is not None:
+            return find_engine(model_id, device)
+        return named_engine(self.model, device)
+
+    def embedded_engine(self, model_file: bytes) -> "Engine":
+        """Load the model file that an archive carries.
+
+        Raises:
+            ModelInvalid: it is damaged, hostile, or fails its self-test.
+            UsageError: the device cannot be used.
+        """
+        from zipllm.engine.engine import engine_from_model_file
+
+        return engine_from_model_file(model_file, self._ready_device)
+
+    def measuring_engine(self) -> "Engine":
+        """Load the Hugging Face model the user named for measuring only, which is faster; errors as ``engine``."""
+        from zipllm.huggingface.predictor import HuggingFacePredictor
+
+        engine = self.engine()
+        assert isinstance(engine.predictor, HuggingFacePredictor), "asked for only with such a model"
+        return replace(engine, predictor=engine.predictor.measuring())
+
+    def masked(self) -> "Loaded":
+        """Load the masked model the user named; errors as ``engine``."""
+        from zipllm.huggingface.folder import find_folder, load_folder
+
+        assert self.model is not None, "asked for only with a Hugging Face model"
+        return load_folder(find_folder(self.model), self._ready_device)
+
+    @property
+    def is_huggingface(self) -> bool:
+        """Whether the model is one of the Hugging Face library, whose floats are those of this machine."""
+        from zipllm.huggingface.folder import is_huggingface
+
+        return is_huggingface(self.model)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether the model predicts a token from both sides; errors as ``check``."""
+        from zipllm.huggingface.folder import find_folder
+
+        return self.model is not None and self.is_huggingface and find_folder(self.model).kind == "masked"
+
+    @property
+    def name(self) -> str:
+        """What to call the model."""
+        from zipllm.model_file.store import DEFAULT_MODEL, SUFFIX
+
+        if self.model is not None and self.is_huggingface:
+            return self.model.rstrip("/")
+        return DEFAULT_MODEL if self.model is None else os.path.basename(self.model).removesuffix(SUFFIX)
+
+    def workers(self, *, model: bool = False) -> int:
+        """Return how many blocks are coded at a time: one if all threads share it for a ``model`` on the CPU."""
+        from zipllm.codec.workers import worker_count
+        from zipllm.machine import best_device
+
+        on_cpu = model and (self.device == "cpu" or (self.device == "auto" and best_device() == "cpu"))
+        return worker_count(self.threads, one_block=on_cpu)
+
+    @cached_property
+    def _ready_device(self) -> str:
+        from zipllm.machine import best_device, choose_threads
+
+        if self.threads:
+            choose_threads(self.threads)
+        if self.device == "cpu":
+            return "cpu"
+        device = best_device()
+        if device == "cpu" and self.device == "cuda":
+            raise UsageError("--device cuda: no CUDA device can be used here")
+        return device
