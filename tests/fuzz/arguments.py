@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fuzz.feed import Feed
-from zipllm.cli.app import _COMMANDS
+from zipllm.cli.app import app
 from zipllm.cli.app import run as run_command
 from zipllm.codec.encoder import compress_stream
 
 EXIT_CODES = {0, 1, 2, 3, 4, 5, 6, 141}
 COMMANDS = ("compress", "decompress", "test", "list")
-OTHERS = {name for name, _ in _COMMANDS} - set(COMMANDS)
+OTHERS = {command.name for command in app.registered_commands} - set(COMMANDS)
 """Not run with any arguments: they train, measure and fetch."""
 
 CONTENT = random.Random(3).randbytes(40)  # too short for a model to be asked
