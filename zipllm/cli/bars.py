@@ -11,7 +11,6 @@ from rich.table import Column
 from rich.text import Text
 
 from zipllm.cli.messages import format_bpb, format_size, format_speed
-from zipllm.cli.progress import SilentBar
 from zipllm.files.names import escape_name
 from zipllm.files.signals import before_signal_exit
 
@@ -85,7 +84,7 @@ def file_bar(name: str, total: int | None, console: Console | None = None) -> It
         yield advance
 
 
-class RowsBar(SilentBar):
+class RowsBar:
     """Counts rows on a bar, and names codec, file and direction."""
 
     def __init__(self, bar: Progress, total: int) -> None:
@@ -93,9 +92,11 @@ class RowsBar(SilentBar):
         self._task = bar.add_task("", total=total)
 
     def begin(self, spec: "Spec", item: "BenchInput", what: str) -> None:
+        """Show which codec works on which file, in which direction."""
         self._bar.update(self._task, description=f"{what} {escape_name(item.file)} with {escape_name(str(spec))}")
 
     def advance(self) -> None:
+        """Count one row."""
         self._bar.advance(self._task)
 
 

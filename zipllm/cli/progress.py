@@ -14,17 +14,18 @@ from zipllm.cli.voice import Voice
 if TYPE_CHECKING:
     from zipllm.bench.inputs import BenchInput
     from zipllm.bench.spec import Spec
+    from zipllm.cli.bars import RowsBar
     from zipllm.progress import ProgressCallback
 
 
 class SilentBar:
-    """Counts the rows of ``zipllm bench`` where no bar is shown."""
+    """Stands for a ``RowsBar`` where no bar is shown."""
 
     def begin(self, spec: "Spec", item: "BenchInput", what: str) -> None:
-        """Show which codec works on which file, in which direction."""
+        """Do nothing."""
 
     def advance(self) -> None:
-        """Count one row."""
+        """Do nothing."""
 
 
 def shows_bars(voice: Voice) -> bool:
@@ -60,7 +61,7 @@ def fraction_progress(voice: Voice, name: str, total: int) -> Iterator[Callable[
 
 
 @contextlib.contextmanager
-def rows_progress(voice: Voice, total: int) -> Iterator[SilentBar]:
+def rows_progress(voice: Voice, total: int) -> "Iterator[RowsBar | SilentBar]":
     """Count the rows of ``zipllm bench`` inside the ``with`` block."""
     if not shows_bars(voice):
         yield SilentBar()
