@@ -1,5 +1,6 @@
-"""Every study at toy size: it runs, writes all it promises, says what its rows say, and goes on where it stopped."""
+"""Every study at toy size: results, pages, conclusions and resumption."""
 
+import copy
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from zipllm.data.local import Places
+from zipllm.data.registry import samples_folder
 from zipllm.errors import CorruptData, FileError, MissingPackage, UsageError
-from zipllm.experiments import course, ledger, studies, training
+from zipllm.experiments import course, ledger, machine_text, material, studies, training
 from zipllm.experiments.contest import keep_model
+from zipllm.experiments.material import find_text, need_text
 from zipllm.experiments.page import Report
-from zipllm.experiments.study import Study
+from zipllm.experiments.study import ByScale, Study
 from zipllm.experiments.training import Plan, Shape
 from zipllm.report.plots import require_matplotlib
 from zipllm.train.trainer import Trainer
@@ -50,8 +53,7 @@ TOYS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def short_text() -> Iterator[None]:
-    """A machine's text of a few files: reading all of the standard library takes seconds."""
-    from zipllm.experiments import machine_text, material
+    """Take text from a few files of this machine: reading the whole standard library takes seconds."""
 
     def few(make: Any, count: int) -> Any:
         return lambda: (document for document, _ in zip(make(), range(count), strict=False))
@@ -67,7 +69,7 @@ def short_text() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
-    """A data folder with a task set, a picture and a sound."""
+    """Return a data folder with a task set, a picture and a sound."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "tasks" / "toy").mkdir(parents=True)
     for part, count in (("train", 30), ("test", 20)):
@@ -82,19 +84,20 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all studies write, so that they share models."""
+    """Return the folder of all studies, which share models there."""
     return tmp_path_factory.mktemp("out")
 
 
-def toy(name: str, out: Path) -> Study:
-    """The study with sizes that take a second or two; a tiny model stands for the shipped one."""
-    study = studies.find_study(name)
+def toy(name: str, out: Path) -> Study[Any]:
+    """Return the study with sizes of a second or two; a tiny model stands in for the shipped one."""
+    study = copy.copy(studies.find_study(name))
     sizes = replace(study.sizes["quick"], **TOYS[name])
     if name == "pretraining":
         out.mkdir(exist_ok=True)
         tiny = training.train(PLAN, "toy", b"def toy(self):\n    return self\n" * 200, out / "models", seed=0)
         sizes = replace(sizes, start=str(keep_model(tiny.export(), out)))
-    return replace(study, sizes={"quick": sizes, "full": None})
+    study.sizes = ByScale(sizes, sizes)
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,7 @@ def run(name: str, out: Path, places: Places, **settings: Any) -> Report:
 
 @pytest.fixture
 def report(name: str, out: Path, places: Places, reports: dict[str, Report]) -> Report:
-    """The study's result; run once."""
+    """Return the report of the study, which runs once."""
     if name not in reports:
         reports[name] = run(name, out, places)
     return reports[name]
@@ -119,12 +122,12 @@ def report(name: str, out: Path, places: Places, reports: dict[str, Report]) -> 
 every_study = pytest.mark.parametrize("name", studies.NAMES)
 
 
-def test_all_studies_are_tried() -> None:
+def test_every_study_has_a_toy() -> None:
     assert set(TOYS) == set(studies.NAMES)
 
 
 @every_study
-def test_writes_all_it_promises(name: str, report: Report, out: Path) -> None:
+def test_writes_page_rows_and_figures(name: str, report: Report, out: Path) -> None:
     folder = out / f"{name}-quick"
     page = (folder / "page.md").read_text()
     assert report.study.question in page
@@ -165,7 +168,7 @@ def test_a_finished_study_measures_nothing_again(
 
 @every_study
 def test_every_rate_is_a_rate(name: str, report: Report) -> None:
-    """No row claims fewer bits than a model can know of, nor more than escaping into raw bytes would take."""
+    """No row claims impossibly few bits, or more than escaping into raw bytes would take."""
     rates = [row["bpb"] for row in report.rows if row.get("bpb") is not None]
     rates += [8 * row["bytes"] / row["raw_bytes"] for row in report.rows if "coder" in row]
     assert all(0.01 < rate < 40 for rate in rates), rates
@@ -173,7 +176,7 @@ def test_every_rate_is_a_rate(name: str, report: Report) -> None:
 
 
 def test_the_conclusion_follows_the_numbers(out: Path, places: Places, reports: dict[str, Report]) -> None:
-    """Swapping two numbers swaps what is said."""
+    """Swapping two numbers swaps the conclusion."""
     found = reports.get("tokenizer") or run("tokenizer", out, places)
     plain, pairs = found.rows
     better = [{**plain, "bpb": 2.0}, {**pairs, "bpb": 1.0}]
@@ -182,15 +185,15 @@ def test_the_conclusion_follows_the_numbers(out: Path, places: Places, reports: 
     assert "No vocabulary of byte pairs is better" in found.study.conclude(worse)[1]
 
 
-def test_an_interrupted_study_goes_on(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_study_resumes(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     measure = ledger.Ledger.measure
     seen: list[str] = []
 
-    def interrupt(self: ledger.Ledger, key: str, make: Any) -> Any:
+    def interrupt(self: ledger.Ledger, key: str, make: Any, *args: Any, **kwargs: Any) -> ledger.Row:
         if len(seen) == 2:
             raise KeyboardInterrupt
         seen.append(key)
-        return measure(self, key, make)
+        return measure(self, key, make, *args, **kwargs)
 
     monkeypatch.setattr(ledger.Ledger, "measure", interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -207,7 +210,7 @@ def test_an_interrupted_study_goes_on(tmp_path: Path, places: Places, monkeypatc
     assert len(report.rows) == 4
 
 
-def test_another_question_is_no_resumption(tmp_path: Path, places: Places) -> None:
+def test_a_run_with_another_question_does_not_resume(tmp_path: Path, places: Places) -> None:
     run("tokenizer", tmp_path, places)
     with pytest.raises(UsageError, match="another seed"):
         run("tokenizer", tmp_path, places, resume=True, seed=1)
@@ -226,9 +229,6 @@ def test_equal_seeds_give_equal_rows(tmp_path: Path, out: Path, places: Places, 
 
 
 def test_a_benchmark_is_never_trained_on(tmp_path: Path) -> None:
-    from zipllm.data.registry import samples_folder
-    from zipllm.experiments.material import find_text
-
     for part in ("train", "valid"):
         (tmp_path / "train" / part).mkdir(parents=True)
         (tmp_path / "train" / part / "books_en.txt").write_bytes((samples_folder() / "english.txt").read_bytes())
@@ -237,8 +237,6 @@ def test_a_benchmark_is_never_trained_on(tmp_path: Path) -> None:
 
 
 def test_what_is_measured_is_never_trained_on(places: Places) -> None:
-    from zipllm.experiments.material import find_text
-
     for name in ("english", "python"):
         text = find_text(name, places, 1 << 20, 1 << 20)
         assert text is not None
@@ -248,8 +246,6 @@ def test_what_is_measured_is_never_trained_on(places: Places) -> None:
         assert len(shared) < 0.2 * len(text.test.splitlines())
 
 
-def test_no_text_to_train_on_is_one_line(places: Places) -> None:
-    from zipllm.experiments.material import need_text
-
+def test_missing_training_text_is_reported(places: Places) -> None:
     with pytest.raises(FileError, match="no german text .*--data-dir"):
         need_text("german", places, 1000, 1000)

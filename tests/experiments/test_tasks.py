@@ -1,4 +1,4 @@
-"""Tasks and media of the studies: questions are fair, probes find what is there, odd files are refused."""
+"""Tasks and media of the studies."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 from zipllm.data.local import Places
 from zipllm.errors import CorruptData
 from zipllm.experiments.media import find_piece, read_gray, special_codecs, special_size
-from zipllm.experiments.skill import correlation
+from zipllm.experiments.studies.skill import correlation
 from zipllm.experiments.tasks import (
     CHOICES,
     WINDOW,
@@ -49,12 +49,12 @@ def test_questions_differ_in_one_word_only() -> None:
     assert len(cloze(b"short", 10, 0)) == 0
 
 
-def test_a_model_without_an_opinion_is_wrong(untrained: Trained) -> None:
-    """Fresh weights give every byte the same probability, so all four choices cost the same."""
+def test_an_untrained_model_fails_the_cloze_test(untrained: Trained) -> None:
+    """Fresh weights give every byte the same probability, so all choices cost the same."""
     assert cloze_accuracy(untrained, cloze(TEXT * 20, 50, 1)) == 0.0
 
 
-def test_a_model_that_knows_the_text_is_right(untrained: Trained) -> None:
+def test_a_fitted_model_passes_the_cloze_test(untrained: Trained) -> None:
     questions = cloze(TEXT * 20, 50, 1)
     wrong = questions[:, [1, 0, 2, 3]]
     model = Transformer(untrained.model.config)
@@ -69,7 +69,7 @@ def test_a_model_that_knows_the_text_is_right(untrained: Trained) -> None:
     assert cloze_accuracy(fitted, questions) > 0.5 > cloze_accuracy(fitted, wrong)
 
 
-def test_a_probe_finds_what_separates_classes(untrained: Trained) -> None:
+def test_a_probe_separates_classes(untrained: Trained) -> None:
     examples = [(b"abc " * (1 + i % 7), "letters") if i % 2 else (b"123 " * (1 + i % 5), "digits") for i in range(60)]
     assert probe_accuracy(untrained, Labeled("toy", examples[:40], examples[40:])) == 1.0
     blind = [(b"same", label) for _, label in examples]
@@ -78,7 +78,7 @@ def test_a_probe_finds_what_separates_classes(untrained: Trained) -> None:
     )
 
 
-def test_a_task_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_task_file_with_other_members_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tasks" / "x").mkdir(parents=True)
     for part in ("train", "test"):
         (tmp_path / "tasks" / "x" / f"{part}.jsonl").write_text('{"sentence": "a"}\n')
@@ -87,13 +87,13 @@ def test_a_task_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert find_tasks(Places((tmp_path,)), ("y",), 10, 10) == []
 
 
-def test_correlation_needs_something_that_varies() -> None:
+def test_correlation_of_constants_is_undefined() -> None:
     assert correlation([(1.0, 3.0), (2.0, 2.0), (3.0, 1.0)]) == pytest.approx(-1)
     assert correlation([(1.0, 3.0), (2.0, 2.0)]) is None
     assert correlation([(1.0, 1.0), (2.0, 1.0), (3.0, 1.0)]) is None
 
 
-def test_pictures() -> None:
+def test_reads_gray_pictures() -> None:
     pixels = read_gray(b"P5 3 2 255\n" + bytes(range(6)))
     assert pixels.tolist() == [[0, 1, 2], [3, 4, 5]]
     for wrong in (b"P6 3 2 255\n" + bytes(18), b"P5 3 2 255\n" + bytes(5), b""):
@@ -102,12 +102,12 @@ def test_pictures() -> None:
 
 
 @pytest.mark.parametrize(("kind", "module"), [("image", "PIL.Image"), ("audio", "soundfile")])
-def test_special_codecs_give_back_what_they_took(kind: str, module: str) -> None:
+def test_special_codecs_restore_their_input(kind: str, module: str) -> None:
     pytest.importorskip(module)
     (name,) = special_codecs(kind)
     smooth = (1000 * np.sin(np.arange(8192) / 50)).astype("<i2").tobytes() if kind == "audio" else bytes(128) * 128
     assert special_size(name, smooth) < len(smooth) / 2
 
 
-def test_no_media_here(tmp_path: Path) -> None:
+def test_a_folder_without_media(tmp_path: Path) -> None:
     assert all(find_piece(kind, Places((tmp_path,)), 1000) is None for kind in ("image", "audio", "dna"))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def experiment(options: ExperimentOptions) -> int:
     return 0
 
 
-def _listing(studies: "list[Study]") -> str:
+def _listing(studies: "list[Study[Any]]") -> str:
     lines = [
         f"{study.name:12} {study.question}\n{'':12} about {study.expected['quick'] / 60:.0f} min, "
         f"--full {study.expected['full'] / 60:.0f} min"

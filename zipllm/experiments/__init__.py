@@ -1,16 +1,18 @@
 """Named, seeded, resumable studies that show prediction at work as compression.
 
-study         what a study is; tables; the published numbers it quotes
-studies       the names of all studies
-lab           what a study works with: text, training, scores, and the rows it has measured
-ledger        rows as JSON lines, each kept as soon as it is measured, so that a run can go on
-material      text by domain: files of a data folder, or what lies on any machine with Python
-machine_text  the second of these: sources, documentation, headers, character names
+studies       one file a study, and their names
+study         what a study is: question, method, sizes, and how its rows become tables, figures and sentences
+lab           what a study works with: text, training, scores, and its ledger
+show          rows -> numbers, words and tables
+ledger        rows as JSON lines, each kept as soon as it is measured, so that a run can resume
+material      text by domain: files of a data folder, or text that lies on any machine with Python
+machine_text  sources, documentation, headers and character names of this machine
 media         pictures, sound and genomes of a data folder, and PNG and FLAC to compare with
 training      text -> trained float model -> model file
+tasks         cloze questions and labeled texts for a byte model
 scoring       bits that data costs under a model, in the context that an archive gives it
+contest       one codec on some data, through the benchmark
+published     figures of others that more than one study quotes
 course        runs a study and writes its page
 page          rows -> a page in Markdown and HTML, and figures with their data
-
-The others are one study each: question, method, ``run``, tables, figures, and a conclusion written from the numbers.
 """

@@ -1,14 +1,14 @@
-"""One codec on one piece of data, through the benchmark: compressed by one process, decoded by another, compared."""
+"""One codec on some data, through the benchmark: one process compresses, another decodes and compares."""
 
 import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from zipllm.bench.codecs import parse_codecs
+from zipllm.bench.codecs import open_codec, parse_codecs
 from zipllm.bench.inputs import BenchInput
-from zipllm.bench.result import Row as BenchRow
 from zipllm.bench.runner import RunOptions, run_benchmark
+from zipllm.bench.spec import parse_spec
 from zipllm.errors import ZipllmError
 from zipllm.model_file.file import Model, save_model
 
@@ -17,15 +17,15 @@ def contest(codec: str, corpus: str, data: bytes) -> dict[str, Any]:
     """Measure one codec.
 
     Args:
-        codec: as for ``zipllm bench --codecs``; a model may be given by its path.
+        codec: as in ``zipllm bench --codecs``, where a path may name a model.
         corpus: name of the data.
-        data: what is compressed.
+        data: bytes to compress.
 
     Returns:
-        The numbers of a verified archive, or none and ``problem``.
+        The numbers of a verified archive, or None for each and ``problem``.
 
     Raises:
-        UsageError: there is no such codec.
+        UsageError: the codec is unknown.
     """
     with tempfile.TemporaryDirectory(prefix="zipllm-study-") as folder:
         path = Path(folder, "data")
@@ -34,10 +34,6 @@ def contest(codec: str, corpus: str, data: bytes) -> dict[str, Any]:
         item = BenchInput(corpus, corpus, path, len(data), digest, digest)
         specs = parse_codecs(codec, None)
         (row,) = run_benchmark([item], specs, RunOptions(scratch=Path(folder)))
-        return _numbers(row)
-
-
-def _numbers(row: BenchRow) -> dict[str, Any]:
     return {
         "raw_bytes": row.raw_bytes,
         "bytes": row.compressed_bytes,
@@ -50,18 +46,15 @@ def _numbers(row: BenchRow) -> dict[str, Any]:
 
 
 def keep_model(model: Model, folder: Path) -> Path:
-    """Write a model where the processes of the benchmark find it; its name begins its id."""
+    """Write a model where the processes of the benchmark find it, named by the beginning of its id."""
     path = folder / f"{model.model_id.hex()[:16]}.safetensors"
     if not path.exists():
         save_model(model, path)
     return path
 
 
-def is_there(codec: str) -> bool:
-    """Whether the library of a conventional codec is installed."""
-    from zipllm.bench.codecs import open_codec
-    from zipllm.bench.spec import parse_spec
-
+def is_installed(codec: str) -> bool:
+    """Return whether the library of a conventional codec is installed."""
     try:
         open_codec(parse_spec(codec))
     except ZipllmError:

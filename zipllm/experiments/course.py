@@ -1,9 +1,9 @@
-"""The course of a study: open its ledger, measure, write its page and figures."""
+"""Run a study: open its ledger, measure, write its page and figures."""
 
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,12 @@ from zipllm.errors import FileError, MissingPackage, UsageError
 from zipllm.experiments.lab import Lab, Notice
 from zipllm.experiments.ledger import Ledger
 from zipllm.experiments.material import DOMAINS
-from zipllm.experiments.page import Report, figure_lines, to_html, to_markdown
-from zipllm.experiments.study import Rows, Scale, Study
+from zipllm.experiments.page import SITTING, Report, figure_lines, to_html, to_markdown
+from zipllm.experiments.study import Scale, Study
 from zipllm.report.figures import Figure
 from zipllm.report.plots import draw_figure, require_matplotlib
 
 ROWS, PAGE, HTML = "rows.jsonl", "page.md", "page.html"
-_SITTING = "sitting "
-"""Beginning of the keys of rows that say how long a sitting of the run took."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,12 @@ class Settings:
     """How a study is run.
 
     Attributes:
-        out: folder of all studies; each has one of its own in it.
+        out: parent of the folders of all studies.
         scale: how much is computed.
-        seed: of everything that is drawn.
+        seed: of every random choice.
         places: data folders.
-        resume: go on with the rows that are there.
-        html: also write the page as HTML.
+        resume: keep the rows of an earlier run.
+        html: write the page as HTML, too.
     """
 
     out: Path
@@ -45,16 +43,16 @@ class Settings:
     resume: bool = False
     html: bool = False
 
-    def folder(self, study: Study) -> Path:
-        """Where the results of a study go."""
+    def folder(self, study: Study[Any]) -> Path:
+        """Return the folder of a study's results."""
         return self.out / f"{study.name}-{self.scale}"
 
 
-def check_free(studies: Sequence[Study], settings: Settings) -> None:
-    """Refuse before anything is computed if one of the folders holds an earlier run that is not to go on.
+def check_free(studies: Sequence[Study[Any]], settings: Settings) -> None:
+    """Refuse before computing anything if a folder holds an earlier run and this one does not resume it.
 
     Raises:
-        UsageError: it does.
+        UsageError: a folder does.
     """
     for study in studies:
         path = settings.folder(study) / ROWS
@@ -62,21 +60,21 @@ def check_free(studies: Sequence[Study], settings: Settings) -> None:
             raise UsageError(f"{path} holds an earlier run; --resume goes on, --out names another folder")
 
 
-def run_study(study: Study, settings: Settings, notice: Notice) -> Report:
+def run_study(study: Study[Any], settings: Settings, notice: Notice) -> Report:
     """Run a study and write its results into its folder.
 
     Args:
-        study: what.
-        settings: how.
-        notice: told in one line what goes on.
+        study: what to run.
+        settings: how to run it.
+        notice: reports progress.
 
     Returns:
-        What the page says.
+        The content of the page.
 
     Raises:
         UsageError: the folder holds another run.
-        FileError: it cannot be written, or there is no data.
-        ZipllmError: whatever the study meets.
+        FileError: the folder cannot be written, or data is missing.
+        ZipllmError: any other error of the study.
     """
     folder, models = settings.folder(study), settings.out / "models"
     try:
@@ -89,30 +87,16 @@ def run_study(study: Study, settings: Settings, notice: Notice) -> Report:
     lab = Lab(ledger, models, settings.places, settings.seed, notice)
     clock, processor = time.perf_counter(), _processor_seconds()
     study.run(lab, sizes)
-    sittings = sum(str(row["key"]).startswith(_SITTING) for row in ledger.rows)
+    sittings = sum(str(row["key"]).startswith(SITTING) for row in ledger.rows)
     spent = {"seconds": time.perf_counter() - clock, "processor_s": _processor_seconds() - processor}
-    ledger.measure(f"{_SITTING}{sittings + 1}", lambda: {**spent, "left_out": lab.left_out})
-    report = make_report(study, ledger.header, ledger.rows)
+    ledger.measure(f"{SITTING}{sittings + 1}", lambda: {**spent, "left_out": lab.left_out})
+    report = Report(study, ledger.header, ledger.rows)
     write_report(report, folder, notice, html=settings.html)
     return report
 
 
-def make_report(study: Study, header: Mapping[str, Any], rows: Rows) -> Report:
-    """Return what is said about the rows of a run."""
-    measured = [row for row in rows if not str(row["key"]).startswith(_SITTING)]
-    sittings = [row for row in rows if str(row["key"]).startswith(_SITTING)]
-    return Report(
-        study=study,
-        header=header,
-        rows=measured,
-        seconds=sum(float(row["seconds"]) for row in sittings),
-        processor_s=sum(float(row["processor_s"]) for row in sittings),
-        left_out=tuple(dict.fromkeys(what for row in sittings for what in row["left_out"])),
-    )
-
-
 def write_report(report: Report, folder: Path, notice: Notice, *, html: bool) -> None:
-    """Write page and figures; without matplotlib the page only, and one line that says so.
+    """Write page and figures; without matplotlib only the page, after a notice.
 
     Raises:
         FileError: the folder cannot be written.
@@ -126,8 +110,8 @@ def write_report(report: Report, folder: Path, notice: Notice, *, html: bool) ->
         raise FileError(f"{folder}: {error.strerror or error}") from error
 
 
-def _draw(figures: Any, folder: Path, notice: Notice) -> list[tuple[Figure, str]]:
-    """Draw what can be drawn, with the data beside it; returns the figures and their files' stems."""
+def _draw(figures: Sequence[Figure], folder: Path, notice: Notice) -> list[tuple[Figure, str]]:
+    """Draw figures with their data beside them; return them with the stems of their files."""
     found = [(figure, re.sub(r"[^A-Za-z0-9._-]", "_", figure.name)) for figure in figures]
     try:
         for figure, stem in found:
@@ -143,7 +127,7 @@ def _draw(figures: Any, folder: Path, notice: Notice) -> list[tuple[Figure, str]
     return found
 
 
-def _header(study: Study, settings: Settings, sizes: Any) -> dict[str, Any]:
+def _header(study: Study[Any], settings: Settings, sizes: Any) -> dict[str, Any]:
     arguments = [f"--{settings.scale}", "--seed", str(settings.seed)]
     machine = environment(arguments, program=f"zipllm experiment {study.name}")
     return {
@@ -157,7 +141,7 @@ def _header(study: Study, settings: Settings, sizes: Any) -> dict[str, Any]:
 
 
 def _material(places: Places) -> list[str]:
-    """Domains that come from a data folder; all others come from this machine."""
+    """Return the domains that come from a data folder."""
     found = {name for name, domain in DOMAINS.items() for folder in places.folders if _is_there(folder, domain.stem)}
     enwik8 = corpora()["enwik8"]
     if next(find_copies(enwik8, enwik8.files[0], places), None):
@@ -170,6 +154,6 @@ def _is_there(folder: Path, stem: str) -> bool:
 
 
 def _processor_seconds() -> float:
-    """Of this process and of those it has waited for."""
+    """Return the processor time of this process and of those it has waited for."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system

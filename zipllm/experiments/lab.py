@@ -1,20 +1,21 @@
-"""What a study works with: text, trained models, and the ledger of its rows; all of it seeded and kept on disk."""
+"""What a study works with: text, trained models, scores and its ledger; all of it seeded and kept on disk."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from zipllm.data.local import Places
-from zipllm.experiments.ledger import Ledger
+from zipllm.experiments.ledger import Ledger, Row
 from zipllm.experiments.material import Text, find_text, need_text
-from zipllm.experiments.study import Row
+from zipllm.experiments.scoring import context_words, payload
 from zipllm.experiments.training import Plan, Trained, train
 from zipllm.train.start import Start
 
 Notice = Callable[[str], None]
-"""Told in one line what begins or what is left out."""
+"""Gets one line about what begins or what is left out."""
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Lab:
         ledger: where its rows go.
         models: folder of trained models, which studies share.
         places: data folders.
-        seed: of everything that is drawn.
-        notice: told what goes on.
+        seed: of every random choice.
+        notice: reports progress.
         left_out: what could not be measured here, in words; studies add to it.
     """
 
@@ -37,57 +38,58 @@ class Lab:
     notice: Notice = lambda text: None
     left_out: list[str] = field(default_factory=list)
 
-    def measure(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Row:
-        """Return the row of this key, measured now or in the run that is gone on with."""
-        return self.ledger.measure(key, make)
+    def measure(self, key: str, make: Callable[P, Mapping[str, Any]], *args: P.args, **kwargs: P.kwargs) -> Row:
+        """Return the row of this key, measured now or in the run that is being resumed."""
+        return self.ledger.measure(key, make, *args, **kwargs)
 
-    def text(self, name: str, train_bytes: int, test_bytes: int) -> Text:
-        """Return text of a domain; errors as ``material.need_text``."""
-        return need_text(name, self.places, train_bytes, test_bytes)
-
-    def text_if_any(self, name: str, train_bytes: int, test_bytes: int) -> Text | None:
+    def text(self, name: str, train_bytes: int, test_bytes: int) -> Text | None:
         """Return text of a domain, or None; errors as ``material.find_text``."""
         return find_text(name, self.places, train_bytes, test_bytes)
 
     def main_text(self, train_bytes: int, test_bytes: int) -> Text:
-        """Return the text that most studies use: enwik8 where it is, else English of this machine."""
+        """Return the text that most studies use: enwik8 where there is a copy, else English of this machine."""
         self.notice("reading text")
         return main_text(self.places, train_bytes, test_bytes)
 
     def train(self, plan: Plan, text: Text, start: Start | None = None) -> Trained:
-        """Train on the first part of a text, or take the model that an earlier study has trained so."""
-        self.notice(f"training on {text.name}: {describe(plan, start)}")
+        """Train on the first part of a text, or take the model if an earlier study has trained it."""
+        what = f"{plan.shape.layers} layers of {plan.shape.width}" if start is None else f"from {start.name}"
+        self.notice(f"training on {text.name}: {what}, {plan.tokens:,} tokens")
         return train(plan, text.name, text.train, self.models, seed=self.seed, start=start)
 
+    def score(self, trained: Trained, text: Text, /, **values: Any) -> dict[str, Any]:
+        """Return the row of a model: its bits per byte on held-out text, facts about both, and ``values``."""
+        found = payload(trained.export(), text.test)
+        return {
+            "bpb": found.bpb,
+            "bytes": found.raw_bytes,
+            "bytes_per_token": found.raw_bytes / found.tokens,
+            "model_bytes": found.model_bytes,
+            "text": text.origin,
+            "seed": self.seed,
+            "context": context_words(trained.model.config.window),
+            **facts(trained),
+            **values,
+        }
+
     def leave_out(self, what: str) -> None:
-        """Say that something cannot be measured here; it goes onto the page, too."""
+        """Say that something cannot be measured here; the page repeats it."""
         self.notice(what)
         self.left_out.append(what)
 
 
 @cache
 def main_text(places: Places, train_bytes: int, test_bytes: int) -> Text:
-    """As ``Lab.main_text``; read once in a process."""
+    """Read as ``Lab.main_text``, once in a process."""
     wiki = find_text("wiki", places, train_bytes, test_bytes)
     return wiki or need_text("english", places, train_bytes, test_bytes)
 
 
-def describe(plan: Plan, start: Start | None = None) -> str:
-    """Say in words what is trained."""
-    shape = f"{plan.shape.layers} layers of {plan.shape.width}" if start is None else f"from {start.name}"
-    return f"{shape}, {plan.tokens:,} tokens"
-
-
 def facts(trained: Trained) -> dict[str, Any]:
-    """What goes into every row about a model: its size, what it was trained on, how long that took."""
+    """Return what every row about a model says: its size, what it was trained on, how long that took."""
     return {
         "parameters": trained.parameters,
         "window": trained.model.config.window,
         "trained_tokens": trained.tokens,
         "trained_s": round(trained.seconds, 1),
     }
-
-
-def sizes_to_json(sizes: Any) -> Any:
-    """The sizes of a study as plain JSON."""
-    return asdict(sizes)

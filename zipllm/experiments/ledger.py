@@ -1,34 +1,38 @@
 """Rows of a study as JSON lines: the first line says what was asked, each other line is one measurement.
 
-A row is written as soon as it is measured. A run that goes on keeps the rows of the same question (study, scale, seed,
-material, sizes) and refuses those of another.
+A row is written as soon as it is measured. A resumed run keeps the rows of the same question (study, scale, seed,
+sizes, material) and refuses those of another.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from zipllm.errors import CorruptData, FileError, UsageError
-from zipllm.experiments.study import Row
+
+Row = Mapping[str, Any]
+"""One measurement: ``key`` names it, the other members are its values."""
+Rows = Sequence[Row]
+P = ParamSpec("P")
 
 SCHEMA = 1
 """Changes when a member changes its meaning."""
 SAME = ("schema", "study", "scale", "seed", "sizes", "material")
-"""Members of the first line that must agree for a run to go on."""
+"""Members of the first line that must agree for a run to resume."""
 
 
 class Ledger:
     """The rows of one run.
 
     Args:
-        path: the file; its folder exists.
-        header: what is asked; JSON-able.
-        resume: keep the rows that are there.
+        path: the file, in a folder that exists.
+        header: the question, as values for JSON.
+        resume: keep the rows of an earlier run.
 
     Raises:
-        UsageError: rows are there and ``resume`` is not asked for, or they answer another question.
+        UsageError: the file has rows and ``resume`` is off, or they answer another question.
         CorruptData: the file is damaged.
         FileError: it cannot be read or written.
     """
@@ -44,25 +48,20 @@ class Ledger:
             for name in SAME:
                 if old.get(name) != self.header.get(name):
                     raise UsageError(f"{path} holds a run with another {name}; --out names another folder")
-            self.header = old  # machine and version are those of the first sitting
+            self.header = old  # keeps machine and version of the first sitting
             self._rows = {str(row["key"]): row for row in rows}
         self._write([self.header, *self._rows.values()], "w")
 
     @property
     def rows(self) -> list[Row]:
-        """All rows, in the order in which they were measured."""
+        """All rows, in the order of measuring."""
         return list(self._rows.values())
 
-    def measure(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Row:
-        """Return the row of this key; measure and keep it if it is not there.
-
-        Args:
-            key: names the measurement within the study.
-            make: returns its values.
-        """
+    def measure(self, key: str, make: Callable[P, Mapping[str, Any]], *args: P.args, **kwargs: P.kwargs) -> Row:
+        """Return the row of this key; if it is missing, get its values from ``make(*args, **kwargs)`` and keep them."""
         if key not in self._rows:
             clock = time.perf_counter()
-            values = dict(make())
+            values = dict(make(*args, **kwargs))
             row = {"key": key, **values, "measured_s": round(time.perf_counter() - clock, 3)}
             self._rows[key] = json.loads(json.dumps(row))
             self._write([row], "a")
@@ -77,11 +76,11 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> tuple[dict[str, Any], list[Row]]:
-    """Read the first line and the rows; a last line torn by an interruption is passed over.
+    """Read the first line and the rows; ignore a last line that an interruption tore.
 
     Raises:
-        FileError: it cannot be read.
-        CorruptData: a line is not what it should be.
+        FileError: the file cannot be read.
+        CorruptData: a line is no row.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -1,6 +1,6 @@
-"""Text that lies on any machine with Python and zipllm: nothing is fetched, and none of it is a benchmark.
+"""Text that lies on any machine with Python and zipllm; none of it is a benchmark.
 
-It differs a little from version to version, so rows say which version it was.
+It differs a little from version to version, so rows name the version.
 """
 
 import ast
@@ -18,23 +18,23 @@ from pydoc_data import topics
 _LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "pydoc_data", "encodings"}
 """Folders of the standard library that hold tests, other packages, documentation and tables."""
 _SHORTEST = 200
-"""Characters; a shorter docstring says little."""
+"""Characters of a docstring that is worth reading."""
 _NAMES_PER_DOCUMENT = 64
 
 
 def sources() -> Iterator[bytes]:
-    """Python: every module of the standard library."""
+    """Yield Python: every module of the standard library."""
     for path in _modules():
         yield path.read_bytes()
 
 
 def documentation() -> Iterator[bytes]:
-    """English: the docstrings of the standard library, and the topics of ``help()``."""
+    """Yield English: the docstrings of the standard library, and the topics of ``help()``."""
     for text in topics.topics.values():
         yield text.encode()
     for path in _modules():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # escapes that a later Python will refuse
+            warnings.simplefilter("ignore")  # about escapes that a later Python will refuse
             tree = ast.parse(path.read_bytes())
         found = (ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, _DOCUMENTED))
         document = "\n\n".join(text for text in found if len(text) >= _SHORTEST)
@@ -43,7 +43,7 @@ def documentation() -> Iterator[bytes]:
 
 
 def headers() -> Iterator[bytes]:
-    """C++: the headers that come with torch."""
+    """Yield C++: the headers that come with torch."""
     spec = importlib.util.find_spec("torch")
     places = list(spec.submodule_search_locations or ()) if spec else []
     for place in places:
@@ -52,7 +52,7 @@ def headers() -> Iterator[bytes]:
 
 
 def character_names() -> Iterator[bytes]:
-    """A table: code, name, category and direction of every Unicode character that has a name."""
+    """Yield a table: code, name, category and direction of every named Unicode character."""
     lines = []
     for code in range(0x110000):
         character = chr(code)
@@ -65,7 +65,7 @@ def character_names() -> Iterator[bytes]:
 
 
 def origin(name: str) -> str:
-    """Say in words where one of the domains came from."""
+    """Describe the source of a domain."""
     python = f"Python {platform.python_version()}"
     return {
         "python": f"standard library of {python}",
@@ -79,7 +79,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _modules() -> Iterator[Path]:
-    """Modules of the standard library that are no tests, in sorted order."""
+    """Yield modules of the standard library in sorted order, without tests."""
     for root, folders, names in os.walk(sysconfig.get_path("stdlib")):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
         for name in sorted(names):

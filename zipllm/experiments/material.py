@@ -1,8 +1,8 @@
 """Text by domain, one part to train on and one to measure with, which share no document.
 
-A folder given with ``--data-dir`` may hold ``train/train/NAME*`` and ``train/valid/NAME*``, and enwik8; what it does
-not hold comes from the machine itself (``machine_text``), if there is anything of the kind. Whatever is trained on is
-first compared with the registry of benchmarks, by digest, and refused if it is one of them.
+A folder given with ``--data-dir`` may hold ``train/train/NAME*`` and ``train/valid/NAME*``, and enwik8; the machine
+itself supplies some of the other domains (``machine_text``). All training text is compared with the registry of
+benchmarks, by digest, and refused if it is one of them.
 """
 
 import hashlib
@@ -21,23 +21,23 @@ from zipllm.errors import FileError
 from zipllm.experiments import machine_text
 
 TEST_ONE_IN = 8
-"""Of the machine's documents one in so many is held back to measure with, chosen by its digest."""
+"""One in this many of the machine's documents is held out, chosen by its digest."""
 _ENWIK8_TRAIN, _ENWIK8_TEST = "enwik8[0:90M]", slice(95_000_000, 100_000_000)
 _ENWIK8_KEPT = 16_000_000
-"""Bytes of its beginning that are kept in memory; no study trains on more."""
+"""Bytes of its beginning kept in memory; no study trains on more."""
 _WHOLE = 1 << 64
 _NEAR_SHIPPED = ("python", "english")
-"""Of this machine's text: the shipped model's card names Python's own sources and documentation."""
+"""Domains of this machine's text that the shipped model's card names as training data."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A kind of text, and where it is found.
+    """A kind of text, and its sources.
 
     Attributes:
-        stem: what the files in a data folder begin with; empty if there are none.
-        machine: the same kind of text from this machine, as documents; None if there is none.
-        sample: bundled sample to measure with where there is nothing else; never trained on.
+        stem: beginning of the names of its files in a data folder, or empty.
+        machine: yields documents of this machine, or None.
+        sample: bundled sample as the last resort for measuring, or empty; never trained on.
     """
 
     stem: str
@@ -63,10 +63,10 @@ class Text:
 
     Attributes:
         name: of the domain.
-        train: to learn from; empty if there is only something to measure with.
-        test: to measure with.
-        origin: where it came from, in words.
-        near_shipped: whether the shipped model may have learned from the part that is measured with.
+        train: to learn from; empty if there is held-out text only.
+        test: held-out text.
+        origin: source, in words.
+        near_shipped: whether the shipped model may have learned from ``test``.
     """
 
     name: str
@@ -75,25 +75,20 @@ class Text:
     origin: str
     near_shipped: bool = False
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of both parts, hexadecimal."""
-        return hashlib.sha256(hashlib.sha256(self.train).digest() + hashlib.sha256(self.test).digest()).hexdigest()
-
 
 def find_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> Text | None:
-    """Return text of a domain, or None where this machine has none.
+    """Return text of a domain, or None if this machine has none.
 
     Args:
         name: one of ``DOMAINS``.
         places: data folders.
-        train_bytes: at most so much to train on.
-        test_bytes: at most so much to measure with.
+        train_bytes: limit on the training text.
+        test_bytes: limit on the held-out text.
 
     Raises:
-        UsageError: what would be trained on is a benchmark.
+        UsageError: the training text is a benchmark.
         CorruptData: a file of the data folder is damaged.
-        FileError: it cannot be read.
+        FileError: a file cannot be read.
     """
     domain = DOMAINS[name]
     if name == "wiki":
@@ -118,10 +113,10 @@ def find_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> T
 
 
 def need_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> Text:
-    """Return text of a domain that has to be there; arguments and errors as ``find_text``.
+    """Return text of a domain that a study needs; arguments and other errors as ``find_text``.
 
     Raises:
-        FileError: there is none, or less than half of what is wanted to train on.
+        FileError: there is no such text, or less than half of ``train_bytes``.
     """
     text = find_text(name, places, train_bytes, test_bytes)
     if text is None or len(text.train) < train_bytes // 2 or not text.test:
@@ -134,7 +129,7 @@ def _files(folder: Path, stem: str) -> list[Path]:
 
 
 def _checked(path: Path) -> bytes:
-    """The content of a training file, once it is known to be no benchmark."""
+    """Read a training file and refuse a benchmark."""
     data = read_data(path)
     check_file(path.name, path, len(data), hashlib.sha256(data).hexdigest(), "train")
     return data
@@ -150,7 +145,7 @@ def _wiki(places: Places, train_bytes: int, test_bytes: int) -> Text | None:
 
 @cache
 def _enwik8(places: Places) -> tuple[bytes, bytes] | None:
-    """The beginning of enwik8 and its last 5 MB; unpacked once in a process."""
+    """Return the beginning of enwik8 and its last 5 MB; unpacked once in a process."""
     corpus, file, allowed = corpus_part(_ENWIK8_TRAIN, "train")
     for copy in find_copies(corpora()[corpus.name], file, places):
         sink = io.BytesIO()
@@ -162,7 +157,7 @@ def _enwik8(places: Places) -> tuple[bytes, bytes] | None:
 
 @cache
 def _mixed(make: Callable[[], Iterator[bytes]]) -> list[tuple[int, bytes]]:
-    """Documents in the order of their digests, which mixes them; each once, none of a benchmark."""
+    """Return documents in the order of their digests, which shuffles them; each once, no benchmark."""
     found = {place(document): document for document in make()}
     for document in found.values():
         check_file("text of this machine", Path(), len(document), hashlib.sha256(document).hexdigest(), "train")
@@ -170,14 +165,14 @@ def _mixed(make: Callable[[], Iterator[bytes]]) -> list[tuple[int, bytes]]:
 
 
 def _divide(whole: Sequence[tuple[int, bytes]], train_bytes: int, test_bytes: int) -> tuple[bytes, bytes]:
-    """What lies in the first eighth of all places is held back."""
+    """Hold out the first eighth of all places."""
     bound = _WHOLE // TEST_ONE_IN
     held = b"".join(document for where, document in whole if where < bound)
     return b"".join(document for where, document in whole if where >= bound)[:train_bytes], _spread(held, test_bytes)
 
 
 def _spread(data: bytes, size: int) -> bytes:
-    """At most ``size`` bytes of long text: eight pieces at equal distances, cut after lines."""
+    """Return at most ``size`` bytes of a text: eight pieces at equal distances, cut after lines."""
     if len(data) <= size:
         return data
     pieces = list(documents([data], max(1, size // 8)))

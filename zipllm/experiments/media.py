@@ -1,7 +1,7 @@
-"""Pictures, sound and genomes of a data folder, as raw bytes; and PNG and FLAC, which were made for two of them.
+"""Pictures, sound and genomes of a data folder, as raw bytes, and PNG and FLAC to compare with.
 
 A folder given with ``--data-dir`` may hold ``image/**/*.pgm*`` (8-bit gray) and ``audio/*44100hz_mono.s16le*`` (16-bit
-little-endian samples). Nothing of it is trained on.
+little-endian samples). No study trains on them.
 """
 
 import importlib
@@ -20,9 +20,9 @@ from zipllm.data.registry import corpora
 from zipllm.errors import CorruptData, MissingPackage
 
 ROW = 128
-"""Pixels in a row of the piece that is cut out of a picture."""
+"""Pixels in a row of the cutout of a picture."""
 RATE = 44100
-"""Samples in a second, as the names of the files say."""
+"""Samples a second, as the file names say."""
 _PGM = re.compile(rb"P5\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s")
 
 
@@ -33,7 +33,7 @@ class Piece:
     Attributes:
         kind: ``image``, ``audio`` or ``dna``.
         data: raw bytes.
-        origin: where it came from, in words.
+        origin: source, in words.
     """
 
     kind: str
@@ -42,17 +42,17 @@ class Piece:
 
 
 def find_piece(kind: str, places: Places, size: int) -> Piece | None:
-    """Return about ``size`` bytes of a kind, or None where this machine has none.
+    """Return about ``size`` bytes of a kind, or None if this machine has no such data.
 
     Raises:
         CorruptData: a file is damaged.
-        FileError: it cannot be read.
+        FileError: a file cannot be read.
     """
     return {"image": _image, "audio": _audio, "dna": _genome}[kind](places, size)
 
 
 def _image(places: Places, size: int) -> Piece | None:
-    """The middle of several pictures, each ``ROW`` wide, one below the other."""
+    """Stack the middles of several pictures, each ``ROW`` wide."""
     paths = [path for folder in places.folders for path in sorted((folder / "image").glob("*/*.pgm*"))]
     if not paths:
         return None
@@ -71,7 +71,7 @@ def read_gray(data: bytes) -> NDArray[np.uint8]:
     """Return the pixels ``[rows, columns]`` of a binary PGM file of 8 bits.
 
     Raises:
-        CorruptData: it is none.
+        CorruptData: the data is something else.
     """
     head = _PGM.match(data)
     if head is None:
@@ -83,7 +83,7 @@ def read_gray(data: bytes) -> NDArray[np.uint8]:
 
 
 def _audio(places: Places, size: int) -> Piece | None:
-    """The middle of the first recording."""
+    """Return the middle of the first recording."""
     for folder in places.folders:
         for path in sorted((folder / "audio").glob("*44100hz_mono.s16le*")):
             data = read_data(path)
@@ -108,15 +108,15 @@ def special_codecs(kind: str) -> Iterator[str]:
 
 
 def special_size(name: str, data: bytes) -> int:
-    """Return the size of a file by PNG or FLAC that was read again and compared.
+    """Return the size of a PNG or FLAC file, after decoding it and comparing.
 
     Raises:
         MissingPackage: its library is not installed.
-        CorruptData: what came back differs.
+        CorruptData: the decoded data differs.
     """
     file, back = (_png if name == "PNG" else _flac)(data)
     if back != data:
-        raise CorruptData(f"{name} did not give back what it was given")
+        raise CorruptData(f"{name} did not give back its input")
     return len(file)
 
 

@@ -1,4 +1,4 @@
-"""A run -> a page: question, method, cost, tables, figures, conclusion, published numbers, machine."""
+"""The page of a run: question, method, machine, cost, conclusion, tables, figures, published results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,46 +7,61 @@ from typing import Any
 
 from zipllm.bench.tables import escape_markdown
 from zipllm.bench.tables import markdown_table as rows_to_markdown
-from zipllm.experiments.study import Rows, Study, Table
+from zipllm.experiments.ledger import Rows
+from zipllm.experiments.show import Table
+from zipllm.experiments.study import Study
 from zipllm.report.figures import Figure
 from zipllm.report.html_page import render
 from zipllm.report.svg import figure_svg
 
 _ABOUT = {"text": "Text", "context": "Context"}
-"""Members of rows that say on what and how they were measured, and the words for them."""
+"""Members of rows that say on which text and in which context they were measured."""
+
+
+SITTING = "sitting "
+"""Beginning of the key of a row about a sitting: one uninterrupted part of a run, its times and what it left out."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that is known of a run.
+    """Everything that a page says about a run.
 
     Attributes:
         study: what was run.
         header: first line of its rows.
-        rows: measurements.
-        seconds: on the clock, over all sittings that came to their end.
-        processor_s: processor time of the same.
-        left_out: what could not be measured.
+        lines: the rows, those about sittings included.
     """
 
-    study: Study
+    study: Study[Any]
     header: Mapping[str, Any]
-    rows: Rows
-    seconds: float
-    processor_s: float
-    left_out: tuple[str, ...]
+    lines: Rows
+
+    @property
+    def rows(self) -> Rows:
+        """The measurements."""
+        return [row for row in self.lines if not str(row["key"]).startswith(SITTING)]
+
+    @property
+    def sittings(self) -> Rows:
+        """The sittings that ended."""
+        return [row for row in self.lines if str(row["key"]).startswith(SITTING)]
+
+    @property
+    def left_out(self) -> list[str]:
+        """What could not be measured."""
+        return list(dict.fromkeys(what for row in self.sittings for what in row["left_out"]))
 
     def cost(self) -> str:
-        """Say what was expected and what it took."""
+        """Say how long the run was expected to take, and took."""
         expected = self.study.expected[self.header["scale"]]
+        wall, processor = (sum(float(row[name]) for row in self.sittings) for name in ("seconds", "processor_s"))
         return (
-            f"Expected on two idle cores: {expected:,.0f} s. Took {self.seconds:,.0f} s on the clock, "
-            f"{self.processor_s:,.0f} s of processor time; a model that an earlier study has trained is not "
-            "trained again."
+            f"Expected on two idle cores: {expected:,.0f} s. Took {wall:,.0f} s on the clock, "
+            f"{processor:,.0f} s of processor time; models of earlier studies are not trained again."
         )
 
     def setting(self) -> str:
-        """Say how it was run."""
+        """Say how and where the study ran."""
         machine = self.header["environment"]
         folder = ", ".join(self.header["material"]) or "nothing"
         return (
@@ -55,14 +70,14 @@ class Report:
         )
 
     def context(self) -> str:
-        """Say in which contexts, on which text and with which seed the numbers were measured."""
+        """Say on which text, in which contexts and with which seed the numbers were measured."""
         found = {name: list(dict.fromkeys(row[name] for row in self.rows if row.get(name))) for name in _ABOUT}
         words = [f"{_ABOUT[name]}: {'; '.join(values)}" for name, values in found.items() if values]
         return f"{'. '.join(words)}. Seed: {self.header['seed']}."
 
 
 def to_markdown(report: Report, figures: Sequence[tuple[Figure, str]]) -> str:
-    """Return the page; ``figures`` with the stems of their files, which lie beside it."""
+    """Return the page as Markdown; ``figures`` come with the stems of their files, which lie beside it."""
     study = report.study
     parts = [f"# {study.name}", f"**{study.question}**", study.method, report.setting(), report.context()]
     parts.append(report.cost())
@@ -100,7 +115,7 @@ def to_html(report: Report) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """Return a table with its title."""
+    """Return a table with its title, as Markdown."""
     cells = [[escape_markdown(cell) for cell in row] for row in table.cells]
     return f"**{table.title}**\n\n{rows_to_markdown(table.heads, cells)}".rstrip()
 

@@ -1,4 +1,4 @@
-"""What others have measured, which more than one study quotes."""
+"""Figures of others that more than one study quotes."""
 
 from typing import NamedTuple
 
@@ -34,4 +34,4 @@ TABLE_1 = (
     Rates("PNG", 42.9, 42.9, 58.5, 32.2),
     Rates("FLAC", 89.5, 89.5, 61.9, 30.9),
 )
-"""Table 1 of that paper; the models see 2,048 bytes at a time, the other codecs everything."""
+"""Table 1 of that paper; models see 2,048 bytes at a time, the other codecs everything."""

@@ -1,7 +1,7 @@
 """Bits that data costs under a model, in the context that an archive gives every token.
 
-``payload`` is the sum of ``-log2`` of the integer frequencies, which is the size of the payload of an archive coded by
-the model alone up to a few bytes a block. ``archive`` is the size of the archive itself, with what the history adds.
+``payload`` sums ``-log2`` of the integer probabilities: the payload of an archive by the model alone, up to a few bytes
+a block. ``archive`` is the size of a whole archive, with the history.
 """
 
 import io
@@ -29,16 +29,14 @@ class Score:
 
     Attributes:
         raw_bytes: size of the data.
-        bits: that it cost.
-        tokens: of it.
-        lanes: so often the context began with nothing.
+        bits: cost of the data.
+        tokens: number of tokens; 0 for an archive.
         model_bytes: size of the model file.
     """
 
     raw_bytes: int
     bits: float
     tokens: int
-    lanes: int
     model_bytes: int
 
     @property
@@ -46,32 +44,28 @@ class Score:
         """Bits per byte."""
         return self.bits / self.raw_bytes
 
-    def adjusted(self, corpus_bytes: float) -> float:
-        """Bits per byte with the model file counted, once for a corpus of so many bytes at the same rate."""
-        return self.bpb + 8 * self.model_bytes / corpus_bytes
-
 
 def payload(model: Model | Engine, data: bytes) -> Score:
-    """Return what data costs under the model alone."""
+    """Return the cost of data under the model alone."""
     engine = _engine(model)
     found: Evaluation = evaluate_stream(io.BytesIO(data), engine, _ALONE)
-    return Score(found.raw_bytes, found.bits, found.tokens, found.lanes, _size(model))
+    return Score(found.raw_bytes, found.bits, found.tokens, _size(model))
 
 
 def archive(model: Model | Engine, data: bytes) -> Score:
-    """Return what the archive of data takes, header and all, with the history beside the model."""
+    """Return the size of the archive of data, header included, with the history beside the model."""
     engine = _engine(model)
     summary = archive_summary(io.BytesIO(data), engine, EncodeOptions())
-    return Score(summary.raw_bytes, 8.0 * summary.coded_bytes, 0, 0, _size(model))
+    return Score(summary.raw_bytes, 8.0 * summary.coded_bytes, 0, _size(model))
 
 
 def costs_along(engine: Engine, piece: bytes, *, history: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return where every token of a piece begins, in bytes, and the bits it costs; a block of one lane.
+    """Return the byte offset of every token of a piece, and the bits it costs.
 
     Args:
         engine: the model.
-        piece: a block by itself, so that nothing stands before it.
-        history: mix in what the block itself has taught so far.
+        piece: coded as a block of one lane, without context before it.
+        history: mix the history in.
     """
     precision = engine.predictor.precision
     mixer, slots = (MIXER_VERSION, max(HISTORY_BITS[0], len(piece).bit_length() + 4)) if history else (0, 0)
@@ -82,7 +76,7 @@ def costs_along(engine: Engine, piece: bytes, *, history: bool) -> tuple[NDArray
 
 
 def context_words(window: int) -> str:
-    """Say which context every number was measured in."""
+    """Say in which context numbers were measured."""
     return f"as in an archive: a lane of about {LANE_BYTES >> 10} KiB begins with nothing, window of {window} tokens"
 
 

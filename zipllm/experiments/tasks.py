@@ -1,4 +1,4 @@
-"""Two kinds of tasks for models that predict: which word was left out, and to which class a text belongs."""
+"""Two kinds of tasks for byte models: which word was left out, and to which class a text belongs."""
 
 import json
 import re
@@ -18,10 +18,12 @@ from zipllm.errors import CorruptData
 from zipllm.experiments.training import Trained
 
 WINDOW = 128
-"""Bytes of a question, and of a text to be classified, that a model sees."""
+"""Bytes that a model sees of a question or of a text to classify."""
 CHOICES = 4
+Questions = NDArray[np.int64]
+"""Bytes ``[questions, CHOICES, WINDOW]``; choice 0 is the true one."""
 _AFTER = 24
-"""Bytes after the word that was left out."""
+"""Bytes after the omitted word."""
 _WORD = re.compile(rb"(?<= )[a-z]{5,8}(?= )")
 _RIDGE = 1.0
 _BATCH = 64
@@ -29,7 +31,7 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Labeled:
-    """A task set, cut to what is used.
+    """A task set, cut to the examples that are used.
 
     Attributes:
         name: of the set.
@@ -42,12 +44,8 @@ class Labeled:
     test: list[tuple[bytes, str]]
 
 
-def cloze(text: bytes, count: int, seed: int) -> NDArray[np.int64]:
-    """Make questions from text: the true word in its place, and three words of the same length from the same text.
-
-    Returns:
-        Bytes ``[questions, CHOICES, WINDOW]``; choice 0 is the true one. Fewer than ``count`` if the text is short.
-    """
+def cloze(text: bytes, count: int, seed: int) -> Questions:
+    """Make up to ``count`` questions: a word of the text in its place, or others of its length from the same text."""
     found = [
         match for match in _WORD.finditer(text) if match.end() + _AFTER <= len(text) and match.end() + _AFTER >= WINDOW
     ]
@@ -67,8 +65,8 @@ def cloze(text: bytes, count: int, seed: int) -> NDArray[np.int64]:
 
 
 @torch.no_grad()
-def cloze_accuracy(trained: Trained, questions: NDArray[np.int64]) -> float:
-    """Return how often a byte model finds the true word the cheapest; ties count as wrong."""
+def cloze_accuracy(trained: Trained, questions: Questions) -> float:
+    """Return how often the true word is the cheapest for a byte model; ties count as wrong."""
     costs = []
     for batch in torch.from_numpy(questions).reshape(-1, WINDOW).split(_BATCH):
         logits = trained.model(batch[:, :-1])
@@ -81,7 +79,7 @@ def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) ->
     """Return task sets of a data folder: ``tasks/NAME/train.jsonl*`` and ``test.jsonl*``, with ``text`` and ``label``.
 
     Raises:
-        CorruptData: a line is something else.
+        CorruptData: a line has other members.
         FileError: a file cannot be read.
     """
     found = []
@@ -95,7 +93,7 @@ def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) ->
 
 
 def _examples(path: Path, count: int) -> list[tuple[bytes, str]]:
-    """Examples at equal distances, since such files may be sorted by label."""
+    """Return examples at equal distances, since such files may be sorted by label."""
     try:
         values: list[Any] = [json.loads(line) for line in read_data(path).splitlines() if line]
         examples = [(str(value["text"]).encode(), str(value["label"])) for value in values]
@@ -117,7 +115,7 @@ def probe_accuracy(trained: Trained, task: Labeled) -> float:
 
 
 def majority(task: Labeled) -> float:
-    """Return the accuracy of always saying the commonest label of the training part."""
+    """Return the accuracy of the most frequent label of the training part."""
     labels = [label for _, label in task.train]
     commonest = max(sorted(set(labels)), key=labels.count)
     return float(np.mean([label == commonest for _, label in task.test]))
@@ -125,7 +123,7 @@ def majority(task: Labeled) -> float:
 
 @torch.no_grad()
 def _features(trained: Trained, texts: list[bytes]) -> NDArray[np.float64]:
-    """Mean activations over the first ``WINDOW`` bytes, float64 ``[texts, width]``."""
+    """Return mean activations over the first ``WINDOW`` bytes, float64 ``[texts, width]``."""
     parts = []
     for begin in range(0, len(texts), _BATCH):
         batch = [text[:WINDOW] or b" " for text in texts[begin : begin + _BATCH]]

@@ -1,7 +1,7 @@
-"""Text to a trained float model, kept on disk: the same plan on the same text is trained once.
+"""Text -> trained float model, kept on disk: the same plan on the same text is trained once.
 
-All models of the studies are trained by the trainer of ``zipllm train``, with its optimizers and schedule; budgets are
-in tokens, so that a result does not depend on how busy the machine was.
+The trainer of ``zipllm train`` trains all models of the studies, with its optimizers and schedule. Budgets are in
+tokens, so that a result does not depend on how busy the machine was.
 """
 
 import hashlib
@@ -32,12 +32,12 @@ from zipllm.train.trainer import Trainer
 
 CALIBRATION_WINDOWS = 32
 BYTES = 256
-"""Size of a vocabulary of bytes."""
+"""Size of the byte vocabulary."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Width, layers, heads, feed-forward and window of a network; as ``ModelConfig`` without the vocabulary."""
+    """A ``ModelConfig`` without vocabulary, its feed-forward four times the width."""
 
     width: int
     layers: int
@@ -45,7 +45,7 @@ class Shape:
     window: int = 128
 
     def config(self, vocabulary_size: int) -> ModelConfig:
-        """Return the whole shape; the feed-forward is four times the width."""
+        """Return the whole shape."""
         return ModelConfig(vocabulary_size, self.width, self.layers, self.heads, 4 * self.width, self.window)
 
 
@@ -54,12 +54,12 @@ class Plan:
     """What is trained, and for how long.
 
     Attributes:
-        shape: of the network; not looked at where training goes on from a model.
-        tokens: to train on, repeats counted.
-        vocabulary: 256 for bytes, else the size of a byte-pair vocabulary that is learned from the training text.
+        shape: of the network; ignored when training starts from a model.
+        tokens: to train on, repeats included.
+        vocabulary: 256 for bytes, else the size of a byte-pair vocabulary learned from the training text.
         sequence: tokens in a training window.
         batch: windows in a step; few, since many small steps learn most from few tokens.
-        rate: factor on the learning rates of ``zipllm train``; fine-tuning takes a lower one.
+        rate: factor on the learning rates of ``zipllm train``; lower for fine-tuning.
     """
 
     shape: Shape
@@ -87,9 +87,9 @@ class Plan:
 
 QUICK = Plan(Shape(64, 2, 2), 600_000)
 FULL = Plan(Shape(128, 4, 4, 256), 8_000_000, sequence=512)
-"""What most studies train, by scale, so that they share the models."""
+"""Plans of most studies, by scale, so that they share the models."""
 QUICK_TEXT, FULL_TEXT = 1_000_000, 8_000_000
-"""Bytes of text to train these on."""
+"""Bytes of training text for these plans."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +97,12 @@ class Trained:
     """A trained model.
 
     Attributes:
-        model: in floats, not rounding.
-        tokenizer: of its tokens.
+        model: in floats, without rounding.
+        tokenizer: its own.
         calibration: windows of training text, int64 ``[n, sequence]``.
-        tokens: trained on.
-        seconds: that took, on the clock, also if it was in an earlier run.
-        name: of what it was trained on.
+        tokens: number of tokens trained on.
+        seconds: wall time of the training, possibly of an earlier run.
+        name: of the training text.
     """
 
     model: Transformer
@@ -118,7 +118,7 @@ class Trained:
         return sum(self.model.config.parameter_counts())
 
     def export(self, weight_bits: int = 8) -> Model:
-        """Return the model in integers, as it codes."""
+        """Return the integer model, which codes."""
         integer = quantize(self.model, self.calibration, weight_bits=weight_bits)
         card = Card("study", f"trained by a study on {self.name}", tokens=self.tokens, seconds=round(self.seconds, 1))
         return build_model(self.model.config, self.tokenizer, integer, card)
@@ -134,16 +134,16 @@ def train(
     start: Start | None = None,
     watch: Callable[[Trainer, Tokenizer], None] | None = None,
 ) -> Trained:
-    """Train, or take what is there.
+    """Train a model, or load it if the same training has finished before.
 
     Args:
-        plan: what.
+        plan: shape and budget.
         name: of the text, for messages and cards.
-        text: to learn from; shorter text than one window is repeated.
+        text: training text, repeated if it is shorter than one window.
         folder: where trained models are kept.
-        seed: initial weights and order of windows.
-        start: weights and tokenizer to go on from.
-        watch: runs the training itself instead of ``Trainer.train``, to look at it on the way.
+        seed: of initial weights and the order of windows.
+        start: weights and tokenizer to start from.
+        watch: trains in place of ``Trainer.train``, to test the model on the way.
 
     Raises:
         UsageError: the loss is no longer finite.
@@ -176,7 +176,7 @@ def train(
 
 
 def snapshot(trainer: Trainer, tokenizer: Tokenizer, name: str) -> Trained:
-    """Return a copy of the model as training has it now."""
+    """Return a copy of the model in its present state."""
     model = _copy(trainer.model)
     sampler = WindowSampler(trainer.sources, trainer.config.sequence, trainer.config.seed + 1)
     state = trainer.state
@@ -185,13 +185,21 @@ def snapshot(trainer: Trainer, tokenizer: Tokenizer, name: str) -> Trained:
     )
 
 
+def shipped_model(start: Start, text: bytes, sequence: int) -> Trained:
+    """Return a model as it is, calibrated on windows of a text."""
+    tokens = torch.from_numpy(start.tokenizer.encode(text[: 8 * CALIBRATION_WINDOWS * sequence])).long()
+    length = min(sequence, len(tokens))
+    windows = tokens[: len(tokens) // length * length].view(-1, length)[:CALIBRATION_WINDOWS]
+    return Trained(start.model.eval(), start.tokenizer, windows, 0, 0.0, start.name)
+
+
 def as_start(trained: Trained) -> Start:
-    """Return a trained model as what fine-tuning goes on from."""
+    """Return a trained model as the start of fine-tuning."""
     return Start(trained.model, trained.tokenizer, trained.name)
 
 
 def _copy(model: Transformer) -> Transformer:
-    """The same weights in a new model that does not round."""
+    """Return the same weights in a new model that does not round."""
     copy = Transformer(model.config)
     copy.load_state_dict(model.state_dict())
     copy.final_clip.zero_()
@@ -204,7 +212,7 @@ def _tokens(tokenizer: Tokenizer, text: bytes, sequence: int) -> NDArray[np.uint
 
 
 def _tokenizer(plan: Plan, text: bytes, home: Path) -> Tokenizer:
-    """Bytes, or the byte pairs that were learned before, or now."""
+    """Return the byte tokenizer, or byte pairs learned before or now."""
     if plan.vocabulary == BYTES:
         return ByteTokenizer()
     path = home / "tokenizer.json"
@@ -216,7 +224,7 @@ def _tokenizer(plan: Plan, text: bytes, home: Path) -> Tokenizer:
 
 
 def _identity(plan: Plan, text: bytes, seed: int, start: Start | None) -> str:
-    """A name that is the same for the same training."""
+    """Return a name that depends on everything that decides the training."""
     digest = hashlib.sha256(json.dumps([asdict(plan), seed], sort_keys=True).encode())
     digest.update(hashlib.sha256(text).digest())
     if start is not None:

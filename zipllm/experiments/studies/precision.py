@@ -1,0 +1,171 @@
+"""Study: how many bits does a weight need?"""
+
+import lzma
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from zipllm.experiments import show
+from zipllm.experiments.lab import Lab, facts
+from zipllm.experiments.ledger import Row, Rows
+from zipllm.experiments.show import Table
+from zipllm.experiments.study import ByScale, Sizes, Study
+from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Trained, shipped_model
+from zipllm.model.evaluate import float_bits, integer_bits
+from zipllm.model.integer import IntegerTransformer
+from zipllm.model.parameters import IntegerModel
+from zipllm.model_file.file import model_to_bytes
+from zipllm.report.figures import Figure, Series
+from zipllm.train.start import load_start
+
+_CORPORA = (1e6, 1e7, 1e8, 1e9)
+"""Bytes over which the model file is spread; the table shows the middle two."""
+_PACKED = "packed_bytes"
+
+
+@dataclass(frozen=True)
+class PrecisionSizes(Sizes):
+    """The bits that are tried, and the windows that are coded."""
+
+    bits: tuple[int, ...]
+    windows: int
+    sequence: int = 256
+    shipped: bool = True
+
+
+class Precision(Study[PrecisionSizes]):
+    """Floats, then fewer and fewer bits."""
+
+    question = "What do int8 and int4 weights cost in bits per byte, and what do they save in the file?"
+    method = (
+        "A byte model trained here and the shipped model are exported with fewer and fewer bits per weight and always "
+        "int8 activations, without further training. Each form codes the same windows of held-out text, every window "
+        "from the start token. The file holds one byte per weight whatever the bits; its size with packed weights is "
+        "computed, and its size through xz is measured. The shipped model's floats are restored from its int8 form."
+    )
+    expected = ByScale(80, 900)
+    sizes = ByScale(
+        quick=PrecisionSizes(QUICK_TEXT, 32_000, QUICK, (8, 6, 4, 3), 12),
+        full=PrecisionSizes(FULL_TEXT, 512_000, FULL, (8, 7, 6, 5, 4, 3, 2), 100, 512),
+    )
+
+    def run(self, lab: Lab, sizes: PrecisionSizes) -> None:
+        text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
+        about = {"text": text.origin, "seed": lab.seed}
+        _measure_model(lab, "byte model", lab.train(sizes.plan, text), text.test, sizes, about)
+        if sizes.shipped:
+            shipped = shipped_model(load_start("small"), text.train, 512)
+            _measure_model(lab, "shipped small", shipped, text.test, sizes, about)
+
+    def tables(self, rows: Rows) -> Sequence[Table]:
+        parts = []
+        for model in show.distinct(rows, "model"):
+            found = show.select(rows, model=model)
+            columns: dict[str, Callable[[Row], str]] = {
+                "bits a weight": lambda row: "float" if row["weight_bits"] == 32 else str(row["weight_bits"]),
+                "bits per byte": lambda row: show.number(row["bpb"], 4),
+                "against float": partial(_against, found[0]),
+                "file": lambda row: show.number(row.get("file_bytes"), 0),
+                "packed": lambda row: show.number(row.get(_PACKED), 0),
+                "file through xz": lambda row: show.number(row.get("xz_bytes"), 0),
+                **show.adjusted_columns(_CORPORA[1:3], _PACKED),
+            }
+            parts.append(show.table(f"{model}, {found[0]['parameters']:,} parameters", found, columns))
+        return parts
+
+    def figures(self, rows: Rows) -> Sequence[Figure]:
+        series = []
+        for model in show.distinct(rows, "model"):
+            floats, *integers = show.select(rows, model=model)
+            loss = tuple((float(row["weight_bits"]), show.percent(row["bpb"], floats["bpb"])) for row in integers)
+            series.append(Series(model, loss))
+        return (
+            Figure(
+                "precision-loss", "What fewer bits per weight cost, without training after export", "bits a weight",
+                "% more bits than in float", tuple(series), "line", from_zero=False,
+            ),
+        )  # fmt: skip
+
+    def conclude(self, rows: Rows) -> Sequence[str]:
+        said = []
+        for model in show.distinct(rows, "model"):
+            found = {row["weight_bits"]: row for row in show.select(rows, model=model)}
+            tried = sorted((bits for bits in found if bits != 32), reverse=True)
+            losses = ", ".join(
+                f"{bits} bits {show.percent(found[bits]['bpb'], found[32]['bpb']):+.2f} %" for bits in tried
+            )
+            said.append(f"{model}: against float, {losses}.")
+            if {8, 4} <= set(found):
+                said.append(_eight_or_four(model, found[8], found[4]))
+            best = {size: min(tried, key=lambda bits: show.adjusted(found[bits], size, _PACKED)) for size in _CORPORA}
+            words = ", ".join(f"{bits} for {show.megabytes(size)}" for size, bits in best.items())
+            said.append(f"{model}: with the packed file counted, the best bits a weight are {words}.")
+        return said
+
+
+def _against(floats: Row, row: Row) -> str:
+    return f"{show.percent(row['bpb'], floats['bpb']):+.2f} %"
+
+
+def _measure_model(lab: Lab, name: str, trained: Trained, data: bytes, sizes: PrecisionSizes, about: Row) -> None:
+    tokens = torch.from_numpy(trained.tokenizer.encode(data)).long()
+    count = min(sizes.windows, len(tokens) // sizes.sequence)
+    windows = tokens[: count * sizes.sequence].view(count, sizes.sequence)
+    lengths = torch.tensor([len(token) for token in trained.tokenizer.vocabulary])
+    size = int(lengths[windows].sum())
+    about = {
+        **about,
+        **(facts(trained) if trained.tokens else {"parameters": trained.parameters}),
+        "model": name,
+        "bytes": size,
+        "context": f"windows of {sizes.sequence} tokens, each from the start token",
+    }
+    lab.notice(f"{name}: floats")
+    lab.measure(f"{name}, float", _as_floats, trained, windows, about)
+    for bits in sizes.bits:
+        lab.notice(f"{name}: {bits} bits a weight")
+        lab.measure(f"{name}, {bits} bits", _as_integers, trained, bits, windows, about)
+
+
+def _as_floats(trained: Trained, windows: Tensor, about: Row) -> Row:
+    return {"weight_bits": 32, "bpb": float_bits(trained.model, windows) / about["bytes"], **about}
+
+
+def _as_integers(trained: Trained, bits: int, windows: Tensor, about: Row) -> Row:
+    model = trained.export(bits)
+    file = model_to_bytes(model)
+    return {
+        "weight_bits": bits,
+        "bpb": integer_bits(IntegerTransformer(model.integer), windows) / about["bytes"],
+        "file_bytes": len(file),
+        _PACKED: len(file) - _saved_by_packing(model.integer, bits),
+        "xz_bytes": len(lzma.compress(file, preset=9)),
+        **about,
+    }
+
+
+def _saved_by_packing(integer: IntegerModel, bits: int) -> int:
+    """Return the bytes that packing saves: every int8 tensor whose values fit ``bits`` would take these bits only."""
+    top = (1 << (bits - 1)) - 1
+    saved = 0
+    for tensor in integer.tensors().values():
+        if tensor.dtype == torch.int8 and int(tensor.int().abs().max()) <= top:
+            saved += tensor.numel() - -(-tensor.numel() * bits // 8)
+    return saved
+
+
+def _eight_or_four(model: str, eight: Row, four: Row) -> str:
+    saved, lost = eight[_PACKED] - four[_PACKED], four["bpb"] - eight["bpb"]
+    if lost <= 0:
+        return f"{model}: four bits cost nothing here and save {saved:,} bytes."
+    return (
+        f"{model}: four bits instead of eight save {saved:,} bytes of weights and cost {lost:.3f} bits per byte, so "
+        f"eight pay from {8 * saved / lost / 1e6:,.1f} MB of text on (through xz the four-bit file takes "
+        f"{show.change(four['xz_bytes'], eight['xz_bytes'])})."
+    )
+
+
+STUDY = Precision()

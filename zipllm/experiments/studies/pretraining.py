@@ -1,0 +1,158 @@
+"""Study: does starting from the shipped model help a small corpus, and up to which size?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from zipllm.experiments import show
+from zipllm.experiments.lab import Lab
+from zipllm.experiments.ledger import Row, Rows
+from zipllm.experiments.material import Text
+from zipllm.experiments.show import Table
+from zipllm.experiments.study import ByScale, Study
+from zipllm.experiments.training import FULL, QUICK, Plan, shipped_model
+from zipllm.model.transformer import Transformer
+from zipllm.report.figures import Figure, Series
+from zipllm.train.start import Start, load_start
+
+SHIPPED, TUNED = "shipped, as it is", "shipped, trained on"
+FRESH, BYTES = "same network, from nothing", "byte model, from nothing"
+_TUNING_RATE = 0.3
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Domains, sizes of the corpora, and training."""
+
+    domains: tuple[str, ...]
+    corpora: tuple[int, ...]
+    test_bytes: int
+    epochs: int
+    byte_plan: Plan
+    start: str = "small"
+
+
+class Pretraining(Study[Sizes]):
+    """Every start on every corpus."""
+
+    question = "Does starting from the shipped model help a small corpus, and how large may the corpus be?"
+    method = (
+        "The shipped model is trained further on corpora of several sizes. The same network with fresh weights, and a "
+        "small byte model, learn the same corpora from nothing; the first sees exactly the same tokens, the second a "
+        "fixed number of them. All code the same held-out text, and so does the shipped model as it is."
+    )
+    expected = ByScale(150, 5400)
+    sizes = ByScale(
+        quick=Sizes(("c",), (16_000, 64_000), 16_000, 2, replace(QUICK, tokens=200_000)),
+        full=Sizes(
+            ("c", "table", "german"), (16_000, 64_000, 256_000, 1_000_000), 64_000, 3, replace(FULL, tokens=2_000_000)
+        ),
+    )
+
+    def run(self, lab: Lab, sizes: Sizes) -> None:
+        shipped = load_start(sizes.start)
+        torch.manual_seed(lab.seed)
+        fresh = Start(Transformer(shipped.model.config), shipped.tokenizer, "nothing")
+        for domain in sizes.domains:
+            text = lab.text(domain, max(sizes.corpora), sizes.test_bytes)
+            if text is None or len(text.train) < max(sizes.corpora):
+                lab.leave_out(f"{domain}: not enough text to train on here")
+                continue
+            lab.notice(f"shipped model, as it is, on {text.name}")
+            lab.measure(f"{SHIPPED}, {text.name}", _score_shipped, lab, text, shipped)
+            for size in sizes.corpora:
+                piece = replace(text, train=text.train[:size])
+                tokens = sizes.epochs * len(shipped.tokenizer.encode(piece.train))
+                plan = Plan(sizes.byte_plan.shape, tokens, sequence=sizes.byte_plan.sequence, batch=2)
+                for name, how, start in (
+                    (TUNED, replace(plan, rate=_TUNING_RATE), shipped),
+                    (FRESH, plan, fresh),
+                    (BYTES, sizes.byte_plan, None),
+                ):
+                    lab.measure(f"{name}, {piece.name}, {size}", _score, lab, name, piece, how, start)
+
+    def tables(self, rows: Rows) -> Sequence[Table]:
+        parts = []
+        for domain in show.distinct(rows, "domain"):
+            found = show.select(rows, domain=domain)
+            (asis,) = show.select(found, start=SHIPPED)
+            curves = {start: dict(_curve(found, start)) for start in (TUNED, FRESH, BYTES)}
+            cells = tuple(
+                (f"{size:,.0f}", show.number(asis["bpb"]), *(show.number(curve[size]) for curve in curves.values()))
+                for size in curves[TUNED]
+            )
+            title = f"{domain}, bits per byte on {asis['bytes']:,} held-out bytes"
+            parts.append(Table(title, ("corpus, bytes", SHIPPED, *curves), cells))
+        return parts
+
+    def figures(self, rows: Rows) -> Sequence[Figure]:
+        parts = []
+        for domain in show.distinct(rows, "domain"):
+            found = show.select(rows, domain=domain)
+            asis = float(show.select(found, start=SHIPPED)[0]["bpb"])
+            series = [Series(SHIPPED, tuple((size, asis) for size, _ in _curve(found, TUNED)), marked=True)]
+            series += [Series(start, _curve(found, start)) for start in (TUNED, FRESH, BYTES)]
+            parts.append(
+                Figure(
+                    f"pretraining-{domain}", f"What a start is worth, {domain}", "corpus, bytes", "bits per byte",
+                    tuple(series), "line", log_x=True, from_zero=False,
+                )
+            )  # fmt: skip
+        return parts
+
+    def conclude(self, rows: Rows) -> Sequence[str]:
+        said = []
+        for domain in show.distinct(rows, "domain"):
+            found = show.select(rows, domain=domain)
+            asis = float(show.select(found, start=SHIPPED)[0]["bpb"])
+            tuned = _curve(found, TUNED)
+            size, last = tuned[-1]
+            said.append(
+                f"{domain}: as it is, the shipped model takes {asis:.3f} bits per byte; training on {size:,.0f} bytes "
+                f"takes {show.change(last, asis)} ({last:.3f})."
+            )
+            said += [f"{domain}, {name}: {_when(_curve(found, name), tuned, asis)}" for name in (FRESH, BYTES)]
+            harmed = [f"{corpus:,.0f}" for corpus, rate in tuned if rate > asis]
+            if harmed:
+                said.append(f"{domain}: training on {', '.join(harmed)} bytes makes the shipped model worse.")
+            if any(row["near"] for row in found):
+                said.append(f"{domain}: no fair test, the shipped model learned from such text of Python itself.")
+        return said
+
+
+def _score_shipped(lab: Lab, text: Text, start: Start) -> Row:
+    return lab.score(shipped_model(start, text.train, 256), text, **_about(SHIPPED, text, 0))
+
+
+def _score(lab: Lab, name: str, piece: Text, plan: Plan, start: Start | None) -> Row:
+    return lab.score(lab.train(plan, piece, start), piece, **_about(name, piece, len(piece.train)))
+
+
+def _about(name: str, text: Text, size: int) -> Row:
+    origin = f"{text.name}: {text.origin}"
+    return {"start": name, "domain": text.name, "corpus": size, "near": text.near_shipped, "text": origin}
+
+
+def _curve(rows: Rows, start: str) -> tuple[tuple[float, float], ...]:
+    return tuple(sorted(show.points(show.select(rows, start=start), "corpus")))
+
+
+def _when(curve: Sequence[tuple[float, float]], tuned: Sequence[tuple[float, float]], asis: float) -> str:
+    """Say from which size on a model from nothing reaches the shipped one, as it is and trained further."""
+    reached = next((size for size, rate in curve if rate <= asis), None)
+    beaten = next((size for (size, rate), (_, other) in zip(curve, tuned, strict=True) if rate <= other), None)
+    size, rate = curve[-1]
+    said = f"{rate:.3f} at {size:,.0f} bytes; "
+    if reached is None:
+        said += "it does not reach the shipped model as it is"
+    else:
+        said += f"it reaches the shipped one at {reached:,.0f}"
+    if beaten is not None:
+        return f"{said}, and the one trained further at {beaten:,.0f}."
+    if reached is not None:
+        return f"{said}, but not the one trained further."
+    return f"{said}, nor, at any size tried, the one trained further."
+
+
+STUDY = Pretraining()
