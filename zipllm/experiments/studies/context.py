@@ -167,8 +167,8 @@ def _positions(rows: Rows) -> list[str]:
         if inside and len(beyond) > 1:
             said.append(
                 f"{name}: {curve[0][2]:.2f} bits for the first byte, {inside[-1]:.2f} at the end of the window of "
-                f"{reach}, {beyond[-1]:.2f} at the end of the piece; beyond the window the cost changes to "
-                f"{show.change(beyond[-1], beyond[0])}."
+                f"{reach}, {beyond[-1]:.2f} at the end of the piece; past the window the last bytes cost "
+                f"{show.change(beyond[-1], beyond[0])} than the first."
             )
     return said
 

@@ -99,7 +99,7 @@ class Modality(Study[ModalitySizes]):
             )
             archives = [row["bytes"] for row in show.select(rows, kind=kind) if "history" in row["coder"]]
             if len(archives) > 1 and len(set(archives)) == 1:
-                said.append(f"On {kind} all archives are equally large: they drop the models, the history codes alone.")
+                said.append(f"On {kind} all archives are equally large: they drop the models, and the history codes alone.")
         return [*said, show.UNFAIR] if show.mark(rows) else said
 
     def quotes(self, rows: Rows) -> Sequence[Quote]:
