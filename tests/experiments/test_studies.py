@@ -14,7 +14,7 @@ from zipllm.data.registry import samples_folder
 from zipllm.errors import CorruptData, FileError, MissingPackage, UsageError
 from zipllm.experiments import course, ledger, machine_text, material, studies, training
 from zipllm.experiments.contest import keep_model
-from zipllm.experiments.material import find_text, need_text
+from zipllm.experiments.material import find_text, main_text
 from zipllm.experiments.page import Report
 from zipllm.experiments.study import ByScale, Study
 from zipllm.experiments.training import Plan, Shape
@@ -246,6 +246,6 @@ def test_what_is_measured_is_never_trained_on(places: Places) -> None:
         assert len(shared) < 0.2 * len(text.test.splitlines())
 
 
-def test_missing_training_text_is_reported(places: Places) -> None:
-    with pytest.raises(FileError, match="no german text .*--data-dir"):
-        need_text("german", places, 1000, 1000)
+def test_too_little_training_text_is_reported(places: Places) -> None:
+    with pytest.raises(FileError, match="too little English .*--data-dir"):
+        main_text(places, 1 << 40, 1000)

@@ -8,7 +8,7 @@ import torch
 
 from zipllm.data.local import Places
 from zipllm.errors import CorruptData
-from zipllm.experiments.media import find_piece, read_gray, special_codecs, special_size
+from zipllm.experiments.media import SPECIAL, find_piece, read_gray, special_size
 from zipllm.experiments.studies.skill import correlation
 from zipllm.experiments.tasks import (
     CHOICES,
@@ -104,7 +104,7 @@ def test_reads_gray_pictures() -> None:
 @pytest.mark.parametrize(("kind", "module"), [("image", "PIL.Image"), ("audio", "soundfile")])
 def test_special_codecs_restore_their_input(kind: str, module: str) -> None:
     pytest.importorskip(module)
-    (name,) = special_codecs(kind)
+    (name,) = SPECIAL[kind]
     smooth = (1000 * np.sin(np.arange(8192) / 50)).astype("<i2").tobytes() if kind == "audio" else bytes(128) * 128
     assert special_size(name, smooth) < len(smooth) / 2
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec
 
 from zipllm.data.local import Places
+from zipllm.engine.engine import engine_from_model
 from zipllm.experiments.ledger import Ledger, Row
-from zipllm.experiments.material import Text, find_text, need_text
+from zipllm.experiments.material import Text, find_text, main_text
 from zipllm.experiments.scoring import context_words, payload
 from zipllm.experiments.training import Plan, Trained, train
+from zipllm.model_file.file import model_to_bytes
 from zipllm.train.start import Start
 
 Notice = Callable[[str], None]
@@ -47,7 +48,7 @@ class Lab:
         return find_text(name, self.places, train_bytes, test_bytes)
 
     def main_text(self, train_bytes: int, test_bytes: int) -> Text:
-        """Return the text that most studies use: enwik8 where there is a copy, else English of this machine."""
+        """Return the text that most studies use; errors as ``material.main_text``."""
         self.notice("reading text")
         return main_text(self.places, train_bytes, test_bytes)
 
@@ -59,12 +60,13 @@ class Lab:
 
     def score(self, trained: Trained, text: Text, /, **values: Any) -> dict[str, Any]:
         """Return the row of a model: its bits per byte on held-out text, facts about both, and ``values``."""
-        found = payload(trained.export(), text.test)
+        model = trained.export()
+        found = payload(engine_from_model(model), text.test)
         return {
-            "bpb": found.bpb,
+            "bpb": found.bits_per_byte,
             "bytes": found.raw_bytes,
             "bytes_per_token": found.raw_bytes / found.tokens,
-            "model_bytes": found.model_bytes,
+            "model_bytes": len(model_to_bytes(model)),
             "text": text.origin,
             "seed": self.seed,
             "context": context_words(trained.model.config.window),
@@ -76,13 +78,6 @@ class Lab:
         """Say that something cannot be measured here; the page repeats it."""
         self.notice(what)
         self.left_out.append(what)
-
-
-@cache
-def main_text(places: Places, train_bytes: int, test_bytes: int) -> Text:
-    """Read as ``Lab.main_text``, once in a process."""
-    wiki = find_text("wiki", places, train_bytes, test_bytes)
-    return wiki or need_text("english", places, train_bytes, test_bytes)
 
 
 def facts(trained: Trained) -> dict[str, Any]:

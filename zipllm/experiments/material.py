@@ -112,15 +112,16 @@ def find_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> T
     return None
 
 
-def need_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> Text:
-    """Return text of a domain that a study needs; arguments and other errors as ``find_text``.
+@cache
+def main_text(places: Places, train_bytes: int, test_bytes: int) -> Text:
+    """Return enwik8 where there is a copy, else English; read once in a process, other errors as ``find_text``.
 
     Raises:
         FileError: there is no such text, or less than half of ``train_bytes``.
     """
-    text = find_text(name, places, train_bytes, test_bytes)
+    text = _wiki(places, train_bytes, test_bytes) or find_text("english", places, train_bytes, test_bytes)
     if text is None or len(text.train) < train_bytes // 2 or not text.test:
-        raise FileError(f"no {name} text to train on here; --data-dir names a folder with train/train and train/valid")
+        raise FileError("too little English to train on; --data-dir names a folder with train/train and train/valid")
     return text
 
 

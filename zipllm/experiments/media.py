@@ -7,7 +7,6 @@ little-endian samples). No study trains on them.
 import importlib
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,8 @@ ROW = 128
 """Pixels in a row of the cutout of a picture."""
 RATE = 44100
 """Samples a second, as the file names say."""
+SPECIAL = {"image": ("PNG",), "audio": ("FLAC",)}
+"""Codecs made for a kind of data."""
 _PGM = re.compile(rb"P5\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s")
 
 
@@ -100,11 +101,6 @@ def _genome(places: Places, size: int) -> Piece | None:
         copy_verified(copy, file, sink, slice(0, size))
         return Piece("dna", sink.getvalue(), "beginning of E.coli")
     return None
-
-
-def special_codecs(kind: str) -> Iterator[str]:
-    """Name the codec made for a kind, if there is one."""
-    yield from {"image": ("PNG",), "audio": ("FLAC",)}.get(kind, ())
 
 
 def special_size(name: str, data: bytes) -> int:

@@ -172,17 +172,10 @@ def train(
         watch(trainer, tokenizer)
     elif not trainer.is_finished():
         trainer.train(lambda report: None)
-    return snapshot(trainer, tokenizer, name)
-
-
-def snapshot(trainer: Trainer, tokenizer: Tokenizer, name: str) -> Trained:
-    """Return a copy of the model in its present state."""
-    model = _copy(trainer.model)
     sampler = WindowSampler(trainer.sources, trainer.config.sequence, trainer.config.seed + 1)
+    calibration = torch.from_numpy(sampler.batch(CALIBRATION_WINDOWS))
     state = trainer.state
-    return Trained(
-        model, tokenizer, torch.from_numpy(sampler.batch(CALIBRATION_WINDOWS)), state.tokens, state.seconds, name
-    )
+    return Trained(_copy(trainer.model), tokenizer, calibration, state.tokens, state.seconds, name)
 
 
 def shipped_model(start: Start, text: bytes, sequence: int) -> Trained:
@@ -191,11 +184,6 @@ def shipped_model(start: Start, text: bytes, sequence: int) -> Trained:
     length = min(sequence, len(tokens))
     windows = tokens[: len(tokens) // length * length].view(-1, length)[:CALIBRATION_WINDOWS]
     return Trained(start.model.eval(), start.tokenizer, windows, 0, 0.0, start.name)
-
-
-def as_start(trained: Trained) -> Start:
-    """Return a trained model as the start of fine-tuning."""
-    return Start(trained.model, trained.tokenizer, trained.name)
 
 
 def _copy(model: Transformer) -> Transformer:

@@ -11,9 +11,9 @@ from zipllm.experiments import show
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.ledger import Row, Rows
 from zipllm.experiments.material import Text
-from zipllm.experiments.media import find_piece, special_codecs, special_size
+from zipllm.experiments.media import SPECIAL, find_piece, special_size
 from zipllm.experiments.published import DELETANG, TABLE_1
-from zipllm.experiments.scoring import Score, archive, context_words, payload
+from zipllm.experiments.scoring import archive_bytes, context_words, payload
 from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Quote, Sizes, Study
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT
@@ -56,10 +56,10 @@ class Modality(Study[ModalitySizes]):
             for name, (engine, known) in models.items():
                 of_model = {**about, **known, "contaminated": near and name == "shipped small"}
                 of_model["context"] = context_words(known["window"])
-                for coder, way in ((name, payload), (f"{name} + history", archive)):
+                for coder, way in ((name, _payload_bytes), (f"{name} + history", archive_bytes)):
                     lab.notice(f"{coder} on {kind}")
                     lab.measure(f"{coder} on {kind}", _code, coder, way, engine, data, of_model)
-            for coder in (*GENERAL, *special_codecs(kind)):
+            for coder in (*GENERAL, *SPECIAL.get(kind, ())):
                 try:
                     lab.measure(f"{coder} on {kind}", _by_codec, coder, data, about)
                 except MissingPackage as error:
@@ -99,7 +99,9 @@ class Modality(Study[ModalitySizes]):
             )
             archives = [row["bytes"] for row in show.select(rows, kind=kind) if "history" in row["coder"]]
             if len(archives) > 1 and len(set(archives)) == 1:
-                said.append(f"On {kind} all archives are equally large: they drop the models, and the history codes alone.")
+                said.append(
+                    f"On {kind} all archives are equally large: they drop the models and use the history alone."
+                )
         return [*said, show.UNFAIR] if show.mark(rows) else said
 
     def quotes(self, rows: Rows) -> Sequence[Quote]:
@@ -144,8 +146,12 @@ def _pieces(lab: Lab, sizes: ModalitySizes) -> dict[str, tuple[bytes, str, bool]
     return found
 
 
-def _code(coder: str, way: Callable[[Engine, bytes], Score], engine: Engine, data: bytes, about: Row) -> Row:
-    return {"coder": coder, "bytes": way(engine, data).bits / 8, **about}
+def _code(coder: str, way: Callable[[Engine, bytes], float], engine: Engine, data: bytes, about: Row) -> Row:
+    return {"coder": coder, "bytes": way(engine, data), **about}
+
+
+def _payload_bytes(engine: Engine, data: bytes) -> float:
+    return payload(engine, data).bits / 8
 
 
 def _by_codec(name: str, data: bytes, about: Row) -> Row:

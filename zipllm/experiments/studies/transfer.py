@@ -9,7 +9,7 @@ from zipllm.experiments.ledger import Row, Rows
 from zipllm.experiments.material import Text
 from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Sizes, Study
-from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, Plan, Trained, as_start
+from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, Plan, Trained
 from zipllm.report.figures import Figure, Series
 from zipllm.train.start import Start
 
@@ -60,7 +60,7 @@ class Transfer(Study[TransferSizes]):
                 lab.measure(f"{source} on {target}", _score, lab, source, piece, model, tuned=False)
                 if source != target:
                     lab.notice(f"{source} model, fine-tuned on {target}")
-                    _tune(lab, source, piece, tuning, as_start(model))
+                    _tune(lab, source, piece, tuning, Start(model.model, model.tokenizer, source))
             _tune(lab, FRESH, piece, fresh, None)
 
     def tables(self, rows: Rows) -> Sequence[Table]:
