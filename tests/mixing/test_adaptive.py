@@ -20,10 +20,11 @@ from tests.mixing.vocabularies import text_like
 from zipllm.coder.fused import FusedDecoder, FusedEncoder
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
-from zipllm.mixing.adaptive import Chunk, Style, Vocabulary, decode_chunk, encode_chunk
-from zipllm.mixing.contexts import ROWS, TEXT
+from zipllm.mixing.adaptive import Chunk, decode_chunk, encode_chunk
+from zipllm.mixing.contexts import ROWS, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.memory import Memory, memory_digest, new_memory
+from zipllm.mixing.token_path import Vocabulary
 
 BYTES = tuple(bytes([value]) for value in range(256))
 VOCABULARIES = {

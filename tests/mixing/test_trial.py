@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from tests.mixing.test_adaptive import NOTHING, PROSE, STYLES, VOCABULARIES, frequencies, vocabulary
 from zipllm.coder.fused import FusedEncoder
 from zipllm.mixing import trial
-from zipllm.mixing.adaptive import Chunk, Style, encode_chunk
+from zipllm.mixing.adaptive import Chunk, encode_chunk
+from zipllm.mixing.contexts import Style
 from zipllm.mixing.memory import Memory, new_memory
 from zipllm.mixing.trial import Trial
 

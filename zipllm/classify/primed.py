@@ -18,8 +18,8 @@ from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
 from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError
-from zipllm.mixing.adaptive import MIXER_VERSION, Style
-from zipllm.mixing.contexts import TEXT
+from zipllm.mixing.adaptive import MIXER_VERSION
+from zipllm.mixing.contexts import TEXT, Style
 from zipllm.mixing.memory import MIN_SLOT_BITS
 from zipllm.mixing.trial import Trial
 from zipllm.predictor.base import State

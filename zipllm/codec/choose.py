@@ -34,7 +34,8 @@ from zipllm.codec.threads.side_by_side import beside
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import Coding, CodingParameters
 from zipllm.engine.engine import Engine, LazyEngine
-from zipllm.mixing.adaptive import MIXER_VERSION, Style
+from zipllm.mixing.adaptive import MIXER_VERSION
+from zipllm.mixing.contexts import Style
 from zipllm.mixing.memory import MIN_SLOT_BITS
 from zipllm.progress import Advance
 

@@ -10,7 +10,6 @@ Kernels need numba (``COMPILES``); ``open_encoder`` and ``open_decoder`` choose 
 """
 
 import math
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +26,6 @@ from zipllm.coder.range_coder import (
 )
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES, Integer, compiled, part
-
-SOURCE = Path(__file__)
-"""For ``source_digest`` of the entry points that these parts are compiled into."""
 
 # Every operand in a kernel must be uint64: numba turns a mix of signed and unsigned into float64.
 _WORD = np.uint64(32)

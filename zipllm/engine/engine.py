@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Union
 
 from zipllm.container import ModelRecord
 from zipllm.errors import ModelInvalid, ModelMismatch
-from zipllm.mixing.adaptive import Vocabulary
 from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.mixing.token_path import Vocabulary
 from zipllm.predictor.base import Predictor
 from zipllm.tokenizer.base import LosslessTokenizer
 

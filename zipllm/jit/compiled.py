@@ -16,7 +16,9 @@ its own and compiles the part anew, unless that is an ``np.int64``; and it is sl
 
 import hashlib
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -88,6 +90,30 @@ def is_cached(kernel: Any) -> bool:
         return any(key[1:] == wanted for key in kernel._cache._cache_file._load_index())
     except (AttributeError, TypeError, OSError):
         return False
+
+
+def entry_from(*modules: str) -> Callable[[Callable[[int], Callable[..., Any]]], Any]:
+    """Decorate a builder of an entry point; its name then means what it built, compiled as by ``entry``.
+
+    numba caches compiled code by the values that a function closes over, and looks only at that function's own file.
+    So the builder takes the ``source_digest`` of everything else that is compiled in, and its function uses the number.
+
+    Args:
+        modules: modules whose source is compiled into the entry point; a package stands for all modules in it.
+    """
+
+    def finish(build: Callable[[int], Callable[..., Any]]) -> Any:
+        return entry(build(source_digest(chain.from_iterable(map(_source_files, modules)))))
+
+    return finish
+
+
+def _source_files(module: str) -> Iterable[Path]:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None, module
+    assert spec.origin is not None, module
+    source = Path(spec.origin)
+    return source.parent.glob("*.py") if spec.submodule_search_locations else [source]
 
 
 def source_digest(files: Iterable[Path]) -> int:

@@ -5,16 +5,20 @@ The model's word as it is:
     decision_tree   the byte trie of a vocabulary as a binary tree of decisions
     decisions       frequencies + tokens -> bits and probabilities; frequencies + coder -> tokens
     lockstep        compiled kernels of ``decisions``
+    failures        negative results of compiled code, as errors
 
 Mixed with what the block has shown so far (FORMAT.md, section 12), read top down:
 
-    adaptive        a token of a lane, decision by decision, in the encoder and the decoder
+    adaptive        chunks of tokens, in the encoder and the decoder
+    trial           what tokens would cost, without learning them
+    token_path      one token, decision by decision: the code that both share
     prediction      one decision: all opinions, one probability, and what is learned when the bit is known
     contexts        what a lane has seen, and the contexts made from it
     history         bit histories by context
     stops           the same for the ends of tokens
     matches         earlier places that may be repeated
     mixer           many opinions become one
+    vectors         the mixer's inner loops as vector instructions
     memory          all arrays that learn
     prior           what they know beforehand
     tables          constants

@@ -4,6 +4,8 @@ Two sets of contexts. ``TEXT``: orders 0 to 8, words, the line above, what came 
 ``ROWS``: orders 0 to 6, sparse contexts, and neighbors in rows of a fixed length, which the archive states.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,13 @@ HASH = 0x2545F491
 _WORD = 0xFFFFFFFF
 _NEWLINE = 10
 _COLUMNS = 255
+
+
+class Style(NamedTuple):
+    """Attributes: ``family`` of contexts, ``TEXT`` or ``ROWS``; length of a ``row`` in bytes, 1 for text."""
+
+    family: int
+    row: int
 
 
 @part
@@ -67,7 +76,7 @@ def _remember_word(lane: NDArray[np.int64], byte: Integer) -> None:
 
 
 @part
-def set_contexts(memory: Memory, lane: NDArray[np.int64], family: Integer, row: Integer) -> None:
+def set_contexts(memory: Memory, lane: NDArray[np.int64], style: Style) -> None:
     """Fill ``memory.contexts`` for the byte that comes next."""
     recent, earlier, out = lane[RECENT], lane[EARLIER], memory.contexts
     out[0] = hash_pair(np.int64(0), np.int64(0))
@@ -77,10 +86,10 @@ def set_contexts(memory: Memory, lane: NDArray[np.int64], family: Integer, row: 
     out[4] = hash_pair(np.int64(4), recent)
     out[5] = hash_pair(hash_pair(np.int64(5), recent), earlier & 0xFF)
     out[6] = hash_pair(hash_pair(np.int64(6), recent), earlier & 0xFFFF)
-    if family == TEXT:
+    if style.family == TEXT:
         _set_text_contexts(memory, lane)
     else:
-        _set_row_contexts(memory, lane, row)
+        _set_row_contexts(memory, lane, style.row)
 
 
 @part

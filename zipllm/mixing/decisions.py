@@ -21,12 +21,9 @@ from numpy.typing import NDArray
 
 from zipllm.coder.fused import FusedDecoder
 from zipllm.coder.range_coder import PROBABILITY_BITS, PROBABILITY_ONE, BitDecoder
-from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
-from zipllm.mixing import lockstep
+from zipllm.mixing import failures, lockstep
 from zipllm.mixing.decision_tree import DecisionTree
-
-_BROKEN = "cumulative frequencies are not strictly ascending: the predictor is broken"
 
 
 class Walk:
@@ -97,7 +94,7 @@ class Walk:
         columns = self._tree.cut[self.node] if self._depth < 0 else np.full_like(self.node, self._depth)
         middle: NDArray[np.int64] = self._cumulative[self.active, columns].astype(np.int64)
         if not ((self._low < middle) & (middle < self._high)).all():
-            raise ValueError(_BROKEN)
+            failures.check(failures.BROKEN)
         return middle
 
 
@@ -143,8 +140,7 @@ def chunk_decisions(
         probabilities,
         selected,
     )
-    if written == lockstep.BROKEN:
-        raise ValueError(_BROKEN)
+    failures.check(written)
     assert written == total
     return bits, probabilities
 
@@ -193,11 +189,7 @@ def decode_tokens(tree: DecisionTree, cumulative: NDArray[np.int32], decoder: Bi
     check_cumulative(tree, cumulative, 2)
     tokens = np.empty(cumulative.shape[0], dtype=np.int32)
     rows = np.require(cumulative, np.int32, ["C", "W"])
-    decided = lockstep.decode_kernel(tree.root, tree.child, rows, decoder.state, decoder.words, tokens)
-    if decided == lockstep.BROKEN:
-        raise ValueError(_BROKEN)
-    if decided == lockstep.DAMAGED:
-        raise CorruptData("coded words are impossible: the payload is damaged")
+    failures.check(lockstep.decode_kernel(tree.root, tree.child, rows, decoder.state, decoder.words, tokens))
     return tokens
 
 

@@ -1,8 +1,7 @@
 """Compiled kernels that walk the decision trees of many lanes in lock-step.
 
 They do exactly what the plain forms in ``decisions`` do, decision by decision, in the order defined there.
-A kernel returns the number of decisions, or ``BROKEN`` when the frequencies of a row are not strictly
-ascending where it looked, or ``DAMAGED`` when the coder meets impossible words.
+A kernel returns the number of decisions, or a failure (``failures.py``).
 """
 
 import numpy as np
@@ -12,9 +11,8 @@ from zipllm.coder.fused import IMPOSSIBLE, decoded
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.jit.compiled import Integer, compiled
 from zipllm.jit.prefetch import prefetch
+from zipllm.mixing.failures import BROKEN, DAMAGED
 
-BROKEN = -1
-DAMAGED = -2
 _MOST = (1 << PROBABILITY_BITS) - 1
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, inlined
-from zipllm.mixing.contexts import HASH, hash_pair, set_contexts
+from zipllm.mixing.contexts import HASH, Style, hash_pair, set_contexts
 from zipllm.mixing.decision_tree import STOP
 from zipllm.mixing.history import find_slots, history_inputs, learn_history
 from zipllm.mixing.matches import learn_match_bit, learn_match_stop, match_bit_inputs, match_stop_inputs
@@ -72,9 +72,7 @@ def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], nod
 
 
 @inlined
-def predict_bit(
-    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, family: Integer, row: Integer
-) -> Integer:
+def predict_bit(memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, style: Style) -> Integer:
     """Return the probability of a 1 in the bit at hand, in units of ``2**-24``.
 
     Args:
@@ -82,10 +80,9 @@ def predict_bit(
         constants: tables.
         lane: registers.
         letter: a byte whose bits before this one are those that are known.
-        family: of the contexts, ``contexts.TEXT`` or ``ROWS``.
-        row: length of a row in bytes.
+        style: of the contexts.
     """
-    _look_up(memory, constants, lane, letter, family, row)
+    _look_up(memory, constants, lane, letter, style)
     now, sets, last = memory.now, memory.sets, lane[RECENT] & 0xFF
     now[ROW_1] = now[PARTIAL] | last << 8
     pair = hash_pair(lane[RECENT] & 0xFFFF, now[PARTIAL])
@@ -133,9 +130,7 @@ def learn(memory: Memory, constants: Tables, lane: NDArray[np.int64], bit: Integ
 
 
 @inlined
-def _look_up(
-    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, family: Integer, row: Integer
-) -> None:
+def _look_up(memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, style: Style) -> None:
     """Find the bit histories: contexts at the beginning of a byte, slots at that of each half."""
     now, number = memory.now, memory.now[BIT_NUMBER]
     partial = np.int64(1) << number | letter >> (8 - number)
@@ -144,7 +139,7 @@ def _look_up(
         half = partial >> (number - 4)
         inner = np.int64(1) << (number - 4) | partial & ((np.int64(1) << (number - 4)) - 1)
     if now[HALF] < 0:
-        set_contexts(memory, lane, family, row)
+        set_contexts(memory, lane, style)
     if now[HALF] != half:
         find_slots(memory, constants, half)
     now[PARTIAL], now[INNER], now[HALF] = partial, inner, half

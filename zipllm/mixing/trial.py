@@ -6,34 +6,21 @@ before the place changes, and put back in reverse order. Small arrays are copied
 ``adaptive`` would pay for these tokens, decision by decision, but for what the range coder drops.
 """
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.fused import SOURCE
-from zipllm.jit.compiled import Integer, entry, part, source_digest
-from zipllm.mixing.adaptive import Style, Vocabulary, begin_token
-from zipllm.mixing.contexts import remember_byte, set_contexts
-from zipllm.mixing.decision_tree import STOP
+from zipllm.jit.compiled import Integer, entry_from, part
+from zipllm.mixing import failures
+from zipllm.mixing.contexts import Style, remember_byte, set_contexts
 from zipllm.mixing.history import first_candidate, half_key
 from zipllm.mixing.matches import follow_matches, match_place
-from zipllm.mixing.memory import (
-    BIT_NUMBER,
-    CONTEXTS,
-    HALF,
-    LAST_TOKEN,
-    MATCHES,
-    MIXTURE,
-    POSITION,
-    ROW_1,
-    ROW_2,
-    Memory,
-)
+from zipllm.mixing.memory import BIT_NUMBER, CONTEXTS, HALF, MATCHES, MIXTURE, POSITION, ROW_1, ROW_2, Memory
 from zipllm.mixing.mixer import nearest_point
-from zipllm.mixing.prediction import hear_model, hear_no_model, learn, predict_bit, predict_stop
+from zipllm.mixing.prediction import predict_bit
 from zipllm.mixing.tables import ONE_BITS, Tables, tables
+from zipllm.mixing.token_path import Vocabulary, make_token_coder
 
 _PAIR = 32  # numbers of two neighboring slots
 _REFINERS = -1
@@ -51,6 +38,7 @@ class Journal(NamedTuple):
         places: int64 ``[m, 2]``, which array (the number of a match index, or ``_REFINERS``) and where in it.
         values: int32 ``[m]``.
         used: int64 ``[2]``, how many of each.
+        cost: float64 ``[1]``, bits of the token at hand so far.
     """
 
     pairs: NDArray[np.int64]
@@ -58,6 +46,7 @@ class Journal(NamedTuple):
     places: NDArray[np.int64]
     values: NDArray[np.int32]
     used: NDArray[np.int64]
+    cost: NDArray[np.float64]
 
     @classmethod
     def of(cls, size: int) -> "Journal":
@@ -69,6 +58,7 @@ class Journal(NamedTuple):
             np.empty((places, 2), dtype=np.int64),
             np.empty(places, dtype=np.int32),
             np.zeros(2, dtype=np.int64),
+            np.zeros(1),
         )
 
 
@@ -111,8 +101,7 @@ class Trial:
             np.copyto(getattr(memory, name), saved)
         memory.seen[self._start : self._start + size] = 0
         memory.begins[self._start : self._start + size] = 0
-        if cost < 0:
-            raise ValueError("cumulative frequencies are not strictly ascending: the predictor is broken")
+        failures.check(cost)
         return cost
 
 
@@ -146,7 +135,7 @@ def _note_refiners(memory: Memory, journal: Journal) -> None:
 
 
 @part
-def _append(memory: Memory, journal: Journal, lane: NDArray[np.int64], byte: Integer) -> None:
+def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, journal: Journal) -> None:
     """Do what ``adaptive`` does with a byte that is settled, and write down what the match models forget."""
     remember_byte(memory, lane, byte)
     for number in range(MATCHES):
@@ -157,54 +146,29 @@ def _append(memory: Memory, journal: Journal, lane: NDArray[np.int64], byte: Int
 
 
 @part
-def _try_token(
-    memory: Memory,
-    constants: Tables,
-    vocabulary: Vocabulary,
-    lane: NDArray[np.int64],
-    wanted: Integer,
-    cumulative: NDArray[np.int32],
-    style: Style,
-    journal: Journal,
-) -> float:
-    """Predict and learn one token, as ``adaptive`` codes it; returns its bits, or a negative number."""
-    begin_token(memory, lane)
-    begin, length = vocabulary.starts[wanted], vocabulary.starts[wanted + 1] - vocabulary.starts[wanted]
-    node, depth, bits = np.int64(vocabulary.root), np.int64(0), 0.0
-    while node >= 0:
-        while depth < vocabulary.byte_depth[node]:
-            _append(memory, journal, lane, np.int64(vocabulary.letters[begin + depth]))
-            depth += 1
-        hear_no_model(memory)
-        if cumulative.size > 0:
-            low, middle = np.int64(cumulative[vocabulary.low[node]]), np.int64(cumulative[node + 1])
-            high = np.int64(cumulative[vocabulary.high[node]])
-            if not low < middle < high:
-                return -1.0
-            hear_model(memory, constants, low, middle, high)
-        bit_number = np.int64(vocabulary.bit_number[node])
-        memory.now[BIT_NUMBER] = bit_number
-        if bit_number == STOP:
-            probability = predict_stop(memory, constants, lane, node, depth)
-        else:
-            letter = np.int64(vocabulary.letters[vocabulary.starts[vocabulary.low[node]] + depth])
-            half = np.int64(16) | letter >> 4 if bit_number >= 4 else np.int64(0)
-            if memory.now[HALF] < 0:
-                set_contexts(memory, lane, style.family, style.row)
-            if memory.now[HALF] != half:
-                _note_slots(memory, journal, half)
-            probability = predict_bit(memory, constants, lane, letter, style.family, style.row)
-            _note_refiners(memory, journal)
-        bit = np.int64(1) if wanted > node else np.int64(0)
-        chance = probability if bit else (np.int64(1) << ONE_BITS) - probability
-        bits += ONE_BITS - np.log2(np.float64(chance))
-        learn(memory, constants, lane, bit)
-        node = np.int64(vocabulary.child[node, bit])
-    while depth < length:
-        _append(memory, journal, lane, np.int64(vocabulary.letters[begin + depth]))
-        depth += 1
-    lane[LAST_TOKEN] = wanted
-    return bits
+def _predict_bit(
+    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, style: Style, journal: Journal
+) -> Integer:
+    """Predict a bit, and write down what predicting and learning it will change."""
+    half = np.int64(16) | letter >> 4 if memory.now[BIT_NUMBER] >= 4 else np.int64(0)
+    if memory.now[HALF] < 0:
+        set_contexts(memory, lane, style)
+    if memory.now[HALF] != half:
+        _note_slots(memory, journal, half)
+    probability = predict_bit(memory, constants, lane, letter, style)
+    _note_refiners(memory, journal)
+    return probability
+
+
+@part
+def _add_cost(journal: Journal, wanted: Integer, node: Integer, probability: Integer) -> Integer:
+    bit = np.int64(1) if wanted > node else np.int64(0)
+    chance = probability if bit else (np.int64(1) << ONE_BITS) - probability
+    journal.cost[0] += ONE_BITS - np.log2(np.float64(chance))
+    return bit
+
+
+_try_token = make_token_coder(_append, _predict_bit, _add_cost)
 
 
 @part
@@ -222,9 +186,8 @@ def _put_back(memory: Memory, journal: Journal) -> None:
     journal.used[:] = 0
 
 
-def _build(version: int) -> Any:
-    """Return the entry point; see ``adaptive._build``."""
-
+@entry_from("zipllm.mixing", "zipllm.coder.fused")
+def _try_tokens(version: int) -> Any:
     def try_tokens(
         memory: Memory,
         constants: Tables,
@@ -234,21 +197,19 @@ def _build(version: int) -> Any:
         style: Style,
         journal: Journal,
     ) -> float:
-        """Return the bits of all tokens, or a negative number; the large arrays are as before."""
+        """Return the bits of all tokens, or a failure; the large arrays are as before."""
         bits = 0.0
         lane = memory.registers[0]
         for step in range(tokens.size):
             row = cumulative[step % cumulative.shape[0]]
-            cost = _try_token(memory, constants, vocabulary, lane, np.int64(tokens[step]), row, style, journal)
-            if cost < 0.0:
-                bits = cost
+            journal.cost[0] = 0.0
+            wanted = np.int64(tokens[step])
+            token = _try_token(memory, constants, vocabulary, lane, row, False, style, wanted, journal)
+            if token < 0:
+                bits = float(token)
                 break
-            bits += cost
+            bits += journal.cost[0]
         _put_back(memory, journal)
         return bits + version * 0
 
-    return entry(try_tokens)
-
-
-_HERE = Path(__file__)
-_try_tokens = _build(source_digest([*_HERE.parent.glob("*.py"), SOURCE]))
+    return try_tokens

@@ -9,11 +9,12 @@ from zipllm.coder.fused import FusedDecoder, FusedEncoder, open_decoder, open_en
 from zipllm.coder.range_coder import BitDecoder, BitEncoder
 from zipllm.container import CodingParameters
 from zipllm.engine.engine import Engine
-from zipllm.mixing.adaptive import Chunk, Style, Vocabulary, decode_chunk, encode_chunk
-from zipllm.mixing.contexts import TEXT
+from zipllm.mixing.adaptive import Chunk, decode_chunk, encode_chunk
+from zipllm.mixing.contexts import TEXT, Style
 from zipllm.mixing.decisions import chunk_decisions, decode_tokens
 from zipllm.mixing.memory import Memory, new_memory
 from zipllm.mixing.prior import load_prior
+from zipllm.mixing.token_path import Vocabulary
 
 _WORD_BYTES = 4
 

@@ -14,8 +14,8 @@ from zipllm.codec.block.lanes import lane_sizes
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes, words_to_bytes
 from zipllm.container import CodingParameters
 from zipllm.errors import CorruptData, UnsupportedData
-from zipllm.mixing.adaptive import Vocabulary
 from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.mixing.token_path import Vocabulary
 from zipllm.progress import Advance
 
 _CHUNK = 1 << 15

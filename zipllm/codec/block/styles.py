@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.mixing.adaptive import Style
-from zipllm.mixing.contexts import ROWS, TEXT
+from zipllm.mixing.contexts import ROWS, TEXT, Style
 
 MAX_ROW = 4096
 _LOOKED_AT = 1 << 17

@@ -1,12 +1,11 @@
 """The whole network in one compiled call, for any rows: tokens of any lanes, each with its slot in the cache."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.jit.compiled import entry, inlined, source_digest
+from zipllm.jit.compiled import entry_from, inlined
 from zipllm.kernels.cpu.attention import attend, fetch_keys, remember_key, remember_value, unit_heads
 from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
 from zipllm.kernels.cpu.elementwise import add, embed, normalize, squared_relu
@@ -147,8 +146,9 @@ def _predict(
                     out[index] = whole[kept[index]]
 
 
-def _build(version: int) -> Any:
-    """Return the entry point. numba keeps cached code apart by what the closure holds, here the version."""
+@entry_from("zipllm.kernels.cpu", "zipllm.model.ranges")
+def forward(version: int) -> Any:
+    """Build the entry point."""
 
     def forward(
         network: Network,
@@ -196,8 +196,4 @@ def _build(version: int) -> Any:
                     _predict(network, rows, first, count, stream, scratch, columns, cumulative)
         return version
 
-    return entry(forward)
-
-
-_HERE = Path(__file__)
-forward = _build(source_digest([*_HERE.parent.glob("*.py"), _HERE.parents[2] / "model" / "ranges.py"]))
+    return forward
