@@ -65,7 +65,8 @@ def attention(network: Any, cache: Any, scratch: Any, queries: Any, filled: Any,
 
 def kernels(settings: Settings) -> Iterator[Row]:
     """Measure the default model's parts, without any text."""
-    network = CpuNetwork(ModelStore.default().load("small").integer)
+    integer: Any = ModelStore.default().load("small").integer
+    network = CpuNetwork(integer)
     for lanes, time_ in WAYS:
         whole, parts = measured(network, lanes, time_)
         parts["the rest"] = whole - sum(parts.values())

@@ -11,10 +11,9 @@ import torch
 from benchmarks.speed.row import Row, Settings
 from zipllm.kernels.cpu.network import CpuNetwork
 from zipllm.machine import threads
-from zipllm.model.config import ModelConfig
-from zipllm.model.presets import preset
-from zipllm.model.quantize import quantize
-from zipllm.model.transformer import Transformer
+from zipllm.model.transformer.config import PRESETS, TransformerConfig
+from zipllm.model.transformer.float_form import Transformer
+from zipllm.model.transformer.quantize import quantize
 
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {},
@@ -31,7 +30,7 @@ LANES, TOKENS = 64, 64 * 128
 
 
 def shapes(settings: Settings) -> Iterator[Row]:
-    base = preset("small", 8192)
+    base = TransformerConfig(8192, **PRESETS["small"])
     for name, changes in SHAPES.items():
         config = replace(base, **changes)
         for what, chunk in (("prefill", 16), ("step", 1)):
@@ -49,7 +48,7 @@ def shapes(settings: Settings) -> Iterator[Row]:
             }
 
 
-def network_seconds(config: ModelConfig, chunk: int) -> tuple[float, float]:
+def network_seconds(config: TransformerConfig, chunk: int) -> tuple[float, float]:
     """Return wall and processor seconds of ``TOKENS`` tokens, ``chunk`` of each lane a call, the window full."""
     torch.manual_seed(0)
     generator = np.random.default_rng(0)

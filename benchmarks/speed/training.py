@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.speed.row import Row, Settings
 from zipllm.data.windows import TokenSource
-from zipllm.model.presets import preset
+from zipllm.model.architecture import preset
 from zipllm.train.compiler import decide_compiler
 from zipllm.train.config import TrainConfig
 from zipllm.train.distributed import Group

@@ -14,7 +14,7 @@ from tests.model_file.conftest import CARD, CONFIG, join, random_integer_model, 
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.engine.engine import Engine, engine_from_model
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.parameters import TransformerParameters
 from zipllm.model_file.build import build_model
 from zipllm.model_file.file import model_to_bytes, tokenizer_json
 from zipllm.model_file.identity import compute_model_id
@@ -50,7 +50,7 @@ def with_values(name: str, change: Callable[[torch.Tensor], torch.Tensor | None]
     tensors = {key: tensor.clone() for key, tensor in MODEL.integer.tensors().items()}
     changed = change(tensors[name])
     tensors[name] = tensors[name] if changed is None else changed
-    integer = IntegerModel.from_tensors(CONFIG, tensors)
+    integer = TransformerParameters.from_tensors(CONFIG, tensors)
     model_id = compute_model_id(CONFIG, tokenizer_json(MODEL.tokenizer), integer.values)
     return model_to_bytes(replace(MODEL, integer=integer, model_id=model_id))
 

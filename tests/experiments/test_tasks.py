@@ -21,7 +21,8 @@ from zipllm.experiments.tasks import (
     probe_accuracy,
 )
 from zipllm.experiments.training import Shape, Trained
-from zipllm.model.transformer import Transformer
+from zipllm.model.architecture import architecture_of
+from zipllm.model.transformer.float_form import Transformer
 from zipllm.tokenizer import ByteTokenizer
 
 TEXT = b" ".join(
@@ -57,7 +58,7 @@ def test_an_untrained_model_fails_the_cloze_test(untrained: Trained) -> None:
 def test_a_fitted_model_passes_the_cloze_test(untrained: Trained) -> None:
     questions = cloze(TEXT * 20, 50, 1)
     wrong = questions[:, [1, 0, 2, 3]]
-    model = Transformer(untrained.model.config)
+    model = architecture_of(untrained.model.config).float_form(untrained.model.config)
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
     truth = torch.from_numpy(questions[:, 0])
     for _ in range(30):

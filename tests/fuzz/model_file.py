@@ -10,11 +10,11 @@ import torch
 from tests.fuzz.feed import Feed, edited
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.errors import LimitExceeded, ModelError
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.architecture import architecture_of
+from zipllm.model.transformer.parameters import TransformerParameters
 from zipllm.model_file.build import build_model
 from zipllm.model_file.file import Model, model_from_bytes, model_to_bytes, tokenizer_json
 from zipllm.model_file.identity import compute_model_id
-from zipllm.model_file.reference import reference_engine
 from zipllm.predictor.base import PRECISION
 from zipllm.tokenizer import ByteTokenizer
 
@@ -61,7 +61,7 @@ def _forge(model: Model, feed: Feed) -> None:
         value = feed.choice([0, 1, -1, limits.min, limits.max, feed.number(8) % (limits.max + 1)])
         start, count = feed.below(len(values)), feed.choice([1, 1, len(values)])
         values[start : start + count] = value
-    integer = IntegerModel.from_tensors(CONFIG, tensors)
+    integer = TransformerParameters.from_tensors(CONFIG, tensors)
     model_id = compute_model_id(CONFIG, tokenizer_json(model.tokenizer), integer.values)
     # The self-test stays that of another model: it is not what has to keep a hostile model out.
     data = model_to_bytes(replace(model, integer=integer, model_id=model_id))
@@ -72,7 +72,10 @@ def _forge(model: Model, feed: Feed) -> None:
 
 def _check_frequencies(model: Model) -> None:
     tokens = np.array([CONFIG.start_token, *range(0, 250, 13)], dtype=np.int32)
-    frequencies = np.diff(reference_engine(model.integer)(tokens).astype(np.int64), axis=-1)
+    network = architecture_of(model.config).reference(model.integer)
+    frequencies = np.diff(
+        network.predict(network.start(1), tokens[None], np.zeros(1, np.int32))[0].astype(np.int64), axis=-1
+    )
     assert frequencies.min() >= 1
     assert (frequencies.sum(axis=-1) == 1 << PRECISION).all()
 

@@ -15,8 +15,8 @@ from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.engine.engine import engine_from_model
-from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
+from zipllm.model.architecture import architecture_of
+from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model_file.file import Model
 from zipllm.model_file.store import ModelStore
 
@@ -37,16 +37,16 @@ def test_frequencies_are_those_of_the_cpu(model: Model) -> None:
     tokens = torch.from_numpy(model.tokenizer.encode(TEXT)[:768].reshape(3, 256))
     rows = []
     for device, chunk in (("cpu", 256), ("cuda", 256), ("cuda", 100), ("cuda", 1)):
-        network = IntegerTransformer(model.integer, device)
-        state = network.start(3)
-        parts = [network.cumulative(network.forward(state, part)).cpu().numpy() for part in tokens.split(chunk, dim=1)]
+        network = architecture_of(model.config).reference(model.integer, device)
+        state, lanes = network.start(3), np.arange(3, dtype=np.int32)
+        parts = [network.predict(state, part.int().numpy(), lanes) for part in tokens.split(chunk, dim=1)]
         rows.append(np.concatenate(parts, axis=1))
     for row in rows[1:]:
         assert np.array_equal(rows[0], row)
 
 
 @pytest.mark.parametrize("config", [*SHAPES, shaped(width=128, heads=1, window=20, layers=1)], ids=str)
-def test_kernels_equal_the_reference(config: ModelConfig) -> None:
+def test_kernels_equal_the_reference(config: TransformerConfig) -> None:
     from zipllm.kernels.gpu.network import GpuNetwork
 
     for integer in (random_model(config, 1), extreme_model(config)):

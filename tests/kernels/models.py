@@ -5,10 +5,10 @@ import torch
 from numpy.typing import NDArray
 
 from tests.model.conftest import markov_tokens, randomized, shaped
-from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.parameters import IntegerModel
-from zipllm.model.quantize import quantize
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.integer import IntegerTransformer
+from zipllm.model.transformer.parameters import TransformerParameters
+from zipllm.model.transformer.quantize import quantize
 
 SHAPES = [
     shaped(),
@@ -27,18 +27,18 @@ SHAPES = [
 ]
 
 
-def random_model(config: ModelConfig, seed: int) -> IntegerModel:
+def random_model(config: TransformerConfig, seed: int) -> TransformerParameters:
     tokens = markov_tokens(4, 24, seed=seed, vocabulary=config.vocabulary_size)
     return quantize(randomized(config, seed, spread=1.5), tokens)
 
 
-def random_tokens(config: ModelConfig, lanes: int, time: int, seed: int) -> NDArray[np.int32]:
+def random_tokens(config: TransformerConfig, lanes: int, time: int, seed: int) -> NDArray[np.int32]:
     tokens = np.random.default_rng(seed).integers(0, config.vocabulary_size, (lanes, time)).astype(np.int32)
     tokens[:, 0] = config.start_token
     return tokens
 
 
-def expected(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+def expected(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     reference = IntegerTransformer(model)
     hidden = reference.forward(reference.start(len(tokens)), torch.from_numpy(tokens))
     result: NDArray[np.int32] = reference.cumulative(hidden).numpy()

@@ -16,8 +16,8 @@ from zipllm.container import BlockHeader, scan
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import LimitExceeded
 from zipllm.measure.evaluate import Evaluation, archive_summary, evaluate_stream, total
-from zipllm.model.evaluate import integer_bits
-from zipllm.model.integer import IntegerTransformer
+from zipllm.model.gap import integer_bits
+from zipllm.model.transformer.integer import IntegerTransformer
 from zipllm.model_file.build import build_model
 from zipllm.predictor.base import PRECISION
 from zipllm.predictor.ngram import NgramPredictor

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zipllm.model.bounds import check_bounds
-from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.parameters import LINEAR_LAYERS, IntegerModel, specification
-from zipllm.model.quantize import quantize
-from zipllm.model.scales import exponential_table
-from zipllm.model.transformer import Transformer
+from zipllm.model.transformer.bounds import check_bounds
+from zipllm.model.transformer.config import LINEAR_LAYERS, TransformerConfig
+from zipllm.model.transformer.float_form import Transformer
+from zipllm.model.transformer.integer import IntegerTransformer
+from zipllm.model.transformer.parameters import TransformerParameters
+from zipllm.model.transformer.quantize import quantize
+from zipllm.model.transformer.scales import exponential_table
 
-CONFIG = ModelConfig(vocabulary_size=60, width=32, layers=2, heads=2, feedforward=72, window=8)
+CONFIG = TransformerConfig(vocabulary_size=60, width=32, layers=2, heads=2, feedforward=72, window=8)
 
 
 def markov_tokens(sequences: int, time: int, seed: int, vocabulary: int = 60) -> Tensor:
@@ -30,7 +30,7 @@ def markov_tokens(sequences: int, time: int, seed: int, vocabulary: int = 60) ->
     return tokens
 
 
-def randomized(config: ModelConfig, seed: int = 0, spread: float = 1.0) -> Transformer:
+def randomized(config: TransformerConfig, seed: int = 0, spread: float = 1.0) -> Transformer:
     """A float model whose every matrix is random, none zero."""
     torch.manual_seed(seed)
     transformer = Transformer(config)
@@ -58,23 +58,23 @@ def trained() -> Transformer:
 
 
 @pytest.fixture(scope="session")
-def exported(trained: Transformer) -> IntegerModel:
+def exported(trained: Transformer) -> TransformerParameters:
     """The trained model's integer form."""
     return quantize(trained, markov_tokens(64, 48, seed=2))
 
 
 @pytest.fixture(scope="session")
-def integer(exported: IntegerModel) -> IntegerTransformer:
+def integer(exported: TransformerParameters) -> IntegerTransformer:
     return IntegerTransformer(exported)
 
 
-def extreme_tensors(config: ModelConfig, seed: int = 0) -> dict[str, Tensor]:
+def extreme_tensors(config: TransformerConfig, seed: int = 0) -> dict[str, Tensor]:
     """Tensors at the edge of what `check_bounds` accepts: weights +-127, largest multipliers, sharp scores."""
     generator = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
-    for name, (dtype, shape) in specification(config).items():
+    for name, (dtype, shape) in config.specification().items():
         sizes = tuple(256 if size < 0 else size for size in shape)
-        if dtype == np.int8:
+        if dtype == "int8":
             signs = torch.randint(2, sizes, generator=generator) * 2 - 1
             if len(sizes) == 3:
                 signs[:, : sizes[1] // 2] = 1  # some rows all alike: the largest sums there are
@@ -85,7 +85,7 @@ def extreme_tensors(config: ModelConfig, seed: int = 0) -> dict[str, Tensor]:
     return tensors
 
 
-def _fill_scales(config: ModelConfig, tensors: dict[str, Tensor]) -> None:
+def _fill_scales(config: TransformerConfig, tensors: dict[str, Tensor]) -> None:
     for name in (*LINEAR_LAYERS, "head", "embedding"):
         inputs = 1 if name == "embedding" else config.feedforward if name == "down" else config.width
         product = 127 if name == "embedding" else inputs * 127 * 127
@@ -107,11 +107,11 @@ def _fill_scales(config: ModelConfig, tensors: dict[str, Tensor]) -> None:
     tensors["frequency_exponential"] = exponential_table(1 << 24)
 
 
-def extreme_model(config: ModelConfig = CONFIG, seed: int = 0) -> IntegerModel:
-    model = IntegerModel.from_tensors(config, extreme_tensors(config, seed))
+def extreme_model(config: TransformerConfig = CONFIG, seed: int = 0) -> TransformerParameters:
+    model = TransformerParameters.from_tensors(config, extreme_tensors(config, seed))
     check_bounds(model)
     return model
 
 
-def shaped(**changes: int | bool | str) -> ModelConfig:
+def shaped(**changes: int | bool | str) -> TransformerConfig:
     return replace(CONFIG, **changes)  # type: ignore[arg-type]

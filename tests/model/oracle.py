@@ -6,7 +6,7 @@ both that the formulas are followed and that nothing overflowed.
 
 from math import isqrt
 
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.parameters import TransformerParameters
 
 Vector = list[int]
 
@@ -32,7 +32,7 @@ def unit8(x: Vector, constant: int, divisor: int) -> Vector:
 class Oracle:
     """One stream; `feed` returns the cumulative frequencies after a token."""
 
-    def __init__(self, model: IntegerModel) -> None:
+    def __init__(self, model: TransformerParameters) -> None:
         self.config = model.config
         self.t = {name: tensor.tolist() for name, tensor in model.tensors().items()}
         self.head = model.head.tolist()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,20 +9,20 @@ from torch import Tensor
 from tests.model.conftest import CONFIG, extreme_tensors, randomized, shaped
 from zipllm.errors import ModelInvalid
 from zipllm.model.arithmetic import scale_to_int8, vector_length
-from zipllm.model.bounds import check_bounds, float32_is_exact, score_limit
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import LINEAR_LAYERS, IntegerModel, specification
-from zipllm.model.quantize import quantize
-from zipllm.model.scales import exponential_table
+from zipllm.model.transformer.bounds import check_bounds, float32_is_exact, score_limit
+from zipllm.model.transformer.config import LINEAR_LAYERS, TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
+from zipllm.model.transformer.quantize import quantize
+from zipllm.model.transformer.scales import exponential_table
 
 Change = Callable[[dict[str, Tensor]], None]
 
 
-def unchecked(config: ModelConfig, tensors: dict[str, Tensor]) -> IntegerModel:
-    return IntegerModel(config, {name: tensor.numpy() for name, tensor in tensors.items()})
+def unchecked(config: TransformerConfig, tensors: dict[str, Tensor]) -> TransformerParameters:
+    return TransformerParameters(config, {name: tensor.numpy() for name, tensor in tensors.items()})
 
 
-def refuse(change: Change, match: str, config: ModelConfig = CONFIG) -> None:
+def refuse(change: Change, match: str, config: TransformerConfig = CONFIG) -> None:
     tensors = extreme_tensors(config)
     check_bounds(unchecked(config, tensors))
     change(tensors)
@@ -46,7 +45,7 @@ def test_minus_128_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(n for n, (t, _) in specification(CONFIG).items() if t != np.int8 and n != "position_bias")
+    "name", sorted(n for n, (t, _) in CONFIG.specification().items() if t != "int8" and n != "position_bias")
 )
 def test_negative_values_are_refused(name: str) -> None:
     refuse(setting(name, -1), f"{name}: negative value")
@@ -130,17 +129,17 @@ def test_weights_over_a_long_window_must_fit_int32() -> None:
     refuse(change, "attention_exponential: weighted sum over the window", config)
 
 
-@pytest.mark.parametrize("name", sorted(specification(CONFIG)))
+@pytest.mark.parametrize("name", sorted(CONFIG.specification()))
 def test_missing_tensors_are_refused(name: str) -> None:
     refuse(lambda tensors: tensors.pop(name) is None, f"{name}: missing")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", sorted(specification(CONFIG)))
+@pytest.mark.parametrize("name", sorted(CONFIG.specification()))
 def test_wrong_types_are_refused(name: str) -> None:
     refuse(lambda tensors: tensors.update({name: tensors[name].float()}), f"{name}: type float32")
 
 
-@pytest.mark.parametrize("name", sorted(specification(CONFIG)))
+@pytest.mark.parametrize("name", sorted(CONFIG.specification()))
 def test_wrong_shapes_are_refused(name: str) -> None:
     refuse(lambda tensors: tensors.update({name: tensors[name][None]}), f"{name}: shape")
     if "exponential" not in name:
@@ -168,9 +167,9 @@ def test_a_tied_model_must_not_carry_a_head() -> None:
     ],
     ids=["width", "feedforward", "head size", "layers", "rotary", "sinusoidal"],
 )
-def test_shapes_beyond_the_proof_are_refused_before_any_tensor_is_read(config: ModelConfig, field: str) -> None:
+def test_shapes_beyond_the_proof_are_refused_before_any_tensor_is_read(config: TransformerConfig, field: str) -> None:
     with pytest.raises(ModelInvalid, match=field):
-        check_bounds(IntegerModel(config, {}))
+        check_bounds(TransformerParameters(config, {}))
 
 
 def test_the_score_limit_holds_for_the_worst_heads() -> None:

@@ -10,11 +10,11 @@ from torch import Tensor
 from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomized, shaped
 from tests.model.oracle import Oracle
 from zipllm.model import arithmetic
-from zipllm.model import integer as integer_module
-from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.parameters import IntegerModel
-from zipllm.model.quantize import quantize
+from zipllm.model.transformer import integer as integer_module
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.integer import IntegerTransformer
+from zipllm.model.transformer.parameters import TransformerParameters
+from zipllm.model.transformer.quantize import quantize
 
 TOKENS = torch.cat((torch.full((5, 1), CONFIG.start_token), markov_tokens(5, 70, seed=3)), dim=1)
 
@@ -49,7 +49,7 @@ def test_any_chunking_gives_the_same_integers(integer: IntegerTransformer, expec
 
 @pytest.mark.parametrize("budget", [1, 3_000, 1 << 30])
 def test_internal_chunks_change_nothing(
-    exported: IntegerModel, expected: str, budget: int, monkeypatch: pytest.MonkeyPatch
+    exported: TransformerParameters, expected: str, budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(integer_module, "CHUNK_ELEMENTS", budget)
     assert digest(run(IntegerTransformer(exported), TOKENS, TOKENS.shape[1])) == expected
@@ -125,17 +125,17 @@ def test_every_route_of_the_products_agrees(
     ids=["plain", "tied", "window 1", "width 1", "vocabulary 1"],
 )
 @pytest.mark.parametrize("seed", [0, 1])
-def test_unbounded_integers_agree_at_the_limits(config: ModelConfig, seed: int) -> None:
+def test_unbounded_integers_agree_at_the_limits(config: TransformerConfig, seed: int) -> None:
     """Weights of +-127, the largest multipliers and norms: still what Python's integers give."""
     model = extreme_model(config, seed)
     check_against_oracle(model, 20)
 
 
-def test_unbounded_integers_agree_on_a_trained_model(exported: IntegerModel) -> None:
+def test_unbounded_integers_agree_on_a_trained_model(exported: TransformerParameters) -> None:
     check_against_oracle(exported, 24)
 
 
-def check_against_oracle(model: IntegerModel, time: int) -> None:
+def check_against_oracle(model: TransformerParameters, time: int) -> None:
     vocabulary = model.config.vocabulary_size
     tokens = torch.cat((torch.tensor([[vocabulary]]), markov_tokens(1, time, 5, vocabulary)), dim=1)
     result = run(IntegerTransformer(model), tokens, 9)

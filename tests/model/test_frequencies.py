@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zipllm.model.frequencies import cumulate, frequencies
 from zipllm.model.ranges import PRECISION, TOTAL
-from zipllm.model.scales import TABLE_STEPS, exponential_table
+from zipllm.model.transformer.scales import TABLE_STEPS, exponential_table
 
 TABLE = exponential_table(TOTAL)
 LIMIT = 1 << 30

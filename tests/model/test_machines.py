@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomized, shaped
-from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.quantize import quantize
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.integer import IntegerTransformer
+from zipllm.model.transformer.quantize import quantize
 
 TOKENS = markov_tokens(2, 30, seed=16)
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_older_processors_give_the_same_integers(variable: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("config", [CONFIG, shaped(feedforward=64, vocabulary_size=64)], ids=["odd", "multiples of 8"])
 @pytest.mark.parametrize("chunk", [1, 9, 30])
-def test_a_gpu_gives_the_same_integers(config: ModelConfig, chunk: int) -> None:
+def test_a_gpu_gives_the_same_integers(config: TransformerConfig, chunk: int) -> None:
     for model in (extreme_model(config), quantize(randomized(config, seed=8), TOKENS)):
         results = []
         for device in ("cpu", "cuda"):

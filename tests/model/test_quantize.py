@@ -8,12 +8,12 @@ import torch
 
 from tests.model.conftest import CONFIG, markov_tokens, randomized, shaped
 from zipllm.errors import ModelInvalid
-from zipllm.model.evaluate import float_bits, integer_bits, measure_gap
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.parameters import IntegerModel, specification
-from zipllm.model.quantize import quantize
-from zipllm.model.scales import best_clip, quantize_rows
-from zipllm.model.transformer import Transformer
+from zipllm.model.gap import float_bits, integer_bits, measure_gap
+from zipllm.model.transformer.float_form import Transformer
+from zipllm.model.transformer.integer import IntegerTransformer
+from zipllm.model.transformer.parameters import TransformerParameters
+from zipllm.model.transformer.quantize import quantize
+from zipllm.model.transformer.scales import best_clip, quantize_rows
 
 TEST_TOKENS = markov_tokens(64, 48, seed=11)
 
@@ -71,14 +71,14 @@ def test_export_is_repeatable_and_leaves_the_float_model_alone(trained: Transfor
     before = {name: value.clone() for name, value in trained.state_dict().items()}
     calibration = markov_tokens(16, 48, seed=2)
     first, second = quantize(trained, calibration), quantize(trained, calibration)
-    assert all(np.array_equal(first[name], second[name]) for name in specification(CONFIG))
+    assert all(np.array_equal(first[name], second[name]) for name in CONFIG.specification())
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in trained.modules())
 
 
-def test_tensors_come_back_from_their_names(exported: IntegerModel) -> None:
-    again = IntegerModel.from_tensors(CONFIG, exported.tensors())
-    assert list(again.tensors()) == sorted(specification(CONFIG))
+def test_tensors_come_back_from_their_names(exported: TransformerParameters) -> None:
+    again = TransformerParameters.from_tensors(CONFIG, exported.tensors())
+    assert list(again.tensors()) == sorted(CONFIG.specification())
     assert all(np.array_equal(again[name], array) for name, array in exported.values.items())
 
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from zipllm.model.config import POSITIONS, ModelConfig
-from zipllm.model.presets import PRESETS, preset
-from zipllm.model.transformer import Transformer
+from zipllm.model.architecture import architecture_of, preset, preset_names
+from zipllm.model.transformer.config import POSITIONS, TransformerConfig
+from zipllm.model.transformer.float_form import Transformer
 
 
 def make(position: str = "relative", *, tied: bool = False, layers: int = 2) -> Transformer:
     torch.manual_seed(0)
-    model = Transformer(ModelConfig(40, 16, layers, 2, 32, 5, position, tied))  # type: ignore[arg-type]
+    model = Transformer(TransformerConfig(40, 16, layers, 2, 32, 5, position, tied))  # type: ignore[arg-type]
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return model
@@ -51,13 +51,13 @@ def test_only_distance_matters(position: str) -> None:
 
 def test_biases_can_be_passed_in() -> None:
     model, ids = make(), tokens(9)
-    assert torch.equal(model.hidden(ids, model.attention_biases(9)), model.hidden(ids))
+    assert torch.equal(model.hidden(ids, model.biases(9)), model.hidden(ids))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", preset_names())
 def test_parameter_counts_are_those_of_the_network(name: str) -> None:
     config = preset(name, 300)
-    model = Transformer(config)
+    model = architecture_of(config).float_form(config)
     assert sum(config.parameter_counts()) == sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -84,4 +84,4 @@ def test_unknown_preset_lists_the_known() -> None:
 def test_impossible_shapes_name_the_field(field: str, value: object) -> None:
     good: dict[str, object] = {"vocabulary_size": 40, "width": 16, "heads": 2}
     with pytest.raises(ValueError, match=field):
-        ModelConfig(**{**good, field: value})  # type: ignore[arg-type]
+        TransformerConfig(**{**good, field: value})  # type: ignore[arg-type]

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from tests.model.conftest import CONFIG, markov_tokens, randomized, shaped
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.quantize import quantize
+from zipllm.model.transformer.integer import IntegerTransformer
+from zipllm.model.transformer.quantize import quantize
 
 
 def hidden(integer: IntegerTransformer, tokens: Tensor) -> Tensor:

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerArray, IntegerModel, specification
+from zipllm.model.parameters import IntegerArray
 from zipllm.model.ranges import NORM_SHIFT
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card, DataSource, DomainResult
 from zipllm.model_file.file import Model, model_to_bytes
 from zipllm.tokenizer import ByteTokenizer
 
-CONFIG = ModelConfig(vocabulary_size=256, width=16, layers=2, heads=2, feedforward=32, window=8)
+CONFIG = TransformerConfig(vocabulary_size=256, width=16, layers=2, heads=2, feedforward=32, window=8)
 
 CARD = Card(
     name="tiny",
@@ -33,12 +34,12 @@ CARD = Card(
 )
 
 
-def random_integer_model(config: ModelConfig = CONFIG, seed: int = 0) -> IntegerModel:
+def random_integer_model(config: TransformerConfig = CONFIG, seed: int = 0) -> TransformerParameters:
     """Weights from a hash, the same everywhere, with multipliers that keep every stage in range."""
     halving = np.array([1 << 24 >> step for step in range(25)] + [0], dtype=np.int32)
     arrays: dict[str, IntegerArray] = {}
-    for name, (dtype, shape) in specification(config).items():
-        if dtype == np.int8:
+    for name, (dtype, shape) in config.specification().items():
+        if dtype == "int8":
             noise = hashlib.shake_128(f"{seed} {name}".encode()).digest(math.prod(shape))
             arrays[name] = np.frombuffer(noise, dtype=dtype).reshape(shape).clip(min=-127)
         elif name == "frequency_exponential":
@@ -54,7 +55,7 @@ def random_integer_model(config: ModelConfig = CONFIG, seed: int = 0) -> Integer
         else:
             value = {"_multiplier": 5, "_shift": 9}[name[name.rindex("_") :]]
             arrays[name] = np.full(shape, value, dtype=dtype)
-    return IntegerModel.from_arrays(config, arrays)
+    return TransformerParameters.from_arrays(config, arrays)
 
 
 @pytest.fixture(scope="session")

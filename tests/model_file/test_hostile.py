@@ -13,7 +13,7 @@ import pytest
 
 from tests.model_file.conftest import CARD, CONFIG, join, split
 from zipllm.errors import LimitExceeded, ModelInvalid
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.parameters import TransformerParameters
 from zipllm.model_file.build import build_model
 from zipllm.model_file.file import Model, load_model_file, model_from_bytes, model_to_bytes
 from zipllm.model_file.limits import MAX_TOKENIZER_BYTES, ModelLimits
@@ -273,7 +273,7 @@ def test_tokenizer_of_another_form(forge: Callable[..., bytes], change: dict[str
 def test_values_past_the_bounds_are_refused_though_the_id_is_right(model: Model) -> None:
     tensors = {name: tensor.clone() for name, tensor in model.integer.tensors().items()}
     tensors["query"][0, 0, 0] = -128
-    hostile = IntegerModel.from_tensors(CONFIG, tensors)
+    hostile = TransformerParameters.from_tensors(CONFIG, tensors)
     data = model_to_bytes(build_model(CONFIG, ByteTokenizer(), hostile, CARD))
     with pytest.raises(ModelInvalid, match="query"):
         model_from_bytes(data)

@@ -16,10 +16,10 @@ import torch
 
 from tests.model_file.conftest import CARD, CONFIG, join, random_integer_model, split
 from zipllm.errors import FileError
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
-from zipllm.model.quantize import quantize
-from zipllm.model.transformer import Transformer
+from zipllm.model.parameters import IntegerParameters
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.float_form import Transformer
+from zipllm.model.transformer.quantize import quantize
 from zipllm.model_file.build import build_model, check_reference, with_card
 from zipllm.model_file.canonical_json import dump_json
 from zipllm.model_file.file import (
@@ -34,11 +34,11 @@ from zipllm.model_file.identity import compute_model_id
 from zipllm.tokenizer import ByteTokenizer, train_bpe
 
 
-def changed(integer: IntegerModel, name: str, index: tuple[int, ...], bit: int) -> IntegerModel:
+def changed(integer: IntegerParameters, name: str, index: tuple[int, ...], bit: int) -> IntegerParameters:
     """The same model with one bit of one tensor turned over."""
     tensors = {key: tensor.clone() for key, tensor in integer.tensors().items()}
     tensors[name][index] ^= bit
-    return IntegerModel.from_tensors(integer.config, tensors)
+    return IntegerParameters.from_tensors(integer.config, tensors)
 
 
 def test_what_is_loaded_is_what_was_saved(model: Model, tmp_path: Path) -> None:
@@ -168,8 +168,8 @@ def test_config_and_tokenizer_change_the_id(model: Model) -> None:
     text = dump_json(model.tokenizer.to_dict())
     ids = {
         compute_model_id(model.config, text, arrays),
-        compute_model_id(replace(model.config, heads=4), text, arrays),
-        compute_model_id(replace(model.config, position="alibi"), text, arrays),
+        compute_model_id(replace(CONFIG, heads=4), text, arrays),
+        compute_model_id(replace(CONFIG, position="alibi"), text, arrays),
         compute_model_id(model.config, text + b" ", arrays),
         compute_model_id(model.config, text, dict(list(arrays.items())[1:])),
     }
@@ -186,7 +186,7 @@ def test_card_may_be_corrected_without_changing_the_id(model: Model, good: bytes
 
 
 def test_build_refuses_a_tokenizer_of_another_size() -> None:
-    config = ModelConfig(vocabulary_size=300, width=16, layers=1, heads=2, feedforward=32, window=8)
+    config = TransformerConfig(vocabulary_size=300, width=16, layers=1, heads=2, feedforward=32, window=8)
     with pytest.raises(ValueError, match="256 tokens, the config a vocabulary of 300"):
         build_model(config, ByteTokenizer(), random_integer_model(config), CARD)
 

@@ -1,7 +1,7 @@
 """A machine that computes differently is refused before it codes anything."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,14 +9,11 @@ from numpy.typing import NDArray
 
 from tests.model_file.conftest import CONFIG
 from zipllm.errors import ModelInvalid
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.architecture import architecture_of
 from zipllm.model_file import self_test
 from zipllm.model_file.build import check_reference
 from zipllm.model_file.file import Model
-from zipllm.model_file.reference import reference_engine
-from zipllm.model_file.self_test import make_self_test, run_self_test, self_test_from_dict
-
-Table = NDArray[np.int32]
+from zipllm.model_file.self_test import SelfTest, make_self_test, run_self_test, self_test_from_dict
 
 
 @pytest.fixture(autouse=True)
@@ -40,44 +37,51 @@ def test_reference_passes(model: Model) -> None:
     check_reference(model)
 
 
-def test_single_steps_pass_too(model: Model) -> None:
-    one_pass = reference_engine(model.integer)
+class Reference:
+    """The reference network of a model, which counts the tokens of every call."""
 
-    def steps(tokens: Table) -> Table:
-        return np.stack([one_pass(tokens[: count + 1])[-1] for count in range(len(tokens))])
+    def __init__(self, model: Model) -> None:
+        self._network = architecture_of(model.config).reference(model.integer)
+        self.calls: list[int] = []
 
-    run_self_test(model.model_id, model.self_test, CONFIG, "steps", steps)
+    def start(self, lanes: int) -> Any:
+        return self._network.start(lanes)
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        self.calls.append(tokens.shape[1])
+        return self._network.predict(state, tokens, lanes)
+
+
+class Broken(Reference):
+    """One frequency of the last token is wrong."""
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        cumulative = super().predict(state, tokens, lanes).copy()
+        cumulative[-1, -1, 100] += 1
+        return cumulative
+
+
+def run(model: Model, name: str, network: Reference) -> None:
+    run_self_test(model.model_id, model.self_test, CONFIG, name, network)
+
+
+def test_covers_a_pass_and_single_steps(model: Model) -> None:
+    network = Reference(model)
+    run(model, "counted", network)
+    assert network.calls == [len(model.self_test.tokens) - 4, 1, 1, 1, 1]
 
 
 def test_one_wrong_frequency_is_refused_and_named(model: Model) -> None:
-    right = reference_engine(model.integer)
-
-    def wrong(tokens: Table) -> Table:
-        cumulative = right(tokens).copy()
-        cumulative[-1, 100] += 1
-        return cumulative
-
     with pytest.raises(ModelInvalid, match=r"failed its self-test on engine 'broken': this machine or one of its lib"):
-        run_self_test(model.model_id, model.self_test, CONFIG, "broken", wrong)
+        run(model, "broken", Broken(model))
 
 
-def test_runs_once_per_process_model_and_engine(model: Model, other_model: Model) -> None:
-    calls = []
-
-    def counting(integer: IntegerModel) -> Callable[[Table], Table]:
-        engine = reference_engine(integer)
-
-        def predict(tokens: Table) -> Table:
-            calls.append(1)
-            return engine(tokens)
-
-        return predict
-
-    for _ in range(2):
-        for engine in ("a", "b"):
-            for each in (model, other_model):
-                run_self_test(each.model_id, each.self_test, CONFIG, engine, counting(each.integer))
-    assert len(calls) == 4
+def test_runs_once_per_process_model_and_network(model: Model, other_model: Model) -> None:
+    networks = [Reference(each) for _ in range(2) for _ in range(2) for each in (model, other_model)]
+    names = [name for _ in range(2) for name in ("a", "a", "b", "b")]
+    for name, network, each in zip(names, networks, [model, other_model] * 4, strict=True):
+        run(each, name, network)
+    assert [bool(network.calls) for network in networks] == [True] * 4 + [False] * 4
 
 
 def test_failure_is_not_remembered_as_success(model: Model) -> None:
@@ -89,7 +93,7 @@ def test_failure_is_not_remembered_as_success(model: Model) -> None:
 
 
 def test_another_model_gives_another_hash(model: Model, other_model: Model) -> None:
-    assert make_self_test(CONFIG, reference_engine(other_model.integer)).sha256 != model.self_test.sha256
+    assert make_self_test(CONFIG, Reference(other_model)).sha256 != model.self_test.sha256
 
 
 def test_hash_is_known(model: Model) -> None:
@@ -99,8 +103,8 @@ def test_hash_is_known(model: Model) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5, 30])
 def test_any_number_of_tokens_can_be_tested(model: Model, count: int) -> None:
-    tokens = np.array((CONFIG.start_token, *range(count - 1)), dtype=np.int32)
-    cumulative = reference_engine(model.integer)(tokens)
-    assert cumulative.shape == (count, CONFIG.vocabulary_size + 1)
-    assert cumulative.dtype == np.int32
-    assert (cumulative[:, -1] == 1 << 24).all()
+    test = SelfTest((CONFIG.start_token, *range(count - 1)), bytes(32))
+    network = Reference(model)
+    with pytest.raises(ModelInvalid, match="self-test"):
+        run_self_test(model.model_id, test, CONFIG, "counted", network)
+    assert sum(network.calls) == count

@@ -16,7 +16,7 @@ from tests.model.conftest import shaped
 from zipllm.errors import ModelInvalid, UsageError
 from zipllm.jit.compiled import COMPILES
 from zipllm.kernels.cpu.network import CpuNetwork
-from zipllm.model.integer import IntegerTransformer
+from zipllm.model.transformer.integer import IntegerTransformer
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model

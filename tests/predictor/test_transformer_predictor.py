@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from tests.model.conftest import CONFIG, extreme_model, shaped
 from zipllm.errors import ModelInvalid
 from zipllm.jit.compiled import COMPILES
+from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model
@@ -68,6 +69,7 @@ def test_passes_of_some_lanes(model: Model, tokens: NDArray[np.int32]) -> None:
 
 
 def test_a_model_that_computes_something_else_is_refused(model: Model) -> None:
+    assert isinstance(model.config, TransformerConfig)
     other = extreme_model(model.config, seed=9)
     wrong = Model(model.config, model.tokenizer, other, model.card, model.self_test, b"w" * 32)
     with pytest.raises(ModelInvalid, match="self-test"):

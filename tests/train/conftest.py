@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from zipllm.data.windows import TokenSource
-from zipllm.model.config import ModelConfig
-from zipllm.model.transformer import Transformer
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.float_form import Transformer
 from zipllm.train.config import TrainConfig
 from zipllm.train.trainer import Trainer
 
@@ -50,7 +50,7 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
         folder.mkdir(exist_ok=True)
         return Trainer(
             folder,
-            ModelConfig(256, width=16, layers=1, heads=2, feedforward=32, window=16, tied=tied),
+            TransformerConfig(256, width=16, layers=1, heads=2, feedforward=32, window=16, tied=tied),
             config,
             [TokenSource("toy", tokens[:2000], 1.0)],
             [TokenSource("held", tokens[2000:], 1.0)],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zipllm.model.presets import PRESETS, preset
+from zipllm.model.architecture import preset, preset_names
 from zipllm.train.recipe_file import read_recipe
 
 RECIPE = Path(__file__).parents[2] / "benchmarks/recipes/family.toml"
@@ -31,5 +31,5 @@ def test_parameters_in_millions(name: str, body: float, total: float) -> None:
 
 
 def test_presets_grow() -> None:
-    sizes = [sum(preset(name, 8192).parameter_counts()) for name in PRESETS]
+    sizes = [sum(preset(name, 8192).parameter_counts()) for name in preset_names()]
     assert sizes == sorted(sizes)

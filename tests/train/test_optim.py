@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from zipllm.model.config import ModelConfig
-from zipllm.model.transformer import Transformer
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.float_form import Transformer
 from zipllm.train.config import TrainConfig
 from zipllm.train.optim import Muon, make_optimizers, orthogonalise, scale_learning_rates
 
@@ -32,7 +32,7 @@ def test_muon_minimizes_a_quadratic() -> None:
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_every_parameter_has_one_optimizer(tied: bool) -> None:
-    model = Transformer(ModelConfig(300, width=16, layers=2, heads=2, feedforward=32, window=8, tied=tied))
+    model = Transformer(TransformerConfig(300, width=16, layers=2, heads=2, feedforward=32, window=8, tied=tied))
     optimizers = make_optimizers(
         model, TrainConfig(steps=1, matrix_lr=1.0, embedding_lr=2.0, head_lr=3.0, scalar_lr=4.0)
     )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from zipllm.errors import UsageError
+from zipllm.model.transformer.config import TransformerConfig
 from zipllm.train.recipe_file import build, change, read_content, read_recipe, write_recipe
 
 
@@ -31,6 +32,7 @@ def test_settings_of_tables_and_of_the_recipe() -> None:
     assert recipe.train.precision == "float32"
     assert (recipe.name, recipe.vocabulary) == ("logs", 512)
     shape = recipe.shape(512)
+    assert isinstance(shape, TransformerConfig)
     assert (shape.layers, shape.window, shape.width) == (2, 64, 96)
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from tests.train.test_trainer import ignore, same_weights
-from zipllm.model.evaluate import integer_bits, measure_gap
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.quantize import quantize
-from zipllm.model.restore import restore
+from zipllm.model.architecture import find_architecture
+from zipllm.model.gap import integer_bits, measure_gap
 from zipllm.model.rounding import LEVELS, Matrix, round_rows, round_to_levels
 from zipllm.train.runlog import Report
 from zipllm.train.trainer import Trainer
 
 MakeTrainer = Callable[..., Trainer]
+
+architecture = find_architecture("transformer")
 
 
 def test_values_are_rounded_to_127_steps_and_clipped() -> None:
@@ -97,7 +97,7 @@ def test_the_gap_of_export_is_under_one_percent(make_trainer: MakeTrainer, token
     trainer = make_trainer(steps=150)
     trainer.train(ignore)
     trainer.model.set_rounding(False)
-    gap = measure_gap(trainer.model, IntegerTransformer(quantize(trainer.model, tokens)), tokens)
+    gap = measure_gap(trainer.model, architecture.reference(architecture.quantize(trainer.model, tokens)), tokens)
     bytes_coded = tokens.numel()
     assert abs(gap.integer_bits - gap.float_bits) / bytes_coded < 0.01
     assert gap.percent < 1.0
@@ -109,11 +109,11 @@ def test_a_restored_model_predicts_what_the_integer_model_predicts(
 ) -> None:
     trainer = make_trainer(steps=100, tied=tied)
     trainer.train(ignore)
-    integer = quantize(trainer.model, tokens)
-    restored = restore(integer)
-    gap = measure_gap(restored, IntegerTransformer(integer), tokens)
+    integer = architecture.quantize(trainer.model, tokens)
+    restored = architecture.restore(integer)
+    gap = measure_gap(restored, architecture.reference(integer), tokens)
     assert abs(gap.integer_bits - gap.float_bits) / tokens.numel() < 0.01
-    again = IntegerTransformer(quantize(restored, tokens))
+    again = architecture.reference(architecture.quantize(restored, tokens))
     assert integer_bits(again, tokens) == pytest.approx(gap.integer_bits, rel=0.02)
 
 
@@ -121,7 +121,7 @@ def test_fine_tuning_goes_on_where_the_model_was(make_trainer: MakeTrainer, toke
     trainer = make_trainer("first", steps=100)
     trainer.train(ignore)
     cost = trainer.evaluate()
-    tuned = make_trainer("second", steps=5, start=restore(quantize(trainer.model, tokens)))
+    tuned = make_trainer("second", steps=5, start=architecture.restore(architecture.quantize(trainer.model, tokens)))
     start = tuned.evaluate()
     assert cost is not None
     assert start is not None

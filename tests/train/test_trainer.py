@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zipllm.errors import FileError, UsageError
-from zipllm.model.transformer import Transformer
+from zipllm.model.float_network import FloatNetwork
 from zipllm.train.checkpoint import BEST, checkpoints, load_model
 from zipllm.train.loss import sequence_nats
 from zipllm.train.runlog import Report
@@ -29,7 +29,7 @@ def bpb(trainer: Trainer) -> float:
     return result.total
 
 
-def same_weights(one: Transformer, other: Transformer) -> bool:
+def same_weights(one: FloatNetwork, other: FloatNetwork) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
@@ -121,7 +121,7 @@ def test_the_best_weights_are_kept(make_trainer: MakeTrainer) -> None:
     assert len(seen) == 4
     assert state.best == min(seen) == trainer.state.best
     assert state.step == 16 * (1 + seen.index(min(seen)))
-    assert isinstance(model, Transformer)
+    assert isinstance(model, FloatNetwork)
 
 
 def test_patience_ends_a_run_that_gets_no_better(make_trainer: MakeTrainer) -> None:

@@ -45,13 +45,12 @@ def model_page(stored: "StoredModel") -> str:
     metadata = stored.summary.metadata
     card, config = metadata.card, metadata.config
     body, embedding = config.parameter_counts()
-    shape = f"{config.layers} layers, width {config.width}, {config.heads} heads, feed-forward {config.feedforward}"
     facts = (
         ("model id", metadata.model_id.hex()),
         ("file", f"{os.fspath(stored.path)} ({stored.summary.file_bytes:,} bytes, {stored.origin})"),
         ("parameters", f"{body:,} in the layers, {embedding:,} in the embeddings"),
-        ("shape", shape),
-        ("context", f"{config.window} tokens in every layer, {config.position} positions"),
+        ("shape", config.shape),
+        ("context", config.context),
         ("vocabulary", f"{config.vocabulary_size:,} tokens{', tied' if config.tied else ''}"),
         ("licence", card.licence or _UNKNOWN),
     )

@@ -45,6 +45,7 @@ def costs_along(engine: Engine, piece: bytes, *, history: bool) -> tuple[NDArray
     return np.cumsum(lengths) - lengths, costs.bits
 
 
-def context_words(window: int) -> str:
+def context_words(window: int | None) -> str:
     """Say in which context numbers were measured."""
-    return f"as in an archive: a lane of about {LANE_BYTES >> 10} KiB begins with nothing, window of {window} tokens"
+    sight = f"window of {window} tokens" if window else "no window"
+    return f"as in an archive: a lane of about {LANE_BYTES >> 10} KiB begins with nothing, {sight}"

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from zipllm.data.windows import TOKEN_DTYPE, TokenSource, WindowSampler
 from zipllm.errors import FileError
-from zipllm.model.config import ModelConfig
-from zipllm.model.quantize import quantize
-from zipllm.model.transformer import Transformer
+from zipllm.model.architecture import architecture_of
+from zipllm.model.float_network import FloatNetwork
+from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model
@@ -37,16 +37,16 @@ BYTES = 256
 
 @dataclass(frozen=True)
 class Shape:
-    """A ``ModelConfig`` without vocabulary, its feed-forward four times the width."""
+    """A ``TransformerConfig`` without vocabulary, its feed-forward four times the width."""
 
     width: int
     layers: int
     heads: int
     window: int = 128
 
-    def config(self, vocabulary_size: int) -> ModelConfig:
+    def config(self, vocabulary_size: int) -> TransformerConfig:
         """Return the whole shape."""
-        return ModelConfig(vocabulary_size, self.width, self.layers, self.heads, 4 * self.width, self.window)
+        return TransformerConfig(vocabulary_size, self.width, self.layers, self.heads, 4 * self.width, self.window)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Trained:
         name: of the training text.
     """
 
-    model: Transformer
+    model: FloatNetwork
     tokenizer: Tokenizer
     calibration: Tensor
     tokens: int
@@ -119,7 +119,7 @@ class Trained:
 
     def export(self, weight_bits: int = 8) -> Model:
         """Return the integer model, which codes."""
-        integer = quantize(self.model, self.calibration, weight_bits=weight_bits)
+        integer = architecture_of(self.model.config).quantize(self.model, self.calibration, weight_bits=weight_bits)
         card = Card("study", f"trained by a study on {self.name}", tokens=self.tokens, seconds=round(self.seconds, 1))
         return build_model(self.model.config, self.tokenizer, integer, card)
 
@@ -186,9 +186,9 @@ def shipped_model(start: Start, text: bytes, sequence: int) -> Trained:
     return Trained(start.model.eval(), start.tokenizer, windows, 0, 0.0, start.name)
 
 
-def _copy(model: Transformer) -> Transformer:
+def _copy(model: FloatNetwork) -> FloatNetwork:
     """Return the same weights in a new model that does not round."""
-    copy = Transformer(model.config)
+    copy: FloatNetwork = architecture_of(model.config).float_form(model.config)
     copy.load_state_dict(model.state_dict())
     copy.final_clip.zero_()
     return copy.eval()

@@ -1,4 +1,4 @@
-"""Faster forms of ``zipllm.model.integer``, equal to it bit for bit.
+"""Faster forms of ``zipllm.model.transformer.integer``, equal to it bit for bit.
 
 What they are given is looked at in ``checks.py``, since kernels index memory without looking.
 

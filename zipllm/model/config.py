@@ -1,85 +1,76 @@
-"""The shape of a Transformer: one frozen dataclass shared by its float and integer forms."""
+"""What the config of a network, whatever its architecture, tells the rest of zipllm."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar, Literal
 
-Position = Literal["relative", "alibi", "rotary", "sinusoidal"]
+TRANSFORMER = "transformer"
+"""The architecture of a config that names none."""
+FREE_LENGTH = -1
+"""Stands for the length of a table, which the model chooses."""
 
-POSITIONS: tuple[str, ...] = get_args(Position)
-EXPORTABLE_POSITIONS: tuple[str, ...] = ("relative", "alibi")
-"""Positions with an integer form. The others exist for experiments on the float model only."""
-
-MAX_VOCABULARY = 65_536
-MAX_WINDOW = 65_536
+Specification = dict[str, tuple[Literal["int8", "int32", "int64"], tuple[int, ...]]]
+"""Element type and shape of every integer tensor, by name."""
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """Hyperparameters of a Transformer.
+class NetworkConfig(ABC):
+    """Hyperparameters of a network; each architecture has a frozen dataclass of them. Needs neither torch nor numpy.
 
     Attributes:
+        architecture: name in the registry, see `zipllm.model.architecture`.
+        presets: fields of named shapes for ``zipllm train --preset``, without ``vocabulary_size``.
         vocabulary_size: number of token ids that can be predicted. The input alphabet has one more,
             the start token, whose id is ``vocabulary_size``.
-        width: size of the residual stream.
-        layers: number of blocks (attention, then feed-forward).
-        heads: attention heads; ``width`` is a multiple of it.
-        feedforward: hidden size of the feed-forward layer.
-        window: every token attends to itself and the ``window - 1`` tokens before it.
-        position: how attention knows distance. ``relative`` (learned bias per head and distance) and
-            ``alibi`` can be exported to integers; ``rotary`` and ``sinusoidal`` cannot.
+        window: number of tokens that a layer sees; None: all before it.
         tied: whether the output matrix is the input embedding.
-
-    Raises:
-        ValueError: a field is out of range; the message names the field and the fix.
     """
 
+    architecture: ClassVar[str]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
     vocabulary_size: int
-    width: int = 256
-    layers: int = 6
-    heads: int = 4
-    feedforward: int = 1024
-    window: int = 256
-    position: Position = "relative"
-    tied: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("vocabulary_size", "width", "layers", "heads", "feedforward", "window"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        if self.vocabulary_size > MAX_VOCABULARY:
-            raise ValueError(f"vocabulary_size must be at most {MAX_VOCABULARY}, not {self.vocabulary_size}")
-        if self.window > MAX_WINDOW:
-            raise ValueError(f"window must be at most {MAX_WINDOW}, not {self.window}")
-        if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
-        if self.position not in POSITIONS:
-            raise ValueError(f"position must be one of {', '.join(POSITIONS)}, not {self.position!r}")
-        if self.position in ("rotary", "sinusoidal") and self.head_size % 2:
-            raise ValueError(f"position={self.position} needs an even head size, not {self.head_size}")
-        if not isinstance(self.tied, bool):
-            raise ValueError(f"tied must be true or false, not {self.tied!r}")
-
-    @property
-    def head_size(self) -> int:
-        """Width of one attention head."""
-        return self.width // self.heads
+    window: int | None
+    tied: bool
 
     @property
     def start_token(self) -> int:
         """Input id that stands for 'nothing before'; never predicted."""
         return self.vocabulary_size
 
+    @property
+    @abstractmethod
+    def shape(self) -> str:
+        """Sizes in words, for a model's card."""
+
+    @property
+    @abstractmethod
+    def context(self) -> str:
+        """What a layer sees and how it knows distance, in words, for a model's card."""
+
+    @property
+    @abstractmethod
+    def sight(self) -> str:
+        """What a token sees, in words, for the facts of a measurement."""
+
+    @property
+    @abstractmethod
+    def state_bytes(self) -> int:
+        """Memory that the state of one lane takes in the reference network."""
+
+    @abstractmethod
     def parameter_counts(self) -> tuple[int, int]:
         """Return ``(body, embedding)``: weights in the blocks, and in the input and output embeddings."""
-        body = self.layers * (4 * self.width**2 + 2 * self.width * self.feedforward + self.heads)
-        if self.position == "relative":
-            body += self.layers * self.heads * self.window
-        embedding = (self.vocabulary_size + 1) * self.width
-        if not self.tied:
-            embedding += self.vocabulary_size * self.width
-        return body, embedding
+
+    @abstractmethod
+    def specification(self) -> Specification:
+        """Return the type and shape of every tensor of the integer form, sorted by name."""
+
+    @abstractmethod
+    def check_exportable(self) -> None:
+        """Refuse a shape without an integer form, or with sizes for which nothing is proved. Raises ``ValueError``."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able form; ``ModelConfig(**d)`` restores it."""
-        return asdict(self)
+        """JSON-able form; `zipllm.model.architecture.config_from_dict` restores it. The Transformer has no name."""
+        name = {} if self.architecture == TRANSFORMER else {"architecture": self.architecture}
+        return name | asdict(self)  # type: ignore[call-overload,no-any-return]

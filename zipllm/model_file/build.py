@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.architecture import architecture_of
+from zipllm.model.config import NetworkConfig
+from zipllm.model.parameters import IntegerParameters
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model, tokenizer_json
 from zipllm.model_file.identity import compute_model_id
-from zipllm.model_file.reference import reference_engine
 from zipllm.model_file.self_test import make_self_test, run_self_test
 from zipllm.tokenizer import Tokenizer
 
 
-def build_model(config: ModelConfig, tokenizer: Tokenizer, integer: IntegerModel, card: Card) -> Model:
+def build_model(config: NetworkConfig, tokenizer: Tokenizer, integer: IntegerParameters, card: Card) -> Model:
     """Return a model ready to be saved.
 
     Args:
@@ -29,7 +29,7 @@ def build_model(config: ModelConfig, tokenizer: Tokenizer, integer: IntegerModel
             f"the tokenizer has {len(tokenizer.vocabulary)} tokens, the config a vocabulary of {config.vocabulary_size}"
         )
     model_id = compute_model_id(config, tokenizer_json(tokenizer), integer.values)
-    self_test = make_self_test(config, reference_engine(integer))
+    self_test = make_self_test(config, architecture_of(config).reference(integer))
     return Model(config, tokenizer, integer, card, self_test, model_id)
 
 
@@ -39,6 +39,6 @@ def with_card(model: Model, card: Card) -> Model:
 
 
 def check_reference(model: Model) -> None:
-    """Run the self-test on the reference engine, once per process. Raises ``ModelInvalid``."""
-    engine = reference_engine(model.integer)
-    run_self_test(model.model_id, model.self_test, model.config, "reference", engine)
+    """Run the self-test on the reference network, once per process. Raises ``ModelInvalid``."""
+    network = architecture_of(model.config).reference(model.integer)
+    run_self_test(model.model_id, model.self_test, model.config, "reference", network)

@@ -1,6 +1,6 @@
 """A model's card as a Markdown page."""
 
-from zipllm.model.config import ModelConfig
+from zipllm.model.config import NetworkConfig
 from zipllm.model_file.card import Card, DomainResult
 
 _HOW_TO_DECODE = """## How to decode
@@ -12,7 +12,7 @@ embedded in the archive is found by itself; any other model than the one named i
 """
 
 
-def render_card(card: Card, config: ModelConfig, model_id: bytes, file_bytes: int) -> str:
+def render_card(card: Card, config: NetworkConfig, model_id: bytes, file_bytes: int) -> str:
     """Return the page. Texts of the card are escaped, since a card may come from anywhere.
 
     Args:
@@ -33,13 +33,12 @@ def render_card(card: Card, config: ModelConfig, model_id: bytes, file_bytes: in
     return "\n".join(section for section in sections if section)
 
 
-def _facts(card: Card, config: ModelConfig, model_id: bytes, file_bytes: int) -> str:
+def _facts(card: Card, config: NetworkConfig, model_id: bytes, file_bytes: int) -> str:
     body, embedding = config.parameter_counts()
-    shape = f"{config.layers} layers, width {config.width}, {config.heads} heads, feed-forward {config.feedforward}"
     rows = (
         ("model_id", f"`{model_id.hex()}`"),
         ("parameters", f"{body:,} in the layers, {embedding:,} in the embeddings"),
-        ("shape", f"{shape}, window {config.window} tokens"),
+        ("shape", f"{config.shape}, window {config.window} tokens" if config.window else config.shape),
         ("vocabulary", f"{config.vocabulary_size:,} tokens"),
         ("file size", f"{file_bytes:,} bytes"),
         ("licence of the weights", _escape(card.licence or "not recorded")),

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from zipllm.errors import FileError, ModelInvalid
-from zipllm.model.bounds import check_bounds
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import FREE_LENGTH, IntegerModel, specification
+from zipllm.model.architecture import architecture_of
+from zipllm.model.config import NetworkConfig
+from zipllm.model.parameters import IntegerParameters, fits, shown
 from zipllm.model_file.canonical_json import dump_json, load_json
 from zipllm.model_file.card import Card
 from zipllm.model_file.identity import compute_model_id
@@ -50,9 +50,9 @@ class Model:
         model_id: SHA-256 of config, tokenizer and tensors; see ``zipllm.model_file.identity``.
     """
 
-    config: ModelConfig
+    config: NetworkConfig
     tokenizer: Tokenizer
-    integer: IntegerModel
+    integer: IntegerParameters
     card: Card
     self_test: SelfTest
     model_id: bytes
@@ -125,12 +125,11 @@ def _load(stream: BinaryIO, size: int, limits: ModelLimits) -> Model:
             f"damaged: its content has the id {found.hex()[:16]}..., but it says {metadata.model_id.hex()[:16]}..."
         )
     tokenizer = _load_tokenizer(text, config)
-    integer = IntegerModel.from_arrays(config, arrays)
-    check_bounds(integer)
+    integer = architecture_of(config).parameters(config, arrays)
     return Model(config, tokenizer, integer, metadata.card, self_test, found)
 
 
-def _check_tensor_set(header: Header, config: ModelConfig) -> None:
+def _check_tensor_set(header: Header, config: NetworkConfig) -> None:
     """Refuse missing, extra, mistyped and misshapen tensors, before any is read."""
     entries = {entry.name: entry for entry in header.entries}
     tokenizer = entries.pop(TOKENIZER_TENSOR, None)
@@ -138,23 +137,18 @@ def _check_tensor_set(header: Header, config: ModelConfig) -> None:
         raise ModelInvalid(f"it has no tokenizer (a row of bytes called {TOKENIZER_TENSOR})")
     if tokenizer.shape[0] > MAX_TOKENIZER_BYTES:
         raise ModelInvalid(f"tokenizer of {tokenizer.shape[0]} bytes, more than the {MAX_TOKENIZER_BYTES} allowed")
-    expected = specification(config)
+    expected = config.specification()
     for problem, names in (("missing", expected.keys() - entries.keys()), ("extra", entries.keys() - expected.keys())):
         if names:
             raise ModelInvalid(f"{problem} tensors for this config: {', '.join(sorted(names)[:5])}")
     for name, (dtype, shape) in expected.items():
         entry, kind = entries[name], dtype_name(np.dtype(dtype))
-        fits = len(entry.shape) == len(shape) and all(
-            have == want or want == FREE_LENGTH for have, want in zip(entry.shape, shape, strict=True)
-        )
-        if entry.dtype != kind or not fits:
-            wanted = ["any" if size == FREE_LENGTH else size for size in shape]
-            raise ModelInvalid(
-                f"tensor {name} is {entry.dtype} {list(entry.shape)}, but the config wants {kind} {wanted}"
-            )
+        if entry.dtype != kind or not fits(entry.shape, shape):
+            found = f"{entry.dtype} {list(entry.shape)}"
+            raise ModelInvalid(f"tensor {name} is {found}, but the config wants {kind} {shown(shape)}")
 
 
-def _load_tokenizer(text: bytes, config: ModelConfig) -> Tokenizer:
+def _load_tokenizer(text: bytes, config: NetworkConfig) -> Tokenizer:
     description: Any = load_json(text, what="tokenizer", max_bytes=MAX_TOKENIZER_BYTES, max_depth=MAX_TOKENIZER_DEPTH)
     try:
         tokenizer = tokenizer_from_dict(description)

@@ -13,7 +13,7 @@ length in front (8 bytes, little-endian), so that no two contents share one byte
 import hashlib
 from collections.abc import Mapping
 
-from zipllm.model.config import ModelConfig
+from zipllm.model.config import NetworkConfig
 from zipllm.model.parameters import IntegerArray
 from zipllm.model_file.canonical_json import dump_json
 from zipllm.model_file.tensors import dtype_name, little_endian
@@ -21,7 +21,7 @@ from zipllm.model_file.tensors import dtype_name, little_endian
 DOMAIN = b"zipllm-model-0"
 
 
-def compute_model_id(config: ModelConfig, tokenizer: bytes, tensors: Mapping[str, IntegerArray]) -> bytes:
+def compute_model_id(config: NetworkConfig, tokenizer: bytes, tensors: Mapping[str, IntegerArray]) -> bytes:
     """Return the 32-byte id.
 
     Args:

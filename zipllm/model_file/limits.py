@@ -16,8 +16,6 @@ MAX_TOKENIZER_DEPTH = 4
 MAX_TENSORS = 4096
 MAX_TENSOR_NAME_BYTES = 256
 MAX_DIMENSIONS = 8
-MAX_SIDE = 65_536
-"""Largest width, feed-forward size or number of heads; keeps every int8 dot product within int32."""
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,15 @@
 Needs neither torch nor numpy, so models can be listed and looked up by their headers alone.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from zipllm.errors import LimitExceeded, ModelInvalid
-from zipllm.model.config import EXPORTABLE_POSITIONS, ModelConfig
+from zipllm.model.architecture import config_from_dict
+from zipllm.model.config import NetworkConfig
 from zipllm.model_file.canonical_json import dump_json, load_json
 from zipllm.model_file.card import Card, card_from_dict
-from zipllm.model_file.limits import (
-    MAX_METADATA_BYTES,
-    MAX_METADATA_DEPTH,
-    MAX_SIDE,
-    MAX_TENSORS,
-    ModelLimits,
-)
+from zipllm.model_file.limits import MAX_METADATA_BYTES, MAX_METADATA_DEPTH, ModelLimits
 
 FORMAT = 0
 """Version of the model file. 0 until the first release: files of development builds are not kept readable."""
@@ -33,7 +28,7 @@ class Metadata:
         self_test: unchecked JSON value, see ``self_test.self_test_from_dict``.
     """
 
-    config: ModelConfig
+    config: NetworkConfig
     card: Card
     model_id: bytes
     self_test: Any
@@ -61,36 +56,23 @@ def parse_metadata(text: str, limits: ModelLimits) -> Metadata:
     if set(value) != {"format", "config", "card", "model_id", "self_test"}:
         raise ModelInvalid("metadata does not have exactly the fields format, config, card, model_id and self_test")
     return Metadata(
-        config=config_from_dict(value["config"], limits),
+        config=_config(value["config"], limits),
         card=card_from_dict(value["card"]),
         model_id=digest_from_hex(value["model_id"], "model_id"),
         self_test=value["self_test"],
     )
 
 
-def config_from_dict(value: object, limits: ModelLimits) -> ModelConfig:
-    """Restore a config from a model file, refusing one whose sizes could exhaust memory.
-
-    Raises:
-        ModelInvalid: unknown or missing fields, values out of range, no integer form.
-        LimitExceeded: the attention window needs more than ``limits.state_bytes`` a lane.
-    """
-    names = {field.name for field in fields(ModelConfig)}
-    if not isinstance(value, dict) or set(value) != names:
-        raise ModelInvalid(f"config does not have exactly the fields {', '.join(sorted(names))}")
+def _config(value: object, limits: ModelLimits) -> NetworkConfig:
+    """Restore the config, refusing one whose sizes could exhaust memory."""
+    config = config_from_dict(value)
     try:
-        config = ModelConfig(**value)
+        config.check_exportable()
     except ValueError as error:
         raise ModelInvalid(f"config: {error}") from error
-    for name, most in (("layers", MAX_TENSORS), ("width", MAX_SIDE), ("feedforward", MAX_SIDE)):
-        if value[name] > most:
-            raise ModelInvalid(f"config: {name} must be at most {most}, not {value[name]}")
-    if config.position not in EXPORTABLE_POSITIONS:
-        raise ModelInvalid(f"config: position {config.position!r} has no integer form")
-    state = 2 * config.layers * config.window * config.width
-    if state > limits.state_bytes:
+    if config.state_bytes > limits.state_bytes:
         raise LimitExceeded(
-            f"the model needs {state} bytes of state a lane, more than the {limits.state_bytes} allowed",
+            f"the model needs {config.state_bytes} bytes of state a lane, more than the {limits.state_bytes} allowed",
             "state_bytes",
         )
     return config

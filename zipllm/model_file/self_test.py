@@ -6,15 +6,14 @@ block instead. Each engine (the reference, a compiled kernel, a GPU) is tried on
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.config import ModelConfig
+from zipllm.model.config import NetworkConfig
 from zipllm.model_file.metadata import digest_from_hex
 
 LENGTH = 24
@@ -23,8 +22,18 @@ LENGTH = 24
 MAX_LENGTH = 256
 """Tokens accepted from a file; with a vocabulary of 65536, 64 MiB of frequencies."""
 
-Engine = Callable[[NDArray[np.int32]], NDArray[np.int32]]
-"""Token ids ``[T]``, the first of a stream, to the cumulative frequencies ``[T, V + 1]`` after each."""
+SINGLE_STEPS = 4
+"""Tokens that are fed one by one at the end, the others in one pass, so that both ways of computing are tested."""
+
+
+class Network(Protocol):
+    """What a self-test runs; see `zipllm.model.architecture.ReferenceNetwork`."""
+
+    def start(self, lanes: int) -> Any:
+        """Return a new state."""
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return cumulative frequencies ``[n, T, V + 1]``."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +56,14 @@ class SelfTest:
 _passed: set[tuple[bytes, str, SelfTest]] = set()
 
 
-def make_self_test(config: ModelConfig, run: Engine) -> SelfTest:
-    """Choose tokens spread over the vocabulary and record what ``run`` makes of them."""
+def make_self_test(config: NetworkConfig, network: Network) -> SelfTest:
+    """Choose tokens spread over the vocabulary and record what the reference network makes of them."""
     spread = (37 + 40_503 * step * step for step in range(1, LENGTH))
     tokens = (config.start_token, *(value % config.vocabulary_size for value in spread))
-    return SelfTest(tokens, _digest(run, tokens, config))
+    return SelfTest(tokens, _digest(network, tokens, config))
 
 
-def self_test_from_dict(value: object, config: ModelConfig) -> SelfTest:
+def self_test_from_dict(value: object, config: NetworkConfig) -> SelfTest:
     """Restore a self-test from a model file. Raises ``ModelInvalid`` when it cannot be one."""
     if not isinstance(value, dict) or set(value) != {"tokens", "sha256"}:
         raise ModelInvalid("self_test does not have exactly the fields tokens and sha256")
@@ -68,33 +77,36 @@ def self_test_from_dict(value: object, config: ModelConfig) -> SelfTest:
     return SelfTest(tuple(tokens), digest_from_hex(digest, "self_test.sha256"))
 
 
-def run_self_test(model_id: bytes, test: SelfTest, config: ModelConfig, engine: str, run: Engine) -> None:
-    """Refuse an engine whose frequencies differ; does nothing when it has passed in this process before.
+def run_self_test(model_id: bytes, test: SelfTest, config: NetworkConfig, name: str, network: Network) -> None:
+    """Refuse a network whose frequencies differ; does nothing when it has passed in this process before.
 
     Args:
-        model_id: identity of the model that ``run`` computes.
+        model_id: identity of the model.
         test: the self-test from its file.
         config: its shape.
-        engine: name of the implementation, for the message ("reference", "cpu kernel, 2 threads", "cuda").
-        run: computes cumulative frequencies; see ``Engine``. Running part of the tokens as one pass and the
-            rest step by step covers both code paths.
+        name: of the implementation, for the message ("reference on cpu", "cpu kernels").
+        network: computes the model.
 
     Raises:
         ModelInvalid: the frequencies are not those the file records.
     """
-    if (model_id, engine, test) in _passed:
+    if (model_id, name, test) in _passed:
         return
-    if _digest(run, test.tokens, config) != test.sha256:
+    if _digest(network, test.tokens, config) != test.sha256:
         raise ModelInvalid(
-            f"model {model_id.hex()[:12]} failed its self-test on engine {engine!r}: this machine or one of its "
+            f"model {model_id.hex()[:12]} failed its self-test on engine {name!r}: this machine or one of its "
             "libraries computes other numbers than the model file records, so archives would not decode elsewhere. "
             "Try another device (--device cpu), or another version of torch or numba."
         )
-    _passed.add((model_id, engine, test))
+    _passed.add((model_id, name, test))
 
 
-def _digest(run: Engine, tokens: tuple[int, ...], config: ModelConfig) -> bytes:
-    cumulative = run(np.array(tokens, dtype=np.int32))
+def _digest(network: Network, tokens: tuple[int, ...], config: NetworkConfig) -> bytes:
+    row = np.array([tokens], dtype=np.int32)
+    together = max(1, len(tokens) - SINGLE_STEPS)
+    pieces = [row[:, :together], *(row[:, at : at + 1] for at in range(together, len(tokens)))]
+    state, lane = network.start(1), np.zeros(1, dtype=np.int32)
+    cumulative = np.concatenate([network.predict(state, piece, lane)[0].copy() for piece in pieces])
     expected = (len(tokens), config.vocabulary_size + 1)
-    assert cumulative.shape == expected, f"engine gave {cumulative.shape}, not {expected}"
+    assert cumulative.shape == expected, f"network gave {cumulative.shape}, not {expected}"
     return hashlib.sha256(np.ascontiguousarray(cumulative, dtype="<i4").data).digest()

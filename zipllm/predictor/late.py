@@ -4,20 +4,24 @@ import logging
 import time
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from zipllm.model_file.file import Model
 from zipllm.predictor.base import Integers, Selection
-from zipllm.predictor.network import ReferenceNetwork, tested
-
-if TYPE_CHECKING:
-    from zipllm.kernels.cpu.network import CpuNetwork
+from zipllm.predictor.network import Network, ReferenceNetwork, kernels_of, tested
 
 PATIENCE = 2.0
 """Seconds that the reference may compute before kernels are compiled. With the import of torch this is less than the
 compiler takes, so small inputs never wait for it; and where the reference is slow, every later run gains."""
 
 _log = logging.getLogger(__name__)
+
+
+class _Kernels(Network, Protocol):
+    """Compiled kernels of the model's architecture."""
+
+    def take_over(self, state: Any) -> Any:
+        """Return the reference's state in the kernels' form."""
 
 
 @dataclass
@@ -40,7 +44,7 @@ class LateNetwork:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._reference: ReferenceNetwork | None = None
-        self._kernels: CpuNetwork | None = None
+        self._kernels: _Kernels | None = None
         self._spent = 0.0
         self._lock = Lock()
 
@@ -87,14 +91,13 @@ class LateNetwork:
                 self._reference = tested(self._model, ReferenceNetwork(self._model, "cpu"))
             return self._reference
 
-    def _compiled(self) -> "CpuNetwork":
+    def _compiled(self) -> _Kernels:
         """Return the kernels; their self-test compiles them."""
         with self._lock:
             if self._kernels is None:
-                from zipllm.kernels.cpu.network import CpuNetwork
-
                 begin = time.perf_counter()
                 _log.info("compiling kernels for this processor; this happens once")
-                self._kernels = tested(self._model, CpuNetwork(self._model.integer))
+                kernels: _Kernels = kernels_of(self._model, "cpu").CpuNetwork(self._model.integer)
+                self._kernels = tested(self._model, kernels)
                 _log.info("kernels compiled in %.1f s", time.perf_counter() - begin)
             return self._kernels

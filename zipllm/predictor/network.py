@@ -1,19 +1,13 @@
 """What computes the network of a model file: token ids -> cumulative frequencies."""
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-
-import numpy as np
+import importlib
+from typing import Any, Literal, Protocol, TypeVar
 
 from zipllm.errors import memory_errors
+from zipllm.model.architecture import architecture_of
 from zipllm.model_file.file import Model
 from zipllm.model_file.self_test import run_self_test
 from zipllm.predictor.base import Integers, Selection, delivered
-
-if TYPE_CHECKING:
-    from zipllm.model.integer import State
-
-_SINGLE_STEPS = 4
-"""Tokens at the end of the self-test that are fed one by one, after one pass over the others."""
 
 
 class Network(Protocol):
@@ -56,30 +50,27 @@ class Network(Protocol):
 
 
 class ReferenceNetwork:
-    """Plain torch on any device; torch uses threads of its own."""
+    """The integer network itself, on any torch device; torch uses threads of its own."""
 
     concurrent = False
     selects = False
 
     def __init__(self, model: Model, device: str) -> None:
-        from zipllm.model.integer import IntegerTransformer
-
         self.name = f"reference on {device}"
-        self._network = IntegerTransformer(model.integer, device)
+        self._network = architecture_of(model.config).reference(model.integer, device)
 
     @memory_errors()
-    def start(self, lanes: int) -> "State":
+    def start(self, lanes: int) -> Any:
         return self._network.start(lanes)
 
     @memory_errors()
-    def copy(self, state: "State", lanes: int) -> "State":
-        keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
-        return type(state)(keys, values, state.positions[:1].repeat_interleave(lanes))
+    def copy(self, state: Any, lanes: int) -> Any:
+        return self._network.copy(state, lanes)
 
     @memory_errors()
     def predict(
         self,
-        state: "State",
+        state: Any,
         tokens: Integers,
         lanes: Integers,
         *,
@@ -87,10 +78,12 @@ class ReferenceNetwork:
         threads: int = 1,
         selection: Selection | None = None,
     ) -> Integers:
-        import torch
+        return delivered(self._network.predict(state, tokens, lanes), out, selection)
 
-        hidden = self._network.forward(state, torch.from_numpy(np.ascontiguousarray(tokens)), torch.from_numpy(lanes))
-        return delivered(self._network.cumulative(hidden).cpu().numpy(), out, selection)
+
+def kernels_of(model: Model, kind: Literal["cpu", "gpu"]) -> Any:
+    """Return the module ``network`` of the kernels of a model's architecture, which must have some."""
+    return importlib.import_module(f"{architecture_of(model.config).kernels}.{kind}.network")
 
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
@@ -102,12 +95,5 @@ def tested(model: Model, network: AnyNetwork) -> AnyNetwork:
     Raises:
         ModelInvalid: it computes other frequencies than the model file records.
     """
-
-    def run(tokens: Integers) -> Integers:
-        state, lane = network.start(1), np.zeros(1, dtype=np.int32)
-        first = max(1, len(tokens) - _SINGLE_STEPS)
-        pieces = np.split(tokens[None], range(first, len(tokens)), axis=1)
-        return np.concatenate([network.predict(state, piece, lane)[0].copy() for piece in pieces])
-
-    run_self_test(model.model_id, model.self_test, model.config, network.name, run)
+    run_self_test(model.model_id, model.self_test, model.config, network.name, network)
     return network

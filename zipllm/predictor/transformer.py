@@ -9,12 +9,13 @@ from typing import Any
 
 from zipllm.errors import UsageError, memory_errors
 from zipllm.jit.compiled import COMPILES
-from zipllm.kernels.cpu.layout import lane_bytes
 from zipllm.machine import threads as usual_threads
+from zipllm.model.architecture import architecture_of
+from zipllm.model.config import NetworkConfig
 from zipllm.model_file.file import Model
 from zipllm.predictor.base import PRECISION, Integers, Selection, Traits
 from zipllm.predictor.late import LateNetwork
-from zipllm.predictor.network import Network, ReferenceNetwork, tested
+from zipllm.predictor.network import Network, ReferenceNetwork, kernels_of, tested
 
 KERNELS = "ZIPLLM_KERNELS"
 """Environment variable: ``reference``, ``cpu`` or ``cuda`` overrides the automatic choice."""
@@ -42,7 +43,6 @@ class TransformerPredictor:
         self.vocabulary: tuple[bytes, ...] = model.tokenizer.vocabulary
         self.precision: int = PRECISION
         self.start_token: int = model.config.start_token
-        # One number for all networks (the reference needs less), so that all accept the same archives.
         self.lane_bytes: int = lane_bytes(model.config)
         self.network = network_for(model, device)
         self.start = self.network.start
@@ -82,7 +82,7 @@ def network_for(model: Model, device: str) -> Network:
     wanted = os.environ.get(KERNELS, "") or "auto"
     if wanted not in ("auto", "reference", "cpu", "cuda"):
         raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu, cuda or not set")
-    kind = device.partition(":")[0]
+    kind = device.partition(":")[0] if architecture_of(model.config).kernels else "none"
     possible = kind == "cpu" and COMPILES
     if wanted == "cpu" and not possible:
         raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
@@ -91,16 +91,27 @@ def network_for(model: Model, device: str) -> Network:
         needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
         raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
     if on_gpu and wanted != "reference":
-        from zipllm.kernels.gpu.network import GpuNetwork
-
-        return tested(model, GpuNetwork(model.integer, device))
+        network: Network = kernels_of(model, "gpu").GpuNetwork(model.integer, device)
+        return tested(model, network)
     if wanted == "reference" or not possible:
         return tested(model, ReferenceNetwork(model, device))
-    from zipllm.kernels.cpu.network import CpuNetwork, kernels_are_cached
-
-    if wanted == "auto" and not kernels_are_cached():
+    kernels = kernels_of(model, "cpu")
+    if wanted == "auto" and not kernels.kernels_are_cached():
         return LateNetwork(model)
-    return tested(model, CpuNetwork(model.integer))
+    network = kernels.CpuNetwork(model.integer)
+    return tested(model, network)
+
+
+def lane_bytes(config: NetworkConfig) -> int:
+    """Return the memory of one lane's state: one number for all networks of a model, so all accept the same archives.
+
+    The reference needs less.
+    """
+    kernels = architecture_of(config).kernels
+    if kernels is None:
+        return config.state_bytes
+    size: int = importlib.import_module(f"{kernels}.cpu.layout").lane_bytes(config)
+    return size
 
 
 def triton_works(device: str) -> bool:

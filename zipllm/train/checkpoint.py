@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from zipllm.errors import FileError
-from zipllm.model.config import ModelConfig
-from zipllm.model.transformer import Transformer
+from zipllm.errors import FileError, ModelInvalid
+from zipllm.model.architecture import architecture_of, config_from_dict
+from zipllm.model.config import NetworkConfig
+from zipllm.model.float_network import FloatNetwork
 from zipllm.train.sharding import cut_like, whole_tensors
 
 BEST = "best"
@@ -62,13 +63,13 @@ class Snapshot:
         optimizers: tensors of the optimizers, named ``optimizer/parameter/field``; empty if there are none.
     """
 
-    config: ModelConfig
+    config: NetworkConfig
     state: TrainState
     weights: dict[str, Tensor]
     optimizers: dict[str, Tensor]
 
 
-def snapshot(model: Transformer, optimizers: list[torch.optim.Optimizer], state: TrainState) -> Snapshot:
+def snapshot(model: FloatNetwork, optimizers: list[torch.optim.Optimizer], state: TrainState) -> Snapshot:
     """Gather a run; when the model is sharded, every process makes this call."""
     return Snapshot(model.config, state, whole_tensors(model.state_dict()), whole_tensors(_flatten(optimizers)))
 
@@ -114,7 +115,7 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in run.glob("step-*") if path.is_dir())
 
 
-def load_model(folder: Path) -> tuple[Transformer, TrainState]:
+def load_model(folder: Path) -> tuple[FloatNetwork, TrainState]:
     """Read the float model and counters of a checkpoint.
 
     Raises:
@@ -122,11 +123,12 @@ def load_model(folder: Path) -> tuple[Transformer, TrainState]:
     """
     try:
         description = json.loads((folder / "state.json").read_text())
-        model = Transformer(ModelConfig(**description["model"]))
+        config = config_from_dict(description["model"])
+        model: FloatNetwork = architecture_of(config).float_form(config)
         model.load_state_dict(load_file(folder / "model.safetensors"))
         model.set_rounding(model.final_clip.item() > 0)
         return model, TrainState(**description["state"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ModelInvalid, SafetensorError) as error:
         raise FileError(f"{folder} is not a readable checkpoint: {error}") from error
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from zipllm.data.windows import WindowSampler
-from zipllm.model.evaluate import Gap, measure_gap
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.quantize import quantize
-from zipllm.model.transformer import Transformer
+from zipllm.model.architecture import architecture_of
+from zipllm.model.float_network import FloatNetwork
+from zipllm.model.gap import Gap, measure_gap
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card, DomainResult
 from zipllm.model_file.file import Model, save_model
@@ -39,7 +38,7 @@ class Exported:
     gap: Gap | None
 
 
-def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: TrainState, path: Path) -> Exported:
+def export_model(model: FloatNetwork, corpus: Corpus, recipe: Recipe, state: TrainState, path: Path) -> Exported:
     """Quantize ``model`` on its own training data, measure it on the validation data, and write ``path``.
 
     Both forms are measured on the device that the model is on; the integer form computes the same on each.
@@ -53,14 +52,16 @@ def export_model(model: Transformer, corpus: Corpus, recipe: Recipe, state: Trai
     model.set_rounding(False)
     sampler = WindowSampler(corpus.train, recipe.train.sequence, recipe.train.seed + 1)
     calibration = torch.from_numpy(sampler.batch(CALIBRATION_WINDOWS))
-    integer = quantize(model, calibration)
+    architecture = architecture_of(model.config)
+    integer = architecture.quantize(model, calibration)
+    exact = architecture.reference(integer, device)
     results, total = [], Gap(0.0, 0.0)
     lengths = np.array([len(token) for token in corpus.tokenizer.vocabulary])
     for source in corpus.valid:
         if len(source.tokens) < recipe.train.sequence:
             continue
         windows = torch.from_numpy(spaced_windows(source, recipe.train.sequence, MEASURED_WINDOWS))
-        gap = measure_gap(model, IntegerTransformer(integer, device), windows)
+        gap = measure_gap(model, exact, windows)
         size = int(lengths[windows.numpy()].sum())
         results.append(DomainResult(source.name, size, gap.float_bits / size, gap.integer_bits / size))
         total = Gap(total.float_bits + gap.float_bits, total.integer_bits + gap.integer_bits)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zipllm.model.transformer import Transformer
+from zipllm.model.float_network import FloatNetwork
 
 LOSS_CHUNKS = 4
 """The logits of a batch are made in this many pieces, so that they never exist all at once."""
@@ -25,7 +25,7 @@ class WindowLoss(nn.Module):
         model: the network to train.
     """
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: FloatNetwork) -> None:
         super().__init__()
         self.model = model
         self._compute = self._plain()
@@ -34,7 +34,7 @@ class WindowLoss(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         start = windows.new_full((windows.shape[0], 1), self.model.config.start_token)
         inputs = torch.cat((start, windows[:, :-1]), dim=1)
-        return self._compute(inputs, windows, self.model.attention_biases(windows.shape[1]))
+        return self._compute(inputs, windows, self.model.biases(windows.shape[1]))
 
     def use_compiler(self, on: bool) -> None:
         """Compute through ``torch.compile`` from now on, or plainly again.
@@ -55,7 +55,7 @@ class WindowLoss(nn.Module):
 
 
 def sequence_nats(
-    model: Transformer, inputs: Tensor, targets: Tensor, biases: Sequence[Tensor] | None = None
+    model: FloatNetwork, inputs: Tensor, targets: Tensor, biases: Sequence[Tensor] | None = None
 ) -> Tensor:
     """Cost in nats of each window: float32 ``[batch]`` from ids ``[batch, time]``; logits are made in chunks."""
     hidden = model.hidden(inputs, biases)

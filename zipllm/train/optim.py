@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zipllm.model.transformer import Transformer
+from zipllm.model.float_network import FloatNetwork
 from zipllm.train.config import Precision, TrainConfig
 from zipllm.train.precision import has_bf16
 from zipllm.train.sharding import cut_like, whole
@@ -91,7 +91,7 @@ class Muon(torch.optim.Optimizer):
             parameter.sub_(cut_like(update, parameter), alpha=scale)
 
 
-def make_optimizers(model: Transformer, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: FloatNetwork, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """Return ``[Muon, AdamW]`` over disjoint parameters of ``model``; each group remembers its ``base_lr``."""
     matrices = [parameter for parameter in model.blocks.parameters() if _is_matrix(model, parameter)]
     chosen = {id(parameter) for parameter in matrices}
@@ -120,5 +120,5 @@ def scale_learning_rates(optimizers: list[torch.optim.Optimizer], factor: float)
             group["lr"] = group["base_lr"] * factor
 
 
-def _is_matrix(model: Transformer, parameter: nn.Parameter) -> bool:
+def _is_matrix(model: FloatNetwork, parameter: nn.Parameter) -> bool:
     return any(parameter is module.weight for module in model.blocks.modules() if isinstance(module, nn.Linear))

@@ -8,14 +8,16 @@ from types import MappingProxyType
 from typing import Any
 
 from zipllm.errors import UsageError
-from zipllm.model.config import ModelConfig
-from zipllm.model.presets import PRESETS, preset
+from zipllm.model.architecture import config_types, preset, preset_names
+from zipllm.model.config import NetworkConfig
 from zipllm.model_file.card import Card, DataSource
 from zipllm.tokenizer.bpe import DEFAULT_VOCABULARY_SIZE
 from zipllm.train.config import TrainConfig, check_types
 from zipllm.train.corpus import Source
 
-SHAPE_KEYS = tuple(f.name for f in dataclasses.fields(ModelConfig) if f.name != "vocabulary_size")
+SHAPE_KEYS = tuple(
+    dict.fromkeys(f.name for kind in config_types() for f in dataclasses.fields(kind) if f.name != "vocabulary_size")  # type: ignore[arg-type]
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Recipe:
         sources: training data.
         valid: validation data; empty: documents held back from ``sources``.
         preset: shape of the network.
-        model: fields of ``ModelConfig`` that differ from the preset.
+        model: fields of its config that differ from the preset.
         vocabulary: size of the vocabulary; 256 for a byte model.
         tokenizer: model or file to take the tokenizer from; empty: learn one.
         start: model or run to go on from (``--from``); it brings its shape and its tokenizer. Empty: a new network.
@@ -57,8 +59,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.preset not in PRESETS:
-            raise UsageError(f"unknown preset {self.preset!r}{nearest(self.preset, PRESETS)}")
+        if self.preset not in preset_names():
+            raise UsageError(f"unknown preset {self.preset!r}{nearest(self.preset, preset_names())}")
         if self.start and self.model:
             raise UsageError("the model to go on from has a shape already: leave out the [model] settings")
         check_keys(self.model, SHAPE_KEYS, "[model]")
@@ -68,9 +70,9 @@ class Recipe:
         except ValueError as error:
             raise UsageError(str(error)) from error
 
-    def shape(self, vocabulary_size: int) -> ModelConfig:
+    def shape(self, vocabulary_size: int) -> NetworkConfig:
         """The network to train, for a tokenizer of so many tokens. Raises ``ValueError`` for an impossible shape."""
-        return dataclasses.replace(preset(self.preset, vocabulary_size), **self.model)
+        return preset(self.preset, vocabulary_size, **self.model)
 
     def card(self) -> Card:
         """What the card of the model will say of the recipe; measurements are put in after training."""

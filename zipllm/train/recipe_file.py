@@ -6,7 +6,7 @@ licence = "CC BY-SA 4.0"
 vocabulary = 8192                    # 256 = bytes
 preset = "small"
 
-[model]                              # what differs from the preset: fields of ModelConfig
+[model]                              # what differs from the preset: fields of the config
 window = 384
 
 [train]                              # fields of TrainConfig

@@ -23,7 +23,7 @@ import torch
 from zipllm.data.local import Places
 from zipllm.data.unpack import UNPACKED_LIMIT
 from zipllm.errors import FileError, UsageError
-from zipllm.model.config import ModelConfig
+from zipllm.model.config import NetworkConfig
 from zipllm.model_file.card_markdown import render_card
 from zipllm.model_file.file import save_model
 from zipllm.tokenizer import Tokenizer
@@ -192,7 +192,7 @@ def _check_setup(setup: Setup) -> None:
         board_writer()  # missing: said before the data is read
 
 
-def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> ModelConfig:
+def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> NetworkConfig:
     return start.model.config if start else recipe.shape(len(tokenizer.vocabulary))
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zipllm.errors import FileError
-from zipllm.model.restore import restore
-from zipllm.model.transformer import Transformer
+from zipllm.model.architecture import architecture_of
+from zipllm.model.float_network import FloatNetwork
 from zipllm.model_file.store import ModelStore
 from zipllm.tokenizer import Tokenizer, tokenizer_from_dict
 from zipllm.train.checkpoint import BEST, checkpoints, load_model
@@ -22,7 +22,7 @@ class Start:
         name: what they are, for the card.
     """
 
-    model: Transformer
+    model: FloatNetwork
     tokenizer: Tokenizer
     name: str
 
@@ -31,7 +31,7 @@ def load_start(query: str, store: ModelStore | None = None) -> Start:
     """Find what to go on from.
 
     The folder of a run gives its best checkpoint, else its newest, as it was trained. A model file holds integers
-    only: its float weights are restored from them, which costs about the rounding of int8 (see `model.restore`).
+    only: its float weights are restored from them, which costs about the rounding of int8.
     The optimizer always begins afresh.
 
     Args:
@@ -46,7 +46,8 @@ def load_start(query: str, store: ModelStore | None = None) -> Start:
     if folder.is_dir():
         return _from_run(folder)
     model = (store or ModelStore.default()).load(query)
-    return Start(restore(model.integer), model.tokenizer, f"{model.card.name} ({model.model_id.hex()[:16]})")
+    network = architecture_of(model.config).restore(model.integer)
+    return Start(network, model.tokenizer, f"{model.card.name} ({model.model_id.hex()[:16]})")
 
 
 def _from_run(folder: Path) -> Start:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from zipllm.data.windows import TokenSource, WindowSampler
 from zipllm.errors import UsageError, means_out_of_memory
-from zipllm.model.config import ModelConfig
-from zipllm.model.transformer import Transformer
+from zipllm.model.architecture import architecture_of
+from zipllm.model.config import NetworkConfig
+from zipllm.model.float_network import FloatNetwork
 from zipllm.train.checkpoint import (
     TrainState,
     checkpoints,
@@ -30,7 +31,6 @@ from zipllm.train.distributed import Group
 from zipllm.train.loss import BITS_PER_NAT, WindowLoss
 from zipllm.train.optim import make_optimizers, scale_learning_rates
 from zipllm.train.precision import autocast
-from zipllm.train.rounding import start_rounding
 from zipllm.train.runlog import Report
 from zipllm.train.sharding import gathered
 from zipllm.train.validation import Validation, evaluate
@@ -63,14 +63,14 @@ class Trainer:
     def __init__(
         self,
         run: Path,
-        model_config: ModelConfig,
+        model_config: NetworkConfig,
         config: TrainConfig,
         sources: Sequence[TokenSource],
         valid: Sequence[TokenSource],
         token_bytes: NDArray[np.int64],
         *,
         group: Group | None = None,
-        start: Transformer | None = None,
+        start: FloatNetwork | None = None,
         resume: bool = False,
     ) -> None:
         self.run = run
@@ -89,14 +89,17 @@ class Trainer:
             raise UsageError(str(error)) from error
         self._begin(model_config, start, len(sources), resume=resume)
 
-    def _begin(self, model_config: ModelConfig, start: Transformer | None, sources: int, *, resume: bool) -> None:
+    def _begin(self, model_config: NetworkConfig, start: FloatNetwork | None, sources: int, *, resume: bool) -> None:
         """Make or restore the model, the optimizers and the counters."""
         torch.manual_seed(self.config.seed)
         newest = checkpoints(self.run)[-1:] if resume else []
         if newest:
             model, self.state = load_model(newest[0])
         else:
-            model, self.state = start or Transformer(model_config), TrainState(0, 0, 0.0, [0] * sources)
+            model, self.state = (
+                start or architecture_of(model_config).float_form(model_config),
+                TrainState(0, 0, 0.0, [0] * sources),
+            )
         if model.config != model_config:
             raise UsageError(f"{newest[0] if newest else 'the start'} holds a model of another shape")
         self.model = model.to(self.device)
@@ -252,7 +255,8 @@ class Trainer:
             return 0.0
         clock = time.perf_counter()
         with gathered(self.loss):
-            start_rounding(self.model, torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS)))
+            tokens = torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS))
+            architecture_of(self.model.config).start_rounding(self.model, tokens)
         self.state = replace(self.state, best=None, worse=0)
         if self.state.compiled:
             with self.autocast():

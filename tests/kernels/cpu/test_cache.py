@@ -8,14 +8,14 @@ from tests.kernels.models import SHAPES, every, expected, random_model, random_t
 from tests.model.conftest import shaped
 from zipllm.jit.compiled import COMPILES
 from zipllm.kernels.cpu.layout import CacheShape, lane_bytes
-from zipllm.model.config import ModelConfig
-from zipllm.model.integer import IntegerTransformer
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.integer import IntegerTransformer
 
 pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
 
-@pytest.mark.parametrize("config", [*SHAPES, ModelConfig(8192)], ids=str)
-def test_a_lane_takes_as_much_memory_as_announced(config: ModelConfig) -> None:
+@pytest.mark.parametrize("config", [*SHAPES, TransformerConfig(8192)], ids=str)
+def test_a_lane_takes_as_much_memory_as_announced(config: TransformerConfig) -> None:
     from zipllm.kernels.cpu.cache import new_state
 
     one, three = (sum(array.nbytes for array in new_state(config, lanes).cache) for lanes in (1, 3))
@@ -23,7 +23,7 @@ def test_a_lane_takes_as_much_memory_as_announced(config: ModelConfig) -> None:
 
 
 @pytest.mark.parametrize("config", SHAPES, ids=str)
-def test_the_reference_needs_no_more_memory_than_announced(config: ModelConfig) -> None:
+def test_the_reference_needs_no_more_memory_than_announced(config: TransformerConfig) -> None:
     assert 2 * config.layers * config.window * config.width <= lane_bytes(config)
 
 
@@ -49,7 +49,7 @@ def test_tokens_beyond_the_buffer(window: int) -> None:
 
 @pytest.mark.parametrize("fed", [0, 1, 5, 8, 30])
 @pytest.mark.parametrize("config", SHAPES[:8], ids=str)
-def test_the_reference_can_be_relieved_at_any_time(config: ModelConfig, fed: int) -> None:
+def test_the_reference_can_be_relieved_at_any_time(config: TransformerConfig, fed: int) -> None:
     from zipllm.kernels.cpu.network import CpuNetwork
 
     model = random_model(config, seed=3)

@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
 from zipllm.jit.compiled import COMPILES
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
 
 pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
 
-def computed(model: IntegerModel, tokens: NDArray[np.int32], chunk: int, threads: int = 1) -> NDArray[np.int32]:
+def computed(
+    model: TransformerParameters, tokens: NDArray[np.int32], chunk: int, threads: int = 1
+) -> NDArray[np.int32]:
     from zipllm.kernels.cpu.network import CpuNetwork
 
     network = CpuNetwork(model)
@@ -26,7 +28,7 @@ def computed(model: IntegerModel, tokens: NDArray[np.int32], chunk: int, threads
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("config", SHAPES, ids=str)
-def test_random_models(config: ModelConfig, seed: int) -> None:
+def test_random_models(config: TransformerConfig, seed: int) -> None:
     model = random_model(config, seed)
     tokens = random_tokens(config, lanes=3, time=29, seed=seed)
     wanted = expected(model, tokens)
@@ -35,7 +37,7 @@ def test_random_models(config: ModelConfig, seed: int) -> None:
 
 
 @pytest.mark.parametrize("config", SHAPES, ids=str)
-def test_saturated_models(config: ModelConfig) -> None:
+def test_saturated_models(config: TransformerConfig) -> None:
     model = extreme_model(config)
     tokens = random_tokens(config, lanes=2, time=20, seed=9)
     wanted = expected(model, tokens)

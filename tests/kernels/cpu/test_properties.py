@@ -12,8 +12,8 @@ from tests.kernels.models import every, expected, random_model
 from tests.model.conftest import extreme_model
 from tests.model_file.conftest import random_integer_model
 from zipllm.jit.compiled import COMPILES
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
 
 pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
@@ -35,14 +35,14 @@ class Case:
     """
 
     kind: str
-    config: ModelConfig
+    config: TransformerConfig
     seed: int
     lanes: int
     pieces: tuple[int, ...]
     threads: int
     extreme: bool
 
-    def model(self) -> IntegerModel:
+    def model(self) -> TransformerParameters:
         return KINDS[self.kind](self.config, self.seed)
 
     def tokens(self) -> NDArray[np.int32]:
@@ -55,10 +55,10 @@ class Case:
 
 
 @st.composite
-def configs(draw: st.DrawFn, most: int) -> ModelConfig:
+def configs(draw: st.DrawFn, most: int) -> TransformerConfig:
     """Shapes of all kinds: heads of 1 to 40 numbers, windows around the sizes of a panel, any vocabulary."""
     heads = draw(st.integers(1, 8))
-    return ModelConfig(
+    return TransformerConfig(
         vocabulary_size=draw(st.one_of(st.integers(1, 80), st.sampled_from([127, 128, 129, 256, 511, 1025]))),
         width=heads * draw(st.integers(1, max(1, most // heads))),
         layers=draw(st.integers(1, 3)),
@@ -162,7 +162,7 @@ def test_some_columns_only(case: Case) -> None:
 def test_columns_that_do_not_exist_are_refused() -> None:
     from zipllm.kernels.cpu.network import CpuNetwork
 
-    config = ModelConfig(
+    config = TransformerConfig(
         vocabulary_size=9, width=8, layers=1, heads=1, feedforward=8, window=4, position="relative", tied=False
     )
     network, lanes = CpuNetwork(random_integer_model(config, 1)), np.zeros(1, dtype=np.int32)

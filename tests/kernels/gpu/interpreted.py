@@ -14,13 +14,13 @@ from tests.kernels.models import SHAPES, every, expected, random_model, random_t
 from tests.model.conftest import extreme_model, shaped
 from zipllm.kernels.gpu import forward as gpu_forward
 from zipllm.kernels.gpu.network import GpuNetwork
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.parameters import TransformerParameters
 
 WIDE = shaped(width=128, heads=1, window=20, layers=1)
 """Fed more tokens than its ring holds, in tiles of 64 queries."""
 
 
-def computed(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+def computed(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed one token, then three, then one, then the rest."""
     network = GpuNetwork(model, "cpu")
     state = network.start(len(tokens))
@@ -30,26 +30,26 @@ def computed(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32
     )
 
 
-def without_step_kernel(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+def without_step_kernel(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed single tokens as where a window is too large for the kernel of single steps."""
     with patch.object(gpu_forward, "MAX_TILE", 0):
         return computed(model, tokens)
 
 
-def in_columns(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+def in_columns(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Add frequencies up some columns at a time, as where a vocabulary is too large for a row in registers."""
     with patch.object(gpu_forward, "WHOLE_ROW", 0), patch.object(gpu_forward, "COLUMN_BLOCK", 16):
         return computed(model, tokens)
 
 
-def undecided(model: IntegerModel) -> IntegerModel:
+def undecided(model: TransformerParameters) -> TransformerParameters:
     """Return a model to which many tokens are equally likely: what rounding leaves over is the first one's."""
     tensors = dict(model.tensors())
     tensors["head_multiplier"] = tensors["head_multiplier"] * 0
-    return IntegerModel.from_tensors(model.config, tensors)
+    return TransformerParameters.from_tensors(model.config, tensors)
 
 
-def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+def some_lanes(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed lanes in turns, in pieces of 1 to 3 tokens."""
     generator = np.random.default_rng(0)
     network = GpuNetwork(model, "cpu")
@@ -67,7 +67,7 @@ def some_lanes(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int
     return result
 
 
-def ending(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+def ending(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed single tokens to lanes that end one by one, the longest last: a lane fewer at each step."""
     network, lanes = GpuNetwork(model, "cpu"), len(tokens)
     state = network.start(lanes)
@@ -78,7 +78,7 @@ def ending(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     return result
 
 
-def copied(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+def copied(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed two lanes three tokens, and the rest to three copies of the first."""
     network = GpuNetwork(model, "cpu")
     state = network.start(2)
@@ -86,7 +86,7 @@ def copied(model: IntegerModel, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     return network.predict(network.copy(state, 3), np.repeat(tokens[:1, 3:], 3, axis=0), np.arange(3, dtype=np.int32))
 
 
-def selected(model: IntegerModel, tokens: NDArray[np.int32]) -> bool:
+def selected(model: TransformerParameters, tokens: NDArray[np.int32]) -> bool:
     """Whether some columns of predictions are those of the whole: in pieces, behind single steps, in used memory."""
     generator = np.random.default_rng(1)
     columns = generator.integers(0, model.config.vocabulary_size + 1, (11, 3), dtype=np.int32)

@@ -18,7 +18,7 @@ class Subject:
         name: what to call it.
         model_id: 32 bytes.
         parameters: how many it has.
-        window: upper limit on the tokens that a prediction looks at.
+        window: upper limit on the tokens that a prediction looks at; None: all before it.
         sight: a clause that says the same.
         digests: SHA-256 of its training data, as far as its card names them.
         names: of its training data.
@@ -29,7 +29,7 @@ class Subject:
     name: str
     model_id: bytes
     parameters: int
-    window: int
+    window: int | None
     sight: str
     digests: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ def stored_subject(stored: "StoredModel") -> Subject:
         model_id=stored.model_id,
         parameters=sum(metadata.config.parameter_counts()),
         window=metadata.config.window,
-        sight=f"in every layer a token sees itself and the {metadata.config.window - 1} before it",
+        sight=metadata.config.sight,
         digests=learned_digests(metadata.card),
         names=learned_names(metadata.card),
     )

@@ -14,9 +14,9 @@ from zipllm.experiments.ledger import Row, Rows
 from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Sizes, Study
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Trained, shipped_model
-from zipllm.model.evaluate import float_bits, integer_bits
-from zipllm.model.integer import IntegerTransformer
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.architecture import architecture_of
+from zipllm.model.gap import float_bits, integer_bits
+from zipllm.model.parameters import IntegerParameters
 from zipllm.model_file.file import model_to_bytes
 from zipllm.report.figures import Figure, Series
 from zipllm.train.start import load_start
@@ -139,7 +139,7 @@ def _as_integers(trained: Trained, bits: int, windows: Tensor, about: Row) -> Ro
     file = model_to_bytes(model)
     return {
         "weight_bits": bits,
-        "bpb": integer_bits(IntegerTransformer(model.integer), windows) / about["bytes"],
+        "bpb": integer_bits(architecture_of(model.config).reference(model.integer), windows) / about["bytes"],
         "file_bytes": len(file),
         _PACKED: len(file) - _saved_by_packing(model.integer, bits),
         "xz_bytes": len(lzma.compress(file, preset=9)),
@@ -147,7 +147,7 @@ def _as_integers(trained: Trained, bits: int, windows: Tensor, about: Row) -> Ro
     }
 
 
-def _saved_by_packing(integer: IntegerModel, bits: int) -> int:
+def _saved_by_packing(integer: IntegerParameters, bits: int) -> int:
     """Return the bytes that packing saves: every int8 tensor whose values fit ``bits`` would take these bits only."""
     top = (1 << (bits - 1)) - 1
     saved = 0

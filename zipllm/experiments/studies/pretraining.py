@@ -12,7 +12,7 @@ from zipllm.experiments.material import Text
 from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Study
 from zipllm.experiments.training import FULL, QUICK, Plan, shipped_model
-from zipllm.model.transformer import Transformer
+from zipllm.model.architecture import architecture_of
 from zipllm.report.figures import Figure, Series
 from zipllm.train.start import Start, load_start
 
@@ -53,7 +53,9 @@ class Pretraining(Study[Sizes]):
     def run(self, lab: Lab, sizes: Sizes) -> None:
         shipped = load_start(sizes.start)
         torch.manual_seed(lab.seed)
-        fresh = Start(Transformer(shipped.model.config), shipped.tokenizer, "nothing")
+        fresh = Start(
+            architecture_of(shipped.model.config).float_form(shipped.model.config), shipped.tokenizer, "nothing"
+        )
         for domain in sizes.domains:
             text = lab.text(domain, max(sizes.corpora), sizes.test_bytes)
             if text is None or len(text.train) < max(sizes.corpora):

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from zipllm.kernels.cpu.layout import GROUP, PANEL, CacheShape, round_up
 from zipllm.kernels.cpu.pack import OFFSET
-from zipllm.model.config import ModelConfig
+from zipllm.model.transformer.config import TransformerConfig
 
 if TYPE_CHECKING:
-    from zipllm.model.integer import State
+    from zipllm.model.transformer.integer import State
 
 BLOCK_ROWS = 64
 """Rows that go through the network together: enough to use a weight often, few enough for the second cache."""
@@ -122,7 +122,7 @@ def copied(state: CpuState, lanes: int) -> CpuState:
     return CpuState(cache, np.repeat(state.filled[:1], lanes))
 
 
-def new_state(config: ModelConfig, lanes: int) -> CpuState:
+def new_state(config: TransformerConfig, lanes: int) -> CpuState:
     """Return the memory of lanes that have been fed nothing."""
     shape = CacheShape.of(config)
     heads = (config.layers, lanes, config.heads)
@@ -134,7 +134,7 @@ def new_state(config: ModelConfig, lanes: int) -> CpuState:
     return CpuState(cache, np.zeros(lanes, dtype=np.int64))
 
 
-def new_scratch(config: ModelConfig) -> Scratch:
+def new_scratch(config: TransformerConfig) -> Scratch:
     """Return room for one thread."""
     shape = CacheShape.of(config)
     width, feedforward = (round_up(size, GROUP) for size in (config.width, config.feedforward))
@@ -155,7 +155,7 @@ def new_scratch(config: ModelConfig) -> Scratch:
     )
 
 
-def from_reference(config: ModelConfig, state: "State") -> CpuState:
+def from_reference(config: TransformerConfig, state: "State") -> CpuState:
     """Take over lanes that the reference has fed: the same tokens are remembered, in another layout."""
     result = new_state(config, len(state.positions))
     shape = CacheShape.of(config)

@@ -1,6 +1,6 @@
 """What happens between the matrix products, row by row: norms, activation, residual stream.
 
-Formulas and bounds are those of ``zipllm.model.integer``; the loops are plain so that they vectorise.
+Formulas and bounds are those of ``zipllm.model.transformer.integer``; the loops are plain so that they vectorise.
 """
 
 import numpy as np

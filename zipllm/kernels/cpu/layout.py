@@ -7,7 +7,7 @@ is full the last window is moved to its beginning, so no loop ever meets the end
 
 from dataclasses import dataclass
 
-from zipllm.model.config import ModelConfig
+from zipllm.model.transformer.config import TransformerConfig
 
 PANEL = 16
 """Columns that one vector instruction computes."""
@@ -39,14 +39,14 @@ class CacheShape:
     value_size: int
 
     @classmethod
-    def of(cls, config: ModelConfig) -> "CacheShape":
+    def of(cls, config: TransformerConfig) -> "CacheShape":
         """Return the sizes for a model of this shape."""
         spare = round_up(min(max(config.window, MIN_SPARE), MAX_SPARE), PANEL)
         kept = round_up(config.window - 1 + PANEL - 1, PANEL)  # whole panels are moved
         return cls(kept + spare, spare, round_up(config.head_size, GROUP), round_up(config.head_size, PANEL))
 
 
-def lane_bytes(config: ModelConfig) -> int:
+def lane_bytes(config: TransformerConfig) -> int:
     """Return the memory that the keys and values of one lane take."""
     shape = CacheShape.of(config)
     correction = 4  # see pack.py: an int32 for each key

@@ -14,10 +14,10 @@ from zipllm.kernels.cpu.cache import CpuState, Stream, copied, from_reference, n
 from zipllm.kernels.cpu.forward import Rows, forward
 from zipllm.kernels.cpu.layout import CacheShape
 from zipllm.kernels.cpu.pack import pack_network
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.parameters import TransformerParameters
 
 if TYPE_CHECKING:
-    from zipllm.model.integer import State
+    from zipllm.model.transformer.integer import State
 
 MIN_ROWS = 8
 """Rows that are worth waking another thread for."""
@@ -36,7 +36,7 @@ def kernels_are_cached() -> bool:
 
 
 class CpuNetwork:
-    """Runs an `IntegerModel` in compiled kernels; see ``zipllm.predictor.network.Network``.
+    """Runs an `TransformerParameters` in compiled kernels; see ``zipllm.predictor.network.Network``.
 
     Several Python threads may use it at once, each with a state of its own.
 
@@ -48,7 +48,7 @@ class CpuNetwork:
     concurrent = True
     selects = False
 
-    def __init__(self, model: IntegerModel) -> None:
+    def __init__(self, model: TransformerParameters) -> None:
         self.config = model.config
         self._network = pack_network(model)
         self._spare = CacheShape.of(model.config).spare

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.kernels.cpu.layout import GROUP, PANEL, CacheShape, round_up
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
 from zipllm.model.ranges import residual_limit
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
 
 OFFSET = 128
 """Added to signed activations."""
@@ -90,7 +90,7 @@ class Network(NamedTuple):
     exponential: Int32
 
 
-def pack_network(model: IntegerModel) -> Network:
+def pack_network(model: TransformerParameters) -> Network:
     """Return a checked model in the kernels' layout."""
     arrays: dict[str, NDArray[Any]] = dict(model.values)
     arrays["head"] = model.head[None]
@@ -147,7 +147,7 @@ def _attention(arrays: dict[str, NDArray[Any]]) -> Attention:
     )
 
 
-def _shape(config: ModelConfig) -> Shape:
+def _shape(config: TransformerConfig) -> Shape:
     cache = CacheShape.of(config)
     return Shape(
         vocabulary=config.vocabulary_size,

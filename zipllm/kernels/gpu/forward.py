@@ -12,8 +12,8 @@ from zipllm.kernels.gpu.layers import activate, add_and_norm, embed, split_heads
 from zipllm.kernels.gpu.memory import LaneMemory
 from zipllm.kernels.gpu.parameters import Parameters
 from zipllm.model.arithmetic import integer_matmul
-from zipllm.model.config import ModelConfig
 from zipllm.model.ranges import residual_limit
+from zipllm.model.transformer.config import TransformerConfig
 
 KEY_TILE = 64
 """Keys that attention reads together."""
@@ -48,7 +48,7 @@ class Forward:
         parameters: of the model, on the device.
     """
 
-    def __init__(self, config: ModelConfig, parameters: Parameters) -> None:
+    def __init__(self, config: TransformerConfig, parameters: Parameters) -> None:
         self._config = config
         self._parameters = parameters
         self._limit = residual_limit(config.width)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zipllm.model.config import ModelConfig
+from zipllm.model.transformer.config import TransformerConfig
 
 SPARE = 0
 """A lane that is nobody's: steps for a fixed number of lanes are filled up with it."""
@@ -97,7 +97,7 @@ class LaneMemory:
         positions: int32 ``[lanes]``, how many tokens each lane has been fed.
     """
 
-    def __init__(self, config: ModelConfig, slots: int, order: Order) -> None:
+    def __init__(self, config: TransformerConfig, slots: int, order: Order) -> None:
         self.slots = slots
         self._order = order
         self._shape = (config.layers, slots, config.width)

@@ -17,8 +17,8 @@ from zipllm.kernels.gpu.graphs import Graphs
 from zipllm.kernels.gpu.memory import GpuState, LaneMemory, Order
 from zipllm.kernels.gpu.parameters import Parameters
 from zipllm.kernels.gpu.steps import Request, Steps
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
 
 MAX_SPARE = 256
 """Tokens of a lane that go through the network together, at most: the ring has room for them and a window."""
@@ -27,7 +27,7 @@ MAX_ELEMENTS = 9 << 24
 
 
 class GpuNetwork:
-    """Runs an `IntegerModel` on a GPU; see ``zipllm.predictor.network.Network``.
+    """Runs an `TransformerParameters` on a GPU; see ``zipllm.predictor.network.Network``.
 
     Args:
         model: a model that has passed ``bounds.check_bounds``.
@@ -38,9 +38,9 @@ class GpuNetwork:
     selects = True
 
     @memory_errors()
-    def __init__(self, model: IntegerModel, device: torch.device | str = "cuda") -> None:
+    def __init__(self, model: TransformerParameters, device: torch.device | str = "cuda") -> None:
         self.name = f"cuda kernels on {device}"
-        self.config: ModelConfig = model.config
+        self.config: TransformerConfig = model.config
         self.device = torch.device(device)
         self._order = Order(self.device)
         self._spare = min(max(model.config.window, 1), MAX_SPARE)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from zipllm.model.parameters import LINEAR_LAYERS, IntegerModel
+from zipllm.model.transformer.config import LINEAR_LAYERS
+from zipllm.model.transformer.parameters import TransformerParameters
 
 HEADS = ("query", "key", "value")
 """Matrices that are multiplied in one product."""
@@ -14,7 +15,7 @@ TWO_DIGITS = 1 << 14
 class Parameters:
     """A model's tensors on the device, with those that one kernel takes side by side."""
 
-    def __init__(self, model: IntegerModel, device: torch.device) -> None:
+    def __init__(self, model: TransformerParameters, device: torch.device) -> None:
         def put(tensor: Tensor) -> Tensor:
             return tensor.to(device).contiguous()
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zipllm.model.config import ModelConfig
-from zipllm.model.rounding import Matrix, round_rows, round_to_levels
+from zipllm.model.float_network import FloatNetwork
+from zipllm.model.rounding import Matrix, round_to_levels
+from zipllm.model.transformer.config import TransformerConfig
 
 NORM_EPSILON = 1e-6
 
@@ -25,66 +26,34 @@ def rms_normalize(x: Tensor) -> Tensor:
     return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + NORM_EPSILON)).to(x.dtype)
 
 
-class Transformer(nn.Module):
+class Transformer(FloatNetwork):
     """Predicts the next token.
 
     Args:
         config: shape of the network.
-
-    ``forward`` maps token ids ``[batch, time]`` to natural-log logits ``[batch, time, vocabulary_size]``;
-    the first id of a stream is ``config.start_token``.
-
-    Attributes:
-        final_clip: float32 ``[1]``, the largest magnitude the output matrix's input is rounded to; 0 = not yet known.
-        rounding: whether values are rounded as the integer form rounds them; see `set_rounding`.
     """
 
-    final_clip: Tensor
+    config: TransformerConfig
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__(config)
         self.embedding = nn.Embedding(config.vocabulary_size + 1, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.head = None if config.tied else nn.Linear(config.width, config.vocabulary_size, bias=False)
-        self.register_buffer("final_clip", torch.zeros(1))
-        self.rounding = False
         self._initialize()
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return functional.linear(self.hidden(tokens), self.output_weight())
-
     def hidden(self, tokens: Tensor, biases: Sequence[Tensor] | None = None) -> Tensor:
-        """Return the normalized activations ``[batch, time, width]`` that the output matrix reads.
-
-        Args:
-            tokens: ids ``[batch, time]``.
-            biases: what ``attention_biases(time)`` returns; passed in by a compiled caller, because the
-                compiler would otherwise look every bias up again for every score.
-        """
         x: Tensor = rms_normalize(self.embedding(tokens))
         if self.config.position == "sinusoidal":
             x = x + _sinusoids(tokens.shape[1], self.config.width, x.device).to(x.dtype)
-        for block, bias in zip(self.blocks, biases or self.attention_biases(tokens.shape[1]), strict=True):
+        for block, bias in zip(self.blocks, biases or self.biases(tokens.shape[1]), strict=True):
             x = block(x, bias)
         x = rms_normalize(x)
         return round_to_levels(x, self.final_clip) if self.rounding else x
 
-    def attention_biases(self, time: int) -> list[Tensor]:
+    def biases(self, time: int) -> list[Tensor]:
         """Return for every block the additive bias and mask of its scores, as ``Attention.bias`` shapes it."""
         return [block.attention.bias(time) for block in self.blocks if isinstance(block, Block)]
-
-    def output_weight(self) -> Tensor:
-        """Output matrix ``[vocabulary_size, width]``; a slice of the embedding when tied."""
-        weight = self.embedding.weight[: self.config.vocabulary_size] if self.head is None else self.head.weight
-        return round_rows(weight) if self.rounding else weight
-
-    def set_rounding(self, on: bool) -> None:
-        """Compute as the int8 form does from now on, or plainly again; `train.rounding` sets the clipping points."""
-        self.rounding = on
-        for module in self.blocks.modules():
-            if isinstance(module, Matrix):
-                module.rounding = on
 
     def _initialize(self) -> None:
         """Output projections start at zero, so that every block starts as the identity."""
@@ -102,7 +71,7 @@ class Transformer(nn.Module):
 class Block(nn.Module):
     """Attention, then feed-forward, each added to the residual stream ``[batch, time, width]``."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.attention = Attention(config)
         self.feedforward = FeedForward(config)
@@ -120,7 +89,7 @@ class Attention(nn.Module):
     before: the cost is linear in time, and no score outside a band of two windows is ever computed.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         self.query = Matrix(config.width, config.width)
@@ -173,7 +142,7 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """``down(relu(up(x)) ** 2)``."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.up = Matrix(config.width, config.feedforward)
         self.down = Matrix(config.feedforward, config.width)

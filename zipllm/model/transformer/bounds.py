@@ -18,15 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.config import EXPORTABLE_POSITIONS, ModelConfig
-from zipllm.model.parameters import LINEAR_LAYERS, IntegerArray, IntegerModel
-from zipllm.model.ranges import FLOAT32_EXACT, INT8_MAX, INT16_MAX, NORM_SHIFT, PRECISION, TOTAL
+from zipllm.model.parameters import IntegerArray
+from zipllm.model.ranges import FLOAT32_EXACT, INT8_MAX, INT16_MAX, NORM_SHIFT, TOTAL
+from zipllm.model.transformer.config import LINEAR_LAYERS
+from zipllm.model.transformer.parameters import TransformerParameters
 
-MAX_INPUTS = 65_536
-"""Width and feed-forward size: ``65,536 * 127**2`` is below ``2**31``."""
-MAX_HEAD_SIZE = 1_024
-"""``1,024 * 127**2`` is below ``2**24``: a product of query and key is exact in float32 too."""
-MAX_LAYERS = 1_024
 MAX_TABLE = 1 << 16
 MAX_ACCUMULATOR = 1 << 31
 MAX_REQUANTIZED = 1 << 30
@@ -38,14 +34,17 @@ SCORE_SHIFTS = (4, 30)
 """At least 4: scores then stay below ``2**28`` and their differences in int32."""
 
 
-def check_bounds(model: IntegerModel) -> None:
+def check_bounds(model: TransformerParameters) -> None:
     """Accept a model whose every computation is proved to fit.
 
     Raises:
         ModelInvalid: names the tensor or the config field, and the reason.
     """
-    _check_config(model.config)
-    model = IntegerModel.from_arrays(model.config, model.values)  # names, types, shapes
+    try:
+        model.config.check_exportable()
+    except ValueError as error:
+        raise ModelInvalid(f"config: {error}") from error
+    model = TransformerParameters.from_arrays(model.config, model.values)  # names, types, shapes
     for name, array in model.values.items():
         _require(array.size > 0, name, "empty")
         if array.dtype == np.int8:
@@ -64,7 +63,7 @@ def check_bounds(model: IntegerModel) -> None:
     _check_frequencies(model["frequency_exponential"])
 
 
-def float32_is_exact(model: IntegerModel) -> bool:
+def float32_is_exact(model: TransformerParameters) -> bool:
     """Whether every matrix product also fits float32: ``sum(abs(weight)) * 127 < 2**24`` in every row."""
     matrices = [model.head, *(model[name] for name in LINEAR_LAYERS)]
     return all(int(_row_sums(m).max()) * INT8_MAX < FLOAT32_EXACT for m in matrices)
@@ -81,16 +80,7 @@ def score_limit(query_norm: int, key_norm: int, head_size: int) -> int:
     return min(lengths[0] * lengths[1], head_size * INT8_MAX**2)
 
 
-def _check_config(config: ModelConfig) -> None:
-    _require(config.position in EXPORTABLE_POSITIONS, "config.position", f"{config.position} has no integer form")
-    _require(config.width <= MAX_INPUTS, "config.width", f"above {MAX_INPUTS}")
-    _require(config.feedforward <= MAX_INPUTS, "config.feedforward", f"above {MAX_INPUTS}")
-    _require(config.head_size <= MAX_HEAD_SIZE, "config.heads", f"heads wider than {MAX_HEAD_SIZE}")
-    _require(config.layers <= MAX_LAYERS, "config.layers", f"above {MAX_LAYERS}")
-    _require(config.vocabulary_size < 1 << PRECISION, "config.vocabulary_size", f"does not fit 2**{PRECISION}")
-
-
-def _check_embedding(model: IntegerModel) -> None:
+def _check_embedding(model: TransformerParameters) -> None:
     largest = np.abs(model["embedding"]).max(-1).astype(np.int64) * model["embedding_multiplier"]
     _check_requantized(int(largest.max()), int(model["embedding_shift"][0]), "embedding_multiplier")
 
@@ -106,7 +96,7 @@ def _check_requantized(largest: int, shift: int, name: str) -> None:
     _require(result < MAX_REQUANTIZED, name, "result can pass 2**30; shift too small or multiplier too large")
 
 
-def _check_attention(model: IntegerModel) -> None:
+def _check_attention(model: TransformerParameters) -> None:
     config = model.config
     for name in ("attention_norm", "feedforward_norm", "final_norm", "query_norm", "key_norm"):
         _require(int(model[name].max()) < MAX_NORM, name, "not below 2**62")

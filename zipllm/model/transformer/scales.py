@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.bounds import MAX_ACCUMULATOR, SCORE_SHIFTS, SHIFTS, score_limit
+from zipllm.model.transformer.bounds import MAX_ACCUMULATOR, SCORE_SHIFTS, SHIFTS, score_limit
 
 TABLE_STEPS = 256
 """Steps per factor of two in both exponential tables."""

@@ -8,7 +8,9 @@ proved by `bounds.check_bounds`, which whatever loads a model must have called.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from zipllm.model import frequencies as frequency
@@ -21,9 +23,9 @@ from zipllm.model.arithmetic import (
     scale_to_int8,
     vector_length,
 )
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
 from zipllm.model.ranges import FEEDFORWARD_MAX, INT8_MAX, INT16_MAX, SQUARE_SHIFT, residual_limit
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
 
 CHUNK_ELEMENTS = 1 << 20
 """Largest temporary of a pass on the CPU, in elements (it should fit the cache); a longer pass is cut into chunks."""
@@ -47,15 +49,15 @@ class State:
 
 
 class IntegerTransformer:
-    """Runs an `IntegerModel`.
+    """Runs an `TransformerParameters`.
 
     Args:
         model: a model that has passed `bounds.check_bounds`.
         device: where to run; the result does not depend on it.
     """
 
-    def __init__(self, model: IntegerModel, device: torch.device | str = "cpu") -> None:
-        self.config: ModelConfig = model.config
+    def __init__(self, model: TransformerParameters, device: torch.device | str = "cpu") -> None:
+        self.config: TransformerConfig = model.config
         self.device = torch.device(device)
         self._tensors = {name: tensor.to(self.device) for name, tensor in model.tensors().items()}
         self._tensors["head"] = torch.from_numpy(model.head).to(self.device)
@@ -68,6 +70,17 @@ class IntegerTransformer:
         shape = (self.config.layers, lanes, self.config.window, self.config.width)
         keys = torch.zeros(shape, dtype=torch.int8, device=self.device)
         return State(keys, torch.zeros_like(keys), torch.zeros(lanes, dtype=torch.int64, device=self.device))
+
+    def copy(self, state: State, lanes: int) -> State:
+        """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
+        keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
+        return State(keys, values, state.positions[:1].repeat_interleave(lanes))
+
+    def predict(self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Feed int32 ``[n, time]`` to lanes ``[n]``; cumulative frequencies int32 ``[n, time, V + 1]``."""
+        hidden = self.forward(state, torch.from_numpy(np.ascontiguousarray(tokens)), torch.from_numpy(lanes))
+        cumulative: NDArray[np.int32] = self.cumulative(hidden).cpu().numpy()
+        return cumulative
 
     @torch.no_grad()
     def forward(self, state: State, tokens: Tensor, lanes: Tensor | None = None) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zipllm.model.config import ModelConfig
-from zipllm.model.transformer import Attention, Block, FeedForward, Transformer, rms_normalize
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.float_form import Attention, Block, FeedForward, Transformer, rms_normalize
 
 BATCH_TOKENS = 4_096
 SAMPLES_PER_BATCH = 1 << 13
@@ -35,7 +35,7 @@ class Observations:
 class _Recorder:
     """Collects what hooks report while batches run."""
 
-    def __init__(self, config: ModelConfig, seed: int) -> None:
+    def __init__(self, config: TransformerConfig, seed: int) -> None:
         self.heads = config.heads
         self._generator = torch.Generator().manual_seed(seed)
         self._samples: dict[tuple[str, int], list[Tensor]] = defaultdict(list)

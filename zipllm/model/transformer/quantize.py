@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.bounds import MAX_ACCUMULATOR, MAX_BIAS, check_bounds
-from zipllm.model.calibrate import Observations, observe
-from zipllm.model.config import EXPORTABLE_POSITIONS
-from zipllm.model.parameters import IntegerModel
 from zipllm.model.ranges import INT8_MAX, INT16_MAX, NORM_SHIFT, SQUARE_SHIFT, TOTAL, residual_limit
-from zipllm.model.scales import (
+from zipllm.model.transformer.bounds import MAX_ACCUMULATOR, MAX_BIAS, check_bounds
+from zipllm.model.transformer.calibrate import Observations, observe
+from zipllm.model.transformer.float_form import NORM_EPSILON, Block, Transformer
+from zipllm.model.transformer.parameters import TransformerParameters
+from zipllm.model.transformer.scales import (
     TABLE_STEPS,
     Scaled,
     best_clip,
@@ -25,7 +25,6 @@ from zipllm.model.scales import (
     quantize_rows,
     score_fixed_point,
 )
-from zipllm.model.transformer import NORM_EPSILON, Block, Transformer
 
 MAX_ATTENTION_WEIGHT = 16_383
 """Largest entry of the attention table: 14 bits, so it is two 7-bit limbs or one int16."""
@@ -42,7 +41,7 @@ MIN_UNIT_CLIP = 0.25
 LOG2_E = 1 / math.log(2)
 
 
-def quantize(transformer: Transformer, calibration_tokens: Tensor, *, weight_bits: int = 8) -> IntegerModel:
+def quantize(transformer: Transformer, calibration_tokens: Tensor, *, weight_bits: int = 8) -> TransformerParameters:
     """Export a float model.
 
     Args:
@@ -54,8 +53,10 @@ def quantize(transformer: Transformer, calibration_tokens: Tensor, *, weight_bit
         ModelInvalid: the weights are not finite, or too large for the integer form.
     """
     config = transformer.config
-    if config.position not in EXPORTABLE_POSITIONS:
-        raise ModelInvalid(f"config.position: {config.position} has no integer form")
+    try:
+        config.check_exportable()
+    except ValueError as error:
+        raise ModelInvalid(f"config: {error}") from error
     if not 2 <= weight_bits <= 8:
         raise ValueError(f"weight_bits must be from 2 to 8, not {weight_bits}")
     if not all(bool(torch.isfinite(p).all()) for p in transformer.parameters()):
@@ -71,7 +72,7 @@ def quantize(transformer: Transformer, calibration_tokens: Tensor, *, weight_bit
     top = min(MAX_ATTENTION_WEIGHT, (MAX_ACCUMULATOR - 1) // (INT8_MAX * config.window))
     tensors["attention_exponential"] = exponential_table(top)
     tensors["frequency_exponential"] = exponential_table(TOTAL)
-    model = IntegerModel.from_tensors(config, tensors)
+    model = TransformerParameters.from_tensors(config, tensors)
     check_bounds(model)
     return model
 

@@ -11,11 +11,11 @@ import math
 import torch
 from torch import Tensor
 
-from zipllm.model.config import ModelConfig
-from zipllm.model.parameters import IntegerModel
 from zipllm.model.ranges import NORM_SHIFT, SQUARE_SHIFT
-from zipllm.model.scales import TABLE_STEPS
-from zipllm.model.transformer import Block, Transformer
+from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.float_form import Block, Transformer
+from zipllm.model.transformer.parameters import TransformerParameters
+from zipllm.model.transformer.scales import TABLE_STEPS
 
 Tensors = dict[str, Tensor]
 
@@ -23,7 +23,7 @@ _STEPS_PER_NAT = TABLE_STEPS / math.log(2)
 
 
 @torch.no_grad()
-def restore(integer: IntegerModel) -> Transformer:
+def restore(integer: TransformerParameters) -> Transformer:
     """Return a float model that predicts what ``integer`` predicts.
 
     Args:
@@ -56,7 +56,7 @@ def _restore_ends(model: Transformer, tensors: Tensors) -> float:
     return float((multiplier * length).median())
 
 
-def _restore_scores(block: Block, config: ModelConfig, tensors: Tensors, layer: int) -> None:
+def _restore_scores(block: Block, config: TransformerConfig, tensors: Tensors, layer: int) -> None:
     """Queries and keys, whose own scale a norm removes, and how their products become scores."""
     attention = block.attention
     for name, matrix in (("query", attention.query), ("key", attention.key)):
@@ -68,7 +68,7 @@ def _restore_scores(block: Block, config: ModelConfig, tensors: Tensors, layer: 
     attention.position_bias.copy_(tensors["position_bias"][layer].double() / _STEPS_PER_NAT)
 
 
-def _restore_mixing(block: Block, config: ModelConfig, tensors: Tensors, layer: int, residual: float) -> None:
+def _restore_mixing(block: Block, config: TransformerConfig, tensors: Tensors, layer: int, residual: float) -> None:
     """Values and output matrix; what one gains in scale the other loses."""
     attention = block.attention
     entry = _unit(tensors["attention_norm"][layer], config.width)
@@ -81,7 +81,9 @@ def _restore_mixing(block: Block, config: ModelConfig, tensors: Tensors, layer: 
     attention.output.weight.copy_(folded * mixed.repeat_interleave(config.head_size))
 
 
-def _restore_feedforward(block: Block, config: ModelConfig, tensors: Tensors, layer: int, residual: float) -> None:
+def _restore_feedforward(
+    block: Block, config: TransformerConfig, tensors: Tensors, layer: int, residual: float
+) -> None:
     """The two matrices around the squared ReLU: a factor on the first is its square on what the second reads."""
     entry = _unit(tensors["feedforward_norm"][layer], config.width)
     up = tensors["up"][layer].double() * _scale(tensors, "up", layer)[:, None] * entry

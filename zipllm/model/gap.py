@@ -1,14 +1,15 @@
-"""How many bits the float and the integer form of a model spend on the same tokens."""
+"""How many bits the float and the integer form of a network spend on the same tokens."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zipllm.model.integer import IntegerTransformer
+from zipllm.model.architecture import IntegerNetwork
+from zipllm.model.float_network import FloatNetwork
 from zipllm.model.ranges import PRECISION
-from zipllm.model.transformer import Transformer
 
 BATCH_TOKENS = 2_048
 
@@ -31,34 +32,31 @@ class Gap:
         return 100.0 * (self.integer_bits / self.float_bits - 1.0)
 
 
-def measure_gap(transformer: Transformer, integer: IntegerTransformer, tokens: Tensor) -> Gap:
+def measure_gap(network: FloatNetwork, integer: IntegerNetwork, tokens: Tensor) -> Gap:
     """Compare both forms on sequences ``[n, time]``, each coded as a stream of its own from the start token."""
-    return Gap(float_bits(transformer, tokens), integer_bits(integer, tokens))
+    return Gap(float_bits(network, tokens), integer_bits(integer, tokens))
 
 
 @torch.no_grad()
-def float_bits(transformer: Transformer, tokens: Tensor) -> float:
-    """Bits the float model spends on sequences ``[n, time]``, summed in float64."""
-    device = transformer.embedding.weight.device
+def float_bits(network: FloatNetwork, tokens: Tensor) -> float:
+    """Bits the float form spends on sequences ``[n, time]``, summed in float64."""
+    device = network.embedding.weight.device
     total = 0.0
     for batch in torch.split(tokens.long().to(device), _batch(tokens)):
-        logits = transformer(_inputs(batch, transformer.config.start_token))
+        logits = network(_inputs(batch, network.config.start_token))
         nats = functional.cross_entropy(logits.flatten(0, 1).float(), batch.flatten(), reduction="none")
         total += float(nats.double().sum())
     return total / float(torch.log(torch.tensor(2.0, dtype=torch.float64)))
 
 
-@torch.no_grad()
-def integer_bits(integer: IntegerTransformer, tokens: Tensor) -> float:
+def integer_bits(integer: IntegerNetwork, tokens: Tensor) -> float:
     """Bits the integer frequencies spend on sequences ``[n, time]``, summed in float64."""
     total = 0.0
-    for batch in torch.split(tokens.long().to(integer.device), _batch(tokens)):
-        state = integer.start(len(batch))
-        hidden = integer.forward(state, _inputs(batch, integer.config.start_token)).flatten(0, 1)
-        for rows, targets in zip(torch.split(hidden, 256), torch.split(batch.flatten(), 256), strict=True):
-            cumulative = integer.cumulative(rows)
-            taken = cumulative.diff(dim=-1).gather(1, targets[:, None]).double()
-            total += float((PRECISION - taken.log2()).sum())
+    for batch in torch.split(tokens.cpu().int(), _batch(tokens)):
+        inputs, lanes = _inputs(batch, integer.config.start_token).numpy(), np.arange(len(batch), dtype=np.int32)
+        cumulative = integer.predict(integer.start(len(batch)), inputs, lanes)
+        low, high = (np.take_along_axis(cumulative, batch[..., None].numpy() + edge, -1) for edge in (0, 1))
+        total += float((PRECISION - np.log2((high - low).astype(np.float64))).sum())
     return total
 
 

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from zipllm.model.calibrate import Observations, observe
 from zipllm.model.rounding import LEVELS
-from zipllm.model.scales import best_clip
-from zipllm.model.transformer import Block, Transformer
+from zipllm.model.transformer.calibrate import Observations, observe
+from zipllm.model.transformer.float_form import Block, Transformer
+from zipllm.model.transformer.scales import best_clip
 
 _SMALLEST_CLIP = 1e-3
 
