@@ -158,12 +158,12 @@ def test_a_tied_model_must_not_carry_a_head() -> None:
 @pytest.mark.parametrize(
     ("config", "field"),
     [
-        (shaped(width=65_538, heads=65_538), "config.width"),
-        (shaped(feedforward=65_537), "config.feedforward"),
-        (shaped(width=1_025, heads=1), "config.heads"),
-        (shaped(layers=1_025), "config.layers"),
-        (shaped(position="rotary"), "config.position"),
-        (shaped(position="sinusoidal"), "config.position"),
+        (shaped(width=65_538, heads=65_538), "config: width"),
+        (shaped(feedforward=65_537), "config: feedforward"),
+        (shaped(width=1_025, heads=1), "config: heads"),
+        (shaped(layers=1_025), "config: layers"),
+        (shaped(position="rotary"), "config: position"),
+        (shaped(position="sinusoidal"), "config: position"),
     ],
     ids=["width", "feedforward", "head size", "layers", "rotary", "sinusoidal"],
 )
