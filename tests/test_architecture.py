@@ -1,5 +1,6 @@
 """Rules for the project as a whole: layers, lazy imports, forbidden functions, names, the wheel."""
 
+import ast
 import json
 import re
 import subprocess
@@ -102,7 +103,7 @@ def test_no_security_rule_is_silenced() -> None:
 
 
 def test_files_are_short() -> None:
-    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*SOURCES, *TESTS]}
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
@@ -116,6 +117,27 @@ def test_no_two_test_files_have_the_same_name() -> None:
     names = Counter(path.name for path in TESTS)
     again = {name for name, number in names.items() if number > 1}
     assert again <= {"__init__.py", "conftest.py", "test_damage.py"}
+
+
+UNMAPPED = {
+    f"zipllm/{room}" for room in ("codec", "kernels", "kernels/cpu", "kernels/gpu", "mixing", "model", "predictor")
+}
+"""Packages whose maps are incomplete; each leaves this set with its map."""
+
+
+def test_maps_name_every_module() -> None:
+    """The docstring of a package lists its modules and folders, a line each."""
+    missing = []
+    for init in PACKAGE.rglob("__init__.py"):
+        folder = init.parent
+        if folder in (PACKAGE, PACKAGE / "weights") or name_of(folder) in UNMAPPED:
+            continue
+        map_ = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+        modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+        folders = {path.parent.name for path in folder.glob("*/__init__.py")}
+        listed = set(re.findall(r"^ *`*(\w+)", map_, re.MULTILINE))
+        missing += [f"{name_of(folder)}: {name}" for name in sorted((modules | folders) - listed)]
+    assert missing == []
 
 
 def test_tests_mirror_the_package() -> None:

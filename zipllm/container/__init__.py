@@ -2,6 +2,19 @@
 
 It knows nothing of models and coders: payloads are bytes here. ``ArchiveWriter`` and ``ArchiveReader`` work on
 pipes; ``scan`` and ``read_payload`` find and fetch single blocks.
+
+writer        records -> an archive, on any sink
+reader        an archive -> records, from any source
+survey        whole records and holes of a damaged archive
+record        the frame of all records
+header        the header of an archive
+model_record  names the model of the blocks that follow
+block         one coded block
+trailer       the end of an archive, and the check of its content
+varint        integers of variable length
+checksum      CRC-32
+source        exact reads from files, pipes and sockets
+limits        how large an archive may be
 """
 
 from zipllm.container.block import Block, BlockHeader, Coding, CodingParameters, check_block

@@ -4,6 +4,6 @@ names      suffix rules, the one escaping function for names, the error that car
 walk       arguments -> the files they mean (``-``, folders with -r, links with -f)
 source     opening what is read, and removing it afterwards when asked
 output     temporary file, metadata, fsync, publish; or straight into a pipe, device or standard output
-temporary  which unfinished files exist just now, so that a signal can remove them
+stream     byte streams whose errors name the file
 signals    SIGINT, SIGTERM and SIGHUP: remove what is unfinished, then exit with 128 + the signal
 """

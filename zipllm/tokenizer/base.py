@@ -1,4 +1,4 @@
-"""What every tokenizer promises, and how one is restored from a model file.
+"""What every tokenizer promises.
 
 The vocabulary is sorted by byte string and holds all 256 single bytes. Sorting makes the tokens that
 share a prefix one contiguous range of ids (``zipllm.mixing.decisions`` builds on that); the single
@@ -40,25 +40,6 @@ class Tokenizer(LosslessTokenizer, Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able description from which ``tokenizer_from_dict`` restores an equal tokenizer."""
-
-
-def tokenizer_from_dict(description: object) -> Tokenizer:
-    """Restore a tokenizer from ``to_dict`` output, which may come from a hostile file.
-
-    Raises:
-        ValueError: unknown type, or fields that do not describe a lossless tokenizer.
-    """
-    from zipllm.tokenizer.bpe import BpeTokenizer
-    from zipllm.tokenizer.byte import ByteTokenizer
-
-    if not isinstance(description, dict):
-        raise ValueError("tokenizer description is not an object")
-    kind = description.get("type")
-    if kind == ByteTokenizer.name:
-        return ByteTokenizer.from_dict(description)
-    if kind == BpeTokenizer.name:
-        return BpeTokenizer.from_dict(description)
-    raise ValueError(f"unknown tokenizer type {kind!r} (known: byte, bpe)")
 
 
 def check_vocabulary(vocabulary: Sequence[bytes]) -> None:
