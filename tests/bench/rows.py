@@ -1,6 +1,5 @@
 """Rows and inputs made by hand, and external programs that misbehave in every known way."""
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -15,8 +14,7 @@ DATA = b"to be or not to be, that is the question\n" * 50
 def bench_input(folder: Path, data: bytes = DATA, file: str = "hamlet.txt", corpus: str = "files") -> BenchInput:
     path = folder / "raw"
     path.write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    return BenchInput(corpus, file, path, len(data), digest, digest)
+    return BenchInput.of_file(corpus, file, path)
 
 
 def measurement(seconds: float = 0.5, peak: int = 1 << 20) -> Measurement:

@@ -86,8 +86,8 @@ def test_a_process_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     ("codec", "steps", "message"),
     [
         ("lz4:1", 0, f"known: {', '.join(KNOWN)}"),
-        ("gzip:9", 5, "no model that could be fine-tuned"),
-        ("zipllm:3", 5, "no model that could be fine-tuned"),
+        ("gzip:9", 5, "no model to fine-tune"),
+        ("zipllm:3", 5, "no model to fine-tune"),
         ("zstd:19/long", 0, "no other settings"),
         ("zipllm:3/history=off", 0, "nothing predicts"),
     ],

@@ -86,5 +86,5 @@ def test_samples() -> None:
 def test_labels() -> None:
     train = [Document(b"", "b"), Document(b"", "a"), Document(b"", "b")]
     assert labels_of(train, [Document(b"", "c")]) == ["a", "b", "c"]
-    with pytest.raises(UsageError, match="'b'; there must be two"):
+    with pytest.raises(UsageError, match="'b'; at least two"):
         labels_of(train[:1], train)

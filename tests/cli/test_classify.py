@@ -107,10 +107,10 @@ def test_a_model_fine_tuned_on_each_class(inside: Inside, folder: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("none", "test"), 1, "none: no such file or folder"),
-        (("one", "test"), 2, "all training texts have the label 'sea'; there must be two at least"),
+        (("one", "test"), 2, "all training texts have the label 'sea'; at least two are needed"),
         (("damaged", "test"), 3, "damaged, line 1: not JSON (Expecting value: line 1 column 1 (char 0))"),
         (("train", "empty"), 1, "empty: holds no document"),
-        (("train", "test", "--codec", "lz4:1"), 2, "lz4:1 cannot go on behind the texts of a class"),
+        (("train", "test", "--codec", "lz4:1"), 2, "lz4:1 cannot continue behind the texts of a class"),
         (("train", "test", "--codec", "zipllm:nowhere"), 4, "nowhere"),
         (("train", "test", "--codec", "squash"), 2, "squash"),
         (("train", "test", "-k", "0"), 2, "-k 0: whole numbers from 1 on, with commas between"),

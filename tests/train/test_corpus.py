@@ -130,7 +130,7 @@ def test_standard_input_is_kept_when_preparing_is_interrupted(
 
 def test_standard_input_has_a_limit(feed: Callable[[bytes], None]) -> None:
     feed(LINES)
-    with pytest.raises(LimitExceeded, match="standard input brings more than the 1,000 bytes"):
+    with pytest.raises(LimitExceeded, match="standard input: more than the 1,000 bytes"):
         prepare("-", options=DataOptions(256, sequence=64, limit=1000))
     assert not Path("runs").exists()
 

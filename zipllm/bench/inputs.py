@@ -1,20 +1,19 @@
-"""From arguments to files with a digest: corpora (``canterbury``), files and slices of them, paths."""
+"""From arguments to files with a digest: corpora (``canterbury``), their files, paths, and slices of all of these."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from zipllm.data.local import Places, copy_verified, find_copies
+from zipllm.data.local import Places, copy_from_corpus
 from zipllm.data.reading import find_files
 from zipllm.data.registry import Corpus, CorpusFile, corpora
 from zipllm.data.slices import check_slice, parse_slice
-from zipllm.errors import CorruptData, FileError, UsageError, ZipllmError
+from zipllm.errors import FileError, UsageError
 
 _CHUNK = 1 << 20
 FILES = "files"
-"""What files that belong to no corpus are listed under."""
+"""The corpus name of files that belong to no corpus."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,11 @@ class BenchInput:
     Attributes:
         corpus: name of the corpus or folder it belongs to.
         file: its name there, with the slice if it is one.
-        path: where the raw bytes lie.
-        raw_bytes: how many.
+        path: of the raw bytes.
+        raw_bytes: their number.
         sha256: of these bytes, hexadecimal.
-        whole_sha256: of the whole file that this is a slice of, if it is a registered one.
+        whole_sha256: of the whole registered file that this is a slice of; of these bytes if they are no slice of
+            one; empty if the registry has no SHA-256.
     """
 
     corpus: str
@@ -37,38 +37,31 @@ class BenchInput:
     sha256: str
     whole_sha256: str
 
-
-class Hashing:
-    """Writes through to a file, hashes and counts what passes."""
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self._sink = sink
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes, /) -> int:
-        self.digest.update(data)
-        self.size += len(data)
-        return self._sink.write(data)
+    @classmethod
+    def of_file(cls, corpus: str, name: str, path: Path, whole_sha256: str | None = None) -> "BenchInput":
+        """Describe raw bytes on disk; ``whole_sha256`` is their own digest unless given. Raises ``OSError``."""
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return cls(corpus, name, path, path.stat().st_size, digest, digest if whole_sha256 is None else whole_sha256)
 
 
 def prepare_inputs(arguments: Sequence[str], places: Places, folder: Path) -> list[BenchInput]:
-    """Put the raw bytes of everything the arguments mean into ``folder``, each file checked.
+    """Copy the raw bytes that the arguments name into ``folder``, and check those of corpora.
 
     Args:
-        arguments: corpora, slices of them, files and folders.
-        places: where corpora are looked for.
+        arguments: corpora, files, folders, and slices of these.
+        places: where to look for corpora.
         folder: receives the files.
 
     Raises:
-        UsageError: an argument is neither a corpus nor a path, or a slice is empty.
+        UsageError: an argument is neither a corpus nor a path, a slice is empty, or something is named twice.
         CorruptData: a copy of a corpus file is not that file.
-        FileError: a corpus is not here, or a file cannot be read.
+        FileError: a corpus has no local copy, or a file cannot be read.
     """
     inputs: list[BenchInput] = []
     for argument in arguments:
-        for prepare in resolve(argument, places):
-            inputs.append(prepare.into(folder / f"{len(inputs):06d}"))
+        for part in resolve(argument, places):
+            inputs.append(part.into(folder / f"{len(inputs):06d}"))
     names = [(item.corpus, item.file) for item in inputs]
     for name in names:
         if names.count(name) > 1:
@@ -78,7 +71,7 @@ def prepare_inputs(arguments: Sequence[str], places: Places, folder: Path) -> li
 
 @dataclass(frozen=True)
 class CorpusPart:
-    """What an argument means in a corpus: a file of it, or a part of that."""
+    """A file of a corpus, or a part of it."""
 
     corpus: Corpus
     file: CorpusFile
@@ -92,26 +85,15 @@ class CorpusPart:
         return self.label if len(self.corpus.files) == 1 else f"{self.corpus.name}/{self.label}"
 
     def into(self, target: Path) -> BenchInput:
-        problem: ZipllmError | None = None
-        for copy in find_copies(self.corpus, self.file, self.places):
-            try:
-                with target.open("wb") as sink:
-                    hashing = Hashing(sink)
-                    copy_verified(copy, self.file, hashing, self.part)
-            except CorruptData as error:
-                problem = problem or error
-                continue
-            whole = self.file.digest if self.file.algorithm == "sha256" else ""
-            size, digest = hashing.size, hashing.digest.hexdigest()
-            return BenchInput(self.corpus.name, self.label, target, size, digest, whole)
-        raise problem or FileError(
-            f"{self.corpus.name}/{self.file.name}: no local copy (zipllm data fetch {self.corpus.name}, or --data-dir)"
-        )
+        """Copy the bytes into a file; errors as in ``prepare_inputs``."""
+        copy_from_corpus(self.corpus, self.file, self.places, target, self.part)
+        whole = self.file.digest if self.file.algorithm == "sha256" else ""
+        return BenchInput.of_file(self.corpus.name, self.label, target, whole)
 
 
 @dataclass(frozen=True)
 class PathPart:
-    """What an argument means outside of the corpora: a file, or a part of it."""
+    """A file outside of the corpora, or a part of it."""
 
     path: Path
     corpus: str
@@ -125,22 +107,20 @@ class PathPart:
         return f"{self.path}{self.suffix}"
 
     def into(self, target: Path) -> BenchInput:
+        """Copy the bytes into a file; errors as in ``prepare_inputs``."""
         try:
-            size = self.path.stat().st_size
-            begin, end = check_slice(self.name, self.part, size)
+            begin, end = check_slice(self.name, self.part, self.path.stat().st_size)
             with self.path.open("rb") as source, target.open("wb") as sink:
-                hashing = Hashing(sink)
                 source.seek(begin)
                 while begin < end and (chunk := source.read(min(_CHUNK, end - begin))):
-                    begin += hashing.write(chunk)
+                    begin += sink.write(chunk)
         except OSError as error:
             raise FileError(f"{self.path}: {error.strerror or error}") from error
-        digest = hashing.digest.hexdigest()
-        return BenchInput(self.corpus, self.label, target, hashing.size, digest, digest)
+        return BenchInput.of_file(self.corpus, self.label, target)
 
 
 def resolve(argument: str, places: Places) -> Iterator[CorpusPart | PathPart]:
-    """Yield everything an argument means; errors as ``prepare_inputs``."""
+    """Yield the files that an argument names; errors as in ``prepare_inputs``."""
     name, part, suffix = argument, slice(None), ""
     if not Path(argument).exists():
         name, part = parse_slice(argument)

@@ -1,9 +1,8 @@
-"""What labels by compression must beat: the most frequent label, and a linear model of weighted counts."""
+"""Baselines for labels by compression: the most frequent label, and a linear model of weighted word counts."""
 
 import importlib
 import unicodedata
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,36 +12,32 @@ from numpy.typing import NDArray
 from zipllm.errors import MissingPackage, UsageError
 
 _LOOKED_AT = 200
-"""Characters of each text that decide what the units are."""
-_UNSPACED = 0.1
-"""From this share of letters of scripts without spaces on, characters are counted instead of words."""
+"""Leading characters of each text that decide between words and characters."""
 
+_UNSPACED = 0.1
+"""Count characters instead of words if more than this share of the letters belong to scripts without spaces."""
 
 Label = Callable[[Sequence[bytes]], NDArray[np.float64]]
 """From texts to the chance of each label, float64 ``[texts, labels]``."""
 
 
 def majority_chances(truth: NDArray[np.int64], texts: int, count: int) -> NDArray[np.float64]:
-    """Return the most frequent label of training (int64 ``[m]``) for every text; the first of equals."""
+    """Return the most frequent training label (int64 ``[m]``) for every text; the first one if several tie."""
     return _certain(np.full(texts, np.bincount(truth, minlength=count).argmax()), count)
 
 
 def check_installed() -> None:
-    """Look for scikit-learn.
-
-    Raises:
-        MissingPackage: it is not installed.
-    """
+    """Check for scikit-learn. Raises ``MissingPackage`` if it is not installed."""
     _load("sklearn")
 
 
 def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, seed: int) -> Label:
-    """Fit TF-IDF with logistic regression. Units are words; one and two characters in scripts without spaces.
+    """Fit TF-IDF with logistic regression on words, or on one and two characters in scripts without spaces.
 
     Args:
-        train: training texts; bytes that are no UTF-8 are replaced.
+        train: training texts; bytes that are not UTF-8 are replaced.
         labels: int64 ``[m]``.
-        count: of labels.
+        count: number of labels.
         seed: of the solver.
 
     Raises:
@@ -61,7 +56,7 @@ def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, 
             f"TF-IDF finds nothing to count in the training texts ({error}); see --no-baselines"
         ) from error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of convergence: a baseline is taken as it is after 1000 rounds
+        warnings.simplefilter("ignore")  # of convergence: the baseline may stop after 1000 rounds
         model.fit(counts, labels)
 
     def label(texts: Sequence[bytes]) -> NDArray[np.float64]:
@@ -72,11 +67,9 @@ def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, 
 
 
 def unspaced(texts: Sequence[str]) -> bool:
-    """Whether texts are in a script that puts no spaces between words: Chinese, Japanese, Thai, ..."""
-    kinds: Counter[bool] = Counter()
-    for text in texts:
-        kinds.update(unicodedata.category(character) == "Lo" for character in text[:_LOOKED_AT] if character.isalpha())
-    return kinds[True] > _UNSPACED * kinds.total()
+    """Whether texts are in a script without spaces between words, such as Chinese, Japanese or Thai."""
+    letters = [character for text in texts for character in text[:_LOOKED_AT] if character.isalpha()]
+    return sum(unicodedata.category(letter) == "Lo" for letter in letters) > _UNSPACED * len(letters)
 
 
 def _certain(labels: NDArray[np.int64], count: int) -> NDArray[np.float64]:

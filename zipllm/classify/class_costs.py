@@ -1,34 +1,33 @@
-"""Which codec tells how what a text costs behind the texts of a class.
+"""The cost of texts behind the texts of a class, by codec.
 
 gzip, bzip2, xz, ppmd    the growth of the stream that holds the class's texts (``continued``)
 zstd                     the size with a dictionary trained on the class's texts
 zipllm                   the growth of the archive, in fractions of a bit (``primed``), without or with a Transformer,
                          which can be fine-tuned on the class first (``tuned``)
 
-A class's texts are joined by newlines. The label itself costs nothing: no text is cheaper where there are more texts.
+Newlines join the texts of a class. The label itself costs nothing, so larger classes have no advantage.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zipllm.bench.codecs import open_codec, with_defaults
 from zipllm.bench.spec import Spec
-from zipllm.classify.continued import FORKED, Measure, Step, forked_stream, growth, zlib_stream
+from zipllm.classify.continued import FORKED, Measure, forked_stream, growth, zlib_stream
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
     from zipllm.classify.primed import Priming
-    from zipllm.engine.engine import Engine
 
 Prime = Callable[[Sequence[bytes], int], AbstractContextManager[Measure]]
-"""From the texts of a class, and the bytes of the longest text to be measured, to the measure."""
-
-Tune = Callable[[Sequence[bytes]], "Engine"]
-"""Fine-tunes a model on the texts of a class."""
+"""From the texts of a class, and the size in bytes of the longest text to measure, to the measure."""
 
 _DICTIONARY_BYTES = 112_640
+"""The default size of ``zstd --train``."""
+
 KNOWN = ("gzip", *FORKED, "zstd", "zipllm")
 
 
@@ -36,24 +35,24 @@ def class_coder(spec: Spec, tune_steps: int = 0) -> Prime:
     """Return how a codec measures texts behind those of a class.
 
     Args:
-        spec: of the codec.
-        tune_steps: training steps on each class; 0 takes the model as it is.
+        spec: the codec and its settings.
+        tune_steps: training steps on each class; 0 leaves the model unchanged.
 
     Raises:
-        UsageError: the codec cannot do this, or a setting is unknown.
-        MissingPackage: its library is not installed.
-        ModelError: its model is missing or unusable.
+        UsageError: the codec cannot continue behind a class, or a setting is unknown.
+        MissingPackage: the codec's library is not installed.
+        ModelError: the codec's model is missing or unusable.
     """
     if spec.name not in KNOWN:
         raise UsageError(
-            f"{spec} cannot go on behind the texts of a class (known: {', '.join(KNOWN)}; see --method ncd)"
+            f"{spec} cannot continue behind the texts of a class (known: {', '.join(KNOWN)}; see --method ncd)"
         )
     if tune_steps and spec.name != "zipllm":
-        raise UsageError(f"{spec} has no model that could be fine-tuned")
+        raise UsageError(f"{spec} has no model to fine-tune")
     if spec.name == "zipllm":
         return _zipllm(spec, tune_steps)
     spec = with_defaults(spec)
-    open_codec(spec)  # says what is wrong with the settings, or what is missing
+    open_codec(spec)  # raises for bad settings and missing libraries
     if spec.name == "zstd":
         return lambda texts, longest: _zstd(spec, texts)
     if spec.name == "gzip":
@@ -66,10 +65,10 @@ def _zstd(spec: Spec, texts: Sequence[bytes]) -> Iterator[Measure]:
     import zstandard
 
     if len(spec.settings) > 1:
-        raise UsageError(f"{spec}: the dictionary is trained on each class, there are no other settings than the level")
+        raise UsageError(f"{spec}: zstd trains its dictionary on each class and has no other settings than the level")
     try:
         dictionary = zstandard.train_dictionary(_DICTIONARY_BYTES, list(texts))
-    except (zstandard.ZstdError, ValueError):  # too few texts for statistics: their end is the dictionary
+    except (zstandard.ZstdError, ValueError):  # too few texts to train on: their last bytes become the dictionary
         content = _joined(texts)[-_DICTIONARY_BYTES:]
         dictionary = zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     dictionary.precompute_compress(level=int(spec.settings[0]))
@@ -83,21 +82,16 @@ def _zipllm(spec: Spec, tune_steps: int) -> Prime:
     from zipllm.engine.engine import load_engine
 
     settings = zipllm_settings(spec)
-    options = options_of(settings)
     model = model_of(settings)
-    if model is None:
-        if tune_steps:
-            raise UsageError(f"{spec} has no model that could be fine-tuned")
-        priming = Priming(None, options.history_bits)
-        return lambda texts, longest: _primed(priming, texts, longest)
-    engine = load_engine(model)
-    if not tune_steps:
-        priming = Priming(engine, options.history_bits)
+    if model is None and tune_steps:
+        raise UsageError(f"{spec} has no model to fine-tune")
+    priming = Priming(load_engine(model) if model else None, options_of(settings).history_bits)
+    if model is None or not tune_steps:
         return lambda texts, longest: _primed(priming, texts, longest)
     from zipllm.classify.tuned import tuned_engine
 
     return lambda texts, longest: _primed(
-        Priming(tuned_engine(model, texts, tune_steps), options.history_bits), texts, longest
+        replace(priming, engine=tuned_engine(model, texts, tune_steps)), texts, longest
     )
 
 
@@ -110,6 +104,3 @@ def _primed(priming: "Priming", texts: Sequence[bytes], longest: int) -> Iterato
 
 def _joined(texts: Sequence[bytes]) -> bytes:
     return b"\n".join(texts) + b"\n"
-
-
-__all__ = ["KNOWN", "Measure", "Prime", "Step", "class_coder"]

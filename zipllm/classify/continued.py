@@ -1,8 +1,9 @@
-"""What texts cost behind a class's texts for codecs that write a stream: how much longer it gets.
+"""The cost of texts behind a class's texts for codecs that write a stream: the growth of the stream.
 
-The class's texts are compressed once. The state after them is then used for every text: copied where the library can
-(zlib), and else in a forked process, which has it as its own (``forked``): with PPMd a text behind 300 KB of others
-takes 7 ms here, and 70 ms where those are read again. Sizes are whole bytes, so costs of short texts often tie.
+The class's texts are compressed once, and every text continues from the state after them: from a copy where the
+library makes copies (zlib), else in a fork of a process that holds the state (``forked``). With PPMd, a text behind
+300 KB takes 7 ms in a fork; reading the 300 KB again would take 70 ms. Sizes are whole bytes, so costs of short texts
+often tie.
 """
 
 import contextlib
@@ -18,11 +19,11 @@ from numpy.typing import NDArray
 from zipllm.bench.spec import Spec
 from zipllm.errors import ZipllmError
 
-Step = Callable[[float], None]
-"""Told which part of the work is done."""
+Advance = Callable[[float], None]
+"""Called with the fraction of the work that is done."""
 
-Measure = Callable[[Sequence[bytes], Step], NDArray[np.float64]]
-"""What each of some texts costs, float64 ``[texts]``, in bits."""
+Measure = Callable[[Sequence[bytes], Advance], NDArray[np.float64]]
+"""From texts to the cost of each in bits, float64 ``[texts]``."""
 
 FORKED = ("ppmd", "xz", "bzip2")
 _NUMBER = struct.Struct("<q")
@@ -30,7 +31,7 @@ _NUMBER = struct.Struct("<q")
 
 @contextlib.contextmanager
 def zlib_stream(level: int, content: bytes) -> Iterator[Measure]:
-    """Give the measure of gzip behind ``content``, of which it sees the last 32 KB."""
+    """Yield the measure of gzip behind ``content``, of which gzip sees the last 32 KB."""
     stream = zlib.compressobj(level)
     written = len(stream.compress(content))
 
@@ -43,10 +44,10 @@ def zlib_stream(level: int, content: bytes) -> Iterator[Measure]:
 
 @contextlib.contextmanager
 def forked_stream(spec: Spec, content: bytes) -> Iterator[Measure]:
-    """Give the measure of a codec of ``FORKED``.
+    """Yield the measure of a codec of ``FORKED``.
 
     Raises:
-        ZipllmError: the process ended, say for want of memory.
+        ZipllmError: the process ended, for example because memory ran out.
     """
     command = [sys.executable, "-m", "zipllm.classify.forked", str(spec)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -55,7 +56,7 @@ def forked_stream(spec: Spec, content: bytes) -> Iterator[Measure]:
         sink, source = process.stdin, process.stdout
 
         def send(data: bytes) -> None:
-            with contextlib.suppress(BrokenPipeError):  # the answer that is missing tells
+            with contextlib.suppress(BrokenPipeError):  # the missing answer is the error
                 sink.write(_NUMBER.pack(len(data)) + data)
                 sink.flush()
 
@@ -70,19 +71,19 @@ def forked_stream(spec: Spec, content: bytes) -> Iterator[Measure]:
             send(content)
             yield growth(size)
         finally:
-            with contextlib.suppress(BrokenPipeError):  # what could not be sent is still in its buffer
+            with contextlib.suppress(BrokenPipeError):  # the buffer may hold unsent bytes
                 sink.close()
 
 
 def growth(size: Callable[[bytes], int]) -> Measure:
-    """Return the measure of a coder whose archive has ``size`` bytes with a text at its end."""
-    nothing = size(b"")
+    """Return the measure of a coder whose archive has ``size(text)`` bytes with a text at its end."""
+    empty = size(b"")
 
-    def measure(texts: Sequence[bytes], step: Step) -> NDArray[np.float64]:
+    def measure(texts: Sequence[bytes], advance: Advance) -> NDArray[np.float64]:
         found = np.empty(len(texts))
         for index, text in enumerate(texts):
-            found[index] = 8 * (size(text) - nothing)
-            step((index + 1) / len(texts))
+            found[index] = 8 * (size(text) - empty)
+            advance((index + 1) / len(texts))
         return found
 
     return measure

@@ -1,4 +1,4 @@
-"""Texts with labels: JSON lines with ``text`` and ``label``, or a folder for each label with a file for each text."""
+"""Labeled texts: JSON lines with ``text`` and ``label``, or a folder for each label with a file for each text."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from zipllm.data.unpack import open_raw, raw_chunks
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError
 
 MOST_BYTES = 1 << 30
-"""What all texts of a split may have together, unpacked; they are held in memory."""
+"""Limit on the unpacked bytes of all texts of a split, which are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Document:
 
 
 def read_documents(path: Path, most: int = MOST_BYTES) -> list[Document]:
-    """Return all documents of a split, in the order of the file, or of the sorted paths.
+    """Return all documents of a split, in the order of the file or of the sorted paths.
 
     Args:
-        path: JSON lines, perhaps packed (.gz .xz .bz2 .zst), or a folder. A label is a text or an integer.
-        most: bytes of all of it.
+        path: JSON lines, which may be packed (.gz .xz .bz2 .zst), or a folder. A label is a text or an integer.
+        most: limit on the unpacked bytes.
 
     Raises:
-        FileError: it cannot be read, or holds no document.
-        CorruptData: a line is no JSON object with ``text`` and ``label``, or a packed file is damaged.
-        LimitExceeded: it unpacks to more than ``most``.
+        FileError: ``path`` cannot be read, or holds no document.
+        CorruptData: a line is not a JSON object with ``text`` and ``label``, or a packed file is damaged.
+        LimitExceeded: the texts have more than ``most`` bytes.
     """
     documents = list(_in_folders(path, most) if path.is_dir() else _in_lines(path, most))
     if not documents:
@@ -43,7 +43,7 @@ def read_documents(path: Path, most: int = MOST_BYTES) -> list[Document]:
 
 
 def sample(documents: Sequence[Document], limit: int | None, seed: int) -> list[Document]:
-    """Return ``limit`` of the documents, each as likely as any other, in their order; all if there are no more."""
+    """Return a random sample of ``limit`` documents in their order; all of them if there are no more."""
     if limit is None or limit >= len(documents):
         return list(documents)
     chosen = np.random.default_rng(seed).permutation(len(documents))[:limit]
@@ -54,16 +54,17 @@ def labels_of(train: Sequence[Document], test: Sequence[Document]) -> list[str]:
     """Return all labels, sorted.
 
     Raises:
-        UsageError: the training texts have one label only, so there is nothing to tell apart.
+        UsageError: all training texts have the same label.
     """
     known = {document.label for document in train}
     if len(known) < 2:
-        raise UsageError(f"all training texts have the label {next(iter(known))!r}; there must be two at least")
+        raise UsageError(f"all training texts have the label {next(iter(known))!r}; at least two are needed")
     return sorted(known | {document.label for document in test})
 
 
 def _in_lines(path: Path, most: int) -> Iterator[Document]:
-    path.stat() if path.exists() else _refuse_missing(path)
+    if not path.exists():
+        raise FileError(f"{path}: no such file or folder")
     read = 0
     with open_raw(path, most) as stream:
         for number, line in enumerate(stream, 1):
@@ -92,7 +93,7 @@ def _document(line: bytes, where: str) -> Document:
 
 
 def _in_folders(folder: Path, most: int) -> Iterator[Document]:
-    """A label is the name of the folder next below ``folder``; files right in it have none."""
+    """Each folder directly below ``folder`` names a label; files directly in ``folder`` have none."""
     read = 0
     for path in find_files([folder]):
         below = path.relative_to(folder).parts
@@ -103,7 +104,3 @@ def _in_folders(folder: Path, most: int) -> Iterator[Document]:
         if read > most:
             raise LimitExceeded(f"{folder}: holds more than the {most:,} bytes allowed for texts")
         yield Document(text, below[0])
-
-
-def _refuse_missing(path: Path) -> None:
-    raise FileError(f"{path}: no such file or folder")

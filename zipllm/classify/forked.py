@@ -1,10 +1,10 @@
-"""A process that compresses a text once, and then says how long the stream gets with each of many texts behind it.
+"""A process that compresses a text once, and then reports the size of the stream with each of many texts behind it.
 
     python -m zipllm.classify.forked CODEC
 
-Standard input: the text, then the others, each behind its size (8 bytes, little-endian). Standard output: a size for
-each of the others, as 8 bytes. Every one is compressed by a fork of this process, which has the coder's state for its
-own. Nothing else runs here, so that forking is safe.
+Standard input holds the first text, then the others, each preceded by its size (8 bytes, little-endian). Standard
+output receives one size of 8 bytes for each of the others. A fork of this process compresses each of them, with the
+coder's state as its own. The process has no other threads, so forking is safe.
 """
 
 import bz2
@@ -19,7 +19,7 @@ from zipllm.bench.spec import Spec, parse_spec
 
 _NUMBER = struct.Struct("<q")
 _PPMD_MEMORY = 64 << 20
-"""Less than the benchmark's, for every fork has the pages of what was used."""
+"""Less than the benchmark's, because every fork copies the pages it changes."""
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def open_stream(spec: Spec) -> Any:
-    """Return a compressor with ``compress`` or ``encode``, and ``flush``; the spec is one that the benchmark opens."""
+    """Return a compressor with ``compress`` or ``encode``, and ``flush``; the caller has checked the settings."""
     setting = spec.settings[0]
     if spec.name == "ppmd":
         import pyppmd
@@ -53,7 +53,7 @@ def open_stream(spec: Spec) -> Any:
 
 
 def feed(stream: Any, data: bytes) -> bytes:
-    """Return what a stream writes for some more bytes."""
+    """Return the bytes that a stream writes when it takes ``data``."""
     written: bytes = (stream.encode if hasattr(stream, "encode") else stream.compress)(data)
     return written
 

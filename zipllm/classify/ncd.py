@@ -4,7 +4,7 @@
 
 ``C`` is the size of an archive in bytes. ``x`` is the training text, ``y`` the other, with a space between as in Jiang
 et al. (2023), whose nearest-neighbor classifier this is. Every pair is compressed as a whole: for texts of some
-hundred bytes copying a coder's state takes longer than compressing them (zlib at level 9, two texts of 250 bytes:
+hundred bytes, copying a coder's state takes longer than compressing both (zlib at level 9, two texts of 250 bytes:
 36 us with ``compressobj.copy``, 21 us without).
 """
 
@@ -13,20 +13,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Length = Callable[[bytes], int]
-"""From bytes to the size of their archive."""
+from zipllm.classify.continued import Advance
 
 
 def distances(
-    length: Length, train: Sequence[bytes], texts: Sequence[bytes], step: Callable[[float], None]
+    length: Callable[[bytes], int], train: Sequence[bytes], texts: Sequence[bytes], advance: Advance
 ) -> NDArray[np.float64]:
     """Return all distances, float64 ``[texts, train]``. Equal fractions are equal floats, since ``/`` rounds correctly.
 
     Args:
-        length: of an archive.
-        train: at least one.
-        texts: to be labeled.
-        step: told which part is done.
+        length: size of the archive of some bytes.
+        train: training texts, at least one.
+        texts: texts to label.
+        advance: called with the fraction of the texts that are done.
     """
     alone = np.array([length(text) for text in train], dtype=np.int64)
     found = np.empty((len(texts), len(train)))
@@ -35,5 +34,5 @@ def distances(
         behind = b" " + text
         joined = np.array([length(other + behind) for other in train], dtype=np.int64)
         found[row] = (joined - np.minimum(alone, own)) / np.maximum(alone, own)
-        step((row + 1) / len(texts))
+        advance((row + 1) / len(texts))
     return found

@@ -1,16 +1,17 @@
-"""What texts cost behind a class's texts, as zipllm would code them there: by the history, the Transformer, or both.
+"""The cost of texts behind a class's texts, coded by zipllm's history, its Transformer, or both.
 
-The class's texts are coded once, in one lane. Every text is then measured from that state: the Transformer's is copied
-for a batch of texts, that of the history is put back after each (``mixing.trial``). So the cost is what an archive of
-the class's texts would grow by if this one text stood at its end.
+The class's texts are coded once, in one lane, and every text is measured from that state: a batch of texts gets copies
+of the Transformer's state, and the history's state is restored after each text (``mixing.trial``). So the cost equals
+the growth of an archive of the class's texts with this one text at its end.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zipllm.classify.continued import Advance
 from zipllm.codec.block.coders import AdaptiveEncoder, block_memory
 from zipllm.codec.block.history_block import NO_MODEL, byte_vocabulary
 from zipllm.codec.block.model_block import chunk_steps
@@ -26,18 +27,18 @@ from zipllm.predictor.base import State
 
 _STYLE = Style(TEXT, 1)
 _ROWS = 1024
-"""Tokens predicted at once: enough to fill a processor, little enough memory for their frequencies."""
+"""Tokens to predict at once: enough to fill a processor, few enough for the memory of their frequencies."""
 _SEEN = 1 << 16
-"""Bytes before a text that are shown to a model without a history: it looks back layers * window tokens, 1536 here."""
+"""Bytes before a text to feed a model without a history, which looks back layers * window tokens (1536 for ours)."""
 
 
 @dataclass(frozen=True)
 class Priming:
-    """How a class's texts are remembered.
+    """The predictors that learn a class's texts.
 
     Attributes:
-        engine: the model; None does without.
-        history_bits: up to ``2**history_bits`` slots of 32 bytes; None does without a history.
+        engine: the model; None for the history alone.
+        history_bits: the history has up to ``2**history_bits`` slots of 32 bytes; None for the model alone.
     """
 
     engine: Engine | None
@@ -51,12 +52,12 @@ class Priming:
 
 
 class PrimedClass:
-    """One class, its texts coded.
+    """The state after coding one class's texts.
 
     Args:
-        priming: how.
+        priming: model and history.
         content: the class's texts, joined; at least one byte.
-        longest: bytes of the longest text that will be measured.
+        longest: bytes of the longest text to measure.
     """
 
     def __init__(self, priming: Priming, content: bytes, longest: int) -> None:
@@ -75,12 +76,12 @@ class PrimedClass:
         if coder is not None:
             self._trial = Trial(coder.memory, vocabulary, _STYLE)
 
-    def bits(self, texts: Sequence[bytes], step: Callable[[float], None]) -> NDArray[np.float64]:
+    def bits(self, texts: Sequence[bytes], advance: Advance) -> NDArray[np.float64]:
         """Return what each text costs, float64 ``[texts]``, in bits.
 
         Args:
-            texts: none longer than was said.
-            step: told which part is done.
+            texts: none longer than ``longest``.
+            advance: called with the fraction of the texts that are done.
         """
         found = np.zeros(len(texts))
         for done, (index, tokens, cumulative) in enumerate(self._predicted(texts), 1):
@@ -88,7 +89,7 @@ class PrimedClass:
                 found[index] = self._trial.bits(tokens, cumulative)
             else:
                 found[index] = self._model_bits(tokens, cumulative)
-            step(done / len(texts))
+            advance(done / len(texts))
         return found
 
     def _learn(self, content: bytes, coder: AdaptiveEncoder | None) -> None:
@@ -141,7 +142,7 @@ class PrimedClass:
 
 
 def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Yield numbers of texts of like length, shortest first; so many that padded they have at most ``most`` tokens."""
+    """Yield batches of texts by number, shortest texts first; padded, a batch has at most ``most`` tokens."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         if batch and (len(batch) + 1) * lengths[index] > most:

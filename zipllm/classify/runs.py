@@ -11,26 +11,24 @@ from zipllm.bench.codecs import open_codec, with_defaults
 from zipllm.bench.spec import Spec
 from zipllm.classify import baselines
 from zipllm.classify.class_costs import Prime, class_coder
+from zipllm.classify.continued import Advance
 from zipllm.classify.documents import Document, labels_of
 from zipllm.classify.ncd import distances
 from zipllm.classify.scores import Scores, score
 from zipllm.classify.votes import least_chances, neighbor_chances
 from zipllm.errors import UsageError
 
-Step = Callable[[float], None]
-"""Told which part of a method's work is done."""
-
 
 class Splits:
-    """Training texts and texts to be labeled.
+    """Training texts and texts to label.
 
     Attributes:
-        train, test: texts.
-        labels: all of them, sorted.
-        train_labels, truth: int64, numbers of labels.
+        train, test: the texts.
+        labels: all labels, sorted.
+        train_labels, truth: int64, places in ``labels``.
 
     Raises:
-        UsageError: the training texts have one label only.
+        UsageError: all training texts have the same label.
     """
 
     def __init__(self, train: Sequence[Document], test: Sequence[Document]) -> None:
@@ -44,16 +42,16 @@ class Splits:
 
 @dataclass(frozen=True)
 class Row:
-    """What one method did.
+    """The result of one method.
 
     Attributes:
         method: ``majority``, ``tfidf``, ``ncd`` or ``class``.
         codec: with its settings; empty for baselines.
-        k: neighbors that vote; 0 where none do.
+        k: neighbors that vote; 0 for methods without neighbors.
         tune_steps: training steps on each class.
-        scores: how good it is.
-        prepare_seconds: of wall time, before the first text: training, or coding the texts of the classes.
-        seconds: of wall time for all texts after that.
+        scores: accuracy and the like.
+        prepare_seconds: wall time before the first text: training, or coding the texts of the classes.
+        seconds: wall time for all texts after that.
     """
 
     method: str
@@ -67,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Method:
-    """A method with its settings, opened, so that what is wrong with it shows before anything runs."""
+    """A method with its settings, opened early so that errors show before anything runs."""
 
     name: str
     spec: Spec
@@ -78,13 +76,13 @@ class Method:
 
 
 def open_method(name: str, spec: Spec, ks: Sequence[int], tune_steps: int) -> Method:
-    """Open what a method needs.
+    """Open the codec of a method.
 
     Args:
         name: ``ncd`` or ``class``.
-        spec: of the codec.
+        spec: the codec and its settings.
         ks: numbers of neighbors, for ``ncd``.
-        tune_steps: for ``class``.
+        tune_steps: training steps on each class, for ``class``.
 
     Raises:
         UsageError: the codec or a setting is unknown or does not fit the method.
@@ -116,23 +114,23 @@ def baseline_rows(splits: Splits, seed: int) -> Iterator[Row]:
     yield Row("tfidf", "", 0, 0, score(splits.truth, chances), fitted - begun, seconds)
 
 
-def method_rows(method: Method, splits: Splits, step: Step) -> Iterator[Row]:
-    """Yield a row for every number of neighbors, or the only one."""
+def method_rows(method: Method, splits: Splits, advance: Advance) -> Iterator[Row]:
+    """Yield a row for every number of neighbors; one row for methods without neighbors."""
     if method.prime is not None:
-        chances, prepared, seconds = _by_class(method, splits, step)
+        chances, prepared, seconds = _by_class(method, splits, advance)
         yield Row("class", str(method.spec), 0, method.tune_steps, score(splits.truth, chances), prepared, seconds)
         return
     assert method.length is not None, "a method has one or the other"
     compress = method.length
     begun = time.perf_counter()
-    found = distances(lambda data: len(compress(data)), splits.train, splits.test, step)
+    found = distances(lambda data: len(compress(data)), splits.train, splits.test, advance)
     seconds = time.perf_counter() - begun
     for k in method.ks:
         chances = neighbor_chances(found, splits.train_labels, k, len(splits.labels))
         yield Row("ncd", str(method.spec), k, 0, score(splits.truth, chances), 0.0, seconds)
 
 
-def _by_class(method: Method, splits: Splits, step: Step) -> tuple[NDArray[np.float64], float, float]:
+def _by_class(method: Method, splits: Splits, advance: Advance) -> tuple[NDArray[np.float64], float, float]:
     """Return chances float64 ``[texts, labels]``, seconds before the texts, and seconds for them."""
     assert method.prime is not None, "this is the method by classes"
     costs = np.full((len(splits.test), len(splits.labels)), np.inf)
@@ -142,7 +140,7 @@ def _by_class(method: Method, splits: Splits, step: Step) -> tuple[NDArray[np.fl
         texts = [text for text, own in zip(splits.train, splits.train_labels.tolist(), strict=True) if own == label]
 
         def within(part: float, done: int = done) -> None:
-            step((done + part) / len(classes))
+            advance((done + part) / len(classes))
 
         begun = time.perf_counter()
         with method.prime(texts, longest) as measure:

@@ -1,4 +1,4 @@
-"""How good chances of labels are: expected values under a fair draw among the labels that tie."""
+"""Scores of label chances: expected values under a fair draw among tied labels."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Scores:
-    """What came out.
+    """Scores of one method.
 
     Attributes:
         accuracy: expected share of right labels.
-        if_ties_lost: accuracy if every draw went wrong.
-        if_ties_won: accuracy if every draw went right, which is what looking at the true label gives.
-        tied: share of texts with more than one label left.
-        macro_f1: mean over labels of F1, from expected counts; labels neither there nor given are left out.
+        if_ties_lost: accuracy if every draw goes wrong.
+        if_ties_won: accuracy if every draw goes right, as code reports that looks at the true label.
+        tied: share of texts with several labels left.
+        macro_f1: mean F1 of the labels, from expected counts; labels that are neither true nor given are left out.
         confusion: float64 ``[labels, labels]``, expected counts: true label by row, given label by column.
     """
 

@@ -15,26 +15,26 @@ _BATCH, _SEQUENCE = 8, 256
 
 
 class _Silent:
-    """Nobody is told about a training run of seconds."""
+    """Drops the reports of a training run of seconds."""
 
     def note(self, text: str) -> None:
-        """Drop it."""
+        """Drop a note."""
 
     def report(self, report: Report) -> None:
-        """Drop it."""
+        """Drop a report."""
 
 
 def tuned_engine(model: str, texts: Sequence[bytes], steps: int) -> Engine:
-    """Return a model trained for some more steps on texts, with one in fifty held back.
+    """Return a model after more training on texts, one in fifty of which is held back.
 
     Args:
         model: name, path or id.
-        texts: of the class.
-        steps: of the optimizer.
+        texts: texts of the class.
+        steps: optimizer steps.
 
     Raises:
         UsageError: the texts are too few to train on.
-        ModelError: the model cannot be gone on from.
+        ModelError: training cannot start from this model.
     """
     with tempfile.TemporaryDirectory(prefix="zipllm-classify-") as name:
         folder = Path(name)
@@ -42,5 +42,5 @@ def tuned_engine(model: str, texts: Sequence[bytes], steps: int) -> Engine:
         config = TrainConfig(steps=steps, batch=_BATCH, sequence=_SEQUENCE, compile="off")
         recipe = Recipe(config, (Source("texts", (folder / "texts",)),), start=model)
         outcome = run(recipe, Setup(folder / "run"), _Silent(), lambda: False)
-        assert outcome.exported is not None, "a run that nobody stops ends with an export"
+        assert outcome.exported is not None, "a run that is not stopped ends with an export"
         return engine_from_model(outcome.exported.model)

@@ -1,9 +1,8 @@
-"""From distances or costs to a chance for every label. What is equal shares: nothing here knows a true label.
+"""From distances or costs to a chance for every label. Ties share the chance; nothing here knows a true label.
 
-The published code for gzip and nearest neighbors (Jiang et al., "Low-Resource Text Classification", 2023)
-took a tie of
-votes for a hit when the true label was among the winners, so that its accuracy for k = 2 was that of the two best
-answers. Here a tie is what a fair draw makes of it, in expectation.
+The published code for gzip and nearest neighbors (Jiang et al., "Low-Resource Text Classification", 2023) counts a tie
+as a hit if the true label is among the winners, so its accuracy for k = 2 is that of the two best answers. Here a tie
+counts as a fair draw, in expectation.
 """
 
 import numpy as np
@@ -15,14 +14,14 @@ def neighbor_chances(
 ) -> NDArray[np.float64]:
     """Return the chance of each label after a vote of the ``k`` nearest texts.
 
-    Nearer ones than the k-th have a vote each. Those as far as the k-th share the places that are left, so each has a
-    part of a vote. Labels with most votes have equal chances.
+    Texts nearer than the k-th have one vote each. Texts as far as the k-th share the remaining votes. The labels with
+    the most votes have equal chances.
 
     Args:
         distances: float64 ``[texts, m]``, to ``m`` training texts.
         labels: int64 ``[m]``, from 0 to ``count - 1``.
-        k: 1 or more; at most ``m`` count.
-        count: of labels.
+        k: number of votes, 1 or more; ``m`` if it is larger.
+        count: number of labels.
 
     Returns:
         float64 ``[texts, count]``, rows sum to 1.
@@ -32,14 +31,12 @@ def neighbor_chances(
     nearer, equal = distances < border, distances == border
     one_hot = np.eye(count, dtype=np.int64)[labels]
     share, places = equal.sum(1, keepdims=True), k - nearer.sum(1, keepdims=True)
-    votes = (nearer @ one_hot) * share + (
-        equal @ one_hot
-    ) * places  # in units of 1 / share: integers, so equal is equal
+    votes = (nearer @ one_hot) * share + (equal @ one_hot) * places  # integers, in units of 1 / share: ties are exact
     return _shared(votes == votes.max(1, keepdims=True))
 
 
 def least_chances(costs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the chance of each label by what a text costs there, float64 ``[texts, labels]``: the least wins."""
+    """Return the chance of each label, float64 ``[texts, labels]``: the class where a text costs least wins."""
     return _shared(costs == costs.min(1, keepdims=True))
 
 

@@ -86,7 +86,7 @@ add_command(data_app, "verify", VerifyCorporaOptions, verify)
 
 def _verify(corpus: "Corpus", options: VerifyCorporaOptions) -> int:
     """Check every copy of every file; a missing one is an error only if its corpus was named."""
-    from zipllm.data.local import Discard, copy_verified, find_copies
+    from zipllm.data.local import copy_verified, find_copies
     from zipllm.errors import FileError, ZipllmError
 
     worst, voice = 0, options.voice
@@ -96,7 +96,7 @@ def _verify(corpus: "Corpus", options: VerifyCorporaOptions) -> int:
             worst = max(worst, voice.fail(None, FileError(f"{corpus.name}/{file.name}: no local copy")))
         for path in copies:
             try:
-                copy_verified(path, file, Discard())
+                copy_verified(path, file)
             except ZipllmError as error:
                 worst = max(worst, voice.fail(None, error))
             else:

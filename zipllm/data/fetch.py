@@ -1,7 +1,7 @@
-"""Fetching corpora: https only, no more bytes than expected, every file checked, then renamed into place.
+"""Fetching corpora: https only, no more bytes than expected, every file verified before it takes its name.
 
-What is in an archive is taken by its registered name alone and written under that name, so a path inside of an
-archive cannot lead anywhere. A file that is there and right is not fetched again; a torn download leaves nothing.
+Archive members are selected by their registered names and written under those names, so paths inside an archive lead
+nowhere. Files that are here and right are not fetched again; a torn download leaves nothing behind.
 """
 
 import contextlib
@@ -14,41 +14,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from zipllm.data.local import Discard, Places, Sink, copy_verified, find_copies
+from zipllm.data.local import Places, copy_bounded, copy_verified, find_copies
 from zipllm.data.registry import Corpus, CorpusFile
-from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError, ZipllmError
+from zipllm.errors import CorruptData, FileError, UsageError, ZipllmError
 from zipllm.temporary import replacing
 
 Opener = Callable[[str], BinaryIO]
-Report = Callable[[int], None]
-"""Told how many bytes have been downloaded."""
 
-_CHUNK = 1 << 20
-_SPARE = 4 << 20
+_OVERHEAD = 4 << 20
+"""Bytes that a download may have beyond the content of its files; all known archives are smaller than their content."""
+
 _TIMEOUT_SECONDS = 60
 
 
 def missing_files(corpus: Corpus, places: Places) -> list[CorpusFile]:
-    """Return the files of which there is no right copy."""
+    """Return the files without a right copy."""
     return [file for file in corpus.files if not _has_copy(corpus, file, places)]
 
 
-def fetch_corpus(corpus: Corpus, places: Places, *, opener: Opener | None = None, report: Report | None = None) -> Path:
-    """Download what is missing of a corpus into the store.
+def fetch_corpus(corpus: Corpus, places: Places, *, opener: Opener | None = None) -> Path:
+    """Download the missing files of a corpus into the store.
 
     Args:
-        corpus: what to fetch.
-        places: where copies are looked for; the last is the store.
+        corpus: the corpus to fetch.
+        places: where to look for copies; the last place is the store.
         opener: opens a URL; ``open_https`` by default.
-        report: told about the progress.
 
     Returns:
         The folder of the corpus in the store.
 
     Raises:
-        UsageError: the corpus has no address, or one that is not https.
+        UsageError: the corpus has no address, or the address is not https.
         LimitExceeded: the download is larger than the corpus can be.
-        CorruptData: a file of it is missing or not the right one.
+        CorruptData: a file is missing from the archive, or is another file.
         FileError: the network or the disk fails.
     """
     folder = places.store / corpus.name
@@ -56,15 +54,16 @@ def fetch_corpus(corpus: Corpus, places: Places, *, opener: Opener | None = None
     if not wanted:
         return folder
     if not corpus.url:
-        raise UsageError(f"{corpus.name} is not fetched from anywhere")
-    with _failures(corpus.url), tempfile.TemporaryFile() as download:
-        limit = corpus.bytes + _SPARE  # every archive of these is smaller than its content
+        raise UsageError(f"{corpus.name} has no address to fetch it from")
+    with _naming(corpus.url), tempfile.TemporaryFile() as download:
         with (opener or open_https)(corpus.url) as stream:
-            _copy(stream, download, limit, corpus.url, report)
+            copy_bounded(stream, download, corpus.bytes + _OVERHEAD, corpus.url)
         folder.mkdir(parents=True, exist_ok=True)
         for file in wanted:
-            with _member(download, file, corpus.url) as stream:
-                _store(stream, folder / file.name, file)
+            with _member(download, file, corpus.url) as stream, replacing(folder / file.name) as (sink, temporary):
+                copy_bounded(stream, sink, file.bytes, file.name)
+                sink.flush()
+                copy_verified(temporary, file)
     return folder
 
 
@@ -72,10 +71,10 @@ def open_https(url: str) -> BinaryIO:
     """Open an https URL; redirects to anything else are refused.
 
     Raises:
-        UsageError: the URL is not https.
+        UsageError: the URL, or one it redirects to, is not https.
     """
     if not url.startswith("https://"):
-        raise UsageError(f"{url}: only https is fetched")
+        raise UsageError(f"{url}: only https is allowed")
     opener = urllib.request.build_opener(_HttpsOnly())
     request = urllib.request.Request(url, headers={"User-Agent": "zipllm"})  # noqa: S310  # https, checked above
     stream: BinaryIO = opener.open(request, timeout=_TIMEOUT_SECONDS)
@@ -85,32 +84,21 @@ def open_https(url: str) -> BinaryIO:
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         if not newurl.startswith("https://"):
-            raise UsageError(f"{req.full_url}: redirects to {newurl}; only https is fetched")
+            raise UsageError(f"{req.full_url}: redirects to {newurl}; only https is allowed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _has_copy(corpus: Corpus, file: CorpusFile, places: Places) -> bool:
     for path in find_copies(corpus, file, places):
         with contextlib.suppress(ZipllmError):
-            copy_verified(path, file, Discard())
+            copy_verified(path, file)
             return True
     return False
 
 
-def _copy(stream: IO[bytes], sink: Sink, limit: int, name: str, report: Report | None = None) -> None:
-    size = 0
-    while chunk := stream.read(_CHUNK):
-        size += len(chunk)
-        if size > limit:
-            raise LimitExceeded(f"{name}: more than the {limit} bytes expected")
-        sink.write(chunk)
-        if report is not None:
-            report(size)
-
-
 @contextlib.contextmanager
 def _member(download: IO[bytes], file: CorpusFile, url: str) -> Iterator[IO[bytes]]:
-    """Open the member called like the file, in whatever folder of the archive it lies."""
+    """Open the member with the file's name, in any folder of the archive."""
     download.seek(0)
     if url.endswith(".zip"):
         with zipfile.ZipFile(download) as archive:
@@ -132,17 +120,9 @@ def _only(names: list[str], file: CorpusFile, url: str) -> str:
     return names[0]
 
 
-def _store(stream: IO[bytes], path: Path, file: CorpusFile) -> None:
-    """Write, check, then rename: two processes at once both end with the right file."""
-    with replacing(path) as (sink, temporary):
-        _copy(stream, sink, file.bytes, file.name)
-        sink.flush()
-        copy_verified(temporary, file, Discard())
-
-
 @contextlib.contextmanager
-def _failures(url: str) -> Iterator[None]:
-    """Name the address in every error of the network, the archive and the disk."""
+def _naming(url: str) -> Iterator[None]:
+    """Turn errors of the network, the archive and the disk into errors that name the address."""
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:

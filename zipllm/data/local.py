@@ -1,31 +1,25 @@
-"""Local copies of corpus files: where they are looked for, and reading them no further than their digest allows.
+"""Local copies of corpus files: the places to look for them, and copying what their digest proves right.
 
 Several layouts are understood, compressed or not: ``DIR/canterbury/alice29.txt``, ``DIR/bench/calgary/book1.xz``,
-``DIR/enwik8``, ``DIR/bench/enwik8.xz``. The digest says whether a copy is right, not its place.
+``DIR/enwik8``, ``DIR/bench/enwik8.xz``. The digest decides whether a copy is right, not its place.
 """
 
-import bz2
-import contextlib
-import gzip
-import lzma
 import os
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, Protocol
 
 import platformdirs
 
 from zipllm.data.registry import SAMPLES, Corpus, CorpusFile, samples_folder
-from zipllm.errors import CorruptData, FileError
+from zipllm.data.unpack import SUFFIXES, raw_chunks
+from zipllm.errors import CorruptData, FileError, LimitExceeded
 
 DATA_VARIABLE = "ZIPLLM_DATA_DIR"
 CACHE_VARIABLE = "ZIPLLM_CACHE"
 
-_SUFFIXES = ("", ".xz", ".gz", ".bz2", ".zst")
 _CHUNK = 1 << 20
-_OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 
 
 class Sink(Protocol):
@@ -37,7 +31,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """Folders in which corpora are looked for, first one first; the last is where fetched ones are put."""
+    """Folders with corpora, in the order of the search; the last receives fetched corpora."""
 
     folders: tuple[Path, ...]
 
@@ -52,7 +46,7 @@ class Places:
 
     @property
     def store(self) -> Path:
-        """Where fetched corpora are put."""
+        """The folder that receives fetched corpora."""
         return self.folders[-1]
 
 
@@ -61,47 +55,38 @@ def find_copies(corpus: Corpus, file: CorpusFile, places: Places) -> Iterator[Pa
     if corpus.name == SAMPLES:
         yield samples_folder() / file.name
         return
-    alone = [file.name] if len(corpus.files) == 1 else []
+    names = [f"{corpus.name}/{file.name}", *([file.name] if len(corpus.files) == 1 else [])]
     for folder in places.folders:
         for below in ("", "bench"):
-            for middle in (f"{corpus.name}/{file.name}", *alone):
-                for suffix in _SUFFIXES:
-                    path = folder / below / f"{middle}{suffix}"
-                    if path.is_file():
-                        yield path
+            for name in names:
+                paths = (folder / below / f"{name}{suffix}" for suffix in ("", *SUFFIXES))
+                yield from filter(Path.is_file, paths)
 
 
-def copy_verified(path: Path, file: CorpusFile, sink: Sink, part: slice = slice(None)) -> None:
+def copy_verified(path: Path, file: CorpusFile, sink: Sink | None = None, part: slice = slice(None)) -> None:
     """Write the raw content of a copy, or a part of it, to ``sink``, and require the right digest.
 
-    Memory is bounded, and so is what is unpacked: reading stops at the first byte too many.
+    Memory is bounded, and reading stops at the first excess byte.
 
     Args:
         path: the copy, compressed if its suffix says so.
-        file: what it must be.
-        sink: receives the bytes; they count only if nothing is raised.
-        part: which bytes of the raw content.
+        file: the expected content.
+        sink: receives the bytes, which count only if nothing is raised; None checks the digest alone.
+        part: bytes of the raw content to write.
 
     Raises:
-        CorruptData: the content is another one: damaged, truncated, or not this file at all.
-        FileError: it cannot be read.
+        CorruptData: the content is damaged, truncated, or another file.
+        FileError: the copy cannot be read.
     """
     digest, size = file.hasher(), 0
     begin, end, _ = part.indices(file.bytes)
-    try:
-        with _open_raw(path) as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                sink.write(chunk[max(0, begin - size) : max(0, end - size)])
-                size += len(chunk)
-                if size > file.bytes:
-                    break
-    except (EOFError, lzma.LZMAError, zlib.error, ValueError, gzip.BadGzipFile) as error:
-        raise CorruptData(f"{path}: damaged or truncated, it does not decompress ({error})") from error
-    except OSError as error:
-        if path.suffix == ".bz2" and error.errno is None:  # how bz2 says that the data is damaged
-            raise CorruptData(f"{path}: damaged or truncated, it does not decompress ({error})") from error
-        raise FileError(f"{path}: {error.strerror or error}") from error
+    for chunk in raw_chunks(path):
+        digest.update(chunk)
+        if sink is not None:
+            sink.write(chunk[max(0, begin - size) : max(0, end - size)])
+        size += len(chunk)
+        if size > file.bytes:
+            break
     if size != file.bytes:
         found = f"{size} bytes" if size < file.bytes else f"more than {file.bytes} bytes"
         raise CorruptData(f"{path}: is not {file.name}: {found} instead of {file.bytes}")
@@ -111,24 +96,45 @@ def copy_verified(path: Path, file: CorpusFile, sink: Sink, part: slice = slice(
         )
 
 
-class Discard:
-    """A sink for looking only."""
+def copy_from_corpus(corpus: Corpus, file: CorpusFile, places: Places, target: Path, part: slice = slice(None)) -> None:
+    """Write a corpus file, or a part of it, to ``target`` from the first right copy.
 
-    def write(self, data: bytes, /) -> int:
-        return len(data)
-
-
-@contextlib.contextmanager
-def _open_raw(path: Path) -> Iterator[BinaryIO | IO[bytes]]:
-    if path.suffix == ".zst":
-        import zstandard
-
+    Raises:
+        CorruptData: no copy is right; the error is the first copy's.
+        FileError: no local copy, a copy that cannot be read, or ``target`` cannot be written.
+    """
+    problem: CorruptData | None = None
+    for copy in find_copies(corpus, file, places):
         try:
-            with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-                yield stream
-        except zstandard.ZstdError as error:
-            raise ValueError(str(error)) from error
-        return
-    opener: Callable[..., IO[bytes]] = _OPENERS.get(path.suffix, open)
-    with opener(path, "rb") as stream:
-        yield stream
+            with target.open("wb") as sink:
+                copy_verified(copy, file, sink, part)
+        except CorruptData as error:
+            problem = problem or error
+        except OSError as error:
+            raise FileError(f"cannot copy {corpus.name} to {target}: {error.strerror or error}") from error
+        else:
+            return
+    raise problem or FileError(
+        f"{corpus.name}/{file.name}: no local copy (zipllm data fetch {corpus.name}, or --data-dir)"
+    )
+
+
+def copy_bounded(source: IO[bytes], sink: Sink, limit: int, name: str, exceeded: str | None = None) -> None:
+    """Copy a stream to its end.
+
+    Args:
+        source: the stream.
+        sink: receives the bytes.
+        limit: bytes that the stream may hold.
+        name: of the stream, for the message.
+        exceeded: ``LimitExceeded.limit`` if the caller may raise the limit.
+
+    Raises:
+        LimitExceeded: the stream holds more than ``limit`` bytes.
+    """
+    size = 0
+    while chunk := source.read(_CHUNK):
+        size += len(chunk)
+        if size > limit:
+            raise LimitExceeded(f"{name}: more than the {limit:,} bytes allowed", exceeded)
+        sink.write(chunk)

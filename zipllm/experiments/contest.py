@@ -1,6 +1,5 @@
 """One codec on some data, through the benchmark: one process compresses, another decodes and compares."""
 
-import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,7 @@ def contest(codec: str, corpus: str, data: bytes) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="zipllm-study-") as folder:
         path = Path(folder, "data")
         path.write_bytes(data)
-        digest = hashlib.sha256(data).hexdigest()
-        item = BenchInput(corpus, corpus, path, len(data), digest, digest)
+        item = BenchInput.of_file(corpus, corpus, path)
         specs = parse_codecs(codec, None)
         (row,) = run_benchmark([item], specs, RunOptions(scratch=Path(folder)))
     return {

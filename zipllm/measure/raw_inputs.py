@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from zipllm.bench.inputs import FILES, BenchInput, CorpusPart, Hashing, PathPart, resolve
+from zipllm.bench.inputs import FILES, BenchInput, CorpusPart, PathPart, resolve
 from zipllm.data.local import Places
 from zipllm.data.slices import check_slice
 from zipllm.data.unpack import open_raw
@@ -60,7 +60,7 @@ def prepare_raw(
                 raise UsageError(f"{name} is named twice")
             target = folder / f"{len(inputs):06d}"
             if part is None:
-                found = _copy(stdin(), target, BenchInput(FILES, STDIN, target, 0, "", ""), 0, None, limit)
+                found = _copy(stdin(), target, (FILES, STDIN), 0, None, limit)
             elif isinstance(part, PathPart):
                 found = _unpacked(part, target, limit)
             else:
@@ -82,24 +82,22 @@ def _unpacked(part: PathPart, target: Path, limit: int | None) -> RawInput:
     if part.part != slice(None):
         begin, end = check_slice(part.name, part.part, _raw_size(part.path))
     with open_raw(part.path) as stream:
-        found = _copy(stream, target, BenchInput(part.corpus, part.label, target, 0, "", ""), begin, end, limit)
+        found = _copy(stream, target, (part.corpus, part.label), begin, end, limit)
     return replace(found, name=part.name)
 
 
 def _copy(
-    stream: IO[bytes], target: Path, item: BenchInput, begin: int, end: int | None, limit: int | None
+    stream: IO[bytes], target: Path, name: tuple[str, str], begin: int, end: int | None, limit: int | None
 ) -> RawInput:
     """Copy bytes ``begin`` to ``end`` (None: all), or the first ``limit`` of them, and look whether more follow."""
     end = sys.maxsize if end is None else end
     kept = end if limit is None else min(end, begin + limit)
     with target.open("wb") as sink:
-        hashing, position = Hashing(sink), 0
+        position = 0
         while position <= min(kept, end - 1) and (chunk := stream.read(_CHUNK)):
-            hashing.write(chunk[max(0, begin - position) : max(0, kept - position)])
+            sink.write(chunk[max(0, begin - position) : max(0, kept - position)])
             position += len(chunk)
-    digest = hashing.digest.hexdigest()
-    item = replace(item, raw_bytes=hashing.size, sha256=digest, whole_sha256=digest)
-    return RawInput(item.file, item, kept < min(position, end))
+    return RawInput(name[1], BenchInput.of_file(*name, target), kept < min(position, end))
 
 
 def _raw_size(path: Path) -> int:
