@@ -1,8 +1,8 @@
-"""Was a model trained on the file it is measured with? What its card says is compared with the benchmark's file.
+"""Whether a model has learned from the file that measures it, by comparing the model's card with the file.
 
-A card names its sources, and in their notes the SHA-256 of their files: a file with one of these digests was learned
-from. Names alone are weaker: they say which corpus was used, not which part of it. They count for a registered
-corpus, of which only a part may have been used, and for a source whose note does not name all its files.
+A card names its sources and, in their notes, the SHA-256 of their files; a file with such a digest was learned from.
+Names alone are weaker: they tell the corpus, not the part of it. They count for registered corpora, which may have been
+used in part, and for sources whose notes do not list all files.
 """
 
 import re
@@ -14,28 +14,28 @@ from zipllm.model_file.card import Card
 from zipllm.model_file.provenance import listed_digests, lists_all
 
 _GENERIC = {"files", "samples", "data"}
-"""Names that zipllm itself gives to whatever it is shown."""
+"""Names that zipllm gives to any data; they prove nothing."""
 
 _WHOLE = "the model's card names this file's SHA-256 among its training data"
 
 
 def learned_digests(card: Card) -> tuple[str, ...]:
-    """Return the SHA-256 of training files, where a card gives them in the note of a source."""
+    """Return the SHA-256 of training files in the notes of a card's sources."""
     return tuple(digest for source in card.sources for digest in listed_digests(source.note))
 
 
 def learned_names(card: Card) -> tuple[str, ...]:
-    """Return the names on a card of data that its digests do not describe."""
+    """Return the names of a card's sources that its digests do not cover."""
     return tuple(s.name for s in card.sources if not lists_all(s.note) or _stem(s.name) in corpora())
 
 
 def contamination(item: BenchInput, digests: tuple[str, ...], names: tuple[str, ...]) -> str:
-    """Return why a row is no fair test, or an empty text.
+    """Return the reason why a file is no fair test of a model, or an empty text.
 
     Args:
-        item: the file measured.
-        digests: SHA-256 of training files, from the card.
-        names: of training data, from the card.
+        item: the measured file.
+        digests: SHA-256 of training files on the model's card.
+        names: names of training data on the card.
     """
     if item.sha256 in digests:
         return _WHOLE
@@ -50,7 +50,7 @@ def contamination(item: BenchInput, digests: tuple[str, ...], names: tuple[str, 
 
 
 def _held_back(item: BenchInput) -> bool:
-    """Whether this is a part of a corpus that no model may learn from, because all that may comes before it."""
+    """Whether this part of a corpus comes after the bytes that models may learn from."""
     corpus = corpora().get(item.corpus)
     begin = parse_slice(item.file)[1].start
     return corpus is not None and corpus.train is not None and begin is not None and begin >= corpus.train[1]

@@ -1,4 +1,4 @@
-"""On what a benchmark ran: machine, versions, command, date. No user names, no paths."""
+"""Machine, versions, command and date of a run, without user names and paths."""
 
 import os
 import platform
@@ -19,9 +19,9 @@ def environment(arguments: Sequence[str], threads: int = 0, program: str = "zipl
     """Describe this machine and run.
 
     Args:
-        arguments: of the command; of paths only the last part is kept.
-        threads: given to the codecs; 0 is the libraries' own choice.
-        program: that was given the arguments.
+        arguments: of the command; only the last part of a path is kept.
+        threads: given to the codecs; 0 leaves the number to the libraries.
+        program: the command that has the arguments.
     """
     return {
         "zipllm": zipllm.__version__,
@@ -40,7 +40,7 @@ def environment(arguments: Sequence[str], threads: int = 0, program: str = "zipl
 
 
 def _without_folder(argument: str) -> str:
-    """Where the files lie on this machine is nobody's business."""
+    """Return an argument without the folders of this machine."""
     option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
     if not os.path.isabs(value) and ".." not in value:
         return argument
@@ -59,13 +59,13 @@ def _memory() -> int:
 
 
 def _gpu() -> str:
-    """From the driver: importing torch only for its name would take seconds."""
+    """Return the GPU's name from the driver; importing torch for it would take seconds."""
     names = _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
     return names[0] if names else ""
 
 
 def _git_commit() -> str:
-    """The commit of the checkout that runs, marked ``+`` if it has changes; empty when installed."""
+    """Return the commit of this checkout, with ``+`` if it has changes; empty for an installed package."""
     root = Path(zipllm.__file__).parents[1]
     if not (root / ".git").exists():
         return ""

@@ -1,7 +1,7 @@
 """One row of a benchmark: one codec on one file. Its fields are the schema of the JSON lines.
 
-A row whose archive was not decoded and found equal has no numbers at all: everything measured is None, ``verified``
-is false, and ``status`` says what happened. So a wrong number cannot be read by mistake.
+Only an archive that was decoded and equals the original has numbers. All measured fields of other rows are None,
+``verified`` is false, and ``status`` names the failure, so that nobody reads a wrong number by mistake.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from zipllm.errors import CorruptData, FileError
 
 SCHEMA = 1
-"""Changes when a field changes its meaning; new fields may come at any time."""
+"""Changes when a field changes its meaning; new fields do not change it."""
 
 Status = Literal["ok", "mismatch", "crash", "timeout", "missing", "error"]
 
@@ -25,7 +25,7 @@ class Measurement:
     Attributes:
         median_s: seconds of the median repetition, without starting the codec.
         min_s: seconds of the fastest.
-        repeats: how many there were.
+        repeats: number of repetitions.
         cpu_s: processor seconds of the median repetition, all threads and child processes.
         startup_s: seconds to start the process and open the codec (imports, model).
         peak_rss: peak resident memory of the process, bytes.
@@ -46,18 +46,18 @@ class Row:
     """One codec on one file.
 
     Attributes:
-        corpus: what the file belongs to.
+        corpus: of the file.
         file: its name.
         sha256: of its raw bytes.
         raw_bytes: its size.
-        codec: as written on the command line, settings included: ``zstd:19/long``.
+        codec: as on the command line, with settings: ``zstd:19/long``.
         level: settings in effect, without the codec's name.
         model: name of the model, empty without one.
         model_id: of the model, hexadecimal.
         parameters: weights in the model.
         status: ``ok``; ``mismatch`` decoded to something else; ``crash``; ``timeout``; ``missing`` not installed;
             ``error`` the codec reported one.
-        message: what is known about a failure.
+        message: details of a failure.
         verified: the archive was decoded by another process and compared with the original.
         compressed_bytes: size of the archive file.
         bits_per_byte: ``8 * compressed_bytes / raw_bytes``; None for an empty file.
@@ -67,13 +67,13 @@ class Row:
         program_bytes: the codec's own code as installed.
         total_bytes: ``adjusted_bytes + program_bytes``.
         compress_s: seconds of the median repetition; see ``compress``.
-        decompress_s: likewise.
-        peak_rss: the larger of both directions, bytes.
-        peak_vram: likewise.
-        compress: all that was measured.
-        decompress: likewise.
-        along: raw and compressed bytes of the beginnings of the file, each an archive of its own; may be empty.
-        contaminated: why this is no fair test of the model, or empty.
+        decompress_s: the same for decompressing.
+        peak_rss: the larger peak of both directions, bytes.
+        peak_vram: the same on the GPU.
+        compress: all measurements of compressing.
+        decompress: all measurements of decompressing.
+        along: raw and compressed bytes of the file's beginnings, each an archive of its own; may be empty.
+        contaminated: the reason why this is no fair test of the model, or empty.
         environment: machine, versions, command, date.
         schema: version of this list.
     """
@@ -113,7 +113,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
-        """What makes two rows measurements of the same thing."""
+        """Corpus, file, digest, codec and model id: equal in rows that measure the same."""
         return self.corpus, self.file, self.sha256, self.codec, self.model_id
 
 
@@ -123,10 +123,10 @@ def row_to_json(row: Row) -> str:
 
 
 def row_from_dict(value: Mapping[str, Any]) -> Row:
-    """Restore a row; fields of later versions are passed over.
+    """Restore a row; fields of later versions are ignored.
 
     Raises:
-        ValueError: it is not such a row.
+        ValueError: the value is not a row of this schema.
     """
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise ValueError(f"not a row of schema {SCHEMA}")
@@ -143,10 +143,10 @@ def row_from_dict(value: Mapping[str, Any]) -> Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a file of JSON lines; a last line torn by an interruption is passed over.
+    """Read a file of JSON lines; an incomplete last line, left by an interruption, is ignored.
 
     Raises:
-        FileError: it cannot be read.
+        FileError: the file cannot be read.
         CorruptData: a line is not a row.
     """
     try:

@@ -1,8 +1,8 @@
-"""A benchmark as a TOML file, so that it can be named, committed and run again.
+"""A benchmark as a TOML file, to name, commit and repeat it.
 
 inputs = ["canterbury", "enwik8[95M:100M]"]
 codecs = "gzip,xz,zipllm"
-models = "small"                    # optional: what a plain "zipllm" stands for
+models = "small"                    # optional: the models of a plain "zipllm"
 repeat = 3                          # optional
 """
 
@@ -17,7 +17,7 @@ from zipllm.errors import FileError, UsageError
 
 @dataclass(frozen=True)
 class Suite:
-    """What to measure.
+    """The inputs, codecs and repetitions of a benchmark.
 
     Attributes:
         inputs: corpora, slices and paths.
@@ -48,8 +48,8 @@ def read_suite(path: Path) -> Suite:
     """Read a suite.
 
     Raises:
-        FileError: it cannot be read.
-        UsageError: it is not a suite; the message names the field.
+        FileError: the file cannot be read.
+        UsageError: the file is not a suite; the message names the field.
     """
     try:
         value = tomllib.loads(path.read_text(encoding="utf-8"))

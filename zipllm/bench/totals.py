@@ -1,6 +1,6 @@
-"""Rows -> one line per corpus and codec: sums, weighted and geometric means, and when the weights are paid for.
+"""Rows -> one line per corpus and codec: sums, weighted and geometric means, and the size from which weights pay.
 
-A codec has totals of a corpus only if every file of the corpus came back; otherwise there is nothing to compare.
+A codec has totals of a corpus only if it gave every file of the corpus back.
 """
 
 import math
@@ -21,16 +21,16 @@ class Total:
         raw_bytes: of all files.
         compressed_bytes: of all archives.
         weights_bytes: counted once, not once per file.
-        program_bytes: likewise.
-        bits_per_byte: of the sum, so that large files weigh more; None if all files are empty.
-        geometric_bpb: geometric mean over the files, each weighing the same; empty files left out.
+        program_bytes: counted once, not once per file.
+        bits_per_byte: of the sums, so large files weigh more; None if all files are empty.
+        geometric_bpb: geometric mean of the files, all with equal weight; empty files are left out.
         compress_s: sum of the medians.
-        decompress_s: likewise.
-        peak_rss: the largest.
-        contaminated: a reason found in any of the rows.
-        rival: the smallest codec without weights on this corpus, if there is another.
-        break_even_bytes: size of a corpus of this kind at which the weights have paid for themselves against the
-            rival; 0 for a codec without weights, None if they never do.
+        decompress_s: sum of the medians.
+        peak_rss: the largest peak.
+        contaminated: the reason of any row.
+        rival: the smallest other codec without weights on this corpus; empty if there is no other.
+        break_even_bytes: size of such a corpus from which the weights pay against the rival; 0 for a codec without
+            weights, None if the weights never pay.
     """
 
     corpus: str
@@ -71,22 +71,22 @@ class Total:
 
 
 def corpora_of(rows: Iterable[Row]) -> list[str]:
-    """Return the corpora in the order in which they come."""
+    """Return the corpora in order of first appearance."""
     return list(dict.fromkeys(row.corpus for row in rows))
 
 
 def codecs_of(rows: Iterable[Row]) -> list[str]:
-    """Return the codecs in the order in which they come."""
+    """Return the codecs in order of first appearance."""
     return list(dict.fromkeys(row.codec for row in rows))
 
 
 def files_of(rows: Iterable[Row], corpus: str) -> list[str]:
-    """Return the files of a corpus in the order in which they come."""
+    """Return the files of a corpus in order of first appearance."""
     return list(dict.fromkeys(row.file for row in rows if row.corpus == corpus))
 
 
 def totals(rows: Sequence[Row]) -> list[Total]:
-    """Return the totals of every corpus and codec that has all of them."""
+    """Return the totals of every corpus and codec that has a result for all files."""
     found: list[Total] = []
     for corpus in corpora_of(rows):
         files = files_of(rows, corpus)
@@ -132,7 +132,7 @@ def _with_rival(total: Total, all_totals: Sequence[Total]) -> Total:
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return which (size, speed) points no other beats in both: smaller and faster; by falling speed."""
+    """Return the indices of the (size, speed) points that no other point beats in both, by falling speed."""
     order = sorted(range(len(points)), key=lambda index: (-points[index][1], points[index][0]))
     front: list[int] = []
     for index in order:

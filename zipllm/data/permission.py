@@ -1,7 +1,7 @@
-"""What a model may learn from: nothing that it will be measured with.
+"""Data that a model may learn from: nothing that will measure it.
 
-The registry lists the files of the known benchmarks. They are refused by name, and by their digest wherever they lie;
-a corpus may set bytes aside for training, and others to watch the training with (``train`` and ``valid``).
+The registry lists the files of the known benchmarks. These are refused by name, and by digest under any name. A corpus
+may set bytes aside for training (``train``), and others for validation (``valid``).
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from zipllm.errors import UsageError
 Use = Literal["train", "valid"]
 
 _TELLING_BYTES = 64
-"""Of a smaller file its content does not tell where it comes from: one of the benchmarks' is the letter a."""
+"""Content of fewer bytes does not prove its origin; one benchmark file is the letter a."""
 
 _WORDS = {"train": "may be trained on", "valid": "may be used for validation"}
 
 
 def names_corpus(text: str) -> bool:
-    """Whether an argument names a registered corpus, a file or a slice of one, and no path that exists."""
+    """Whether an argument names a registered corpus, or a file or slice of one, and is not an existing path."""
     return not Path(text).exists() and parse_slice(text)[0].partition("/")[0] in corpora()
 
 
@@ -31,10 +31,10 @@ def corpus_part(text: str, use: Use) -> tuple[Corpus, CorpusFile, slice]:
 
     Args:
         text: as ``enwik8[0:90M]``.
-        use: what for.
+        use: training or validation.
 
     Raises:
-        UsageError: the corpus has no such file or part, or it is kept for measuring.
+        UsageError: the corpus has no such file or part, or reserves it for measuring.
     """
     name, part = parse_slice(text)
     corpus_name, _, file_name = name.partition("/")
@@ -52,22 +52,22 @@ def corpus_part(text: str, use: Use) -> tuple[Corpus, CorpusFile, slice]:
 
 
 def allowed_part(corpus: Corpus, use: Use) -> tuple[int, int] | None:
-    """Return begin and end of the bytes of a corpus set aside for a use; only one of a single file has any."""
+    """Return begin and end of the bytes that a corpus sets aside for a use; only corpora of a single file do."""
     return corpus.train if use == "train" else corpus.valid
 
 
 def check_file(name: str, path: Path, size: int, sha256: str, use: Use) -> None:
-    """Refuse a file that is one of a benchmark's, whatever it is called here.
+    """Refuse a file of a benchmark, whatever its name.
 
     Args:
         name: for the message.
-        path: where it lies.
+        path: of the file.
         size: of its raw content.
         sha256: of its raw content, hexadecimal.
-        use: what for.
+        use: training or validation.
 
     Raises:
-        UsageError: it is.
+        UsageError: the file belongs to a benchmark.
     """
     for corpus, file in _files_of_size(size):
         found = sha256 if file.algorithm == "sha256" else _digest(path, file)

@@ -1,4 +1,4 @@
-"""Finding local data files, and cutting what is in them into documents: folders are walked, patterns are expanded."""
+"""Finds local data files in folders and by patterns, and cuts their content into documents."""
 
 import glob
 import os
@@ -15,9 +15,9 @@ DOCUMENT_BYTES = 1 << 16
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files named by ``paths``, each once.
 
-    A folder stands for every file below it, in sorted order, those that are hidden left out. What does not exist and
-    has a ``*``, ``?`` or ``[`` in it is a pattern, in which ``**`` stands for any folders; the folders it matches
-    count with all that is in them.
+    A folder stands for every file below it, in sorted order, without hidden files. A path that does not exist and
+    contains ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders; matching folders stand for
+    every file below them.
 
     Raises:
         FileError: a path does not exist, a pattern matches nothing, or nothing was found.
@@ -31,16 +31,16 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_data(path: Path, limit: int = UNPACKED_LIMIT) -> bytes:
-    """Return all the bytes of a file, unpacked when its suffix says so; errors as in ``raw_chunks``."""
+    """Return all bytes of a file, unpacked by suffix; errors as in ``raw_chunks``."""
     return b"".join(raw_chunks(path, limit))
 
 
 def documents(chunks: Iterable[bytes], size: int = DOCUMENT_BYTES) -> Iterator[bytes]:
-    """Cut one file into documents of at most ``size`` bytes, after a newline where there is one.
+    """Cut one file into documents of at most ``size`` bytes, after newlines where possible.
 
     Args:
-        chunks: the file in pieces of any size; only a document and a piece are held at a time.
-        size: in bytes. A file that is not longer is one document.
+        chunks: the file in chunks of any size; memory holds one document and one chunk.
+        size: in bytes; a file of at most this size is one document.
     """
     rest = b""
     for chunk in chunks:
@@ -75,7 +75,7 @@ def _meant(path: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Regular files that are not hidden; a folder that cannot be read is an error, not an empty one."""
+    """Return the regular files that are not hidden; an unreadable folder is an error, not an empty folder."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if name[0] != "."]

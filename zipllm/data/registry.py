@@ -1,4 +1,4 @@
-"""The corpora that can be named: what is in them, under which licence, and the digests that decide what is right."""
+"""The known corpora: their files, licences, and the digests that identify the files."""
 
 import hashlib
 import tomllib
@@ -46,12 +46,12 @@ class Corpus:
     Attributes:
         name: what the user types.
         title: one line.
-        licence: as far as there is one.
-        citation: what to name when quoting results.
-        url: where it can be fetched (https), empty if it is bundled.
+        licence: as far as the corpus has one.
+        citation: the source to cite with results.
+        url: https address of the download, empty if the corpus is bundled.
         files: in the corpus's own order.
-        train: begin and end of the bytes a model may learn from; None, as a rule: it is there to measure with.
-        valid: likewise, of the bytes to watch the training with.
+        train: begin and end of the bytes a model may learn from; None for most corpora, which only measure.
+        valid: begin and end of the bytes for validation.
     """
 
     name: str
@@ -80,7 +80,7 @@ def find_corpus(name: str) -> Corpus:
     """Return the corpus of that name.
 
     Raises:
-        UsageError: there is none; the message lists those there are.
+        UsageError: no corpus has this name; the message lists the known ones.
     """
     if name not in corpora():
         raise UsageError(f"no corpus called {name!r} (known: {', '.join(corpora())})")
@@ -88,7 +88,7 @@ def find_corpus(name: str) -> Corpus:
 
 
 def samples_folder() -> Path:
-    """Return where the bundled samples lie."""
+    """Return the folder of the bundled samples."""
     return Path(str(resources.files("zipllm.data").joinpath(SAMPLES)))
 
 

@@ -1,4 +1,4 @@
-"""Parts of a file as people write them: ``enwik8[95M:100M]``.
+"""Parts of a file as users write them: ``enwik8[95M:100M]``.
 
 K, M and G are powers of 1000, as in the names of the corpora: enwik8 has 100M bytes.
 """
@@ -12,7 +12,7 @@ _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 
 
 def parse_slice(text: str) -> tuple[str, slice]:
-    """Split ``NAME[BEGIN:END]`` into the name and the bytes meant; without brackets, the whole."""
+    """Split ``NAME[BEGIN:END]`` into name and slice; without brackets the slice is everything."""
     match = _SLICE.fullmatch(text)
     if match is None:
         return text, slice(None)
@@ -20,7 +20,7 @@ def parse_slice(text: str) -> tuple[str, slice]:
 
 
 def check_slice(text: str, part: slice, size: int) -> tuple[int, int]:
-    """Return where a part of a file of ``size`` bytes begins and ends.
+    """Return begin and end of a part of a file of ``size`` bytes.
 
     Raises:
         UsageError: the part is empty, or ends after the file.

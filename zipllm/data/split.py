@@ -1,9 +1,9 @@
-"""Which documents are held back to watch the training with: a fixed property of their bytes.
+"""Decides which documents are held back for validation, from their bytes alone.
 
-A document has a place between 0 and 1, the first 64 bits of its SHA-256. Those below 1/50 are held back: one document
-in fifty, the same ones on every machine, and copies of a document always on the same side. Of little data that can be
-far from a fiftieth of the bytes, or nothing; then the bound is raised until a hundredth is held back, and at least one
-training window, but at most a fifth. Where that is not possible, nothing is held back.
+The first 64 bits of a document's SHA-256 are its place between 0 and 1. Documents below 1/50 are held back: one in
+fifty, the same ones on every machine, and copies of a document always on the same side. In little data, these documents
+may hold far more or less than a fiftieth of the bytes. There the bound is raised until it holds back what the caller
+needs, but at most a fifth; if that is impossible, nothing is held back.
 """
 
 import hashlib
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 VALID_ONE_IN = 50
 SMALL_BYTES = 8 << 20
-"""Of less data than this the bound is fitted; a fiftieth of more is plenty."""
+"""Sources with less data than this get a fitted bound."""
 
 _WHOLE = 1 << 64
 _LARGEST_SHARE = 5
-"""At most one byte in so many is held back."""
+"""At most one byte in five is held back."""
+
 _SMALLEST_DOCUMENT = 1 << 10
 _LARGEST_DOCUMENT = 1 << 16
 _WANTED_DOCUMENTS = 256
@@ -24,11 +25,11 @@ _WANTED_DOCUMENTS = 256
 
 @dataclass(frozen=True)
 class Split:
-    """How a source is cut and divided.
+    """How to cut a source into documents and divide them.
 
     Attributes:
-        document_bytes: largest document; files that are not longer stay whole.
-        bound: documents whose place is below it are held back, as a multiple of 2**-64.
+        document_bytes: size of the largest document; smaller files stay whole.
+        bound: documents with a place below it are held back, as a multiple of 2**-64.
     """
 
     document_bytes: int
@@ -45,7 +46,7 @@ def place(document: bytes) -> int:
 
 
 def document_bytes(source_bytes: int) -> int:
-    """Return how long documents of a source may be: 64 KiB, or less so that there are some hundred, but 1 KiB."""
+    """Return the largest size of a source's documents: 64 KiB, or down to 1 KiB to get some hundred documents."""
     return max(_SMALLEST_DOCUMENT, min(_LARGEST_DOCUMENT, source_bytes // _WANTED_DOCUMENTS))
 
 
@@ -53,12 +54,12 @@ def fit_bound(documents: Iterable[bytes], wanted: int) -> int:
     """Return the bound for a source of little data.
 
     Args:
-        documents: all of them.
+        documents: all documents of the source.
         wanted: bytes to hold back at least.
 
     Returns:
-        The bound: that of one in fifty if it holds back ``wanted``, else the lowest that does; 0 when more than a fifth
-        of all bytes would have to be held back.
+        The bound of one in fifty if it holds back ``wanted`` bytes, else the lowest bound that does; 0 if that would
+        hold back more than a fifth of all bytes.
     """
     sizes: dict[int, int] = {}
     for document in documents:

@@ -1,7 +1,7 @@
-"""Characters and words of bytes that may be text, counted piece by piece.
+"""Counts the characters and words of bytes that may be text, chunk by chunk.
 
-Bytes that are no part of valid UTF-8 count as one character each and belong to the word they stand in, so that both
-numbers exist for every input and equal the usual ones for text.
+Each byte outside of valid UTF-8 counts as one character and belongs to the word around it, so both counts exist for
+every input, and are the usual ones for text.
 """
 
 import codecs
@@ -9,20 +9,20 @@ import re
 from dataclasses import dataclass
 
 _INVALID = re.compile("[\udc80-\udcff]")
-"""How the ``surrogateescape`` handler shows bytes that do not decode (PEP 383)."""
+"""The ``surrogateescape`` handler's characters for bytes that do not decode (PEP 383)."""
 
 _PIECE = 1 << 20
-"""Bytes decoded at once: the words of a piece are held in memory."""
+"""Bytes to decode at once; memory holds the words of one piece."""
 
 
 @dataclass(frozen=True)
 class TextCounts:
-    """What was counted.
+    """Counts of a text.
 
     Attributes:
-        characters: Unicode code points, and one for each byte that is no part of valid UTF-8.
+        characters: Unicode code points, and one for each byte outside of valid UTF-8.
         words: runs of characters that are not white space, as ``len(text.split())``.
-        valid_utf8: whether all of it is UTF-8.
+        valid_utf8: whether all bytes are valid UTF-8.
     """
 
     characters: int
@@ -31,7 +31,7 @@ class TextCounts:
 
 
 class TextCounter:
-    """Counts bytes that come in pieces of any size; a character or word may lie across several."""
+    """Counts bytes in chunks of any size; characters and words may span chunks."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
@@ -45,7 +45,7 @@ class TextCounter:
             self._count(self._decoder.decode(data[begin : begin + _PIECE]))
 
     def finish(self) -> TextCounts:
-        """Return the counts of everything; no more bytes may follow."""
+        """Return the counts; no more bytes may follow."""
         self._count(self._decoder.decode(b"", final=True))
         return TextCounts(self._characters, self._words, self._valid)
 

@@ -1,7 +1,7 @@
-"""The raw bytes of a file in pieces, unpacked when its suffix is ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
+"""The raw bytes of a file in chunks, unpacked if its suffix is ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
 
-Memory is bounded by the piece, and the whole by a limit, so that a small file that unpacks to terabytes is refused
-after a while instead of filling memory or disk.
+Memory holds one chunk, and a limit bounds the whole, so a small file that unpacks to terabytes is refused before it
+fills memory or disk.
 """
 
 import bz2
@@ -20,32 +20,32 @@ from zipllm.errors import CorruptData, FileError, LimitExceeded
 
 SUFFIXES = (".gz", ".xz", ".bz2", ".zst")
 UNPACKED_LIMIT = 16 << 30
-"""Bytes one compressed file may unpack to, and standard input may bring, unless the caller says otherwise."""
+"""Default limit on the bytes of standard input, and on those that one compressed file unpacks to."""
 
 _CHUNK = 1 << 20
 _ZSTD_INPUT = 256
-"""zstd hands out everything an input unpacks to at once: up to 32,000 times as many bytes."""
+"""Bytes for one call of zstd, which unpacks up to 32,000 times as many at once."""
 
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT, *, regular: bool = True) -> Iterator[bytes]:
-    """Yield the bytes of a file, unpacked when its suffix says so.
+    """Yield the bytes of a file, unpacked by suffix.
 
     Args:
         path: the file.
-        limit: bytes it may unpack to; a file that is not compressed may have any size.
+        limit: bytes that a compressed file may unpack to; other files may have any size.
         regular: refuse devices and pipes, which may have no end.
 
     Raises:
-        FileError: it cannot be read, or is no regular file.
-        CorruptData: it is damaged, truncated, or not what its suffix says.
-        LimitExceeded: it unpacks to more than ``limit``.
+        FileError: the file cannot be read, or is not a regular file.
+        CorruptData: the file is damaged, truncated, or not what its suffix says.
+        LimitExceeded: the file unpacks to more than ``limit`` bytes.
     """
     size = 0
     with _naming(path):
         if regular and not path.is_file():
-            path.stat()  # says what is wrong when there is nothing
+            path.stat()  # raises for a missing file
             raise FileError(f"{path}: is not a regular file (- reads standard input)")
         for chunk in _chunks(path):
             size += len(chunk)
@@ -60,7 +60,7 @@ def open_raw(path: Path, limit: int = UNPACKED_LIMIT) -> io.BufferedReader:
 
 
 class _ChunkReader(io.RawIOBase):
-    """Pieces as a stream."""
+    """Chunks as a stream."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -69,7 +69,7 @@ class _ChunkReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # RawIOBase hands over no other
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # RawIOBase passes memoryviews
         while not self._left:
             piece = next(self._pieces, None)
             if piece is None:
@@ -93,7 +93,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _zstd_chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """One frame after the other; unlike ``stream_reader`` this notices when the last one is not whole."""
+    """Unpack frame after frame; unlike ``stream_reader``, this notices an incomplete last frame."""
     frame: Any = None
     pending = b""
     while pending := pending or file.read(_ZSTD_INPUT):
@@ -105,17 +105,17 @@ def _zstd_chunks(file: IO[bytes]) -> Iterator[bytes]:
         if chunk:
             yield chunk
     if frame is not None:
-        raise EOFError("it ends in the middle")
+        raise EOFError("it ends inside a frame")
 
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Turn what the libraries raise into errors that name the file."""
+    """Turn the libraries' exceptions into errors that name the file."""
     try:
         yield
     except (EOFError, ValueError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise CorruptData(f"{path}: not a whole {path.suffix} file ({error})") from error
     except OSError as error:
-        if path.suffix == ".bz2" and error.errno is None:  # how bz2 says that the data is damaged
+        if path.suffix == ".bz2" and error.errno is None:  # bz2's way to report damage
             raise CorruptData(f"{path}: not a whole .bz2 file ({error})") from error
         raise FileError(f"{path}: {error.strerror or error}") from error

@@ -1,10 +1,8 @@
 """Training windows drawn from token files, in an order that a counter describes completely.
 
-Each source is one flat file of little-endian uint16 token ids, memory-mapped. Sources are visited in
-proportion to their weights (always the one furthest behind its share); inside a source, windows come
-in a seeded random order without replacement, and every pass over it shifts the grid. The whole
-position is one integer per source, so a resumed run continues with exactly the window it would have
-drawn next.
+Each source is one flat file of little-endian uint16 token ids, memory-mapped. The next window comes from the source
+furthest behind its share. Inside a source, windows come in a seeded random order without replacement, and every pass
+shifts the grid. The position is one integer per source, so a resumed run continues with exactly the next window.
 """
 
 from collections.abc import Sequence
@@ -44,9 +42,9 @@ class WindowSampler:
     """Draws batches of windows ``[batch, length]`` of token ids.
 
     Args:
-        sources: where windows come from. Each needs at least ``length`` tokens.
+        sources: each with at least ``length`` tokens.
         length: tokens in a window.
-        seed: order of windows.
+        seed: of the order.
 
     Raises:
         ValueError: no source, a source that is too short, or a weight that is not positive.
@@ -70,7 +68,7 @@ class WindowSampler:
 
     @property
     def sources(self) -> tuple[TokenSource, ...]:
-        """Where windows come from."""
+        """The token files."""
         return self._sources
 
     @property
@@ -97,7 +95,7 @@ class WindowSampler:
         return tokens[start : start + self._length].astype(np.int64)
 
     def _window_start(self, index: int, count: int) -> int:
-        """Start of the ``count``-th window of a source: a seeded permutation of a shifted grid per pass."""
+        """Return the start of the ``count``-th window of a source; each pass permutes a shifted grid."""
         size = len(self._sources[index].tokens)
         grid = max(1, (size - self._length) // self._length)
         epoch, nth = divmod(count, grid)

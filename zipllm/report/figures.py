@@ -1,4 +1,4 @@
-"""The numbers behind each figure, so that the page, the pictures and the data beside them agree."""
+"""The numbers behind each figure, shared by the page, the pictures and the data beside them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from zipllm.bench.result import Row
 from zipllm.bench.totals import Total, codecs_of, files_of, pareto, totals
 
 _WIDE = 20.0
-"""On a small corpus the weights outweigh everything; then only a logarithm shows both ends."""
+"""Ratio of the extreme rates from which an axis is logarithmic: on a small corpus, weights outweigh everything."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points that belong together.
+    """Points of one codec or model.
 
     Attributes:
         name: for the legend or the label.
@@ -31,17 +31,17 @@ class Figure:
 
     Attributes:
         name: of its files.
-        title: above it.
+        title: of the picture.
         x: label of the horizontal axis, with the unit.
         y: label of the vertical axis, with the unit.
-        series: what is drawn.
+        series: the points.
         kind: ``scatter`` labels single points, ``line`` joins points, ``bars`` has one bar per series and file,
             ``heat`` one colored cell per series (row) and tick (column).
         log_x: whether the horizontal axis is logarithmic.
-        log_y: likewise the vertical axis.
+        log_y: whether the vertical axis is logarithmic.
         front: points of the Pareto front, joined by a line.
-        ticks: names under the bars, or under the columns of a ``heat``.
-        from_zero: whether the vertical axis begins at zero.
+        ticks: names below the bars, or below the columns of a ``heat``.
+        from_zero: whether the vertical axis starts at zero.
     """
 
     name: str
@@ -58,24 +58,20 @@ class Figure:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return the data as heads and rows of text."""
-        if self.kind == "heat":
-            cells = [
-                [s.name, *(f"{dict(s.points)[i]:.4f}" if i in dict(s.points) else "" for i in range(len(self.ticks)))]
-                for s in self.series
-            ]
-            return [self.y, *self.ticks], cells
-        if self.kind == "bars":
-            rows = [
-                [tick, *(f"{dict(s.points)[i]:.4f}" if i in dict(s.points) else "" for s in self.series)]
-                for i, tick in enumerate(self.ticks)
-            ]
-            return ["file", *(series.name for series in self.series)], rows
+        if self.ticks:
+            grid = [["file" if self.kind == "bars" else self.y, *self.ticks]]
+            for series in self.series:
+                values = dict(series.points)
+                grid.append([series.name, *(f"{values[i]:.4f}" if i in values else "" for i in range(len(self.ticks)))])
+            if self.kind == "bars":  # a column per series
+                grid = [list(column) for column in zip(*grid, strict=True)]
+            return grid[0], grid[1:]
         rows = [[s.name, f"{x:.6g}", f"{y:.4f}", "yes" if s.marked else ""] for s in self.series for x, y in s.points]
         return ["codec", self.x, self.y, "marked"], rows
 
 
 def bench_figures(rows: Sequence[Row], corpus: str) -> list[Figure]:
-    """Return the figures of one corpus; those without data are left out."""
+    """Return the figures of one corpus that have data."""
     mine = [row for row in rows if row.corpus == corpus and row.verified]
     found = [total for total in totals(rows) if total.corpus == corpus and total.raw_bytes]
     figures = [
@@ -126,7 +122,7 @@ def _bars(corpus: str, rows: Sequence[Row]) -> Figure:
 
 
 def _weights(corpus: str, found: Sequence[Total]) -> Figure:
-    """With the weights counted, over their size: where a point lies says whether a larger model pays here."""
+    """Rates with the weights counted, over the size of the weights: whether a larger model pays on this corpus."""
     series = tuple(
         Series(total.codec, ((total.weights_bytes / 1e6, total.adjusted_bpb or 0.0),), bool(total.weights_bytes))
         for total in found
@@ -140,7 +136,7 @@ def _weights(corpus: str, found: Sequence[Total]) -> Figure:
 
 
 def _along(corpus: str, rows: Sequence[Row]) -> list[Figure]:
-    """One figure per file: how the rate of all bytes so far develops."""
+    """Return a figure per file: the rate of all bytes so far, along the file."""
     figures = []
     for file in files_of(rows, corpus):
         series = tuple(

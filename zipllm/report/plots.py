@@ -1,4 +1,4 @@
-"""The figures of a benchmark through matplotlib: SVG for a page, PNG for a README, CSV with the numbers beside them."""
+"""Figures through matplotlib: SVG for a page, PNG for a README, CSV with the numbers."""
 
 import csv
 import re
@@ -14,15 +14,11 @@ from zipllm.report.svg import COLORS
 
 _DPI = 120
 _DOTTED = 40
-"""Points of a line up to which each is marked with a dot."""
+"""Lines with at most this many points get a dot on each."""
 
 
 def require_matplotlib() -> None:
-    """Find out whether figures can be made.
-
-    Raises:
-        MissingPackage: matplotlib is not installed.
-    """
+    """Check for matplotlib. Raises ``MissingPackage`` if it is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -95,7 +91,7 @@ def _scale(axes: Any, figure: Figure) -> None:
 
 
 def _plain(value: float, _position: float) -> str:
-    """Label a tick of a logarithmic axis without mathematics, which is off so that names cannot contain any."""
+    """Label a tick of a logarithmic axis as plain text: math text is off, so that names cannot contain any."""
     return f"{value:,g}"
 
 
@@ -131,7 +127,7 @@ def _bars(axes: Any, figure: Figure) -> None:
 
 
 def _heat(axes: Any, figure: Figure) -> None:
-    """Cells from light (little) to dark (much), each with its number."""
+    """Draw cells from light (small) to dark (large), each with its number."""
     grid = [
         [dict(series.points).get(column, float("nan")) for column in range(len(figure.ticks))]
         for series in figure.series

@@ -1,7 +1,7 @@
-"""Bytes and tokens -> what is shown: whole characters, and signs for what cannot be seen.
+"""Bytes and tokens -> whole characters, and signs for characters that cannot be seen.
 
-A token may end in the middle of a character, so tokens are joined to *units* that end where a character does. Bytes
-that are no UTF-8 stand for themselves.
+A token may end inside a character, so tokens are joined to *units* that end where a character ends. Each byte outside
+of valid UTF-8 counts as a character.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 _SIGNS = {"\n": "↵", "\r": "\\r", "\t": "→"}
 _SEEN = {"\u3000"}
-"""Not "printable" to Python, and as visible as a space."""
+"""The ideographic space: not printable to Python, but as visible as a space."""
 
 
 class Unit(NamedTuple):
-    """Whole characters and the tokens that they are made of.
+    """Whole characters and their tokens.
 
     Attributes:
-        first: number of the first token.
-        tokens: how many tokens.
+        first: index of the first token.
+        tokens: number of tokens.
         begin: offset of the first byte.
-        end: offset behind the last byte.
-        text: the characters; bytes that are no UTF-8 are lone surrogates (PEP 383).
+        end: offset after the last byte.
+        text: the characters; bytes outside of valid UTF-8 are lone surrogates (PEP 383).
     """
 
     first: int
@@ -57,7 +57,7 @@ def _character_ends(raw: bytes) -> bytearray:
 
 
 def sign(character: str) -> str:
-    """Return what a character is shown as: itself if it can be seen, ``↵``, ``→``, or its number."""
+    """Return a character itself if it can be seen, else ``↵``, ``→``, or its number."""
     if character.isprintable() or character in _SEEN:
         return character
     code = ord(character)

@@ -1,4 +1,4 @@
-"""What is said about an explanation, on the page and in the terminal alike."""
+"""Sentences about an explanation, for the page and the terminal."""
 
 import numpy as np
 
@@ -6,22 +6,22 @@ from zipllm.container import Coding
 from zipllm.measure.explanation import Explanation
 
 MOST_BITS = 8
-"""The scale of colors ends here, always: what a byte costs without compression."""
+"""End of the color scale: the cost of a byte without compression."""
 
 _CODINGS = {
     Coding.MODEL: "the model",
     Coding.HISTORY: "the history alone",
-    Coding.STORED: "no codec at all: it stores them",
+    Coding.STORED: "no codec: it stores them",
 }
 
 
 def heat(bits_per_byte: float) -> int:
-    """Return the step of the scale, 0 to 16, in halves of a bit."""
+    """Return the step of the color scale, 0 to 16, in halves of a bit."""
     return min(2 * MOST_BITS, round(2 * bits_per_byte))
 
 
 def lead(explanation: Explanation, model: str | None) -> str:
-    """Return one sentence with what counts."""
+    """Return the main figures in two sentences."""
     size, count = len(explanation.raw), len(explanation.costs.bits)
     rate = f"{explanation.bits / size:.3f} for each of {size:,} bytes"
     return (
@@ -31,16 +31,16 @@ def lead(explanation: Explanation, model: str | None) -> str:
 
 
 def unit_name(explanation: Explanation, count: int = 1) -> str:
-    """Return what is coded: tokens, or bytes where there is no Transformer."""
+    """Return the name of the coded units: tokens, or bytes without a Transformer."""
     name = "token" if explanation.coding is Coding.MODEL else "byte"
     return name if count == 1 else name + "s"
 
 
 def coder(explanation: Explanation, model: str | None) -> str:
-    """Return what coded the bytes and, with a model and history, what each was worth."""
+    """Return a sentence about the coder and, with a model and history, the share that the history saved."""
     lanes = "" if explanation.lanes == 1 else f", in {explanation.lanes} lanes that learn side by side"
     if explanation.coding is Coding.HISTORY:
-        return f"Coded byte by byte by what the file itself has shown, without a Transformer{lanes}."
+        return f"Coded byte by byte from the history of the file itself, without a Transformer{lanes}."
     named = f"the Transformer {model or 'of the model file'}"
     alone = alone_bits(explanation)
     if alone is None or not explanation.history:
@@ -54,7 +54,7 @@ def coder(explanation: Explanation, model: str | None) -> str:
 
 
 def alone_bits(explanation: Explanation) -> float | None:
-    """Return what the Transformer alone would have charged; None without one."""
+    """Return the bits that the Transformer alone would take; None without a Transformer."""
     opinions = explanation.costs.opinions
     if opinions is None:
         return None
@@ -62,7 +62,7 @@ def alone_bits(explanation: Explanation) -> float | None:
 
 
 def note(explanation: Explanation) -> str:
-    """Return what a reader must know who expects the archive of ``compress``; mostly nothing."""
+    """Return a note if ``compress`` codes these bytes in another way, else an empty text."""
     if explanation.compress_coding is explanation.coding:
         return ""
     usual = _CODINGS.get(explanation.compress_coding, explanation.compress_coding.name.lower())
@@ -74,7 +74,7 @@ def note(explanation: Explanation) -> str:
 
 
 def account(explanation: Explanation) -> list[tuple[str, str, str]]:
-    """Return where all bits of the archive are: what, bits, bytes; the last row is the sum of those above it."""
+    """Return rows of part, bits and bytes that cover the archive; the last row is the sum of the others."""
     model = ", model id" if explanation.model_id is not None else ""
     rows = (
         (f"all {unit_name(explanation, 2)}", explanation.bits),
@@ -86,7 +86,7 @@ def account(explanation: Explanation) -> list[tuple[str, str, str]]:
 
 
 def sums(explanation: Explanation) -> str:
-    """Return the same in one line."""
+    """Return the account in one line."""
     *parts, (_, total, size) = account(explanation)
     return (
         "bits: "
