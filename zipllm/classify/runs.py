@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zipllm.bench.codecs import open_codec, with_defaults
 from zipllm.bench.spec import Spec
@@ -65,14 +65,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Method:
-    """A method with its settings, opened early so that errors show before anything runs."""
+    """A method with its codec, which opens early so that errors show before anything runs.
+
+    Attributes:
+        name: ``ncd`` or ``class``.
+        spec: the codec and its settings.
+        rows: labels the test texts and yields a row for every number of neighbors, or one row without neighbors.
+    """
 
     name: str
     spec: Spec
-    ks: tuple[int, ...]
-    tune_steps: int
-    length: Callable[[bytes], bytes] | None
-    prime: Prime | None
+    rows: Callable[[Splits, Advance], Iterator[Row]]
 
 
 def open_method(name: str, spec: Spec, ks: Sequence[int], tune_steps: int) -> Method:
@@ -88,12 +91,12 @@ def open_method(name: str, spec: Spec, ks: Sequence[int], tune_steps: int) -> Me
         UsageError: the codec or a setting is unknown or does not fit the method.
         ZipllmError: the codec cannot be opened.
     """
+    spec = with_defaults(spec)
     if name == "class":
-        return Method(name, with_defaults(spec), (0,), tune_steps, None, class_coder(spec, tune_steps))
+        return Method(name, spec, partial(_class_rows, spec, class_coder(spec, tune_steps), tune_steps))
     if tune_steps:
         raise UsageError("--fine-tune is for --method class: neighbors have no model to train")
-    spec = with_defaults(spec)
-    return Method(name, spec, tuple(ks), 0, open_codec(spec).compress, None)
+    return Method(name, spec, partial(_ncd_rows, spec, open_codec(spec).compress, ks))
 
 
 def baseline_rows(splits: Splits, seed: int) -> Iterator[Row]:
@@ -114,25 +117,18 @@ def baseline_rows(splits: Splits, seed: int) -> Iterator[Row]:
     yield Row("tfidf", "", 0, 0, score(splits.truth, chances), fitted - begun, seconds)
 
 
-def method_rows(method: Method, splits: Splits, advance: Advance) -> Iterator[Row]:
-    """Yield a row for every number of neighbors; one row for methods without neighbors."""
-    if method.prime is not None:
-        chances, prepared, seconds = _by_class(method, splits, advance)
-        yield Row("class", str(method.spec), 0, method.tune_steps, score(splits.truth, chances), prepared, seconds)
-        return
-    assert method.length is not None, "a method has one or the other"
-    compress = method.length
+def _ncd_rows(
+    spec: Spec, compress: Callable[[bytes], bytes], ks: Sequence[int], splits: Splits, advance: Advance
+) -> Iterator[Row]:
     begun = time.perf_counter()
     found = distances(lambda data: len(compress(data)), splits.train, splits.test, advance)
     seconds = time.perf_counter() - begun
-    for k in method.ks:
+    for k in ks:
         chances = neighbor_chances(found, splits.train_labels, k, len(splits.labels))
-        yield Row("ncd", str(method.spec), k, 0, score(splits.truth, chances), 0.0, seconds)
+        yield Row("ncd", str(spec), k, 0, score(splits.truth, chances), 0.0, seconds)
 
 
-def _by_class(method: Method, splits: Splits, advance: Advance) -> tuple[NDArray[np.float64], float, float]:
-    """Return chances float64 ``[texts, labels]``, seconds before the texts, and seconds for them."""
-    assert method.prime is not None, "this is the method by classes"
+def _class_rows(spec: Spec, prime: Prime, tune_steps: int, splits: Splits, advance: Advance) -> Iterator[Row]:
     costs = np.full((len(splits.test), len(splits.labels)), np.inf)
     longest, prepared, seconds = max(map(len, splits.test)), 0.0, 0.0
     classes = np.unique(splits.train_labels).tolist()
@@ -143,8 +139,8 @@ def _by_class(method: Method, splits: Splits, advance: Advance) -> tuple[NDArray
             advance((done + part) / len(classes))
 
         begun = time.perf_counter()
-        with method.prime(texts, longest) as measure:
+        with prime(texts, longest) as measure:
             primed = time.perf_counter()
             costs[:, label] = measure(splits.test, within)
         prepared, seconds = prepared + primed - begun, seconds + time.perf_counter() - primed
-    return least_chances(costs), prepared, seconds
+    yield Row("class", str(spec), 0, tune_steps, score(splits.truth, least_chances(costs)), prepared, seconds)

@@ -48,14 +48,14 @@ def classify(options: ClassifyOptions) -> int:
 
 
 def _rows(splits: "Splits", methods: "Sequence[Method]", options: ClassifyOptions) -> "Iterator[Row]":
-    from zipllm.classify.runs import baseline_rows, method_rows
+    from zipllm.classify.runs import baseline_rows
 
     if not options.no_baselines:
         yield from baseline_rows(splits, options.seed)
     for method in methods:
         title = f"{method.name} {method.spec}"
         with fraction_progress(options.voice, title, sum(map(len, splits.test))) as advance:
-            yield from method_rows(method, splits, advance)
+            yield from method.rows(splits, advance)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
