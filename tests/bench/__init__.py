@@ -1,1 +1,1 @@
-"""The benchmark: codecs as processes, rows that are verified or say why not, totals, tables."""
+"""The benchmark: codecs in processes, verified rows, totals and tables."""

@@ -1,4 +1,4 @@
-"""Rows and inputs made by hand, and external programs that misbehave in every known way."""
+"""Sample rows and inputs, and external programs that misbehave in every known way."""
 
 import json
 import sys

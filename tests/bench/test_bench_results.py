@@ -105,7 +105,7 @@ def test_incomplete_codecs_have_no_total() -> None:
 
 
 def test_totals_are_the_sizes_of_real_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measured on the files themselves, while they exist."""
+    """The archives' sizes on disk, while they exist."""
     seen: list[int] = []
     real = os.path.getsize
 
@@ -230,7 +230,7 @@ def test_csv() -> None:
 
 # --------------------------------------------------------------------------- the README's table
 def test_the_readme_shows_the_committed_rows(tmp_path: Path) -> None:
-    """One command makes the table; changing a committed row makes it stale."""
+    """One command writes the table; a changed row makes it stale."""
     root = Path(__file__).parents[2]
     script = root / "benchmarks/readme_table.py"
     check = [sys.executable, str(script), "--check"]

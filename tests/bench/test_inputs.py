@@ -1,4 +1,4 @@
-"""What arguments mean: corpora, slices, files, folders; and that only the right bytes get through."""
+"""Arguments that name corpora, slices, files and folders, and the refusal of wrong copies."""
 
 import hashlib
 import lzma
@@ -21,7 +21,7 @@ Prepare = Callable[..., list[BenchInput]]
 
 @pytest.fixture
 def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
-    """Inputs from a folder ``data`` with a small registry."""
+    """Prepares inputs from a folder ``data`` with a small registry."""
     monkeypatch.chdir(tmp_path)
     digest = hashlib.sha256(CONTENT).hexdigest()
     files = (CorpusFile("a", len(CONTENT), digest), CorpusFile("b", len(CONTENT), digest))

@@ -1,4 +1,4 @@
-"""zipllm as a codec of the benchmark, with a model so small that it takes no time."""
+"""zipllm as a codec of the benchmark, with a tiny model."""
 
 import os
 from dataclasses import replace

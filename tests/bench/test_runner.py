@@ -1,4 +1,4 @@
-"""From a file to a row: every codec comes back, and whatever misbehaves gives a marked row and no number."""
+"""From a file to a row: every codec gives the file back, and every fault gives a marked row without numbers."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def test_every_predictor_comes_back(tmp_path: Path, codec: str) -> None:
 
 
 def test_predictors_code_without_the_history(tmp_path: Path) -> None:
-    """Counts of single bytes know nothing of the order: two that alternate cost a bit each."""
+    """Counts of single bytes ignore their order, so two alternating bytes cost one bit each."""
     assert measure(tmp_path, "order0", b"ab" * 2000).bits_per_byte > 0.95
 
 
@@ -72,7 +72,7 @@ def test_median_and_its_processor_time() -> None:
 
 
 def test_memory_is_the_codecs_own(tmp_path: Path) -> None:
-    """Not that of this process, which is made large here; and xz's dictionary shows."""
+    """The memory of this process, made large here, does not count; the dictionary of xz does."""
     ballast = bytearray(300 << 20)
     ballast[::4096] = b"x" * len(ballast[::4096])
     small = measure(tmp_path, "gzip").peak_rss
@@ -143,7 +143,7 @@ def test_a_hanging_program_does_not_outlive_its_worker(tmp_path: Path) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be collected does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -164,7 +164,7 @@ def test_along_grows_to_the_whole(tmp_path: Path) -> None:
 
 
 def test_sizes_are_those_of_the_command_line_tools(tmp_path: Path) -> None:
-    """The same bytes as gzip -9n, xz -9e and zstd --ultra -22 make, give or take a header."""
+    """Sizes equal those of gzip, bzip2, xz and zstd, give or take a header."""
     import shutil
 
     item = bench_input(tmp_path, DATA)

@@ -1,4 +1,4 @@
-"""What the user types for codecs, programs and suites."""
+"""Codecs, programs and suites as users write them."""
 
 from pathlib import Path
 

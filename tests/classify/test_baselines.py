@@ -1,4 +1,4 @@
-"""What compression is measured against."""
+"""The baselines: most frequent label and linear model."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""What a text costs behind a class's texts: what the archive of all of it is longer by."""
+"""The cost of a text behind a class's texts: the growth of the archive."""
 
 import bz2
 import lzma
@@ -40,7 +40,7 @@ def costs(codec: str, texts: list[bytes] | None = None) -> list[float]:
 
 @pytest.mark.parametrize("codec", WHOLE)
 def test_it_is_the_growth_of_the_archive(codec: str) -> None:
-    """A state that was copied, or is in a fork, gives the size that compressing all of it anew gives."""
+    """Copied and forked states give the same sizes as compressing everything again."""
     nothing = len(WHOLE[codec](JOINED))
     assert costs(codec) == [8 * (len(WHOLE[codec](JOINED + text)) - nothing) for text in TEXTS]
 

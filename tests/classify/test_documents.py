@@ -1,4 +1,4 @@
-"""Texts with labels from files and folders, and what is refused."""
+"""Labeled texts from files and folders, and refused input."""
 
 import json
 import lzma

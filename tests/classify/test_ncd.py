@@ -14,7 +14,7 @@ DAY, NIGHT = (
 
 
 def test_the_formula() -> None:
-    """With the number of different bytes for a compressor it can be worked out by hand."""
+    """The number of different bytes serves as a compressor whose distances are easy to check by hand."""
     train, texts = [b"abcd", b"xy"], [b"ab", b"zxyw"]
     seen: list[float] = []
     found = distances(lambda data: len(set(data)), train, texts, seen.append)
@@ -31,7 +31,7 @@ def test_alike_is_near() -> None:
 
 
 def test_equal_fractions_are_equal() -> None:
-    """1/3 and 2/6 are one distance, so they tie."""
+    """1/3 and 2/6 are equal distances, so they tie."""
     sizes = {b"a": 3, b"b": 6, b"t": 3, b"a t": 4, b"b t": 5}
     found = distances(sizes.__getitem__, [b"a", b"b"], [b"t"], lambda _: None)
     assert found[0, 0] == found[0, 1] == pytest.approx(1 / 3)

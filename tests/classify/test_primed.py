@@ -1,4 +1,4 @@
-"""zipllm behind a class's texts: each text costs what it would at the end of an archive of them."""
+"""zipllm behind a class's texts: each text costs as much as at the end of an archive of them."""
 
 from collections.abc import Sequence
 
@@ -48,7 +48,7 @@ def found(engine: Engine | None, history: int | None, texts: Sequence[bytes] = T
 
 
 def paid(engine: Engine | None, history: int | None, text: bytes) -> float:
-    """What the tokens of ``text`` cost in a block of one lane that holds ``CONTENT`` and it."""
+    """Return the cost of ``text`` at the end of a one-lane block that starts with ``CONTENT``."""
     mixer = {"mixer": MIXER_VERSION, "history": history, "family": TEXT, "row": 1} if history else {}
     parameters = CodingParameters(1, PROBABILITY_BITS, **mixer)
     raw = CONTENT + text
@@ -80,7 +80,7 @@ def test_batches() -> None:
 
 
 def test_the_class_matters(engine: Engine) -> None:
-    """The sea costs less behind texts about it than behind bytes from a dice."""
+    """A text about the sea costs less behind others about it than behind random bytes."""
     noise = np.random.default_rng(0).bytes(len(CONTENT))
     other = PrimedClass(Priming(engine, HISTORY), noise, 100).bits(TEXTS[:1], lambda _: None)
     assert 2 * found(engine, HISTORY)[0] < other[0]

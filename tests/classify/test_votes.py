@@ -1,4 +1,4 @@
-"""Distances to chances to scores: ties are shared, and nobody looks at the true label."""
+"""From distances to chances to scores: ties share, and the true label stays unseen."""
 
 import itertools
 from fractions import Fraction
@@ -35,7 +35,7 @@ def test_neighbors(distances: list[float], k: int, wanted: list[float]) -> None:
     st.integers(1, 8),
 )
 def test_votes_are_means_over_all_ways_to_break_ties(texts: list[tuple[int, int]], k: int) -> None:
-    """The winners are the labels with most votes on average, when equal distances are put in every order."""
+    """The winners have the most votes on average over all orders of equal distances."""
     distances, labels = np.array([[far for far, _ in texts]], dtype=float), np.array([label for _, label in texts])
     votes = [Fraction(0)] * 3
     orders = list(itertools.permutations(range(len(texts))))
@@ -62,7 +62,7 @@ def test_scores_without_ties() -> None:
 
 
 def test_a_tie_is_worth_its_chance() -> None:
-    """What the published gzip-kNN code took for a hit, k = 2 with two different labels, is half a hit."""
+    """For k = 2 and two different labels, the published gzip-kNN code counts a hit; here it is half a hit."""
     scores = score(np.array([0, 1]), np.array([[0.5, 0.5], [0.0, 1.0]]))
     assert (scores.accuracy, scores.if_ties_lost, scores.if_ties_won, scores.tied) == (0.75, 0.5, 1.0, 0.5)
     assert scores.confusion.tolist() == [[0.5, 0.5], [0, 1]]

@@ -1,4 +1,4 @@
-"""Benchmarks are not trained on: not by name, not under another name, not compressed; but for the part set aside."""
+"""No training on benchmarks by name, by another name or compressed, except for the part set aside."""
 
 import hashlib
 import lzma
@@ -20,7 +20,7 @@ WEAK = b"weak" * 1000
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One corpus nothing may be learned from, one with a part set aside, one with a weaker digest."""
+    """A reserved corpus, one with a part set aside for training, and one with a weaker digest."""
     monkeypatch.chdir(tmp_path)
     whole = CorpusFile("open", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     weak = CorpusFile("weak", len(WEAK), hashlib.md5(WEAK, usedforsecurity=False).hexdigest(), "md5")

@@ -1,4 +1,4 @@
-"""One document in fifty is held back, of little data enough for a window, and of nothing else too much."""
+"""One document in fifty is held back; from little data enough for a window, but never too much."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Characters and words, however the bytes are cut into pieces."""
+"""Counts of characters and words do not depend on how the bytes are cut into chunks."""
 
 import pytest
 from hypothesis import given

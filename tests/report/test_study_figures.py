@@ -1,4 +1,4 @@
-"""Figures of studies: axes that do not begin at zero, dashed lines, colored tables."""
+"""Figures of studies: axes that do not start at zero, dashed lines, colored tables."""
 
 import re
 from pathlib import Path

@@ -1,8 +1,7 @@
-"""The page of ``explain``: self-contained, nothing of the file becomes markup, and the numbers are the archive's."""
+"""The page of ``explain``: self-contained, with the archive's numbers, and nothing of the file becomes markup."""
 
 import base64
 import hashlib
-import html.parser
 import json
 import re
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
+from tests.report.pages import Page
 from zipllm.codec.options import EncodeOptions
 from zipllm.measure.explanation import Explanation, explain_bytes
 from zipllm.report.surprise import surprise_page
@@ -28,45 +28,13 @@ def explained(raw: bytes, by: By = "model", lanes: int = 1) -> Explanation:
     return explain_bytes(raw, bpe_engine(), by=by, options=EncodeOptions(history_bits=14, lanes=lanes))
 
 
-class _Page(html.parser.HTMLParser):
-    """Tags with their attributes, and the text inside of scripts, styles and the map."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.inside: dict[str, list[str]] = {"script": [], "style": []}
-        self.map = ""
-        self._open: list[tuple[str, str | None]] = []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag != "meta":
-            self._open.append((tag, dict(attrs).get("id")))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop()[0] == tag
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1][0] in self.inside:
-            self.inside[self._open[-1][0]].append(data)
-        if any(identity == "text" for _, identity in self._open):
-            self.map += data
-
-    @property
-    def policy(self) -> str:
-        (found,) = [a["content"] for tag, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
-        return str(found)
-
-    @property
-    def data(self) -> dict[str, Any]:
-        data: dict[str, Any] = json.loads(self.inside["script"][0])
-        return data
+def page(raw: bytes, name: str = "a.txt", by: By = "model", lanes: int = 1) -> Page:
+    return Page(surprise_page(explained(raw, by, lanes), name, "tiny"))
 
 
-def page(raw: bytes, name: str = "a.txt", by: By = "model", lanes: int = 1) -> _Page:
-    return _Page(surprise_page(explained(raw, by, lanes), name, "tiny"))
+def data_of(page: Page) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(page.inside["script"][0])
+    return data
 
 
 def digest(text: str) -> str:
@@ -76,8 +44,7 @@ def digest(text: str) -> str:
 @pytest.mark.parametrize("raw", [TEXT, HOSTILE, CHINESE], ids=["english", "hostile", "chinese"])
 def test_the_page_asks_for_nothing(raw: bytes) -> None:
     found = page(raw)
-    names = {tag for tag, _ in found.tags}
-    assert not names & {"link", "img", "iframe", "object", "embed", "form", "base"}
+    assert not found.names & {"link", "img", "iframe", "object", "embed", "form", "base"}
     assert not any({"src", "xlink:href", "action", "style"} & set(attributes) for _, attributes in found.tags)
     assert not any(key.startswith("on") for _, attributes in found.tags for key in attributes)
     assert all(re.fullmatch(r"#u\d+", str(a["href"])) for _, a in found.tags if "href" in a)
@@ -90,17 +57,17 @@ def test_the_page_asks_for_nothing(raw: bytes) -> None:
 
 
 def test_nothing_becomes_markup() -> None:
-    found = _Page(surprise_page(explained(HOSTILE), HOSTILE.decode(), HOSTILE.decode(), [HOSTILE.decode()]))
+    found = Page(surprise_page(explained(HOSTILE), HOSTILE.decode(), HOSTILE.decode(), [HOSTILE.decode()]))
     scripts = [attributes for tag, attributes in found.tags if tag == "script"]
     assert scripts == [{"type": "application/json", "id": "data"}, {}]
-    assert "img" not in {tag for tag, _ in found.tags}
+    assert "img" not in found.names
     assert "<" not in found.inside["script"][0]
     assert found.map == shown(HOSTILE)
     assert "\x1b" not in surprise_page(explained(HOSTILE), "\x1b", None)
 
 
 def test_the_text_is_there_by_character() -> None:
-    """As it is, but for what cannot be seen; signs of line ends and tabs are not part of the text."""
+    """Unchanged except for invisible characters; the signs of line ends and tabs are not part of the text."""
     assert page(TEXT).map == TEXT.decode()
     assert page(CHINESE).map == "学而时习之，不亦说乎？\n\t\\u202e\u3000\\xff\\xe5\\xad"
 
@@ -119,7 +86,7 @@ def test_units_end_where_characters_do(lanes: int) -> None:
 
 @pytest.mark.parametrize("by", ["model", "history"])
 def test_the_numbers_behind_the_cards(by: By) -> None:
-    found, data = explained(TEXT, by), page(TEXT, by=by).data
+    found, data = explained(TEXT, by), data_of(page(TEXT, by=by))
     assert sum(data["bits"]) == pytest.approx(found.bits, abs=1e-3 * len(data["bits"]))
     assert b"".join(found.vocabulary[token] for token in data["id"]) == TEXT
     assert sum(data["unit"]) == len(data["id"]) == len(data["bits"]) == len(data["length"])

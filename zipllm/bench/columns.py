@@ -7,7 +7,7 @@ from zipllm.bench.result import Row
 from zipllm.bench.totals import Total, codecs_of, files_of, totals
 
 MARK = "†"
-CONTAMINATED = f"{MARK} no fair test: the model's card names this data among what it was trained on"
+CONTAMINATED = f"{MARK} no fair test: the model's card names this data among its training data"
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class Cell:
     """One cell of a table.
 
     Attributes:
-        text: what it shows, not escaped.
-        best: nothing else in its row (a file's rates) or column (totals) is smaller.
-        contaminated: the codec's model may have been trained on this data.
-        failed: there is no result, and the text is the reason.
+        text: the content, not escaped.
+        best: no other cell in its row (rates of a file) or column (totals) is smaller.
+        contaminated: the codec's model may have learned from this data.
+        failed: the codec gave no result, and the text is the status.
     """
 
     text: str

@@ -18,7 +18,7 @@ _DIRECTIONS = ("min_s", "repeats", "cpu_s", "startup_s", "peak_rss")
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Return one line per row; what is missing is empty."""
+    """Return one line per row; missing numbers are empty."""
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     details = [f"{direction}_{name}" for direction in ("compress", "decompress") for name in _DIRECTIONS]

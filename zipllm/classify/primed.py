@@ -77,7 +77,7 @@ class PrimedClass:
             self._trial = Trial(coder.memory, vocabulary, _STYLE)
 
     def bits(self, texts: Sequence[bytes], advance: Advance) -> NDArray[np.float64]:
-        """Return what each text costs, float64 ``[texts]``, in bits.
+        """Return the cost of each text in bits, float64 ``[texts]``.
 
         Args:
             texts: none longer than ``longest``.
@@ -158,6 +158,6 @@ def _bytes(content: bytes) -> NDArray[np.int32]:
 
 
 def _parameters(history_bits: int, size: int) -> CodingParameters:
-    """Return those of a block of so many bytes; see ``codec.choose``."""
+    """Return the parameters of a block of ``size`` bytes; see ``codec.choose``."""
     bits = max(MIN_SLOT_BITS, min(history_bits, size.bit_length() + 4))
     return CodingParameters(1, PROBABILITY_BITS, mixer=MIXER_VERSION, history=bits, family=TEXT, row=1)

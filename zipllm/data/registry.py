@@ -44,7 +44,7 @@ class Corpus:
     """A named set of files.
 
     Attributes:
-        name: what the user types.
+        name: as users type it.
         title: one line.
         licence: as far as the corpus has one.
         citation: the source to cite with results.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
+from zipllm.bench.columns import CONTAMINATED
 from zipllm.cli.eval.results import Measured, Setup, archive_bytes, context_text, mean_left_out
 from zipllm.cli.messages import format_size
 from zipllm.cli.results import write_stdout
@@ -24,7 +25,6 @@ _NOTE = (
 _ARCHIVE = "archive: bits per byte of the archive that compress writes, with adaptive prediction and headers, decoded."
 _INVALID = "‡ not all of it is UTF-8: each byte that is not counts as one character"
 _CUT = "… only the first {}"
-_CONTAMINATED = "† no fair test: the model's card names this data among what it was trained on"
 _FLOATS = (
     "A Hugging Face model computes in floats: on another machine the last digits may differ. What it was trained on is "
     "not known here; it may know this data."
@@ -63,7 +63,7 @@ def _remarks(files: Sequence[Measured], setup: Setup) -> list[str]:
     if setup.limit is not None and any(measured.raw.cut for measured in files):
         remarks.append(_CUT.format(format_size(setup.limit)))
     if any(setup.contaminated(measured.raw) for measured in files):
-        remarks.append(_CONTAMINATED)
+        remarks.append(CONTAMINATED)
     if not all(measured.evaluation.valid_utf8 for measured in files):
         remarks.append(_INVALID)
     if not setup.subject.portable:
