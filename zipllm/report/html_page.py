@@ -35,9 +35,10 @@ def escape(text: object) -> Markup:
     return Markup.escape(visible(text))
 
 
-def visible(text: object) -> str:
+def visible(value: object) -> str:
     """Return text with numbers in place of characters that cannot be seen."""
-    return "".join(map(_visible, str(text)))
+    text = str(value)
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:

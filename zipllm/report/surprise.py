@@ -46,7 +46,7 @@ def surprise_page(explanation: Explanation, name: str, model: str | None, remark
         account=account(explanation),
         strip=strip(explanation, parts),
         lanes=explanation.lanes,
-        spans=((Markup().join(map(_character, part.text)), _step(explanation, part)) for part in parts),
+        spans=((_markup(part.text), _step(explanation, part)) for part in parts),
         dearest=_dearest(explanation, parts),
         data=_data(explanation, parts),
     )
@@ -64,8 +64,12 @@ def _step(explanation: Explanation, unit: Unit) -> int:
     return heat(_bits(explanation, unit) / (unit.end - unit.begin))
 
 
+def _markup(text: str) -> Markup:
+    """Return a unit's text; the signs of line ends and tabs are decoration, so that copying gives the text."""
+    return Markup.escape(text) if text.isprintable() else Markup().join(map(_character, text))
+
+
 def _character(character: str) -> Markup:
-    """Return a character as text; the signs for line ends and tabs are decoration, so that copying gives the text."""
     if character in "\r\n\t":
         return Markup('<i data-sign="{}"></i>{}').format(sign(character), character.strip(chr(13)))
     return Markup.escape(sign(character))
