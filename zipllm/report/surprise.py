@@ -46,7 +46,7 @@ def surprise_page(explanation: Explanation, name: str, model: str | None, remark
         account=account(explanation),
         strip=strip(explanation, parts),
         lanes=explanation.lanes,
-        spans=((_markup(part.text), _step(explanation, part)) for part in parts),
+        text=_text(explanation, parts),
         dearest=_dearest(explanation, parts),
         data=_data(explanation, parts),
     )
@@ -62,6 +62,13 @@ def _bits(explanation: Explanation, unit: Unit) -> float:
 
 def _step(explanation: Explanation, unit: Unit) -> int:
     return heat(_bits(explanation, unit) / (unit.end - unit.begin))
+
+
+def _text(explanation: Explanation, parts: Sequence[Unit]) -> Markup:
+    """Return the text in colors; here rather than in the template because long texts take half the time."""
+    span = "<span id=u{} class=c{}>{}</span>"
+    spans = (span.format(number, _step(explanation, unit), _markup(unit.text)) for number, unit in enumerate(parts))
+    return Markup("".join(spans))  # noqa: S704  # numbers and escaped text
 
 
 def _markup(text: str) -> Markup:
