@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from dataclasses import MISSING, Field, fields
+from typing import Annotated, Any, NoReturn, TypeVar, cast
 
 import typer
 
@@ -39,11 +40,17 @@ def new_group(help: str) -> typer.Typer:
 
 def _parameters(options: type[Options]) -> list[inspect.Parameter]:
     """Return the arguments, then the flags panel by panel; in a panel a class's own come before those it inherits."""
-    parameters = inspect.signature(options).parameters
+    members = {member.name: member for member in fields(options)}  # type: ignore[arg-type]  # all are dataclasses
     names = dict.fromkeys(name for owner in options.__mro__ for name in inspect.get_annotations(owner))
-    return sorted((parameters[name] for name in names if name in parameters), key=_panel)
+    return [_parameter(member) for member in sorted((members[n] for n in names if n in members), key=_panel)]
 
 
-def _panel(parameter: inspect.Parameter) -> int:
-    panel = parameter.annotation.__metadata__[0].rich_help_panel
+def _panel(member: Field[Any]) -> int:
+    panel = member.metadata["typer"].rich_help_panel
     return -1 if panel is None else PANELS.index(panel)
+
+
+def _parameter(member: Field[Any]) -> inspect.Parameter:
+    default = inspect.Parameter.empty if member.default is MISSING else member.default
+    annotation = cast(Any, Annotated)[member.type, member.metadata["typer"]]
+    return inspect.Parameter(member.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -1,12 +1,12 @@
 """``zipllm compress``: turn files into archives, each verified before it is reported as done."""
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from zipllm.cli.decompress import DecompressOptions, decompress
 from zipllm.cli.jobs import Job, Work, run_job, writing_policy
-from zipllm.cli.options import BlockSize, Lanes, Level, NoHistory, WritingOptions, coding_flag, file_flag
-from zipllm.codec.levels import DEFAULT_LEVEL, encode_options, level_of
+from zipllm.cli.options import CODING, FILES, LevelOptions, WritingOptions
+from zipllm.codec.levels import encode_options, level_of
 from zipllm.errors import UsageError
 from zipllm.files.names import add_suffix
 
@@ -15,31 +15,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompressOptions(WritingOptions):
+class CompressOptions(LevelOptions, WritingOptions):
     """Options of ``compress``."""
 
     command = "compress"
 
-    decompress: Annotated[
-        bool, file_flag("-d", "--decompress", help="Decompress instead, as the decompress command does.")
-    ] = False
-    level: Level = DEFAULT_LEVEL
-    no_history: NoHistory = False
-    lanes: Lanes = 0
-    block_size: BlockSize = None
-    embed_model: Annotated[
-        bool, coding_flag("--embed-model", help="Put the model into the archive, which then decodes without it.")
-    ] = False
-    same_machine: Annotated[
-        bool,
-        coding_flag(
-            "--same-machine", help="With a Hugging Face model: write an archive that only this machine can decode."
-        ),
-    ] = False
-    no_verify: Annotated[bool, coding_flag("--no-verify", help="Do not decode each block to check it.")] = False
-    no_sample: Annotated[
-        bool, coding_flag("--no-sample", help="Try the model on every block, not only where a sample promises a gain.")
-    ] = False
+    decompress: bool = FILES.switch("-d", "--decompress", help="Decompress instead, as the decompress command does.")
+    no_history: bool = CODING.switch("--no-history", help="Use the model alone, without learning from the file.")
+    embed_model: bool = CODING.switch(
+        "--embed-model", help="Put the model into the archive, which then decodes without it."
+    )
+    same_machine: bool = CODING.switch(
+        "--same-machine", help="With a Hugging Face model: write an archive that only this machine can decode."
+    )
+    no_verify: bool = CODING.switch("--no-verify", help="Do not decode each block to check it.")
+    no_sample: bool = CODING.switch(
+        "--no-sample", help="Try the model on every block, not only where a sample promises a gain."
+    )
 
 
 def compress(options: CompressOptions) -> int:

@@ -1,13 +1,11 @@
 """``zipllm data``: the corpora that can be benchmarked; listed, fetched, and checked by their digests."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from zipllm.cli.command import add_command, new_group
 from zipllm.cli.messages import format_size
-from zipllm.cli.options import DataOptions, Json, Options, QuietOptions
+from zipllm.cli.options import DataOptions, JsonOptions, Options, QuietOptions, argument
 from zipllm.cli.results import print_json, write_stdout
 
 if TYPE_CHECKING:
@@ -18,12 +16,10 @@ data_app = new_group("Corpora: list them, fetch them, check local copies.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListCorporaOptions(DataOptions, Options):
+class ListCorporaOptions(JsonOptions, DataOptions, Options):
     """Options of ``data list``."""
 
     command = "data"
-
-    json: Json = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +28,7 @@ class FetchOptions(DataOptions, QuietOptions):
 
     command = "data"
 
-    names: Annotated[list[str], typer.Argument(metavar="CORPUS...", help="Names of corpora.")]
+    names: list[str] = argument(metavar="CORPUS...", help="Names of corpora.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +37,7 @@ class VerifyCorporaOptions(DataOptions, QuietOptions):
 
     command = "data"
 
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[CORPUS]...", help="Names of corpora; by default all.")
-    ] = None
+    names: list[str] | None = argument(metavar="[CORPUS]...", help="Names of corpora; by default all.", default=None)
 
 
 def list_corpora(options: ListCorporaOptions) -> int:

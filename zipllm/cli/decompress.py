@@ -2,13 +2,10 @@
 
 import contextlib
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, BinaryIO
-
-import typer
+from typing import TYPE_CHECKING, BinaryIO
 
 from zipllm.cli.jobs import Job, Work, run_job, writing_policy
-from zipllm.cli.options import CodingOptions, Span, WritingOptions, parse_range
+from zipllm.cli.options import CodingOptions, Panel, Span, WritingOptions, parse_range
 from zipllm.container import BlockHeader, scan
 from zipllm.errors import FileError, UsageError, ZipllmError
 from zipllm.files.names import strip_suffix
@@ -17,7 +14,7 @@ from zipllm.files.source import Source
 if TYPE_CHECKING:
     from zipllm.progress import ProgressCallback, Summary
 
-_part_flag = partial(typer.Option, rich_help_panel="Parts and damage")
+_PARTS = Panel("Parts and damage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,22 +23,15 @@ class DecompressOptions(WritingOptions):
 
     command = "decompress"
 
-    part: Annotated[
-        Span | None,
-        _part_flag(
-            "--range",
-            metavar="A:B",
-            parser=parse_range,
-            help="Only bytes A up to B of the original, from the blocks that hold them; needs -o or -c.",
-        ),
-    ] = None
-    salvage: Annotated[
-        bool,
-        _part_flag(
-            "--salvage",
-            help="Write the whole blocks, zeros for the others, and list the losses (exit code 3).",
-        ),
-    ] = False
+    part: Span | None = _PARTS.value(
+        "--range",
+        metavar="A:B",
+        parser=parse_range,
+        help="Only bytes A up to B of the original, from the blocks that hold them; needs -o or -c.",
+    )
+    salvage: bool = _PARTS.switch(
+        "--salvage", help="Write the whole blocks, zeros for the others, and list the losses (exit code 3)."
+    )
 
 
 def decompress(options: DecompressOptions) -> int:

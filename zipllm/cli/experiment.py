@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from zipllm.cli.options import DataOptions, QuietOptions
+from zipllm.cli.options import FLAGS, DataOptions, QuietOptions, argument
 from zipllm.cli.results import write_stdout
 from zipllm.errors import UsageError
 
@@ -23,19 +21,15 @@ class ExperimentOptions(DataOptions, QuietOptions):
 
     command = "experiment"
 
-    name: Annotated[str, typer.Argument(metavar="NAME|all|list", help="A study, all of them, or the list of them.")]
-    quick: Annotated[bool, typer.Option("--quick", help="Small models, minutes (default).")] = False
-    full: Annotated[
-        bool, typer.Option("--full", help="Larger models and more data: 10 minutes to an hour and a half each.")
-    ] = False
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, metavar="N", help="Seed of weights, data order and choices.")
-    ] = 0
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Results go to DIR/NAME-quick or DIR/NAME-full.")
-    ] = Path("runs/experiments")
-    resume: Annotated[bool, typer.Option("--resume", help="Keep what has been measured, do the rest.")] = False
-    html: Annotated[bool, typer.Option("--html", help="Also write the page as HTML.")] = False
+    name: str = argument(metavar="NAME|all|list", help="A study, all of them, or the list of them.")
+    quick: bool = FLAGS.switch("--quick", help="Small models, minutes (default).")
+    full: bool = FLAGS.switch("--full", help="Larger models and more data: 10 minutes to an hour and a half each.")
+    seed: int = FLAGS.value("--seed", min=0, metavar="N", help="Seed of weights, data order and choices.", default=0)
+    out: Path = FLAGS.value(
+        "--out", metavar="DIR", help="Results go to DIR/NAME-quick or DIR/NAME-full.", default=Path("runs/experiments")
+    )
+    resume: bool = FLAGS.switch("--resume", help="Keep what has been measured, do the rest.")
+    html: bool = FLAGS.switch("--html", help="Also write the page as HTML.")
 
 
 def experiment(options: ExperimentOptions) -> int:

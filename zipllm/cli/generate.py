@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from zipllm.cli.options import ModelOptions, QuietOptions, Verbose, parse_size
-from zipllm.cli.voice import Voice
+from zipllm.cli.options import ModelOptions, Panel, VerboseOptions, parse_size
 from zipllm.errors import UsageError
 from zipllm.files.names import STDIN, PathError
 from zipllm.files.output import standard_output
@@ -39,75 +37,48 @@ def _fraction(text: str) -> Fraction:
     return Fraction(text)
 
 
-_text_flag = partial(typer.Option, rich_help_panel="What is generated")
-_draw_flag = partial(typer.Option, rich_help_panel="How tokens are drawn")
+_TEXT = Panel("What is generated")
+_DRAWS = Panel("How tokens are drawn")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateOptions(ModelOptions, QuietOptions):
+class GenerateOptions(ModelOptions, VerboseOptions):
     """Options of ``generate``."""
 
     command = "generate"
 
-    prompt: Annotated[
-        str | None, _text_flag("--prompt", metavar="TEXT", help="The text to continue; it is not written.")
-    ] = None
-    prompt_file: Annotated[
-        str | None, _text_flag("--prompt-file", metavar="FILE|-", help="Read the prompt from a file, up to 256 KiB.")
-    ] = None
-    tokens: Annotated[
-        int | None, _text_flag("--tokens", "-n", min=1, metavar="N", help="Write N tokens; 200 by default.")
-    ] = None
-    bytes: Annotated[
-        int | None, _text_flag("--bytes", metavar="SIZE", parser=parse_size, help="Write exactly SIZE bytes instead.")
-    ] = None
-    temperature: Annotated[
-        Fraction | None,
-        _draw_flag(
-            "--temperature",
-            metavar="T",
-            parser=_fraction,
-            help="1 draws as the model says, less favors probable tokens, 0 always takes the most probable one.",
-        ),
-    ] = None
-    top_k: Annotated[
-        int | None, _draw_flag("--top-k", min=0, metavar="K", help="Draw from the K most probable tokens.")
-    ] = None
-    top_p: Annotated[
-        Fraction | None,
-        _draw_flag("--top-p", metavar="P", parser=_fraction, help="Draw from the fewest tokens that together reach P."),
-    ] = None
-    seed: Annotated[
-        int | None,
-        _draw_flag(
-            "--seed",
-            min=0,
-            metavar="N",
-            help="Same seed, model and options: same bytes, on any machine; 0 by default.",
-        ),
-    ] = None
-    from_bits: Annotated[
-        str | None,
-        _draw_flag(
-            "--from-bits",
-            metavar="SEED|FILE|-",
-            help="Decompress random bits instead: those of a seed, or a file's until it ends.",
-        ),
-    ] = None
-    by: Annotated[
-        str | None,
-        _draw_flag(
-            "--by",
-            metavar="CODEC",
-            help="For comparison, take a codec (gzip, ppmd, ...) instead of a model, and write the bytes that lengthen "
-            "its archive least.",
-        ),
-    ] = None
-    verbose: Verbose = 0
-
-    @property
-    def voice(self) -> Voice:
-        return Voice(self.command, 1 + self.verbose - self.quiet)
+    prompt: str | None = _TEXT.value("--prompt", metavar="TEXT", help="The text to continue; it is not written.")
+    prompt_file: str | None = _TEXT.value(
+        "--prompt-file", metavar="FILE|-", help="Read the prompt from a file, up to 256 KiB."
+    )
+    tokens: int | None = _TEXT.value("--tokens", "-n", min=1, metavar="N", help="Write N tokens; 200 by default.")
+    bytes: int | None = _TEXT.value(
+        "--bytes", metavar="SIZE", parser=parse_size, help="Write exactly SIZE bytes instead."
+    )
+    temperature: Fraction | None = _DRAWS.value(
+        "--temperature",
+        metavar="T",
+        parser=_fraction,
+        help="1 draws as the model says, less favors probable tokens, 0 always takes the most probable one.",
+    )
+    top_k: int | None = _DRAWS.value("--top-k", min=0, metavar="K", help="Draw from the K most probable tokens.")
+    top_p: Fraction | None = _DRAWS.value(
+        "--top-p", metavar="P", parser=_fraction, help="Draw from the fewest tokens that together reach P."
+    )
+    seed: int | None = _DRAWS.value(
+        "--seed", min=0, metavar="N", help="Same seed, model and options: same bytes, on any machine; 0 by default."
+    )
+    from_bits: str | None = _DRAWS.value(
+        "--from-bits",
+        metavar="SEED|FILE|-",
+        help="Decompress random bits instead: those of a seed, or a file's until it ends.",
+    )
+    by: str | None = _DRAWS.value(
+        "--by",
+        metavar="CODEC",
+        help="For comparison, take a codec (gzip, ppmd, ...) instead of a model, and write the bytes that lengthen "
+        "its archive least.",
+    )
 
     @property
     def draws(self) -> dict[str, Any]:

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from zipllm.cli.command import add_command, new_group
 from zipllm.cli.model_page import meant_by, model_json, model_page, model_table, unusable_json
-from zipllm.cli.options import Json, Options, QuietOptions
+from zipllm.cli.options import FLAGS, JsonOptions, Options, QuietOptions, argument
 from zipllm.cli.results import print_json, write_stdout
 from zipllm.errors import ZipllmError
 from zipllm.files.names import escape_name
@@ -18,22 +15,19 @@ model_app = new_group("Model files: list, show, verify, import and remove them."
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListModelsOptions(Options):
+class ListModelsOptions(JsonOptions, Options):
     """Options of ``model list``."""
 
     command = "model"
 
-    json: Json = False
-
 
 @dataclass(frozen=True, kw_only=True)
-class ShowOptions(Options):
+class ShowOptions(JsonOptions, Options):
     """Options of ``model show``."""
 
     command = "model"
 
-    model: Annotated[str, typer.Argument(metavar="NAME|ID|PATH", help="The model.")]
-    json: Json = False
+    model: str = argument(metavar="NAME|ID|PATH", help="The model.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +36,9 @@ class VerifyModelsOptions(QuietOptions):
 
     command = "model"
 
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME|ID|PATH]...", help="Models; by default all that are found here."),
-    ] = None
+    models: list[str] | None = argument(
+        metavar="[NAME|ID|PATH]...", help="Models; by default all that are found here.", default=None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +47,9 @@ class ImportOptions(QuietOptions):
 
     command = "model"
 
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file.")]
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Name to import it under; by default the card's.")
-    ] = None
-    force: Annotated[bool, typer.Option("-f", "--force", help="Replace an imported model of that name.")] = False
+    file: Path = argument(metavar="FILE", help="A model file.")
+    name: str | None = FLAGS.value("--name", metavar="NAME", help="Name to import it under; by default the card's.")
+    force: bool = FLAGS.switch("-f", "--force", help="Replace an imported model of that name.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +58,7 @@ class RemoveOptions(QuietOptions):
 
     command = "model"
 
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of an imported model.")]
+    name: str = argument(metavar="NAME", help="Name of an imported model.")
 
 
 def list_models(options: ListModelsOptions) -> int:

@@ -1,20 +1,20 @@
 """The options that several commands share, each stated once; a command's own are in its module.
 
-The options of a command are a frozen dataclass: a field is a flag, its annotation the flag's names and help, its
-default what holds without the flag. ``zipllm.cli.command`` makes the command from it.
+The options of a command are a frozen dataclass: each field is a flag, with its names, help and default.
+``zipllm.cli.command`` makes the command from it.
 """
 
 import re
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import typer
 
 from zipllm.cli.loader import Loader
 from zipllm.cli.voice import Voice
-from zipllm.codec.levels import MAX_LEVEL, MIN_LEVEL, levels_help
+from zipllm.codec.levels import DEFAULT_LEVEL, MAX_LEVEL, MIN_LEVEL, levels_help
 from zipllm.container.limits import Limits
 from zipllm.files.names import STDIN, SUFFIX
 
@@ -28,10 +28,38 @@ PANELS = (
 )  # fmt: skip
 """The groups of flags, in the order in which a command's help shows them."""
 
-file_flag, coding_flag, speed_flag, limit_flag, result_flag, message_flag, data_flag = (
-    partial(typer.Option, rich_help_panel=panel)
-    for panel in ("Files", "Coding", "Model and speed", "Limits", "Results", "Messages", "Data")
+
+class Panel:
+    """Makes the flags of one group.
+
+    Args:
+        name: of the group, one of ``PANELS``; None: the flags that belong to no group.
+    """
+
+    def __init__(self, name: str | None) -> None:
+        assert name is None or name in PANELS
+        self._name = name
+
+    def value(self, *names: str, default: Any = None, **settings: Any) -> Any:
+        """Return the dataclass field of a flag with a value; settings as of ``typer.Option``."""
+        option = typer.Option(*names, rich_help_panel=self._name, **settings)
+        return field(default=default, metadata={"typer": option})
+
+    def switch(self, *names: str, help: str) -> Any:
+        """Return the field of a flag without a value, which is off by default."""
+        return self.value(*names, help=help, default=False)
+
+
+def argument(**settings: Any) -> Any:
+    """Return the field of an argument, required unless there is a ``default``; settings as of ``typer.Argument``."""
+    optional = {"default": settings.pop("default")} if "default" in settings else {}
+    return field(metadata={"typer": typer.Argument(**settings)}, **optional)
+
+
+FILES, CODING, SPEED, LIMITS, RESULTS, MESSAGES, DATA = map(
+    Panel, ("Files", "Coding", "Model and speed", "Limits", "Results", "Messages", "Data")
 )
+FLAGS = Panel(None)
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _SIZE = re.compile(r"([0-9]{1,18})([KMG]?)(?:i?B)?", re.IGNORECASE)
@@ -73,77 +101,6 @@ def parse_range(text: str) -> Span:
     return Span(start, stop)
 
 
-# --------------------------------------------------------------------------- single flags
-Quiet = Annotated[int, message_flag("-q", "--quiet", count=True, help="Errors only; -qq nothing.", show_default=False)]
-Verbose = Annotated[int, message_flag("-v", "--verbose", count=True, help="Show more details.", show_default=False)]
-NoProgress = Annotated[bool, message_flag("--no-progress", help="Show no progress bar.")]
-Json = Annotated[bool, message_flag("--json", help="Print results as JSON on standard output, one line each.")]
-
-ModelName = Annotated[
-    str | None,
-    speed_flag(
-        "--model",
-        metavar="NAME|PATH|ID",
-        help="By default the level's model, or the one the archive names. hf:FOLDER is a Hugging Face model.",
-    ),
-]
-DeviceName = Annotated[Literal["auto", "cpu", "cuda"], speed_flag("--device", help="Where the model computes.")]
-Threads = Annotated[int, speed_flag("-T", "--threads", min=0, metavar="N", help="CPU threads; 0 is one per core.")]
-CodingThreads = Annotated[
-    int,
-    speed_flag(
-        "-T",
-        "--threads",
-        min=0,
-        metavar="N",
-        help="CPU threads; 0 is one per core. A model on the CPU uses all of them for one block; otherwise each codes "
-        "a block of its own, up to 16.",
-    ),
-]
-
-Level = Annotated[
-    int,
-    coding_flag(
-        "--level",
-        min=MIN_LEVEL,
-        max=MAX_LEVEL,
-        metavar=f"{MIN_LEVEL}-{MAX_LEVEL}",
-        help=f"Also -{MIN_LEVEL} to -{MAX_LEVEL}. {levels_help()}.",
-    ),
-]
-Lanes = Annotated[
-    int,
-    coding_flag(
-        "--lanes",
-        min=0,
-        metavar="N",
-        help="Streams coded side by side in a block; 0 chooses. More are faster on a GPU and cost size.",
-    ),
-]
-BlockSize = Annotated[
-    int | None,
-    coding_flag(
-        "--block-size",
-        metavar="SIZE",
-        parser=parse_size,
-        help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, 16M for most.",
-    ),
-]
-NoHistory = Annotated[bool, coding_flag("--no-history", help="Use the model alone, without learning from the file.")]
-
-MaxInput = Annotated[
-    int | None,
-    limit_flag(
-        "--max-input",
-        metavar="SIZE",
-        parser=parse_size,
-        help="Refuse a compressed file or standard input of more than SIZE; 16G by default.",
-    ),
-]
-DataDir = Annotated[Path | None, data_flag("--data-dir", metavar="DIR", help="Local corpora; also $ZIPLLM_DATA_DIR.")]
-Overwrite = Annotated[bool, result_flag("-f", "--force", help="Overwrite results.")]
-
-
 # --------------------------------------------------------------------------- what several commands take
 class Options:
     """The options of a command; each kind is a frozen dataclass."""
@@ -160,7 +117,9 @@ class Options:
 class QuietOptions(Options):
     """Of a command that can be told to say less."""
 
-    quiet: Quiet = 0
+    quiet: int = MESSAGES.value(
+        "-q", "--quiet", count=True, help="Errors only; -qq nothing.", default=0, show_default=False
+    )
 
     @property
     def voice(self) -> Voice:
@@ -168,11 +127,35 @@ class QuietOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuringOptions(QuietOptions):
-    """Of a command that shows a progress bar while it measures, and numbers afterwards."""
+class VerboseOptions(QuietOptions):
+    """Of a command that can also be told to say more."""
 
-    no_progress: NoProgress = False
-    json: Json = False
+    verbose: int = MESSAGES.value(
+        "-v", "--verbose", count=True, help="Show more details.", default=0, show_default=False
+    )
+
+    @property
+    def voice(self) -> Voice:
+        return Voice(self.command, 1 + self.verbose - self.quiet)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressOptions:
+    """Of a command that shows a progress bar."""
+
+    no_progress: bool = MESSAGES.switch("--no-progress", help="Show no progress bar.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonOptions:
+    """Of a command that prints results for programs, too."""
+
+    json: bool = MESSAGES.switch("--json", help="Print results as JSON on standard output, one line each.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuringOptions(JsonOptions, ProgressOptions, QuietOptions):
+    """Of a command that shows a progress bar while it measures, and numbers afterwards."""
 
     @property
     def voice(self) -> Voice:
@@ -180,12 +163,28 @@ class MeasuringOptions(QuietOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
+class ThreadOptions:
+    """How many threads compute."""
+
+    threads: int = SPEED.value("-T", "--threads", min=0, metavar="N", help="CPU threads; 0 is one per core.", default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions(ThreadOptions):
+    """Where a model computes."""
+
+    device: Literal["auto", "cpu", "cuda"] = SPEED.value("--device", help="Where the model computes.", default="auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(DeviceOptions):
     """Which model, and where it computes."""
 
-    model: ModelName = None
-    device: DeviceName = "auto"
-    threads: Threads = 0
+    model: str | None = SPEED.value(
+        "--model",
+        metavar="NAME|PATH|ID",
+        help="By default the level's model, or the one the archive names. hf:FOLDER is a Hugging Face model.",
+    )
 
     @cached_property
     def loader(self) -> Loader:
@@ -194,10 +193,37 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LevelOptions:
+    """How a file is cut into blocks and lanes, and which model is the default."""
+
+    level: int = CODING.value(
+        "--level",
+        min=MIN_LEVEL,
+        max=MAX_LEVEL,
+        metavar=f"{MIN_LEVEL}-{MAX_LEVEL}",
+        help=f"Also -{MIN_LEVEL} to -{MAX_LEVEL}. {levels_help()}.",
+        default=DEFAULT_LEVEL,
+    )
+    lanes: int = CODING.value(
+        "--lanes",
+        min=0,
+        metavar="N",
+        help="Streams coded side by side in a block; 0 chooses. More are faster on a GPU and cost size.",
+        default=0,
+    )
+    block_size: int | None = CODING.value(
+        "--block-size",
+        metavar="SIZE",
+        parser=parse_size,
+        help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, 16M for most.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Where corpora lie."""
 
-    data_dir: DataDir = None
+    data_dir: Path | None = DATA.value("--data-dir", metavar="DIR", help="Local corpora; also $ZIPLLM_DATA_DIR.")
 
     @property
     def places(self) -> "Places":
@@ -208,39 +234,29 @@ class DataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingOptions(QuietOptions):
+class ReadingOptions(JsonOptions, VerboseOptions):
     """Of a command that reads archives."""
 
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE|-", help="Files; none or - is standard input.")] = (
-        None
+    files: list[str] | None = argument(metavar="FILE|-", help="Files; none or - is standard input.", default=None)
+    force: bool = FILES.switch("-f", "--force", help="Follow links in folders, read from a terminal.")
+    recursive: bool = FILES.switch("-r", "--recursive", help="Take the files in folders.")
+    suffix: str = FILES.value("-S", "--suffix", metavar="TEXT", help="Suffix of archives.", default=SUFFIX)
+    max_output: int | None = LIMITS.value(
+        "--max-output",
+        metavar="SIZE",
+        parser=parse_size,
+        help="Write at most SIZE; by default 1G or 1000 times the archive, whichever is more.",
     )
-    force: Annotated[bool, file_flag("-f", "--force", help="Follow links in folders, read from a terminal.")] = False
-    recursive: Annotated[bool, file_flag("-r", "--recursive", help="Take the files in folders.")] = False
-    suffix: Annotated[str, file_flag("-S", "--suffix", metavar="TEXT", help="Suffix of archives.")] = SUFFIX
-    max_output: Annotated[
-        int | None,
-        limit_flag(
-            "--max-output",
-            metavar="SIZE",
-            parser=parse_size,
-            help="Write at most SIZE; by default 1G or 1000 times the archive, whichever is more.",
-        ),
-    ] = None
-    max_memory: Annotated[
-        int | None,
-        limit_flag(
-            "--max-memory",
-            metavar="SIZE",
-            parser=parse_size,
-            help="Refuse archives that need more than SIZE for one block or model.",
-        ),
-    ] = None
-    verbose: Verbose = 0
-    json: Json = False
+    max_memory: int | None = LIMITS.value(
+        "--max-memory",
+        metavar="SIZE",
+        parser=parse_size,
+        help="Refuse archives that need more than SIZE for one block or model.",
+    )
 
     @property
     def voice(self) -> Voice:
-        return Voice(self.command, 1 + self.verbose - self.quiet, json=self.json)
+        return replace(super().voice, json=self.json)
 
     @property
     def names(self) -> list[str]:
@@ -257,11 +273,18 @@ class ReadingOptions(QuietOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodingOptions(ModelOptions, ReadingOptions):
+class CodingOptions(ProgressOptions, ModelOptions, ReadingOptions):
     """Of a command that decodes archives, or writes them."""
 
-    threads: CodingThreads = 0
-    no_progress: NoProgress = False
+    threads: int = SPEED.value(
+        "-T",
+        "--threads",
+        min=0,
+        metavar="N",
+        help="CPU threads; 0 is one per core. A model on the CPU uses all of them for one block; otherwise each codes "
+        "a block of its own, up to 16.",
+        default=0,
+    )
 
     @property
     def voice(self) -> Voice:
@@ -272,13 +295,11 @@ class CodingOptions(ModelOptions, ReadingOptions):
 class WritingOptions(CodingOptions):
     """Of a command that writes a result for each file."""
 
-    output: Annotated[
-        str | None, file_flag("-o", "--output", metavar="FILE", help="Write to FILE (one input only).")
-    ] = None
-    stdout: Annotated[bool, file_flag("-c", "--stdout", help="Write to standard output.")] = False
-    keep: Annotated[bool, file_flag("-k", "--keep", help="Keep the source (default).")] = False
-    force: Annotated[bool, file_flag("-f", "--force", help="Overwrite, follow links, write to a terminal.")] = False
-    remove: Annotated[bool, file_flag("--rm", help="Remove the source after success, not with -c.")] = False
+    output: str | None = FILES.value("-o", "--output", metavar="FILE", help="Write to FILE (one input only).")
+    stdout: bool = FILES.switch("-c", "--stdout", help="Write to standard output.")
+    keep: bool = FILES.switch("-k", "--keep", help="Keep the source (default).")
+    force: bool = FILES.switch("-f", "--force", help="Overwrite, follow links, write to a terminal.")
+    remove: bool = FILES.switch("--rm", help="Remove the source after success, not with -c.")
 
     @property
     def removes(self) -> bool:
