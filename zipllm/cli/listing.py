@@ -26,7 +26,7 @@ class BlockRow:
 
 @dataclass
 class Listing:
-    """Everything the headers of one file tell; several archives may follow each other in it.
+    """The facts in the headers of one file, which may hold several archives.
 
     Attributes:
         name: of the file.

@@ -1,4 +1,4 @@
-"""Files that hold a report: looked at before a long run, and replaced in one step after it."""
+"""Files that hold a report: checked before a long run, and replaced in one step after it."""
 
 from pathlib import Path
 

@@ -105,7 +105,7 @@ def failure_json(command: str, source: str, message: str, code: int) -> dict[str
 
 
 def name_json(key: str, name: str) -> dict[str, object]:
-    """Return the name under ``key``. If it is not valid UTF-8, ``key_base64`` holds the real bytes besides."""
+    """Return the name under ``key``. If it is not valid UTF-8, ``key_base64`` also holds the real bytes."""
     raw = name.encode("utf-8", "surrogateescape")
     shown = raw.decode("utf-8", "replace")
     return {key: shown} if shown == name else {key: shown, f"{key}_base64": base64.b64encode(raw).decode("ascii")}

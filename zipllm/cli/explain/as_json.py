@@ -61,7 +61,7 @@ def _tokens(explanation: Explanation, offset: int) -> list[dict[str, object]]:
 
 
 def _bytes_json(token: bytes) -> dict[str, object]:
-    """Return a token under ``text``; if it is no UTF-8, ``base64`` holds the real bytes besides."""
+    """Return a token under ``text``; if it is not UTF-8, ``base64`` also holds the real bytes."""
     try:
         return {"text": token.decode("utf-8")}
     except UnicodeDecodeError:

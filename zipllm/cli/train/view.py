@@ -53,7 +53,7 @@ class TrainView:
             self._live.stop()
 
     def note(self, text: str) -> None:
-        """One line of what was decided."""
+        """Show one line about a decision."""
         if self._level < 1:
             return
         if self._use_panel:
@@ -63,7 +63,7 @@ class TrainView:
             say(text)
 
     def report(self, report: "Report") -> None:
-        """Numbers of the last steps."""
+        """Show the numbers of the last steps."""
         self._last = report
         self._train.append(report.train_bpb)
         if report.valid is not None:
