@@ -1,4 +1,4 @@
-"""numba's door.
+"""The one place that knows numba: compiling loops, and doing without it.
 
 compiled  decorators for compiled loops, and whether numba compiles here
 prefetch  the processor's prefetch instruction

@@ -15,14 +15,16 @@ from zipllm.mixing.memory import CONTEXTS, FIRST, Memory
 from zipllm.mixing.tables import MAP_BITS, Tables
 
 MAP_COUNT = 1020
-"""A map averages over so many observations of a state, then forgets the oldest."""
+"""Number of observations of a state that a map averages over before it forgets the oldest."""
+SLOT_ENTRIES = 16
+"""A slot's uint16 entries: its check and 15 bit histories."""
 _HALF = 1 << (MAP_BITS - 1)
 _MOST = (1 << MAP_BITS) - 1
 
 
 @inlined
 def first_candidate(slots: NDArray[np.uint16], key: Integer) -> Integer:
-    """Return the number of the slot where a context is looked for first; the other is ``number ^ 1``, beside it."""
+    """Return the number of the first slot that may hold a context; the second is its neighbor, ``number ^ 1``."""
     return (key * HASH >> 22) & ((slots.size >> 4) - 1)
 
 
@@ -37,21 +39,21 @@ def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) 
     """Return where the slot of a context begins, emptied if it was another's.
 
     Args:
-        slots: uint16 ``[2**n * 16]``.
+        slots: uint16 ``[2**n * SLOT_ENTRIES]``.
         seen: ``Tables.seen``.
         key: hash of the context, 32 bits.
     """
     index = first_candidate(slots, key)
     check = key & 0xFFFF
-    if np.int64(slots[index * 16]) == check:
-        return index * 16
+    if np.int64(slots[index * SLOT_ENTRIES]) == check:
+        return index * SLOT_ENTRIES
     other = index ^ 1  # the same cache line
-    if np.int64(slots[other * 16]) == check:
-        return other * 16
-    if seen[slots[other * 16 + 1]] < seen[slots[index * 16 + 1]]:
+    if np.int64(slots[other * SLOT_ENTRIES]) == check:
+        return other * SLOT_ENTRIES
+    if seen[slots[other * SLOT_ENTRIES + 1]] < seen[slots[index * SLOT_ENTRIES + 1]]:
         index = other
-    begin = index * 16
-    for entry in range(16):
+    begin = index * SLOT_ENTRIES
+    for entry in range(SLOT_ENTRIES):
         slots[begin + entry] = 0
     slots[begin] = check
     return begin
@@ -59,11 +61,11 @@ def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) 
 
 @inlined
 def find_slots(memory: Memory, tables: Tables, half: Integer) -> None:
-    """Fill ``memory.places`` for half a byte; see ``half_key``. Before one is looked at, all are asked for."""
+    """Fill ``memory.places`` for half a byte (``half_key``), after prefetching the slots of all contexts."""
     for number in range(CONTEXTS):
         key = half_key(memory.contexts[number], half)
         memory.places[number] = key
-        prefetch(memory.slots, first_candidate(memory.slots, key) * 16)
+        prefetch(memory.slots, first_candidate(memory.slots, key) * SLOT_ENTRIES)
     for number in range(CONTEXTS):
         memory.places[number] = find_slot(memory.slots, tables.seen, memory.places[number])
 

@@ -44,9 +44,9 @@ STOP_SLOT_BITS = 18
 MIN_SLOT_BITS, MAX_SLOT_BITS = 12, 24
 SLOT_BYTES = 32
 _SLOT_BYTES_PER_BYTE = 2 * CONTEXTS * SLOT_BYTES
-"""A byte looks up two slots in each context; more than all of them is more than a block can fill."""
+"""Each byte looks up two slots in each context, so a block fills at most this many bytes of slots per raw byte."""
 _SMALLEST_HUGE = 4 << 20
-"""From so many bytes on numpy asks the system for huge pages."""
+"""Smallest array in bytes for which numpy asks the system for huge pages."""
 
 # Registers of a lane; the last two have one for each match.
 POSITION, END, RECENT, EARLIER, WORD, LAST_WORD, LINE, ABOVE, OPENING, LAST_TOKEN, POINTER = range(11)
@@ -109,7 +109,7 @@ class Memory(NamedTuple):
 
 
 def new_memory(sizes: NDArray[np.int64], slot_bits: int, prior: Prior | None) -> Memory:
-    """Return a memory that knows nothing of the block yet.
+    """Return the memory at the beginning of a block.
 
     Args:
         sizes: int64 ``[lanes]``, bytes of each lane.

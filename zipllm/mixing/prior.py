@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 _FILE = "prior.safetensors"
 WEIGHT_SHIFT = 4
-"""Stored weights have so many fraction bits less than those in memory, to fit 16 bits."""
+"""Fraction bits that stored weights lack against those in memory, so that they fit 16 bits."""
 CONFIDENCE = 60
-"""A probability from the prior counts as seen so often, at most."""
-
+"""Largest number of observations that a probability from the prior counts for."""
 
 _MAPS, _WEIGHTS = ("maps", "stop_maps", "match_maps"), ("weights", "final_weights")
 

@@ -34,7 +34,7 @@ class LosslessTokenizer(Protocol):
 
 
 class Tokenizer(LosslessTokenizer, Protocol):
-    """One that a model file can hold."""
+    """A tokenizer that a model file can hold."""
 
     name: ClassVar[str]
 
