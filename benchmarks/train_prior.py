@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from zipllm.codec.block.coders import AdaptiveEncoder
-from zipllm.codec.block.history_block import byte_vocabulary
-from zipllm.codec.block.lanes import default_lanes, lane_sizes, split
-from zipllm.codec.block.model_block import chunk_steps, predicted_chunks
+from zipllm.codec.block.coding import AdaptiveEncoder, Predicted
+from zipllm.codec.block.lanes import default_lanes, split
+from zipllm.codec.block.model_block import predicted_chunks
+from zipllm.codec.block.setup import TEXT_STYLE, BlockSetup
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
 from zipllm.engine.engine import Engine, load_engine
 from zipllm.mixing.memory import new_memory, plain_prior
+from zipllm.mixing.predictions import NO_MODEL
 from zipllm.mixing.prior import Prior, pack_prior
 
 SLOT_BITS = 20
@@ -32,9 +33,8 @@ TARGET = Path(__file__).resolve().parents[1] / "zipllm" / "mixing" / "prior.safe
 def encoder(raw: bytes, engine: Engine | None, prior: Prior) -> AdaptiveEncoder:
     lanes = 1 if engine is None else default_lanes(len(raw))
     parameters = CodingParameters(lanes, PROBABILITY_BITS, mixer=1, history=SLOT_BITS)
-    memory = new_memory(np.array(lane_sizes(len(raw), lanes), dtype=np.int64), SLOT_BITS, prior)
-    vocabulary = byte_vocabulary() if engine is None else engine.vocabulary
-    return AdaptiveEncoder(vocabulary, memory, parameters)
+    setup = BlockSetup(engine, len(raw), parameters)
+    return AdaptiveEncoder(setup.vocabulary, new_memory(setup.sizes, SLOT_BITS, prior), TEXT_STYLE)
 
 
 def learn(raw: bytes, engine: Engine | None, prior: Prior) -> tuple[Prior, int]:
@@ -42,13 +42,12 @@ def learn(raw: bytes, engine: Engine | None, prior: Prior) -> tuple[Prior, int]:
     coder = encoder(raw, engine, prior)
     if engine is None:
         tokens = np.frombuffer(raw, dtype=np.uint8).astype(np.int32)[None]
-        nothing = np.zeros((1, 1, 0), dtype=np.int32)
-        coder.encode(nothing, tokens, np.zeros(1, np.int32), np.array([len(raw)]))
+        coder.encode(Predicted(np.zeros(1, np.int32), np.array([len(raw)]), tokens, NO_MODEL))
     else:
         lanes = default_lanes(len(raw))
         pieces = [engine.tokenizer.encode(piece) for piece in split(raw, lanes)]
-        for chunk in predicted_chunks(engine, pieces, chunk_steps(engine, lanes)):
-            coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+        for chunk in predicted_chunks(engine, pieces, whole=True):
+            coder.encode(chunk)
     memory = coder.memory
     learned = Prior(memory.maps, memory.stop_maps, memory.match_maps, memory.weights, memory.final_weights)
     return learned, 4 * len(coder.finish())

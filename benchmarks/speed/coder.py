@@ -14,6 +14,7 @@ from benchmarks.speed.row import Row, Settings, timed
 from zipllm.coder.fused import open_decoder, open_encoder
 from zipllm.engine.engine import Engine, load_engine
 from zipllm.mixing.decisions import chunk_decisions, decode_tokens
+from zipllm.mixing.predictions import Predictions
 
 LANES, STEPS = (16, 256, 1024), 64
 KNOWN = (64, 128)
@@ -33,8 +34,10 @@ def coder(settings: Settings) -> Iterator[Row]:
         table, counts = tokens[picked], np.full(lanes, STEPS, dtype=np.int64)
         columns = tree.columns[table.ravel()].astype(np.int64)
         selected = np.take_along_axis(cumulative[picked.ravel()], columns, axis=1).reshape(lanes, STEPS, -1)
-        chunk_decisions(tree, selected[:, :1], table[:, :1], counts // STEPS, True)  # waits for the compiler
-        (bits, chances), decisions = cold(chunk_decisions, tree, selected, table, counts, True)
+        first = Predictions(selected[:, :1], tree.columns)
+        chunk_decisions(tree, first, table[:, :1], counts // STEPS)  # waits for the compiler
+        predictions = Predictions(selected, tree.columns)
+        (bits, chances), decisions = cold(chunk_decisions, tree, predictions, table, counts)
         encoder, spare = open_encoder(), open_encoder()
         spare.encode(bits[:1], chances[:1])
         _, encoding = cold(encoder.encode, bits, chances)

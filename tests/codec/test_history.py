@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
-from zipllm.codec.block import coders
-from zipllm.codec.block.styles import row_style
+from zipllm.codec.block import setup
+from zipllm.codec.block.setup import row_style
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import LEVELS, encode_options, level_of, levels_help
 from zipllm.codec.options import EncodeOptions
@@ -32,7 +32,7 @@ def memories(monkeypatch: pytest.MonkeyPatch) -> list[Memory]:
         made.append(new_memory(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(coders, "new_memory", make)
+    monkeypatch.setattr(setup, "new_memory", make)
     return made
 
 

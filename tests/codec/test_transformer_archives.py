@@ -8,7 +8,7 @@ import pytest
 
 from tests.codec.engines import TEXT, codings, compress, decode, decompress
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
-from zipllm.codec.block.coders import StaticEncoder
+from zipllm.codec.block.coding import StaticEncoder
 from zipllm.codec.block.model_block import predicted_chunks
 from zipllm.container import Coding
 from zipllm.engine.engine import Engine, engine_from_model, engine_from_model_file
@@ -71,8 +71,8 @@ def test_the_payload_costs_what_the_frequencies_say(engine: Engine) -> None:
     """Within 0.1 % and the closing words of the model's own cross-entropy."""
     tokens = [engine.tokenizer.encode(DATA * 4)]
     encoder = StaticEncoder(engine)
-    for chunk in predicted_chunks(engine, tokens, 100):
-        encoder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+    for chunk in predicted_chunks(engine, tokens, steps=100):
+        encoder.encode(chunk)
     state = engine.predictor.start(1)
     fed = np.concatenate([[engine.predictor.start_token], tokens[0][:-1]]).astype(np.int32)
     cumulative = engine.predictor.predict(state, fed[None], np.zeros(1, dtype=np.int32))[0].astype(np.int64)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
-from zipllm.codec.block.coders import StaticEncoder
+from zipllm.codec.block.coding import StaticEncoder
 from zipllm.codec.block.model_block import predicted_chunks
 from zipllm.coder.fused import FusedEncoder
 from zipllm.engine.engine import Engine
@@ -158,8 +158,8 @@ def test_encoding_gives_the_bits_back(seed: int) -> None:
     tokens = np.array(list(islice(from_words(engine, b"", coder), 100)), dtype=np.int32)
     assert coder.restarts == 0
     encoder = StaticEncoder(engine)
-    for chunk in predicted_chunks(engine, [tokens], 16):
-        encoder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts)
+    for chunk in predicted_chunks(engine, [tokens], steps=16):
+        encoder.encode(chunk)
     again = encoder.finish()
     assert again.size > 8
     assert again[:-2].tolist() == Randomness(seed).words(again.size - 2).tolist()

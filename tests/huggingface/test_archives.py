@@ -27,8 +27,8 @@ from zipllm.generate.generation import RandomBits, from_words, sample
 from zipllm.generate.sampling import Randomness, Sampling
 from zipllm.huggingface import numerics
 from zipllm.huggingface.predictor import HuggingFacePredictor
-from zipllm.measure.evaluate import evaluate_stream
 from zipllm.measure.explanation import explain_bytes
+from zipllm.measure.rates import evaluate_stream
 
 ROOT = Path(__file__).parents[2]
 TEXT = ("To be, or not to be: that is the question. 学而时习之 " * 3).encode() + b"\xff\x00\xfe"

@@ -14,7 +14,8 @@ from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
 from zipllm.mixing import decisions
 from zipllm.mixing.decision_tree import DecisionTree
-from zipllm.mixing.decisions import Walk, chunk_decisions, decode_tokens, plain_chunk_decisions
+from zipllm.mixing.decisions import Walk, decode_tokens
+from zipllm.mixing.predictions import Predictions
 
 DECODERS = [RangeDecoder, FusedDecoder] if COMPILES else [RangeDecoder]
 Ragged = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]
@@ -28,6 +29,13 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         pytest.skip("numba is not installed or told not to compile")
     monkeypatch.setattr(decisions, "COMPILES", request.param == "compiled")
     return str(request.param)
+
+
+def chunk_decisions(
+    tree: DecisionTree, cumulative: NDArray[np.int32], tokens: NDArray[np.int32], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Return the decisions of whole predictions."""
+    return decisions.chunk_decisions(tree, Predictions(cumulative), tokens, counts)
 
 
 def ragged(seed: int, lanes: int, steps: int, size: int, spread: float = 3.0) -> Ragged:
@@ -44,7 +52,7 @@ def walked(
     bits, probabilities = [], []
     for step in range(tokens.shape[1]):
         lanes = np.flatnonzero(step < counts)
-        walk = Walk(tree, cumulative[lanes, step])
+        walk = Walk(tree, Predictions(cumulative[lanes, step]))
         while walk.active.size:
             probabilities.extend(walk.probabilities().tolist())
             batch = walk.bits_of(tokens[lanes, step])
@@ -93,9 +101,9 @@ def test_chunks_follow_the_definition(form: str, lanes: int, steps: int) -> None
 @given(VOCABULARIES, st.integers(0, 2**32), st.integers(1, 5), st.integers(0, 4))
 def test_both_forms_agree_on_any_vocabulary(vocabulary: list[bytes], seed: int, lanes: int, steps: int) -> None:
     tree = DecisionTree.from_vocabulary(vocabulary)
-    chunk = ragged(seed, lanes, steps, tree.size)
-    bits, probabilities = chunk_decisions(tree, *chunk)
-    plain_bits, plain_probabilities = plain_chunk_decisions(tree, *chunk)
+    cumulative, tokens, counts = ragged(seed, lanes, steps, tree.size)
+    bits, probabilities = chunk_decisions(tree, cumulative, tokens, counts)
+    plain_bits, plain_probabilities = decisions.plain_chunk_decisions(tree, Predictions(cumulative), tokens, counts)
     assert bits.tolist() == plain_bits.tolist()
     assert probabilities.tolist() == plain_probabilities.tolist()
 
@@ -107,15 +115,15 @@ def test_the_columns_of_its_tokens_are_all_that_a_chunk_needs(
     tree = DecisionTree.from_vocabulary(vocabulary)
     cumulative, tokens, counts = ragged(seed, lanes, steps, tree.size)
     expected = [array.tolist() for array in chunk_decisions(tree, cumulative, tokens, counts)]
-    selected = np.take_along_axis(cumulative, tree.columns[tokens], axis=2)
-    for function in (chunk_decisions, plain_chunk_decisions):
-        assert [array.tolist() for array in function(tree, selected, tokens, counts, True)] == expected
+    selected = Predictions(np.take_along_axis(cumulative, tree.columns[tokens], axis=2), tree.columns)
+    for function in (decisions.chunk_decisions, decisions.plain_chunk_decisions):
+        assert [array.tolist() for array in function(tree, selected, tokens, counts)] == expected
 
 
 def test_columns_of_another_tree_are_refused(form: str) -> None:
     cumulative, tokens, counts = ragged(1, 2, 3, TREE.size)
     with pytest.raises(ValueError, match="cumulative frequencies of shape"):
-        chunk_decisions(TREE, cumulative, tokens, counts, True)
+        decisions.chunk_decisions(TREE, Predictions(cumulative, TREE.columns), tokens, counts)
 
 
 def test_consecutive_chunks_give_the_same_decisions_as_one(form: str) -> None:

@@ -12,20 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.classify.continued import Advance
-from zipllm.codec.block.coders import AdaptiveEncoder, block_memory
-from zipllm.codec.block.history_block import NO_MODEL, byte_vocabulary
+from zipllm.codec.block.coding import AdaptiveEncoder, Predicted
 from zipllm.codec.block.model_block import chunk_steps
-from zipllm.coder.range_coder import PROBABILITY_BITS
-from zipllm.container import CodingParameters
+from zipllm.codec.block.setup import TEXT_STYLE, BlockSetup, coding_parameters
 from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError
-from zipllm.mixing.adaptive import MIXER_VERSION
-from zipllm.mixing.contexts import TEXT, Style
-from zipllm.mixing.memory import MIN_SLOT_BITS
+from zipllm.mixing.predictions import NO_MODEL, Predictions
 from zipllm.mixing.trial import Trial
 from zipllm.predictor.base import State
 
-_STYLE = Style(TEXT, 1)
 _ROWS = 1024
 """Tokens to predict at once: enough to fill a processor, few enough for the memory of their frequencies."""
 _SEEN = 1 << 16
@@ -65,16 +60,14 @@ class PrimedClass:
         self._state: State = None
         self._last = -1
         self._trial: Trial | None = None
-        vocabulary = byte_vocabulary() if priming.engine is None else priming.engine.vocabulary
-        coder = None
-        if priming.history_bits is not None:
-            parameters = _parameters(priming.history_bits, len(content))
-            sizes = np.array([len(content) + longest], dtype=np.int64)
-            memory = block_memory(sizes, parameters, with_model=priming.engine is not None)
-            coder = AdaptiveEncoder(vocabulary, memory, parameters)
+        if priming.history_bits is None:
+            self._learn(content, None)
+            return
+        parameters = coding_parameters(len(content), 1, TEXT_STYLE, priming.history_bits)
+        setup = BlockSetup(priming.engine, len(content) + longest, parameters)
+        coder = setup.adaptive_encoder()
         self._learn(content, coder)
-        if coder is not None:
-            self._trial = Trial(coder.memory, vocabulary, _STYLE)
+        self._trial = Trial(coder.memory, setup.vocabulary, TEXT_STYLE)
 
     def bits(self, texts: Sequence[bytes], advance: Advance) -> NDArray[np.float64]:
         """Return the cost of each text in bits, float64 ``[texts]``.
@@ -97,7 +90,7 @@ class PrimedClass:
         if self._engine is None:
             assert coder is not None, "something predicts"
             tokens = _bytes(content)[None]
-            coder.encode(NO_MODEL, tokens, one, count * tokens.size)
+            coder.encode(Predicted(one, count * tokens.size, tokens, NO_MODEL))
             return
         predictor = self._engine.predictor
         if coder is None:
@@ -110,13 +103,13 @@ class PrimedClass:
             here = slice(begin, min(begin + steps, tokens.size))
             cumulative = predictor.predict(self._state, fed[:, here], one, threads=predictor.traits.threads)
             if coder is not None:
-                coder.encode(cumulative, tokens[:, here], one, count * (here.stop - here.start))
+                coder.encode(Predicted(one, count * (here.stop - here.start), tokens[:, here], Predictions(cumulative)))
 
     def _predicted(self, texts: Sequence[bytes]) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
         """Yield the number of each text, its tokens int32 ``[n]``, and their frequencies int32 ``[n, V + 1]``."""
         if self._engine is None:
             for index, text in enumerate(texts):
-                yield index, _bytes(text), NO_MODEL[0]
+                yield index, _bytes(text), NO_MODEL.cumulative[0]
             return
         predictor = self._engine.predictor
         tokens = [self._engine.tokenizer.encode(text).astype(np.int32) for text in texts]
@@ -155,9 +148,3 @@ def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 
 def _bytes(content: bytes) -> NDArray[np.int32]:
     return np.frombuffer(content, dtype=np.uint8).astype(np.int32)
-
-
-def _parameters(history_bits: int, size: int) -> CodingParameters:
-    """Return the parameters of a block of ``size`` bytes; see ``codec.choose``."""
-    bits = max(MIN_SLOT_BITS, min(history_bits, size.bit_length() + 4))
-    return CodingParameters(1, PROBABILITY_BITS, mixer=MIXER_VERSION, history=bits, family=TEXT, row=1)

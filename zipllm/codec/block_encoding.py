@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from zipllm.codec.block.draft import check_with_draft
+from zipllm.codec.block.model_block import check_with_draft
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.choose import choose
 from zipllm.codec.options import EncodeOptions

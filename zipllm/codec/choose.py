@@ -15,7 +15,7 @@ All decisions compare integers, so a block gets the same coding on every machine
 
 from typing import NamedTuple
 
-from zipllm.codec.block.coders import StaticEncoder
+from zipllm.codec.block.coding import StaticEncoder
 from zipllm.codec.block.conventional_block import (
     bz2_strong,
     each,
@@ -27,16 +27,13 @@ from zipllm.codec.block.conventional_block import (
     zstd_strong,
 )
 from zipllm.codec.block.history_block import encode_history_block
-from zipllm.codec.block.model_block import chunk_steps, encode_model_block, lanes_for, predicted_chunks, selects
-from zipllm.codec.block.styles import TEXT_STYLE, row_style
+from zipllm.codec.block.model_block import chunk_steps, encode_model_block, predicted_chunks
+from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for, row_style
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
 from zipllm.codec.threads.side_by_side import beside
-from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import Coding, CodingParameters
 from zipllm.engine.engine import Engine, LazyEngine
-from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.mixing.contexts import Style
-from zipllm.mixing.memory import MIN_SLOT_BITS
 from zipllm.progress import Advance
 
 SAMPLE_FROM = 32 * 1024
@@ -149,7 +146,8 @@ def model_helps(engine: Engine, raw: bytes, style: Style, options: EncodeOptions
     pieces = _pieces(raw, _MODEL_PIECES, _MODEL_PIECE)
     sample = b"".join(pieces)
     alone = _history(sample, style, options, len(pieces)).size
-    joined = encode_model_block(engine, sample, _parameters(sample, style, options, len(pieces)), None)
+    parameters = coding_parameters(len(sample), len(pieces), style, options.history_bits)
+    joined = encode_model_block(engine, sample, parameters, None)
     return len(joined) * 1000 < alone * _MODEL_HELPS
 
 
@@ -159,13 +157,12 @@ def estimated_size(engine: Engine, raw: bytes) -> int:
     The first quarter of each piece only provides context, as a real lane would have, and is not counted.
     """
     tokens = engine.tokenizer.encode_all(_pieces(raw, _MODEL_PIECES, _MODEL_PIECE))
-    selecting = selects(engine)
-    most = chunk_steps(engine, len(tokens))  # also where the predictor selects: the estimate is the same everywhere
+    most = chunk_steps(engine, len(tokens))  # of whole predictions, so that all predictors give the same estimate
     steps = max(1, min(most, min(len(lane) for lane in tokens) // 4))
     coder = StaticEncoder(engine)
-    for number, chunk in enumerate(predicted_chunks(engine, tokens, steps, selecting)):
+    for number, chunk in enumerate(predicted_chunks(engine, tokens, steps=steps)):
         if number > 0:
-            coder.encode(chunk.cumulative, chunk.tokens, chunk.lanes, chunk.counts, chunk.selected)
+            coder.encode(chunk)
     vocabulary = engine.predictor.vocabulary
     counted = sum(len(vocabulary[token]) for lane in tokens for token in lane[steps:].tolist())
     return 4 * len(coder.finish()) * len(raw) // max(1, counted)
@@ -218,34 +215,15 @@ def _with_model(
 ) -> Choice:
     """Code by the model, and by the history if it is on and a style is given."""
     lanes = lanes_for(engine, len(raw), options.lanes, options.max_lanes)
-    precision = engine.predictor.precision
-    if style is None or options.history_bits is None:
-        parameters = CodingParameters(lanes, PROBABILITY_BITS, precision=precision)
-    else:
-        parameters = _parameters(raw, style, options, lanes, precision)
+    parameters = coding_parameters(len(raw), lanes, style, options.history_bits, engine.predictor.precision)
     return Choice(Coding.MODEL, encode_model_block(engine, raw, parameters, advance), parameters)
 
 
 def _history(
     raw: bytes, style: Style, options: EncodeOptions, lanes: int = 1, advance: Advance | None = None
 ) -> Choice:
-    parameters = _parameters(raw, style, options, lanes)
+    parameters = coding_parameters(len(raw), lanes, style, options.history_bits)
     return Choice(Coding.HISTORY, encode_history_block(raw, parameters, advance), parameters)
-
-
-def _parameters(raw: bytes, style: Style, options: EncodeOptions, lanes: int, precision: int = 24) -> CodingParameters:
-    """Return the parameters of a prediction with history, with no more slots than the block can fill."""
-    assert options.history_bits is not None, "the history is on"
-    bits = max(MIN_SLOT_BITS, min(options.history_bits, len(raw).bit_length() + 4))
-    return CodingParameters(
-        lanes,
-        PROBABILITY_BITS,
-        precision=precision,
-        mixer=MIXER_VERSION,
-        history=bits,
-        family=style.family,
-        row=style.row,
-    )
 
 
 def _pieces(raw: bytes, count: int, size: int) -> list[bytes]:

@@ -34,7 +34,7 @@ class EncodeOptions:
         sample: look at a sample first and spare the model on blocks it cannot win. False tries it everywhere.
         fallback: take the smallest coding of each block. False model-codes every block even where it loses,
             which is for measuring a model.
-        verify: decode every block and compare it before it is written; see ``codec.verify``.
+        verify: decode every block and compare it before it is written; see ``block_encoding.verify_block``.
         embed_model: the archive carries the model file and decodes with nothing else.
         history_bits: predictions learn from the block, with up to ``2**history_bits`` slots of 32 bytes, 12 to 24;
             None codes with the model's own predictions.

@@ -15,7 +15,7 @@ from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
 from zipllm.engine.engine import Engine
 from zipllm.measure.costs import model_costs
-from zipllm.measure.evaluate import Evaluation, archive_summary, evaluate_stream
+from zipllm.measure.rates import Evaluation, archive_summary, evaluate_stream
 from zipllm.mixing.adaptive import MIXER_VERSION
 
 

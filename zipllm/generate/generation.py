@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.block.model_block import check_memory, chunk_steps
+from zipllm.codec.block.model_block import chunk_steps
+from zipllm.codec.block.setup import check_memory
 from zipllm.coder.fused import FusedDecoder
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, LimitExceeded
 from zipllm.generate.sampling import Randomness, Sampling, draw
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.decisions import Walk
+from zipllm.mixing.predictions import Predictions
 
 MOST_PROMPT = 256 << 10
 """Bytes of a prompt; the model looks at the last few thousand only."""
@@ -109,7 +111,7 @@ class RandomBits:
 
     def decode(self, tree: DecisionTree, cumulative: NDArray[np.int32]) -> int | None:
         """Return the next token, or None where the words have ended before it was settled."""
-        walk = Walk(tree, cumulative[None])
+        walk = Walk(tree, Predictions(cumulative[None]))
         while walk.active.size:
             if not self._supplied():
                 return None

@@ -1,7 +1,7 @@
 """What data costs under a model.
 
-evaluate     bits per byte of files, in the context an archive gives
-costs        bits of every token
+rates        bits per byte, token, character and word under a model, without coding
+costs        bits of every token on the real coding path
 explanation  costs of tokens with what was expected instead
 raw_inputs   files, slices and corpora to measure
 """

@@ -1,6 +1,6 @@
-"""A file explained: compressed as ``compress`` does it, then coded once more with every token's cost told.
+"""Explains a file: compresses it like ``compress``, then codes it again to find every token's cost.
 
-Both codings must give the same payload byte for byte, so the costs are those of the archive and of nothing else.
+Both codings must give the same payload byte for byte, so the costs are exactly those of the archive.
 """
 
 import io
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from zipllm.codec.block.history_block import byte_tokens
+from zipllm.codec.block.setup import byte_tokens
 from zipllm.codec.choose import SAMPLE_FROM
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import MOST_EXPLAINED, By, EncodeOptions
@@ -19,24 +19,24 @@ from zipllm.measure.costs import Costs, history_costs, model_costs
 from zipllm.progress import Advance, ProgressCallback
 
 Step = Callable[[float], None]
-"""Told the fraction of the work that is done, from 0 to 1."""
+"""Called with the fraction of the work done, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What every token cost.
+    """The cost of every token of some bytes.
 
     Attributes:
         raw: the bytes explained.
-        coding: how they are coded here: ``MODEL`` or ``HISTORY``.
+        coding: the coding explained: ``MODEL`` or ``HISTORY``.
         costs: of each token.
         vocabulary: byte string of every token id.
-        archive_bytes: size of the archive that holds them in this coding.
+        archive_bytes: size of the archive in this coding.
         lanes: streams coded side by side, each with a context of its own.
         history: whether predictions learn from the file.
         model_id: of the model; None without one.
-        whole: what the model's frequencies sum to.
-        compress_coding: what ``compress`` chooses for these bytes.
+        whole: the sum of the model's frequencies.
+        compress_coding: the coding that ``compress`` chooses for these bytes.
         compress_bytes: size of the archive that it makes.
     """
 
@@ -59,17 +59,17 @@ class Explanation:
 
     @property
     def bits(self) -> float:
-        """What all tokens cost together."""
+        """The cost of all tokens together."""
         return float(self.costs.bits.sum())
 
     @property
     def payload_bytes(self) -> int:
-        """What the tokens take in the archive: their bits, and fewer than 64 more at the end of the coder's words."""
+        """Bytes of the payload: the tokens' bits, and fewer than 64 more at the end of the coder's words."""
         return len(self.costs.payload)
 
     @property
     def container_bytes(self) -> int:
-        """Headers, checksums and the name of the model."""
+        """Bytes of headers, checksums and the model's record."""
         return self.archive_bytes - self.payload_bytes
 
 
@@ -84,22 +84,22 @@ class _Coded:
 def explain_bytes(
     raw: bytes, engine: EngineSource, *, by: By = "auto", options: EncodeOptions | None = None, step: Step | None = None
 ) -> Explanation:
-    """Tell what every token of some bytes costs.
+    """Explain what every token of some bytes costs.
 
     Args:
         raw: 1 to ``MOST_EXPLAINED`` bytes.
         engine: the model, or how to get it.
-        by: "model": the model codes even where ``compress`` does without. "history": no model. "auto": as ``compress``
-            if it predicts; the model, if ``compress`` takes a conventional codec, or leaves the model out of a small
-            archive only because naming it takes more bytes than it saves.
-        options: as for ``compress``; verification is left out.
+        by: "model": the model codes even where ``compress`` leaves it out. "history": no model. "auto": like
+            ``compress`` if it predicts; the model if ``compress`` takes a conventional codec, or leaves the model out
+            of a small archive only because naming it takes more bytes than it saves.
+        options: as for ``compress``; nothing is verified.
         step: told about progress, if given.
 
     Raises:
         LimitExceeded: too many bytes.
-        UsageError: no bytes; history alone was asked for, and it is off or a conventional codec does better.
-        VerificationFailed: explaining gave another payload than compressing.
-        ModelError: the engine cannot be had.
+        UsageError: there are no bytes; or ``by`` is "history", and it is off or a conventional codec does better.
+        VerificationFailed: the second coding gave another payload.
+        ModelError: the model cannot be loaded.
     """
     options = replace(options or EncodeOptions(), verify=False, fallback=True)
     _check(raw, by, options)

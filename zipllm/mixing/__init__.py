@@ -3,6 +3,7 @@
 The model's word as it is:
 
     decision_tree   the byte trie of a vocabulary as a binary tree of decisions
+    predictions     a model's predictions, whole or by columns
     decisions       frequencies + tokens -> bits and probabilities; frequencies + coder -> tokens
     lockstep        compiled kernels of ``decisions``
     failures        negative results of compiled code, as errors

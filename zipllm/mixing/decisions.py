@@ -24,12 +24,13 @@ from zipllm.coder.range_coder import PROBABILITY_BITS, PROBABILITY_ONE, BitDecod
 from zipllm.jit.compiled import COMPILES
 from zipllm.mixing import failures, lockstep
 from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.mixing.predictions import Predictions
 
 
 class Walk:
     """One step of some lanes, all going down the tree together, one decision each at a time.
 
-        walk = Walk(tree, cumulative)
+        walk = Walk(tree, Predictions(cumulative))
         while walk.active.size:
             bits = decoder.decode(walk.probabilities())     # or, encoding: walk.bits_of(tokens)
             walk.advance(bits)
@@ -40,15 +41,15 @@ class Walk:
         node: int32 ``[m]`` the node where each of them stands; ``tree.bit_number`` and ``tree.byte_depth`` describe it.
     """
 
-    def __init__(self, tree: DecisionTree, cumulative: NDArray[np.int32], selected: bool = False) -> None:
+    def __init__(self, tree: DecisionTree, predictions: Predictions) -> None:
         """Start at the root.
 
         Args:
             tree: of the predictor's vocabulary.
-            cumulative: int32 ``[n, V+1]``, the cumulative frequencies of each row.
-            selected: only those of ``tree.columns`` are given, for the tokens that the walk will lead to.
+            predictions: ``[n, V+1]``, or ``[n, d]`` with ``tree.columns`` for the tokens that the walk will lead to.
         """
-        check_cumulative(tree, cumulative, 2, selected)
+        check_predictions(tree, predictions, 2)
+        cumulative, selected = predictions.cumulative, predictions.selected
         self._tree = tree
         self._cumulative = cumulative
         self._depth = 0 if selected else -1
@@ -99,11 +100,7 @@ class Walk:
 
 
 def chunk_decisions(
-    tree: DecisionTree,
-    cumulative: NDArray[np.int32],
-    tokens: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    selected: bool = False,
+    tree: DecisionTree, predictions: Predictions, tokens: NDArray[np.int32], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     """Return the decisions of a chunk of steps of all lanes, in coding order.
 
@@ -112,11 +109,9 @@ def chunk_decisions(
 
     Args:
         tree: of the predictor's vocabulary.
-        cumulative: int32 ``[lanes, steps, V+1]``, the frequencies with which each token is coded.
+        predictions: ``[lanes, steps, V+1]``, or ``[lanes, steps, d]`` with ``tree.columns``.
         tokens: integers ``[lanes, steps]``.
         counts: integers ``[lanes]``: how many of the steps a lane has; what lies behind is not looked at.
-        selected: ``cumulative`` is int32 ``[lanes, steps, longest path + 1]``, of each prediction only what
-            ``tree.columns`` names for the token.
 
     Returns:
         Bits uint8 ``[n]`` and probabilities of a 1, uint32 ``[n]`` in units of ``2**-24``.
@@ -124,21 +119,21 @@ def chunk_decisions(
     Raises:
         ValueError: shapes do not match, a token is not in the vocabulary, or frequencies do not ascend.
     """
-    check_cumulative(tree, cumulative, 3, selected)
-    within = _check_chunk(tree, cumulative, tokens, counts)
+    check_predictions(tree, predictions, 3)
+    within = _check_chunk(tree, predictions.cumulative, tokens, counts)
     if not COMPILES:
-        return plain_chunk_decisions(tree, cumulative, tokens, counts, selected)
+        return plain_chunk_decisions(tree, predictions, tokens, counts)
     total = int(tree.path_length[tokens[within]].sum())
     bits, probabilities = np.empty(total, dtype=np.uint8), np.empty(total, dtype=np.uint32)
     written = lockstep.chunk_kernel(
         tree.root,
         tree.child,
-        np.require(cumulative, np.int32, ["C", "W"]),
+        np.require(predictions.cumulative, np.int32, ["C", "W"]),
         np.require(tokens, np.int32, ["C", "W"]),
         np.require(counts, np.int64, ["C", "W"]),
         bits,
         probabilities,
-        selected,
+        predictions.selected,
     )
     failures.check(written)
     assert written == total
@@ -146,18 +141,15 @@ def chunk_decisions(
 
 
 def plain_chunk_decisions(
-    tree: DecisionTree,
-    cumulative: NDArray[np.int32],
-    tokens: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    selected: bool = False,
+    tree: DecisionTree, predictions: Predictions, tokens: NDArray[np.int32], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     """Do what ``chunk_decisions`` does in numpy alone: all steps go down the tree at once, then are sorted."""
     within = np.arange(tokens.shape[1]) < counts[:, None]
     lane, step = np.nonzero(within)
     # The usual chunk is complete, and then needs no copy of its frequencies, which are most of its memory.
+    cumulative = predictions.cumulative
     rows = cumulative.reshape(-1, cumulative.shape[-1]) if within.all() else cumulative[lane, step]
-    walk = Walk(tree, rows, selected)
+    walk = Walk(tree, Predictions(rows, predictions.columns))
     wanted = tokens[within].astype(np.int32)
     levels: list[tuple[NDArray[np.uint8], NDArray[np.uint32], NDArray[np.int64]]] = []
     while walk.active.size:
@@ -182,24 +174,26 @@ def decode_tokens(tree: DecisionTree, cumulative: NDArray[np.int32], decoder: Bi
         ValueError: the frequencies do not ascend or have the wrong shape.
     """
     if not (COMPILES and isinstance(decoder, FusedDecoder)):
-        walk = Walk(tree, cumulative)
+        walk = Walk(tree, Predictions(cumulative))
         while walk.active.size:
             walk.advance(decoder.decode(walk.probabilities()))
         return walk.tokens()
-    check_cumulative(tree, cumulative, 2)
+    check_predictions(tree, Predictions(cumulative), 2)
     tokens = np.empty(cumulative.shape[0], dtype=np.int32)
     rows = np.require(cumulative, np.int32, ["C", "W"])
     failures.check(lockstep.decode_kernel(tree.root, tree.child, rows, decoder.state, decoder.words, tokens))
     return tokens
 
 
-def check_cumulative(
-    tree: DecisionTree, cumulative: NDArray[np.int32], dimensions: int, selected: bool = False
-) -> None:
-    """Refuse cumulative frequencies that are not int32 of so many dimensions, the last of them as it should be."""
+def check_predictions(tree: DecisionTree, predictions: Predictions, dimensions: int) -> None:
+    """Refuse predictions that are not int32, or that do not have these dimensions and the tree's columns."""
+    cumulative = predictions.cumulative
     if cumulative.dtype != np.int32:
         raise ValueError(f"cumulative frequencies must be int32, not {cumulative.dtype}")
-    if cumulative.ndim != dimensions or cumulative.shape[-1] != (tree.longest if selected else tree.size) + 1:
+    if (
+        cumulative.ndim != dimensions
+        or cumulative.shape[-1] != (tree.longest if predictions.selected else tree.size) + 1
+    ):
         raise ValueError(f"cumulative frequencies of shape {cumulative.shape} for a vocabulary of {tree.size}")
 
 

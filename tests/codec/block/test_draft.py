@@ -13,9 +13,8 @@ from tests.codec.engines import TEXT, compress, decompress, named
 from tests.kernels.models import random_model
 from tests.model.conftest import shaped
 from zipllm.codec import block_encoding
-from zipllm.codec.block import draft, model_block
-from zipllm.codec.block.draft import check_with_draft
-from zipllm.codec.block.model_block import decode_model_block, encode_model_block
+from zipllm.codec.block import model_block
+from zipllm.codec.block.model_block import check_with_draft, decode_model_block, encode_model_block
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.coder.range_coder import PROBABILITY_BITS
@@ -69,7 +68,7 @@ class Both(Selecting):
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts here are short: so are chunks, and what is asked for step by step."""
     monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 7)
-    monkeypatch.setattr(draft, "SINGLE_STEPS", 5)
+    monkeypatch.setattr(model_block, "SINGLE_STEPS", 5)
 
 
 def engine_of(predictor: NgramPredictor) -> Engine:

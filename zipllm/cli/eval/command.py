@@ -91,7 +91,7 @@ def _folder() -> Iterator[Path]:
 def _measure(raw: "RawInput", engine: "Engine", setup: "Setup", options: EvalOptions) -> "Measured":
     from zipllm.cli.eval.results import Measured
     from zipllm.cli.eval.subject import left_out_share
-    from zipllm.measure.evaluate import archive_summary, evaluate_stream
+    from zipllm.measure.rates import archive_summary, evaluate_stream
 
     begun = time.monotonic()
     bar = file_progress(options.voice, raw.name, lambda: raw.item.raw_bytes)

@@ -43,7 +43,7 @@ from zipllm.cli.eval.subject import Subject
 from zipllm.cli.messages import display_name, format_size
 from zipllm.cli.results import name_json
 from zipllm.codec.block.lanes import LANE_BYTES
-from zipllm.measure.evaluate import Evaluation, total
+from zipllm.measure.rates import Evaluation, total
 
 if TYPE_CHECKING:
     from zipllm.codec.options import EncodeOptions

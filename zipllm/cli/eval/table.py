@@ -13,7 +13,7 @@ from zipllm.cli.eval.results import Measured, Setup, archive_bytes, context_text
 from zipllm.cli.messages import format_size
 from zipllm.cli.results import write_stdout
 from zipllm.cli.tables import new_table, render, shown
-from zipllm.measure.evaluate import Evaluation, total
+from zipllm.measure.rates import Evaluation, total
 
 _HEADS = ("file", "bytes", "tokens", "nats", "bits", "bpb", "bpc", "ppl", "byte ppl", "word ppl")
 _NOTE = (

@@ -1,13 +1,13 @@
 """The lanes of a block, decoded step by step until the bytes of each are complete.
 
-Where a coder takes a step's lanes one after the other, neighboring lanes form groups, each with a thread of its own:
-while the tokens of one group are decoded, the others predict. The order of decoding is that of the format.
+Where the tokens of a step are coded one after the other, neighboring lanes form groups, each with a thread of its own:
+while one group's tokens are decoded, the other groups predict. Decoding keeps the format's order.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.block.coders import Coder
+from zipllm.codec.block.coding import BlockDecoder, Integers
 from zipllm.codec.block.lane_groups import cut
 from zipllm.codec.threads.turns import Turns
 from zipllm.errors import CorruptData
@@ -15,9 +15,7 @@ from zipllm.predictor.base import Predictor
 from zipllm.progress import Advance
 
 _REPORT_STEPS = 64
-"""Progress is reported once in so many steps."""
-
-Integers = NDArray[np.int32]
+"""Steps between two reports of progress."""
 
 
 class DecodedLanes:
@@ -28,20 +26,20 @@ class DecodedLanes:
         sizes: int64 ``[lanes]``, bytes of each lane.
 
     Attributes:
-        ids: int32 ``[sizes.sum()]``; each lane's begin where its bytes would.
-        counts: int64 ``[lanes]``, tokens of the lanes that are complete.
-        left: int64 ``[lanes]``, bytes that are missing.
+        ids: int32 ``[sizes.sum()]``; each lane's tokens start at the offset of its bytes.
+        counts: int64 ``[lanes]``, number of tokens of each complete lane.
+        left: int64 ``[lanes]``, bytes still missing.
     """
 
     def __init__(self, vocabulary: tuple[bytes, ...], sizes: NDArray[np.int64]) -> None:
         self._lengths = np.array([len(token) for token in vocabulary], dtype=np.int64)
         self._starts = np.cumsum(sizes) - sizes
-        self.ids = np.zeros(int(sizes.sum()), dtype=np.int32)  # a token has a byte at least, so this is room enough
+        self.ids = np.zeros(int(sizes.sum()), dtype=np.int32)  # enough, since a token has at least one byte
         self.counts = np.zeros_like(sizes)
         self.left = sizes.copy()
 
     def append(self, lanes: Integers, tokens: Integers, step: int) -> NDArray[np.bool_]:
-        """Add token ``step`` of some lanes; return which of them go on.
+        """Add token ``step`` of some lanes; return which of the lanes go on.
 
         Raises:
             CorruptData: a token overruns its lane.
@@ -60,7 +58,9 @@ class DecodedLanes:
 class _Group:
     """Some neighboring lanes: a worker of ``Turns``."""
 
-    def __init__(self, predictor: Predictor, coder: Coder, decoded: DecodedLanes, edges: tuple[int, int], own: bool):
+    def __init__(
+        self, predictor: Predictor, coder: BlockDecoder, decoded: DecodedLanes, edges: tuple[int, int], own: bool
+    ):
         self._first, end = edges
         lanes = end - self._first
         self._predictor = predictor
@@ -82,7 +82,7 @@ class _Group:
         )[:, 0]
 
     def take_turn(self) -> bool:
-        """Decode a token of each lane; whether any lane goes on."""
+        """Decode a token of each lane; return whether any lane goes on."""
         lanes = self._lanes + np.int32(self._first)
         tokens = self._coder.decode(self._cumulative, lanes)
         unfinished = self._decoded.append(lanes, tokens, self.step)
@@ -91,14 +91,16 @@ class _Group:
         return bool(self._lanes.size)
 
 
-def decode_lanes(predictor: Predictor, coder: Coder, sizes: NDArray[np.int64], advance: Advance | None) -> DecodedLanes:
+def decode_lanes(
+    predictor: Predictor, coder: BlockDecoder, sizes: NDArray[np.int64], advance: Advance | None
+) -> DecodedLanes:
     """Decode all lanes until the bytes of each are complete.
 
     Args:
         predictor: of the model.
         coder: decodes the tokens.
         sizes: int64 ``[lanes]``, bytes of each lane.
-        advance: told about progress, if given, by the thread that calls this.
+        advance: told about progress, if given, in the calling thread.
 
     Raises:
         CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.

@@ -1,12 +1,12 @@
-"""Lanes in groups, so that a predictor can work on some of them while others are coded.
+"""Lanes in groups, so that a predictor can work on some lanes while others are coded.
 
-A group is some neighboring lanes with a predictor state of their own. What is predicted does not depend on groups.
-When encoding, groups share out the work of a chunk; when decoding, each has a thread that predicts and decodes it.
+A group is a run of neighboring lanes with a predictor state of its own; predictions do not depend on the grouping. When
+encoding, threads share a chunk's groups; when decoding, each group has a thread that predicts and decodes it.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,15 +18,16 @@ from zipllm.codec.threads.work_queue import Task, WorkQueue
 from zipllm.predictor.base import Predictor, Selection, State
 
 LEAST_LANES = 4
-"""Lanes of a group: fewer would read the network's weights too often for too little. Groups have multiples of it."""
+"""Groups have a multiple of this many lanes; smaller groups would read the network's weights too often."""
+
 GROUPS_PER_THREAD = 2
-"""When encoding: more groups than threads, so that all have something to do until a chunk is done."""
+"""Encoding has more groups than threads, so that all threads stay busy until a chunk is done."""
 
 Integers = NDArray[np.int32]
 
 
 def cut(lanes: int, groups: int) -> list[tuple[int, int]]:
-    """Return where groups begin and end: as many as wanted, or as there are lanes enough for."""
+    """Return the first lane and the end of each group: ``groups`` of them, or fewer if there are too few lanes."""
     groups = max(1, min(groups, lanes // LEAST_LANES))
     edges = [lanes * number // groups // LEAST_LANES * LEAST_LANES for number in range(groups)]
     return list(pairwise([*edges, lanes]))
@@ -43,16 +44,17 @@ def predictions(
     """Yield the predictions after known tokens, chunk by chunk.
 
     Args:
-        predictor: of any kind; one that threads may share, or that selects, computes the next chunk while this is used.
-        table: int32 ``[lanes, time + 1]``, what to feed, and the token after it.
-        counts: int64 ``[lanes]``, how many of them a lane has to feed.
-        edges: the step at which each chunk begins, from 0 on, and ``time``.
-        columns: int32 ``[V, d]``, which cumulative frequencies each token needs that comes next; None: all.
-        single: chunks at the beginning that have one step, which is asked for as a decoder does.
+        predictor: of any kind; with threads or a selection, the next chunk is computed while this one is used.
+        table: int32 ``[lanes, time + 1]``, the tokens to feed, each followed by the token to predict.
+        counts: int64 ``[lanes]``, number of tokens to feed to each lane.
+        edges: the first step of each chunk, starting with 0, and ``time``.
+        columns: int32 ``[V, d]``, the columns of a prediction that coding reads, by the token that comes next; None:
+            all.
+        single: number of chunks at the beginning that have one step, which is predicted as a decoder does.
 
     Yields:
-        The first step, int32 ``[n]`` the lanes that have it, and int32 ``[n, steps, V + 1]``, or ``[n, steps, d]``
-        where so much was selected, valid until the next.
+        The first step, the lanes that have it int32 ``[n]``, and cumulative frequencies int32 ``[n, steps, V + 1]``, or
+        ``[n, steps, d]`` with a selection, valid until the next chunk.
     """
     known = _Known(table, counts, columns)
     threads = predictor.traits.threads
@@ -60,19 +62,20 @@ def predictions(
         yield from _predictions_ahead(predictor, known, edges, threads)
         return
     state = predictor.start(len(table))
+    threads = predictor.traits.threads
     for begin in edges[:single]:
         running, fed, _ = known.between(begin, begin + 1)
-        yield begin, running, predictor.predict(state, fed, running, threads=predictor.traits.threads)
+        yield begin, running, predictor.predict(state, fed, running, threads=threads)
     if columns is not None:
         yield from _selections_ahead(predictor, state, known, edges[single:])
         return
     for begin, end in pairwise(edges[single:]):
         running, fed, _ = known.between(begin, end)
-        yield begin, running, predictor.predict(state, fed, running, threads=predictor.traits.threads)
+        yield begin, running, predictor.predict(state, fed, running, threads=threads)
 
 
 class _Known:
-    """Tokens to feed, and what is wanted of the predictions after them; arguments as ``predictions``."""
+    """Tokens to feed, and the columns to select; arguments as ``predictions``."""
 
     def __init__(self, table: Integers, counts: NDArray[np.int64], columns: Integers | None) -> None:
         self.lanes = len(table)
@@ -81,39 +84,41 @@ class _Known:
         self._counts = counts
 
     def between(self, begin: int, end: int) -> tuple[Integers, Integers, Integers]:
-        """Return the lanes that have step ``begin``, what to feed them, and what comes after each."""
+        """Return the lanes that have step ``begin``, the tokens to feed them, and the token after each."""
         running = np.flatnonzero(self._counts > begin).astype(np.int32)
         return running, self._table[running, begin:end], self._table[running, begin + 1 : end + 1]
 
-    def selection(self, wanted: Integers) -> Selection | None:
-        """Return what is wanted of the predictions before some tokens."""
-        return None if self.columns is None else Selection(self.columns, wanted)
+    def selection(self, following: Integers) -> Selection | None:
+        """Return the columns to select of the predictions of some tokens."""
+        return None if self.columns is None else Selection(self.columns, following)
 
 
 def _selections_ahead(
     predictor: Predictor, state: State, known: _Known, edges: Sequence[int]
 ) -> Iterator[tuple[int, Integers, Integers]]:
-    """Do what ``predictions`` does; while a chunk is used, another thread waits for the next."""
+    """As ``predictions``; while a chunk is used, another thread waits for the next."""
 
     def chunk(begin: int, end: int) -> tuple[int, Integers, Integers]:
         running, fed, wanted = known.between(begin, end)
         selection = known.selection(wanted)
-        assert selection is not None, "otherwise the result would be valid until the next call only"
+        assert selection is not None, "without one the result would be valid only until the next call"
         threads = predictor.traits.threads
         return begin, running, predictor.predict(state, fed, running, threads=threads, selection=selection)
 
     with ThreadPoolExecutor(1, thread_name_prefix="zipllm") as pool:
-        chunks = [pool.submit(chunk, *steps) for steps in list(pairwise(edges))[:1]]
-        for following in pairwise(edges[1:]):
-            said, chunks = chunks[0].result(), [pool.submit(chunk, *following)]
-            yield said
-        yield from (last.result() for last in chunks)
+        pending: Future[tuple[int, Integers, Integers]] | None = None
+        for begin, end in pairwise(edges):
+            current, pending = pending, pool.submit(chunk, begin, end)
+            if current is not None:
+                yield current.result()
+        if pending is not None:
+            yield pending.result()
 
 
 def _predictions_ahead(
     predictor: Predictor, known: _Known, edges: Sequence[int], threads: int
 ) -> Iterator[tuple[int, Integers, Integers]]:
-    """Do what ``predictions`` does; while a chunk is used, other threads are at the next."""
+    """As ``predictions``; while a chunk is used, other threads compute the next."""
     chunks = _Chunks(predictor, known, edges, threads)
     with WorkQueue(threads) as queue:
         chunk = chunks.hand_out(queue, 0)
@@ -126,7 +131,7 @@ def _predictions_ahead(
 
 
 class _Chunk(NamedTuple):
-    """Predictions being made: its first step, the lanes that have it, where the result will be, and who makes it."""
+    """Predictions in the making: the first step, the lanes that have it, the result to be, and the tasks."""
 
     begin: int
     running: Integers
@@ -135,7 +140,7 @@ class _Chunk(NamedTuple):
 
 
 class _Chunks:
-    """Hands out the work of a chunk, group by group; a group's chunks are computed one after the other."""
+    """Queues the work of chunks, group by group; a group's chunks are computed in order."""
 
     def __init__(self, predictor: Predictor, known: _Known, edges: Sequence[int], threads: int) -> None:
         self._known = known
@@ -149,7 +154,7 @@ class _Chunks:
         self._rooms = [np.empty(known.lanes * longest * self._width, dtype=np.int32) for _ in range(2)]
 
     def hand_out(self, queue: WorkQueue, number: int) -> _Chunk:
-        """Put the work of a chunk into the queue."""
+        """Queue the work of a chunk."""
         begin, end = self._steps[number]
         running, fed, wanted = self._known.between(begin, end)
         shape = (*fed.shape, self._width)

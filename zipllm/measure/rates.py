@@ -1,8 +1,8 @@
-"""What data costs under a model, without coding it: the cost of every token in the context that an archive gives it.
+"""Bits per byte, token, character and word of data under a model, computed without coding it.
 
-Blocks, lanes, start token and window are the encoder's own (``zipllm.codec.block.model_block``), and so are the integer
-frequencies. A range coder needs a few bytes a block more than the sum of ``-log2`` of the probabilities, so the
-result is the size of the payload that coding every block by the model alone gives.
+Blocks, lanes, start token, window and integer frequencies are the encoder's own (``zipllm.codec.block.model_block``).
+The result is the size of the payloads that the model alone would give, but for a few bytes per block that the range
+coder adds to the sum of ``-log2`` of the probabilities.
 """
 
 import math
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zipllm.codec.block.lanes import split
-from zipllm.codec.block.model_block import Predicted, check_memory, chunk_steps, lanes_for, predicted_chunks
+from zipllm.codec.block.coding import Predicted
+from zipllm.codec.block.model_block import predicted_chunks
+from zipllm.codec.block.setup import BlockSetup, coding_parameters, lanes_for
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.streams import Readable, read_up_to
@@ -21,21 +22,21 @@ from zipllm.engine.engine import Engine
 from zipllm.progress import Progress, ProgressCallback, Summary
 
 _LARGEST_EXPONENT = 1023
-"""``2**1024`` is no float any more."""
+"""``2**1024`` overflows a float."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The cost of some data, and what it is divided by. Rates are None where there is nothing to divide by.
+    """The cost of some data, and the counts that rates divide it by. A rate is None if its count is 0.
 
     Attributes:
         raw_bytes: size of the data.
         characters: see ``zipllm.data.text``.
         words: see there.
         valid_utf8: whether all of it is UTF-8.
-        tokens: that the model predicts.
-        blocks: into which the data is cut.
-        lanes: of all blocks together; so often a context begins with nothing.
+        tokens: number of tokens that the model predicts.
+        blocks: number of blocks.
+        lanes: of all blocks together; each starts with an empty context.
         bits: the sum of ``-log2`` of the probability of every token.
     """
 
@@ -81,7 +82,7 @@ class Evaluation:
 
     @property
     def word_perplexity(self) -> float | None:
-        """Per word of the original text, whatever the tokens; also None if it is too large for a float."""
+        """Per word of the original text, comparable between tokenizers; None also if too large for a float."""
         return _power(self._per(self.words))
 
     def _per(self, count: int) -> float | None:
@@ -89,7 +90,7 @@ class Evaluation:
 
 
 def total(evaluations: Iterable[Evaluation]) -> Evaluation:
-    """Return the sum: every rate of it weighs each byte, token or word the same, wherever it stands."""
+    """Return the sum, whose rates weigh every byte, token or word equally."""
     parts = list(evaluations)
     return Evaluation(
         raw_bytes=sum(part.raw_bytes for part in parts),
@@ -111,7 +112,7 @@ def evaluate_stream(
     Args:
         source: binary.
         engine: the model.
-        options: ``block_size``, ``lanes`` and ``max_lanes`` decide the context; nothing else is looked at.
+        options: only ``block_size``, ``lanes`` and ``max_lanes`` matter; they decide the context.
         progress: told about the work done.
 
     Raises:
@@ -122,10 +123,10 @@ def evaluate_stream(
     bits = 0.0
     while block := read_up_to(source, options.block_size):
         counter.update(block)
-        pieces = split(block, lanes_for(engine, len(block), options.lanes, options.max_lanes))
-        check_memory(engine, len(pieces))
-        ids = engine.tokenizer.encode_all(pieces)
-        for chunk in predicted_chunks(engine, ids, chunk_steps(engine, len(pieces))):
+        block_lanes = lanes_for(engine, len(block), options.lanes, options.max_lanes)
+        parameters = coding_parameters(len(block), block_lanes, None, None, engine.predictor.precision)
+        ids = BlockSetup(engine, len(block), parameters).tokens(block)
+        for chunk in predicted_chunks(engine, ids, whole=True):
             bits += _cost(chunk, engine.predictor.precision)
             if progress is not None:
                 done = raw_bytes + chunk.done * len(block)
@@ -133,7 +134,7 @@ def evaluate_stream(
         raw_bytes += len(block)
         tokens += sum(map(len, ids))
         blocks += 1
-        lanes += len(pieces)
+        lanes += block_lanes
     text = counter.finish()
     return Evaluation(raw_bytes, text.characters, text.words, text.valid_utf8, tokens, blocks, lanes, bits)
 
@@ -141,22 +142,22 @@ def evaluate_stream(
 def archive_summary(
     source: Readable, engine: Engine, options: EncodeOptions, progress: ProgressCallback | None = None
 ) -> Summary:
-    """Write the archive of everything in ``source`` to nowhere, and tell how large it is; errors as in the encoder."""
+    """Compress everything in ``source`` and discard the archive; arguments and errors as ``compress_stream``."""
     return compress_stream(source, _Nowhere(), engine=engine, options=options, progress=progress)
 
 
 class _Nowhere:
-    """A sink that keeps nothing."""
+    """A sink that discards everything."""
 
     def write(self, data: bytes, /) -> int:
         return len(data)
 
 
 def _cost(chunk: Predicted, precision: int) -> float:
-    """Return the bits that the tokens of a chunk cost; what stands behind a lane's end does not count."""
+    """Return the cost of the tokens of a chunk in bits."""
     lanes, steps = np.nonzero(np.arange(chunk.tokens.shape[1]) < chunk.counts[:, np.newaxis])
     tokens = chunk.tokens[lanes, steps]
-    below, above, first, last = (chunk.cumulative[lanes, steps, at] for at in (tokens, tokens + 1, 0, -1))
+    below, above, first, last = (chunk.predictions.cumulative[lanes, steps, at] for at in (tokens, tokens + 1, 0, -1))
     if first.any() or (last != 1 << precision).any() or (above <= below).any():
         raise ValueError("frequencies are not positive or do not sum to their precision: the predictor is broken")
     return precision * tokens.size - float(np.log2((above - below).astype(np.float64)).sum())

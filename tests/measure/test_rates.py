@@ -15,7 +15,7 @@ from zipllm.codec.options import EncodeOptions
 from zipllm.container import BlockHeader, scan
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import LimitExceeded
-from zipllm.measure.evaluate import Evaluation, archive_summary, evaluate_stream, total
+from zipllm.measure.rates import Evaluation, archive_summary, evaluate_stream, total
 from zipllm.model.gap import integer_bits
 from zipllm.model.transformer.integer import IntegerTransformer
 from zipllm.model_file.build import build_model
@@ -137,7 +137,7 @@ def test_progress_rises_to_the_end() -> None:
 
 
 def test_too_many_lanes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zipllm.codec.block.model_block.MAX_STATE_BYTES", 10_000)
+    monkeypatch.setattr("zipllm.codec.block.setup.MAX_STATE_BYTES", 10_000)
     with pytest.raises(LimitExceeded):
         evaluate(TEXT, byte_engine(), lanes=64)
 

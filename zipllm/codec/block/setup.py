@@ -1,0 +1,165 @@
+"""Everything a block needs before its first token is coded: parameters, checks, lanes, memory and coder."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zipllm.codec.block.coding import AdaptiveDecoder, AdaptiveEncoder, StaticDecoder, StaticEncoder
+from zipllm.codec.block.lanes import lane_count, lane_sizes, split
+from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes
+from zipllm.container import CodingParameters
+from zipllm.engine.engine import Engine
+from zipllm.errors import LimitExceeded, UnsupportedData
+from zipllm.mixing.adaptive import MIXER_VERSION
+from zipllm.mixing.contexts import ROWS, TEXT, Style
+from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.mixing.memory import MIN_SLOT_BITS, Memory, new_memory
+from zipllm.mixing.prior import load_prior
+from zipllm.mixing.token_path import Vocabulary
+
+MAX_STATE_BYTES = 2 << 30
+"""Limit on the memory for the predictor's state and frequencies of all lanes, for encoders and decoders."""
+
+MAX_ROW = 4096
+_LOOKED_AT = 1 << 17
+_CLEARER = 0.01
+"""A longer row must agree this much more often than a shorter one, of which it may be a multiple."""
+
+TEXT_STYLE = Style(TEXT, 1)
+
+
+def row_style(raw: bytes) -> Style:
+    """Return the style of rows for a block: a row is as long as the distance at which most bytes are equal."""
+    middle = max(0, (len(raw) - _LOOKED_AT) // 2)
+    values = np.frombuffer(raw, dtype=np.uint8)[middle : middle + _LOOKED_AT]
+    length, agreement = 1, 0.0
+    for distance in range(1, min(MAX_ROW, values.size // 4)):
+        share = np.count_nonzero(values[distance:] == values[:-distance]) / (values.size - distance)
+        if share > agreement + _CLEARER:
+            length, agreement = distance, share
+    return Style(ROWS, length)
+
+
+def coding_parameters(
+    raw_size: int, lanes: int, style: Style | None, history_bits: int | None, precision: int = 24
+) -> CodingParameters:
+    """Return the parameters of a prediction: with history if both a style and its size are given.
+
+    The history gets no more slots than the block can fill.
+    """
+    if style is None or history_bits is None:
+        return CodingParameters(lanes, PROBABILITY_BITS, precision=precision)
+    return CodingParameters(
+        lanes,
+        PROBABILITY_BITS,
+        precision=precision,
+        mixer=MIXER_VERSION,
+        history=max(MIN_SLOT_BITS, min(history_bits, raw_size.bit_length() + 4)),
+        family=style.family,
+        row=style.row,
+    )
+
+
+def lanes_for(engine: Engine, raw_size: int, wanted: int | None, most: int) -> int:
+    """Return the lanes of a block: as wanted, or by its size and, for a large model, by what memory allows."""
+    lanes = lane_count(raw_size, wanted, most)
+    return lanes if wanted else max(1, min(lanes, MAX_STATE_BYTES // _lane_memory(engine)))
+
+
+def check_memory(engine: Engine, lanes: int) -> None:
+    """Refuse more lanes than memory allows, before any of it is allocated.
+
+    Raises:
+        LimitExceeded: the state and the frequencies of all lanes would take more than ``MAX_STATE_BYTES``.
+    """
+    needed = lanes * _lane_memory(engine)
+    if needed > MAX_STATE_BYTES:
+        raise LimitExceeded(
+            f"{lanes} lanes of this model take {needed >> 20} MiB of memory, over the limit of "
+            f"{MAX_STATE_BYTES >> 20} MiB",
+            "state_bytes",
+        )
+
+
+def _lane_memory(engine: Engine) -> int:
+    return engine.predictor.lane_bytes + 4 * (len(engine.predictor.vocabulary) + 1)
+
+
+def byte_tokens() -> tuple[bytes, ...]:
+    """Return the 256 tokens of a vocabulary of bytes."""
+    return tuple(bytes([value]) for value in range(256))
+
+
+@lru_cache(maxsize=1)
+def _byte_vocabulary() -> Vocabulary:
+    """Return the vocabulary of the 256 bytes: eight decisions each, no stops."""
+    tokens = byte_tokens()
+    return Vocabulary.of(DecisionTree.from_vocabulary(tokens), tokens)
+
+
+class BlockSetup:
+    """A block about to be coded or decoded.
+
+    Args:
+        engine: the model; None if the history predicts bytes alone.
+        raw_size: bytes of the block, at least one per lane.
+        parameters: of the block's header.
+
+    Attributes:
+        sizes: int64 ``[lanes]``, bytes of each lane.
+        vocabulary: the model's, or the 256 bytes.
+
+    Raises:
+        UnsupportedData: the block is of another precision than this version or the engine has.
+        LimitExceeded: so many lanes of this model need too much memory.
+    """
+
+    def __init__(self, engine: Engine | None, raw_size: int, parameters: CodingParameters) -> None:
+        _check_precision("probability bits", parameters.probability_bits, PROBABILITY_BITS)
+        if engine is not None:
+            _check_precision("precision", parameters.precision, engine.predictor.precision)
+            check_memory(engine, parameters.lanes)
+        self._engine = engine
+        self._parameters = parameters
+        self._style = Style(parameters.family, parameters.row)
+        self.sizes: NDArray[np.int64] = np.array(lane_sizes(raw_size, parameters.lanes), dtype=np.int64)
+        self.vocabulary = _byte_vocabulary() if engine is None else engine.vocabulary
+
+    def tokens(self, raw: bytes) -> list[NDArray[np.int32]]:
+        """Return the model's token ids of each lane of the block."""
+        assert self._engine is not None, "tokens are the model's"
+        return self._engine.tokenizer.encode_all(split(raw, self._parameters.lanes))
+
+    def encoder(self) -> "StaticEncoder | AdaptiveEncoder":
+        """Return the encoder that the parameters ask for."""
+        if self._parameters.mixer:
+            return self.adaptive_encoder()
+        assert self._engine is not None, "something predicts"
+        return StaticEncoder(self._engine)
+
+    def decoder(self, payload: bytes) -> "StaticDecoder | AdaptiveDecoder":
+        """Return the decoder of a payload that the parameters ask for."""
+        if self._parameters.mixer:
+            return self.adaptive_decoder(payload)
+        assert self._engine is not None, "something predicts"
+        return StaticDecoder(self._engine, words_from_bytes(payload))
+
+    def adaptive_encoder(self) -> AdaptiveEncoder:
+        """Return the encoder with history."""
+        return AdaptiveEncoder(self.vocabulary, self._memory(), self._style)
+
+    def adaptive_decoder(self, payload: bytes) -> AdaptiveDecoder:
+        """Return the decoder with history."""
+        return AdaptiveDecoder(self.vocabulary, self._memory(), self._style, words_from_bytes(payload))
+
+    def _memory(self) -> Memory:
+        """Return the memory at the block's beginning; text starts from a prior."""
+        name = "text" if self._engine is None else "model"
+        prior = load_prior(name) if self._parameters.family == TEXT else None
+        return new_memory(self.sizes, self._parameters.history, prior)
+
+
+def _check_precision(name: str, written: int, ours: int) -> None:
+    if written != ours:
+        raise UnsupportedData(f"a block was coded with {written} {name}, this version codes with {ours}")
