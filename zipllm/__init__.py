@@ -105,25 +105,26 @@ def compress(
 ) -> bytes:
     """Compress bytes into an archive.
 
-    All cores are used: by the model for one block, or, without a model or with one on a GPU, each core for a block.
+    All cores are used: a model on the processor spreads one block over them; otherwise each core codes a block.
 
     Args:
-        data: anything, also nothing.
-        model: what predicts; loaded only if a part of the data profits from it.
-        level: 1 to 9. From 4 on a model predicts, together with what the data itself has shown: ``nano`` at 4 and 5,
-            ``small`` from 6 on. 1 to 3 do without, several times faster. ``model`` names another one for any level.
+        data: any bytes, possibly none.
+        model: the model that predicts; loaded only if a part of the data profits from it.
+        level: 1 to 9. From 4 on, a model predicts together with the history of the data: ``nano`` at 4 and 5, ``small``
+            at 6, ``base`` from 7 on. 1 to 3 use the history alone, several times faster. ``model`` overrides the
+            level's model.
         history: False lets the model predict alone.
-        block_size: bytes that are coded together, at most 16 MiB; None takes the level's.
+        block_size: bytes coded together, at most 16 MiB; None takes the level's.
         lanes: streams coded side by side; None chooses by size.
-        sample: False tries the model on everything, even on what looks incompressible.
+        sample: False tries the model on every block, even on incompressible ones.
         verify: decode and compare before returning.
-        embed_model: put the model file into the archive, so that it decodes with nothing else.
-        same_machine: with a Hugging Face model (``hf:FOLDER``), which computes in floats: write an archive that only
-            this machine decodes, with these libraries and settings.
+        embed_model: put the model file into the archive, which then decodes with nothing else.
+        same_machine: allow a Hugging Face model (``hf:FOLDER``). It computes in floats, so the archive decodes only on
+            this machine, with these libraries and settings.
 
     Raises:
         ModelError: the model is missing or unusable.
-        VerificationFailed: the archive would not have given the data back.
+        VerificationFailed: the archive does not decode to the data.
         UsageError: an option is out of range.
     """
     from zipllm.codec.encoder import compress_stream
@@ -153,11 +154,11 @@ def decompress(
     Args:
         data: the archive.
         model: None finds the model that the archive names among those installed, or in the archive.
-        max_output: most bytes to return; None for 1 GiB or 1000 times the archive, whichever is more.
+        max_output: limit on the bytes returned; None: 1 GiB or 1000 times the archive, whichever is more.
 
     Raises:
         CorruptData: damaged, truncated, or not an archive.
-        UnsupportedData: of a version or method that this zipllm does not know.
+        UnsupportedData: of a version or method unknown to this zipllm.
         LimitExceeded: more than ``max_output`` bytes, or another limit.
         ModelError: the model is missing, unusable, or not the one the archive names.
     """
@@ -232,16 +233,16 @@ def open(
 
 
 def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "cpu") -> "Engine":
-    """Load a model to be given to ``compress``, ``decompress`` and ``open`` again and again.
+    """Load a model once, for many calls of ``compress``, ``decompress`` and ``open``.
 
     Args:
-        model: name, path or id (hexadecimal); None for the default model; ``hf:FOLDER`` for one of the Hugging Face
-            library, and ``hub:OWNER/NAME`` for one that is fetched from its hub if need be.
+        model: name, path or id (hexadecimal); None for the default model; ``hf:FOLDER`` for a Hugging Face model, and
+            ``hub:OWNER/NAME`` for one from the hub, downloaded if necessary.
         device: where it computes: "cpu" or "cuda". Archives are the same for all devices, except those of ``hf:``.
 
     Raises:
-        ModelNotFound: there is none.
-        ModelInvalid: its file is damaged, it computes wrongly on this machine, or it is no causal model.
+        ModelNotFound: there is no such model.
+        ModelInvalid: its file is damaged, it computes wrongly on this machine, or it is not causal.
         UsageError: ``hf:`` without the extra ``hf``.
     """
     from zipllm.engine.named import named_engine

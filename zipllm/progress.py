@@ -1,4 +1,4 @@
-"""What a caller is told while coding, and afterwards."""
+"""What a coder reports while it works, and at the end."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ class Progress:
 
     Attributes:
         stage: what is being done.
-        done: raw bytes' worth of finished work. Never falls; the raw size at the end. While compressing with
-            verification, a byte counts half when it is encoded and half when it is verified.
+        done: finished work in raw bytes. Never falls, and ends at the raw size. While compressing with verification,
+            encoding a byte counts half and verifying it half.
         raw_bytes: raw bytes coded or decoded so far.
-        coded_bytes: archive bytes that they take, headers included; an estimate inside a block.
+        coded_bytes: archive bytes that hold them, headers included; an estimate inside a block.
     """
 
     stage: Stage
@@ -26,24 +26,24 @@ class Progress:
 
     @property
     def bits_per_byte(self) -> float | None:
-        """Archive bits per raw byte so far; None at the beginning."""
+        """Archive bits per raw byte so far; None before the first byte."""
         return 8 * self.coded_bytes / self.raw_bytes if self.raw_bytes else None
 
 
 Advance = Callable[[float, int], None]
-"""Told the fraction of a block that is done, from 0 to 1, and about how many payload bytes that took."""
+"""Called with the fraction of a block that is done, from 0 to 1, and an estimate of its payload bytes so far."""
 
 ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What a salvaged archive could not give back.
+    """A part of a damaged archive that could not be salvaged.
 
     Attributes:
-        begin: offset in the result; None when nobody can tell where.
-        end: offset of the first byte after it; None when its length is unknown, then it is left out.
-        reason: what was wrong.
+        begin: offset in the result; None if unknown.
+        end: offset of the first byte after it; None if its length is unknown and it was left out.
+        reason: the damage.
     """
 
     begin: int | None
@@ -62,17 +62,17 @@ class Lost:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was coded.
+    """The result of coding.
 
     Attributes:
         raw_bytes: size of the original data.
         coded_bytes: size of the archive, headers and embedded models included.
-        archives: how many archives followed each other (always 1 when compressing).
+        archives: number of concatenated archives (1 when compressing).
         codings: blocks by the name of their coding ("stored", "zstd", "lzma", "bz2", "model", "history").
         model_ids: the 32-byte ids of the models used, in order of first use.
         sha256: digest of all original bytes.
-        lost: damage that was passed over when salvaging; otherwise damage is an error.
-        portable: of an archive that was written: whether it decodes on other machines, too.
+        lost: damage that salvaging left out; elsewhere damage is an error.
+        portable: whether a written archive decodes on other machines, too.
     """
 
     raw_bytes: int

@@ -1,4 +1,4 @@
-"""Original bytes -> archive, block after block, each verified before it is written."""
+"""Original bytes -> archive, block by block; each block is verified before it is written."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,17 +6,19 @@ from contextlib import closing, contextmanager
 
 from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.options import EncodeOptions
-from zipllm.codec.streams import CountingSource, Readable, Writable, read_up_to
+from zipllm.codec.streams import CountingSource, read_up_to
 from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import encoding_workers
 from zipllm.container import ArchiveHeader, ArchiveWriter, Coding, ContentHash
 from zipllm.container.model_record import MODEL_ID_BYTES
+from zipllm.container.source import Readable
+from zipllm.container.writer import Writable
 from zipllm.engine.engine import Engine, EngineSource, LazyEngine, lazy_engine
 from zipllm.errors import UsageError
 from zipllm.progress import Progress, ProgressCallback, Stage, Summary
 
 _MODEL_RECORD = MODEL_ID_BYTES + 12
-"""Bytes of the record that names the model, once in an archive."""
+"""Bytes of the record that names the model, one per archive."""
 
 
 def compress_stream(
@@ -30,22 +32,22 @@ def compress_stream(
 ) -> Summary:
     """Write one archive of everything in ``source``.
 
-    Memory is bounded by the blocks in work, at most one for each worker. When an error is raised, ``sink`` holds a
-    torn archive.
+    Memory is bounded by the blocks in work, at most one per worker. When an error is raised, ``sink`` holds an
+    incomplete archive.
 
     Args:
-        source: binary; a pipe will do.
-        sink: binary; never asked to seek, and not closed.
-        engine: the model, or how to get it when a block first needs it, or None for conventional codings only.
-        options: see ``EncodeOptions``.
-        progress: told about the work done, by the caller's thread.
+        source: binary; may be a pipe.
+        sink: binary; may be a pipe; not closed.
+        engine: the model, or a function that loads it when a block first needs it, or None for no model.
+        options: see ``EncodeOptions``; None for the defaults.
+        progress: told about the work done, in the caller's thread.
         original_size: bytes in ``source`` if known, for the archive's header.
 
     Raises:
         VerificationFailed: a block does not decode to what it was coded from.
-        ModelError: the engine cannot be had.
-        FileError: ``original_size`` is not what was read.
-        UsageError: options that do not fit together, or ``same_machine`` is not set and the model needs it.
+        ModelError: the model cannot be loaded.
+        FileError: ``original_size`` is not the number of bytes read.
+        UsageError: options contradict each other, or the model needs ``same_machine``.
     """
     options = options or EncodeOptions()
     encoder = ArchiveEncoder(sink, engine=engine, options=options, progress=progress, original_size=original_size)
@@ -57,7 +59,7 @@ def compress_stream(
 
 
 def _checked(engine: LazyEngine | None, options: EncodeOptions) -> LazyEngine | None:
-    """Refuse, where it is loaded, a model that would make an archive for this machine only, unless that is wanted."""
+    """Refuse, on loading, a model whose archives decode on this machine only, unless the options allow that."""
 
     def get() -> Engine:
         assert engine is not None
@@ -73,9 +75,9 @@ def _checked(engine: LazyEngine | None, options: EncodeOptions) -> LazyEngine | 
 
 
 class ArchiveEncoder:
-    """Takes bytes in pieces of any size and writes one archive. Arguments and errors as ``compress_stream``.
+    """Takes bytes in pieces of any size and writes one archive; arguments and errors as ``compress_stream``.
 
-    With several workers, blocks are in work between the calls; whoever gives an archive up calls ``close``.
+    Several workers go on coding between calls; a caller who abandons an archive calls ``close``.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class ArchiveEncoder:
         self._writer.begin(ArchiveHeader(self._options.block_size, original_size))
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take more of the original; whole blocks are coded at once, or begun if there are several workers."""
+        """Take more of the original; full blocks are coded at once, or begun if there are several workers."""
         size = self._options.block_size
         left = memoryview(data).cast("B")
         with self._stopped_by_errors():
@@ -115,7 +117,7 @@ class ArchiveEncoder:
                     self._code_pending()
 
     def finish(self) -> Summary:
-        """Code what is left, end the archive and tell what was done."""
+        """Code the remaining bytes, end the archive and return its summary."""
         with self._stopped_by_errors():
             if self._pending:
                 self._code_pending()
@@ -133,7 +135,7 @@ class ArchiveEncoder:
         )
 
     def close(self) -> None:
-        """End the threads, if there are any, and forget what they had in work; ``finish`` has no more to end."""
+        """End any threads and drop their blocks; not needed after ``finish``."""
         self._blocks.close()
 
     def _code_pending(self) -> None:
@@ -144,7 +146,7 @@ class ArchiveEncoder:
             self._write_first()
 
     def _write_first(self) -> None:
-        """Write the first of the blocks in work, and code it anew if an earlier one has named the model meanwhile."""
+        """Write the first block in work; code it again first if an earlier block has named the model meanwhile."""
         work = self._blocks.take()
         if work.cost_counts and work.model_cost != self._model_cost:
             self._blocks.put(BlockEncoding(work.raw, self._engine, self._options, self._model_cost), again=True)
@@ -167,7 +169,7 @@ class ArchiveEncoder:
 
     @property
     def _model_cost(self) -> int:
-        """Bytes that a block pays for naming the model; one of floats describes the machine besides."""
+        """Bytes that a block pays for naming the model; the record of a float model also describes the machine."""
         if self._model_id is not None:
             return 0
         described = self._loaded().numerics if self._options.same_machine and self._engine is not None else None
@@ -196,7 +198,7 @@ class ArchiveEncoder:
         self._report(next(iter(self._blocks)).stage)
 
     def _report(self, stage: Stage) -> None:
-        """Tell about finished blocks, and what is done of those in work."""
+        """Report finished blocks, and how far those in work are."""
         if self._progress is None:
             return
         finished, works = self._content.size, list(self._blocks)

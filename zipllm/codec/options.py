@@ -1,4 +1,4 @@
-"""What a caller may choose when compressing."""
+"""The options of an encoder."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,41 +7,40 @@ from zipllm.codec.block.lanes import DEFAULT_MAX_LANES
 from zipllm.errors import UsageError
 
 DEFAULT_BLOCK_SIZE = 16 << 20
-"""16 MiB: a block learns its own history, so that a larger one is predicted better."""
+"""16 MiB: each block learns its own history, so larger blocks are predicted better."""
 
 DEFAULT_HISTORY_BITS = 22
-"""128 MiB of bit histories for a block of 256 KiB and more, less for smaller ones."""
+"""128 MiB of bit histories for blocks of 256 KiB or more, less for smaller ones."""
 
 HISTORY_BITS = range(12, 25)
 
 MAX_BLOCK_SIZE = 16 << 20
-"""What a reader accepts by default; a larger block would need its limits raised."""
+"""Readers refuse larger blocks by default."""
 
 MOST_EXPLAINED = 256 << 10
-"""Bytes; nobody reads a longer explanation of what each token cost."""
+"""Limit on the bytes to explain; nobody reads a longer table of tokens."""
 
 MAX_LANES = 4096
-"""More lanes than any device profits from."""
+"""More than any device profits from."""
 
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """How to compress. Every choice gives an archive that any decoder reads without being told.
+    """How to compress. The archive tells the decoder everything it needs.
 
     Args:
         block_size: bytes coded together, 1 to 16 MiB. Bounds memory; a block decodes by itself.
         lanes: streams coded side by side in a block: more are faster and cost size. None: from the block's size.
-        sample: look at a sample first and spare the model on blocks it cannot win. False tries it everywhere.
-        fallback: take the smallest coding of each block. False model-codes every block even where it loses,
-            which is for measuring a model.
+        sample: test a sample first, and skip the model on blocks it cannot win. False tries it on every block.
+        fallback: take the smallest coding of each block. False codes every block by the model, to measure it.
         verify: decode every block and compare it before it is written; see ``block_encoding.verify_block``.
-        embed_model: the archive carries the model file and decodes with nothing else.
-        history_bits: predictions learn from the block, with up to ``2**history_bits`` slots of 32 bytes, 12 to 24;
+        embed_model: put the model file into the archive, which then decodes with nothing else.
+        history_bits: predictions learn from the block, in up to ``2**history_bits`` slots of 32 bytes, 12 to 24;
             None codes with the model's own predictions.
-        max_lanes: where ``lanes`` is None, a block's size gives no more than these.
-        same_machine: the archive may be one that decodes on this machine only, if the model is one of floats.
-        workers: blocks coded at the same time, each by a thread, as far as memory allows; changes no byte. 1: by the
-            caller's.
+        max_lanes: upper limit on the lanes that a block's size gives.
+        same_machine: allow float models, whose archives decode on this machine only.
+        workers: threads that each code whole blocks, as far as memory allows; changes no byte. 1: everything happens in
+            the caller's thread.
 
     Raises:
         UsageError: a value is out of range, or two contradict each other.
@@ -72,4 +71,4 @@ class EncodeOptions:
 
 
 By = Literal["auto", "model", "history"]
-"""Whose costs are explained; see ``explanation.explain_bytes``."""
+"""The coding to explain; see ``explanation.explain_bytes``."""

@@ -1,32 +1,18 @@
-"""Reading and writing whole pieces on files, pipes and sockets that take or give less at a time."""
+"""Whole reads and writes on files, pipes and sockets, which may transfer less at a time."""
 
-from typing import Protocol
-
-
-class Readable(Protocol):
-    """Anything with a ``read`` like a binary file's; it may return fewer bytes than asked for."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
-class Writable(Protocol):
-    """Anything with a ``write`` like a binary file's."""
-
-    def write(self, data: bytes, /) -> int | None: ...
+from zipllm.container.source import Readable
+from zipllm.container.writer import Writable
 
 
 class CountingSource:
-    """A source that knows how many bytes have been taken from it.
-
-    It hides ``seek`` on purpose: whoever counts reads cannot allow jumps.
-    """
+    """A source that counts the bytes read from it. It hides ``seek``, which would make the count wrong."""
 
     def __init__(self, source: Readable) -> None:
         self._source = source
         self.count = 0
 
     def read(self, size: int, /) -> bytes:
-        """Return up to ``size`` bytes; none at the end.
+        """Return up to ``size`` bytes; empty at the end.
 
         Raises:
             BlockingIOError: the source is in non-blocking mode and has nothing yet.
@@ -39,7 +25,7 @@ class CountingSource:
 
 
 def read_up_to(source: Readable, size: int) -> bytes:
-    """Return ``size`` bytes, or fewer at the end of the source only."""
+    """Return ``size`` bytes; fewer only at the end of the source."""
     parts: list[bytes] = []
     while size:
         part = source.read(size)
@@ -51,7 +37,7 @@ def read_up_to(source: Readable, size: int) -> bytes:
 
 
 def write_all(sink: Writable, data: bytes) -> None:
-    """Write everything, however little the sink takes at a time."""
+    """Write everything, even if the sink takes little at a time."""
     left = memoryview(data)
     while left:
         written = sink.write(left)  # type: ignore[arg-type]  # every binary file takes any buffer

@@ -1,8 +1,8 @@
-"""Text from a codec that has no model: whatever makes the archive longer by least.
+"""Text from a codec without a model: bytes that lengthen the archive least.
 
-A codec of lengths ``l`` is taken for a model of probabilities ``2**-l`` (Delétang et al., "Language Modeling Is
-Compression", 2024, section 3.4): each byte is drawn with probability in proportion to ``2**-(8 * l(text + byte))``. The
-lengths are whole bytes, so of 256 candidates most are equal, and what comes out is no better than that.
+A codec with lengths ``l`` acts as a model with probabilities ``2**-l`` (Delétang et al., "Language Modeling Is
+Compression", 2024, section 3.4): each byte is drawn with probability proportional to ``2**-(8 * l(text + byte))``. The
+lengths are whole bytes, so most of the 256 candidates are equal, and the text is accordingly poor.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,18 +16,18 @@ from zipllm.errors import LimitExceeded, UsageError
 from zipllm.generate.sampling import Randomness, draw
 
 MOST_PROMPT = 16 << 10
-"""Bytes; each byte that follows is tried by compressing all of it 256 times."""
+"""Limit in bytes; each further byte compresses the whole text 256 times."""
 
 _BYTES = 256
 _WEIGHT_BITS = 48
 
 
 def codec_bytes(name: str, prompt: bytes, seed: int) -> Iterator[bytes]:
-    """Yield byte after byte, without end; the same for the same seed and version of the codec's library.
+    """Yield bytes without end; they depend only on the seed and the version of the codec's library.
 
     Args:
-        name: of a conventional codec, as ``gzip`` or ``ppmd:5``.
-        prompt: what stands before.
+        name: of a conventional codec, such as ``gzip`` or ``ppmd:5``.
+        prompt: the text so far.
         seed: of the randomness.
 
     Raises:

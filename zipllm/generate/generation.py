@@ -1,12 +1,12 @@
-"""Tokens that the model would expect: drawn from its frequencies, or decoded from random bits, which is the same.
+"""Text from a model: tokens drawn from its frequencies, or, equivalently, decoded from random bits.
 
-A decoder turns bits into tokens so that a token of probability ``p`` is had from ``-log2 p`` bits. Of random bits every
-pattern is equally likely, so the token comes out with probability ``2**(log2 p) = p``: decompressing random bits draws
-from the model. ``from_words`` does just this, with the range coder and the decisions of every model-coded block without
-history. Encoding what came out gives back the bits that went in.
+A decoder turns ``-log2 p`` bits into a token of probability ``p``. All patterns of random bits are equally likely, so
+the token comes out with probability ``2**(log2 p) = p``: decompressing random bits draws from the model. ``from_words``
+does just that, with the range coder and the decisions of a model-coded block without history. Encoding the result gives
+the same bits back.
 
-The range coder gives up ``range mod 2**24`` at each decision, so some bits are no encoder's (one in about 5000
-decisions). There the coder starts anew with the words that follow, which leaves every probability as it is.
+The range coder drops ``range mod 2**24`` at each decision, so an encoder never writes some of the bits (about one
+decision in 5000 meets them). The decoder then starts over with the next words, which changes no probability.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,22 +25,22 @@ from zipllm.mixing.decisions import Walk
 from zipllm.mixing.predictions import Predictions
 
 MOST_PROMPT = 256 << 10
-"""Bytes of a prompt; the model looks at the last few thousand only."""
+"""Limit on a prompt in bytes; the model sees only the last few thousand."""
 
 _STARTED = 2
 """Words that a decoder reads before its first decision."""
 _SUPPLY = 1024
 
 Words = Callable[[int], NDArray[np.uint32]]
-"""Gives the next words of 32 bits, as many as asked for, or fewer at the end."""
+"""Returns the next words of 32 bits: the number asked for, or fewer at the end."""
 
 
 class Continuation:
-    """One text going on, token by token.
+    """A text that grows token by token.
 
     Args:
         engine: the model.
-        prompt: what stands before; may be empty.
+        prompt: the text so far; may be empty.
 
     Attributes:
         cumulative: int32 ``[V + 1]``, the model's frequencies of the next token.
@@ -62,7 +62,7 @@ class Continuation:
             self._feed(tokens[begin : begin + steps])
 
     def add(self, token: int) -> None:
-        """Go on by one token."""
+        """Append one token."""
         self._feed(np.array([token], dtype=np.int32))
 
     def _feed(self, tokens: NDArray[np.int32]) -> None:
@@ -71,7 +71,7 @@ class Continuation:
 
 
 def sample(engine: Engine, prompt: bytes, sampling: Sampling) -> Iterator[int]:
-    """Yield token after token without end, drawn as ``Sampling`` says; errors as in ``Continuation``."""
+    """Yield tokens without end, drawn as ``Sampling`` says; errors as in ``Continuation``."""
     text = Continuation(engine, prompt)
     randomness = Randomness(sampling.seed)
     while True:
@@ -81,7 +81,7 @@ def sample(engine: Engine, prompt: bytes, sampling: Sampling) -> Iterator[int]:
 
 
 def from_words(engine: Engine, prompt: bytes, coder: "RandomBits") -> Iterator[int]:
-    """Yield the tokens that random words decode to, as long as there are words; errors as in ``Continuation``."""
+    """Yield the tokens that random words decode to, until the words end; errors as in ``Continuation``."""
     text = Continuation(engine, prompt)
     while (token := coder.decode(engine.tree, text.cumulative)) is not None:
         yield token
@@ -89,13 +89,13 @@ def from_words(engine: Engine, prompt: bytes, coder: "RandomBits") -> Iterator[i
 
 
 class RandomBits:
-    """The range decoder, fed with words that no encoder wrote.
+    """The range decoder, fed with random words.
 
     Args:
-        words: where they come from.
+        words: returns them.
 
     Attributes:
-        restarts: how often the coder had to start anew.
+        restarts: how often the decoder had to start over.
     """
 
     def __init__(self, words: Words) -> None:
@@ -106,11 +106,11 @@ class RandomBits:
 
     @property
     def bits(self) -> float:
-        """How many bits the decisions so far have used up; those lost at new starts are counted."""
+        """Bits used by the decisions so far, including those lost at restarts."""
         return 32 * self._used + self._decoder.spent()
 
     def decode(self, tree: DecisionTree, cumulative: NDArray[np.int32]) -> int | None:
-        """Return the next token, or None where the words have ended before it was settled."""
+        """Return the next token, or None if the words end before it is decided."""
         walk = Walk(tree, Predictions(cumulative[None]))
         while walk.active.size:
             if not self._supplied():
@@ -125,16 +125,16 @@ class RandomBits:
         return int(walk.tokens()[0])
 
     def _supplied(self) -> bool:
-        """Get more words if there are some, and see that the next decision depends on nothing but words.
+        """Fetch more words if needed; return whether the next decision depends on words alone.
 
-        A decoder reads a word when a decision is made, for those after it; past the end it reads zeros.
+        A decoder reads words ahead of the decisions that use them, and zeros past the end.
         """
         if self._decoder.position() >= self._decoder.words.size:
             self._decoder.words = np.concatenate([self._decoder.words, self._words(_SUPPLY)])
         return self._decoder.position() <= self._decoder.words.size
 
     def _restart(self) -> None:
-        """Give up what the coder has read, and start with the next words."""
+        """Drop the words the decoder has read, and start over with the next ones."""
         position = self._decoder.position()
         left = self._decoder.words[position:]
         if left.size < _STARTED:

@@ -1,12 +1,12 @@
-"""Which token comes next, drawn from the model's integer frequencies: the same on every machine.
+"""Draws the next token from the model's integer frequencies, with the same result on every machine.
 
-Everything is integer arithmetic, so that neither a library's ``pow`` nor the order of a sum can change a draw:
+All arithmetic is on integers, so that neither a library's ``pow`` nor the order of a sum can change a draw:
 
 - Randomness is SHA-256 of the seed and a counter. A number below ``n`` is ``floor(x * n / 2**64)`` of 64 such bits.
 - A temperature ``T`` raises frequencies to the power ``1 / T``: base-2 logarithms by repeated squaring, times
   ``round(2**16 / T)``, and powers of two by a product of roots of 2, all in fixed point (about six decimal digits).
-- ``top_k`` keeps the ``k`` most probable tokens (of equal ones the smaller id), then ``top_p`` the fewest whose
-  share of what is left reaches ``p`` (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020).
+- ``top_k`` keeps the ``k`` most probable tokens (of equals, those with smaller ids), then ``top_p`` keeps the fewest
+  whose share of the rest reaches ``p`` (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020).
 """
 
 import hashlib
@@ -32,9 +32,10 @@ class Sampling:
 
     Args:
         seed: of the randomness, at least 0.
-        temperature: 1 draws as the model says; less is surer, 0 takes the most probable token always.
-        top_k: only so many tokens; 0 is all.
-        top_p: only tokens that together have this share; 1 is all.
+        temperature: 1 draws with the model's probabilities, less favors probable tokens, 0 always takes the most
+            probable one.
+        top_k: number of tokens to keep; 0 keeps all.
+        top_p: share of the tokens to keep; 1 keeps all.
 
     Raises:
         UsageError: a value is out of range.
@@ -56,10 +57,10 @@ class Sampling:
             raise UsageError(f"top_p must be over 0 and at most 1, not {float(self.top_p):g}")
 
     def weights(self, frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return how likely each token is drawn: int64 ``[V]``, in proportion; frequencies at least 1."""
+        """Return the weight with which each token is drawn, int64 ``[V]``; frequencies are at least 1."""
         if self.temperature == 0:
             weights = np.zeros_like(frequencies)
-            weights[frequencies.argmax()] = 1  # of equal ones the first
+            weights[frequencies.argmax()] = 1  # the first of equals
             return weights
         weights = frequencies if self.temperature == 1 else _powers(frequencies, 1 / self.temperature)
         return self._kept(weights)

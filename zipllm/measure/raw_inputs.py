@@ -1,7 +1,7 @@
-"""What ``zipllm eval`` reads: the inputs of the benchmark, and besides them packed files, standard input and a limit.
+"""The inputs of ``zipllm eval``: those of the benchmark, unpacked files and standard input, up to a limit.
 
-A packed file (``.gz``, ``.xz``, ``.bz2``, ``.zst``) stands for its content here, as in training; the benchmark, which
-compresses files, takes it as it is.
+A packed file (``.gz``, ``.xz``, ``.bz2``, ``.zst``) is read as its content, as in training; the benchmark, which
+compresses files, reads it as it is.
 """
 
 import sys
@@ -27,7 +27,7 @@ class RawInput:
     Attributes:
         name: as the user gave it, or corpus and file; ``-`` for standard input.
         item: where the raw bytes lie.
-        cut: whether the limit left something out.
+        cut: whether the limit left bytes out.
     """
 
     name: str
@@ -38,19 +38,19 @@ class RawInput:
 def prepare_raw(
     arguments: Sequence[str], places: Places, folder: Path, stdin: Callable[[], IO[bytes]], limit: int | None = None
 ) -> list[RawInput]:
-    """Put the raw bytes of everything the arguments mean into ``folder``.
+    """Copy the raw bytes of all arguments into ``folder``.
 
     Args:
         arguments: corpora, slices of them, files, folders and ``-``.
-        places: where corpora are looked for.
+        places: where to look for corpora.
         folder: receives the files.
         stdin: opens standard input; called for ``-``.
-        limit: bytes to keep of each; what follows is not read, unless a corpus has to be checked.
+        limit: bytes to keep of each; the rest is read only to check a corpus.
 
     Raises:
         UsageError: an argument is neither a corpus nor a path, a slice is empty, or something is named twice.
         CorruptData: a copy of a corpus file is not that file.
-        FileError: a corpus is not here, or a file cannot be read.
+        FileError: a corpus is missing, or a file cannot be read.
     """
     inputs: list[RawInput] = []
     for argument in arguments:
@@ -70,7 +70,7 @@ def prepare_raw(
 
 
 def _checked(part: CorpusPart, target: Path, limit: int | None) -> RawInput:
-    """A file of a corpus is read to its end whatever the limit: its digest has to be right."""
+    """Read a corpus file to its end regardless of the limit, to check its digest."""
     begin, end, _ = part.part.indices(part.file.bytes)
     kept = end if limit is None else min(end, begin + limit)
     item = replace(part, part=slice(begin, kept)).into(target)
@@ -89,7 +89,7 @@ def _unpacked(part: PathPart, target: Path, limit: int | None) -> RawInput:
 def _copy(
     stream: IO[bytes], target: Path, name: tuple[str, str], begin: int, end: int | None, limit: int | None
 ) -> RawInput:
-    """Copy bytes ``begin`` to ``end`` (None: all), or the first ``limit`` of them, and look whether more follow."""
+    """Copy bytes ``begin`` to ``end`` (None: all), at most ``limit``, and note whether more follow."""
     end = sys.maxsize if end is None else end
     kept = end if limit is None else min(end, begin + limit)
     with target.open("wb") as sink:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.decoder import DecodeOptions
-from zipllm.codec.streams import Writable, write_all
+from zipllm.codec.streams import write_all
 from zipllm.container import (
     Block,
     BlockHeader,
@@ -20,6 +20,7 @@ from zipllm.container import (
     survey,
 )
 from zipllm.container.model_record import ModelRecord, check_model
+from zipllm.container.writer import Writable
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import CorruptData, UnsupportedData
 from zipllm.progress import Lost, Progress, ProgressCallback, Summary
