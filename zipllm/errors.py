@@ -18,7 +18,8 @@ wrapped where they appear (``raise CorruptData(...) from error``). 130 and 143 a
 SIGINT and SIGTERM and belong to ``zipllm.cli``.
 """
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import ClassVar, Self
@@ -119,3 +120,10 @@ def memory_errors() -> Iterator[None]:
         if means_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown word: the known word it resembles, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(names)})"

@@ -12,7 +12,6 @@ card_markdown   the card as Markdown
 identity        the model id
 limits          how large a model file may be
 self_test       frequencies that every machine must reproduce
-reference       the reference network for the self-test
 summary         models by their headers alone, without torch and numpy
 provenance      digests of training files in a card
 """

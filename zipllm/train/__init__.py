@@ -13,8 +13,6 @@ start         what fine-tuning starts from: a model file or a checkpoint
 trainer       the training loop
 loss          the cross-entropy of a window
 optim         Muon and AdamW
-precision     the number format of training
-rounding      the last phase, which trains with the rounding of the integer form
 compiler      whether torch.compile pays on this machine
 distributed   several processes under torchrun
 sharding      each process keeps a part of the weights

@@ -1,13 +1,12 @@
 """All that makes a model: data, shape, settings, and what its card will say. See `recipe_file` for the TOML form."""
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, suggestion
 from zipllm.model.architecture import config_types, preset, preset_names
 from zipllm.model.config import NetworkConfig
 from zipllm.model_file.card import Card, DataSource
@@ -60,7 +59,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_types(self)
         if self.preset not in preset_names():
-            raise UsageError(f"unknown preset {self.preset!r}{nearest(self.preset, preset_names())}")
+            raise UsageError(f"unknown preset {self.preset!r}{suggestion(self.preset, preset_names())}")
         if self.start and self.model:
             raise UsageError("the model to go on from has a shape already: leave out the [model] settings")
         check_keys(self.model, SHAPE_KEYS, "[model]")
@@ -89,11 +88,4 @@ def check_keys(content: Iterable[str], allowed: Iterable[str], where: str) -> No
     known = list(allowed)
     for key in content:
         if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}{nearest(key, known)}")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the known one it resembles, or all of them."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(names)})"
+            raise UsageError(f"{where}: unknown key {key!r}{suggestion(key, known)}")

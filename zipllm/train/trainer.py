@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,8 +29,7 @@ from zipllm.train.checkpoint import (
 from zipllm.train.config import TrainConfig
 from zipllm.train.distributed import Group
 from zipllm.train.loss import BITS_PER_NAT, WindowLoss
-from zipllm.train.optim import make_optimizers, scale_learning_rates
-from zipllm.train.precision import autocast
+from zipllm.train.optim import has_bf16, make_optimizers, scale_learning_rates
 from zipllm.train.runlog import Report
 from zipllm.train.sharding import gathered
 from zipllm.train.validation import Validation, evaluate
@@ -183,8 +182,11 @@ class Trainer:
         return self.config.progress(self.state.step, self.state.tokens, self.state.seconds)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The precision of the products, for everything that runs the model."""
-        return autocast(self.config.precision, self.device)
+        """Return the context that sets the number format of the products, for everything that runs the model."""
+        wanted = self.config.precision
+        if wanted == "bf16" or (wanted == "auto" and has_bf16(self.device)):
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
 
     def _steps(self, count: int, should_stop: Callable[[], bool]) -> tuple[Report, bool]:
         """Take up to ``count`` steps; fewer when the budget ends or a process is asked to stop."""

@@ -14,9 +14,8 @@ pretraining  what starting from the shipped model is worth
 import importlib
 from typing import Any
 
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, suggestion
 from zipllm.experiments.study import Study
-from zipllm.train.recipe import nearest
 
 NAMES = (
     "predictors",
@@ -39,6 +38,6 @@ def find_study(name: str) -> Study[Any]:
         UsageError: no study has this name; the message suggests the nearest one.
     """
     if name not in NAMES:
-        raise UsageError(f"no study called {name!r}{nearest(name, NAMES)}")
+        raise UsageError(f"no study called {name!r}{suggestion(name, NAMES)}")
     study: Study[Any] = importlib.import_module(f"zipllm.experiments.studies.{name}").STUDY
     return study

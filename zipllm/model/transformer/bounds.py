@@ -2,7 +2,7 @@
 
 A model file may be hostile, so `check_bounds` runs at export and at every load. It bounds each stage of
 `integer` by its tensors alone, from exact integers, and refuses the model where a bound could be passed;
-what it accepts gives the same integers in int64 arithmetic, in int32 lanes and in the float products used.
+what it accepts gives the same integers in int64 arithmetic, in int32 vectors and in the float products used.
 The facts it establishes, which kernels may rely on:
 
 - int8 weights lie in [-127, 127]; multipliers, norm constants and table entries are not negative;
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from zipllm.errors import ModelInvalid
 from zipllm.model.parameters import IntegerArray
-from zipllm.model.ranges import FLOAT32_EXACT, INT8_MAX, INT16_MAX, NORM_SHIFT, TOTAL
+from zipllm.model.ranges import INT8_MAX, INT16_MAX, NORM_SHIFT, TOTAL
 from zipllm.model.transformer.config import LINEAR_LAYERS
 from zipllm.model.transformer.parameters import TransformerParameters
 
@@ -61,12 +61,6 @@ def check_bounds(model: TransformerParameters) -> None:
     _check_linear(model.head, model["head_multiplier"], int(model["head_shift"][0]), "head")
     _check_attention(model)
     _check_frequencies(model["frequency_exponential"])
-
-
-def float32_is_exact(model: TransformerParameters) -> bool:
-    """Whether every matrix product also fits float32: ``sum(abs(weight)) * 127 < 2**24`` in every row."""
-    matrices = [model.head, *(model[name] for name in LINEAR_LAYERS)]
-    return all(int(_row_sums(m).max()) * INT8_MAX < FLOAT32_EXACT for m in matrices)
 
 
 def score_limit(query_norm: int, key_norm: int, head_size: int) -> int:
