@@ -245,9 +245,9 @@ def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "c
         ModelInvalid: its file is damaged, it computes wrongly on this machine, or it is not causal.
         UsageError: ``hf:`` without the extra ``hf``.
     """
-    from zipllm.engine.named import named_engine
+    from zipllm.engine.engine import load_engine
 
-    return named_engine(None if model is None else _os.fspath(model), device)
+    return load_engine(None if model is None else _os.fspath(model), device)
 
 
 def _encoding(

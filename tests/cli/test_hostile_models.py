@@ -115,7 +115,7 @@ def test_named_by_the_user(inside: Inside, folder: Path, kind: str) -> None:
 def embedding(model_file: bytes) -> bytes:
     """An archive whose embedded model file is another than the one that coded it."""
     found = engine_from_model(MODEL)
-    engine = Engine.create(found.model_id, found.tokenizer, found.predictor, lambda: model_file)
+    engine = Engine(found.model_id, found.tokenizer, found.predictor, lambda: model_file)
     sink = io.BytesIO()
     options = EncodeOptions(fallback=False, embed_model=True)
     compress_stream(io.BytesIO(CONTENT[:50]), sink, engine=engine, options=options)

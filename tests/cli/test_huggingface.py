@@ -16,8 +16,7 @@ from zipllm.cli.eval import masked as eval_masked
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
 from zipllm.codec.options import EncodeOptions
-from zipllm.engine.engine import Engine
-from zipllm.engine.named import named_engine
+from zipllm.engine.engine import Engine, load_engine
 
 __all__ = ["bert", "gpt2", "llama"]
 
@@ -43,7 +42,7 @@ def records(done: Outcome) -> list[dict[str, Any]]:
 
 def local_archive(folder: Path) -> Engine:
     """``local.zllm``, coded by the model although it loses, being random."""
-    engine = named_engine("hf:gpt2", "cpu")
+    engine = load_engine("hf:gpt2", "cpu")
     with (folder / "local.zllm").open("wb") as sink:
         options = encode_options(same_machine=True, fallback=False)
         compress_stream(io.BytesIO(TEXT), sink, engine=engine, options=options)

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.processes import Outcome
 from tests.cli.test_hostile_models import GOOD, HOSTILE, MODEL
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
-from zipllm.engine.engine import find_engine, load_engine
+from zipllm.engine.engine import find_engine, stored_engine
 from zipllm.model_file.build import build_model, with_card
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model, save_model
@@ -28,7 +28,7 @@ def fresh(folder: Path) -> None:
     """A model file ``m.safetensors``; nothing loaded before is kept."""
     (folder / "m.safetensors").write_bytes(GOOD)
     find_engine.cache_clear()
-    load_engine.cache_clear()
+    stored_engine.cache_clear()
 
 
 @pytest.fixture

@@ -31,18 +31,18 @@ def named(name: str) -> bytes:
 @cache
 def byte_engine() -> Engine:
     tokenizer = ByteTokenizer()
-    return Engine.create(named("byte"), tokenizer, NgramPredictor(tokenizer.vocabulary), lambda: b"byte model file")
+    return Engine(named("byte"), tokenizer, NgramPredictor(tokenizer.vocabulary), lambda: b"byte model file")
 
 
 @cache
 def bpe_engine() -> Engine:
     """Tokens of several bytes, tokens that are prefixes of others."""
     tokenizer = train_bpe([TEXT], 320)
-    return Engine.create(named("bpe"), tokenizer, NgramPredictor(tokenizer.vocabulary))
+    return Engine(named("bpe"), tokenizer, NgramPredictor(tokenizer.vocabulary))
 
 
 def engine_with(predictor: Predictor) -> Engine:
-    return Engine.create(named("other"), ByteTokenizer(), predictor)
+    return Engine(named("other"), ByteTokenizer(), predictor)
 
 
 def compress(data: bytes, engine: Any = None, **options: Any) -> bytes:

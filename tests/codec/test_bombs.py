@@ -144,7 +144,7 @@ def test_compute_bomb_is_refused_before_the_first_step() -> None:
 def test_work_is_bounded_by_the_longest_lane() -> None:
     """Ten million symbols fit in 36 bytes, so the payload bounds nothing; the block's size does."""
     counting = Counting(byte_engine().tokenizer.vocabulary)
-    engine = Engine.create(byte_engine().model_id, byte_engine().tokenizer, counting)
+    engine = Engine(byte_engine().model_id, byte_engine().tokenizer, counting)
     begun = time.monotonic()
     with pytest.raises(CorruptData):
         decompress_stream(

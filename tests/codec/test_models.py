@@ -128,7 +128,7 @@ def test_an_error_while_loading_passes_through() -> None:
 
 def test_tokenizer_and_predictor_must_agree() -> None:
     with pytest.raises(ModelInvalid, match="320 tokens, the predictor 256"):
-        Engine.create(bytes(32), bpe_engine().tokenizer, NgramPredictor(ByteTokenizer.vocabulary))
+        Engine(bytes(32), bpe_engine().tokenizer, NgramPredictor(ByteTokenizer.vocabulary))
 
 
 def heavy(lane_bytes: int) -> Engine:

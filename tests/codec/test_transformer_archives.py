@@ -90,12 +90,12 @@ def test_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: 
     path.write_bytes(model_to_bytes(model))
     store = ModelStore.default()
     monkeypatch.setattr(type(store), "load_by_id", lambda self, model_id: model)
-    module.load_engine.cache_clear()
+    module.stored_engine.cache_clear()
     module.find_engine.cache_clear()
     try:
         assert module.load_engine(str(path)).model_id == model.model_id
         assert module.load_engine(str(path)) is module.load_engine(str(path))
         assert module.find_engine(model.model_id).model_id == model.model_id
     finally:
-        module.load_engine.cache_clear()
+        module.stored_engine.cache_clear()
         module.find_engine.cache_clear()

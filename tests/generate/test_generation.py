@@ -58,7 +58,7 @@ class Fixed:
 def fixed_engine() -> Engine:
     tokenizer = bpe_engine().tokenizer
     predictor: Any = Fixed(tokenizer.vocabulary)
-    return Engine.create(bytes(32), tokenizer, predictor)
+    return Engine(bytes(32), tokenizer, predictor)
 
 
 # --------------------------------------------------------------------------- drawing

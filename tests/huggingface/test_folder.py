@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.huggingface.fixtures import folders
+from zipllm.engine.engine import load_engine
 from zipllm.engine.huggingface import huggingface_engine
-from zipllm.engine.named import named_engine
 from zipllm.errors import ModelInvalid, ModelNotFound, UsageError, ZipllmError
 from zipllm.huggingface import folder as huggingface
 from zipllm.huggingface.folder import find_folder, is_huggingface, load_folder
@@ -143,13 +143,13 @@ def test_what_was_not_fetched_names_how_to(tmp_path: Path, gpt2: Path, monkeypat
 def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UsageError, match=r"pip install 'zipllm\[hf\]'"):
-        named_engine(f"hf:{tmp_path}")
+        load_engine(f"hf:{tmp_path}")
 
 
 def test_a_masked_model_is_no_coder(bert: Path) -> None:
     assert find_folder(f"hf:{bert}").kind == "masked"
     with pytest.raises(ModelInvalid, match="BertForMaskedLM predicts a token from both sides"):
-        named_engine(f"hf:{bert}")
+        load_engine(f"hf:{bert}")
 
 
 def test_what_the_digest_depends_on(folder: Path) -> None:

@@ -30,7 +30,7 @@ def open_predictor(spec: Spec) -> FunctionCodec:
         raise UsageError(f"{spec}: {spec.name} has no settings")
     counts = _ORDERS.get(spec.name)
     predictor = LstmPredictor() if counts is None else NgramPredictor(ByteTokenizer.vocabulary, orders=counts)
-    engine = Engine.create(hashlib.sha256(spec.name.encode()).digest(), ByteTokenizer(), predictor)
+    engine = Engine(hashlib.sha256(spec.name.encode()).digest(), ByteTokenizer(), predictor)
     options = EncodeOptions(block_size=MAX_BLOCK_SIZE, lanes=1, fallback=False, verify=False, history_bits=None)
     return codec_of(engine, options, Facts(program_bytes=program_bytes()), announce_size=False)
 

@@ -58,13 +58,12 @@ class Loader:
             ModelError: it is missing or unusable.
             UsageError: the device cannot be used.
         """
-        from zipllm.engine.engine import find_engine
-        from zipllm.engine.named import named_engine
+        from zipllm.engine.engine import find_engine, load_engine
 
         device = self._ready_device
         if self.model is None and model_id is not None:
             return find_engine(model_id, device)
-        return named_engine(self.model, device)
+        return load_engine(self.model, device)
 
     def embedded_engine(self, model_file: bytes) -> "Engine":
         """Load the model file that an archive carries.

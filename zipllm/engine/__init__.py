@@ -1,6 +1,5 @@
 """A model made ready to code.
 
-engine       model file -> tokenizer, predictor, decision tree
-named        a name, path, id or Hugging Face folder -> engine
-huggingface  a Hugging Face model -> engine for this machine
+engine       the ``Engine``, loaded from a name, path, id, or the bytes of a model file
+huggingface  an engine around a causal model of the Hugging Face library
 """

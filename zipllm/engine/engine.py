@@ -1,14 +1,15 @@
 """A model made ready to code: its identity, its tokenizer, its predictor and the tree of its decisions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Union
 
 from zipllm.container import ModelRecord
 from zipllm.errors import ModelInvalid, ModelMismatch
+from zipllm.huggingface.folder import is_huggingface
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.token_path import Vocabulary
 from zipllm.predictor.base import Predictor
@@ -23,53 +24,42 @@ ModelFile = Callable[[], bytes]
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """Everything the codec needs of a model. Immutable; the coding of different blocks may share one.
+    """Everything the codec needs of a model. Immutable, so blocks that are coded side by side may share one.
 
     Attributes:
         model_id: SHA-256 of the model's canonical content, or of ``numerics``, 32 bytes.
         tokenizer: bytes <-> token ids.
         predictor: token ids -> frequencies; same vocabulary as the tokenizer.
-        tree: the decisions of that vocabulary.
-        vocabulary: the same, for coding with history.
         model_file: for embedding; None when the model has no file.
-        numerics: what the frequencies depend on, if they are those of this machine only; None if they are the same
-            everywhere.
-        side_by_side: whether coding several blocks at a time is faster: where the model is on a GPU. On a processor the
-            threads of the model share one block already.
+        numerics: what the frequencies depend on, for a model whose floats only this machine reproduces; None for a
+            model that computes the same everywhere.
+        side_by_side: whether coding several blocks at a time is faster, as on a GPU. On a processor the threads of the
+            predictor share one block already.
+        tree: the decisions of the vocabulary.
+        vocabulary: the same, for coding with history.
+
+    Raises:
+        ModelInvalid: tokenizer and predictor have different vocabularies.
     """
 
     model_id: bytes
     tokenizer: LosslessTokenizer
     predictor: Predictor
-    tree: DecisionTree
-    vocabulary: Vocabulary
     model_file: ModelFile | None = None
     numerics: bytes | None = None
     side_by_side: bool = False
+    tree: DecisionTree = field(init=False)
+    vocabulary: Vocabulary = field(init=False)
 
-    @classmethod
-    def create(
-        cls,
-        model_id: bytes,
-        tokenizer: LosslessTokenizer,
-        predictor: Predictor,
-        model_file: ModelFile | None = None,
-        numerics: bytes | None = None,
-        side_by_side: bool = False,
-    ) -> "Engine":
-        """Check that the parts fit and build the tree.
-
-        Raises:
-            ModelInvalid: tokenizer and predictor have different vocabularies.
-        """
-        if tokenizer.vocabulary != predictor.vocabulary:
+    def __post_init__(self) -> None:
+        tokens = self.predictor.vocabulary
+        if self.tokenizer.vocabulary != tokens:
             raise ModelInvalid(
-                f"the tokenizer has {len(tokenizer.vocabulary)} tokens, the predictor "
-                f"{len(predictor.vocabulary)}, or their order differs"
+                f"the tokenizer has {len(self.tokenizer.vocabulary)} tokens, the predictor {len(tokens)}, or their "
+                "order differs"
             )
-        tree = DecisionTree.from_vocabulary(predictor.vocabulary)
-        vocabulary = Vocabulary.of(tree, predictor.vocabulary)
-        return cls(model_id, tokenizer, predictor, tree, vocabulary, model_file, numerics, side_by_side)
+        object.__setattr__(self, "tree", DecisionTree.from_vocabulary(tokens))
+        object.__setattr__(self, "vocabulary", Vocabulary.of(self.tree, tokens))
 
 
 EngineSource = Union[Engine, Callable[[], Engine], None]  # noqa: UP007  # evaluated at run time, | needs types
@@ -102,10 +92,7 @@ def lazy_engine(source: EngineSource) -> LazyEngine | None:
     """Give every kind of ``EngineSource`` one shape."""
     if source is None:
         return None
-    if isinstance(source, Engine):
-        engine = source
-        return LazyEngine(lambda: engine)
-    return LazyEngine(source)
+    return LazyEngine((lambda: source) if isinstance(source, Engine) else source)
 
 
 def check_model(wanted: ModelRecord, engine: Engine) -> Engine:
@@ -139,10 +126,9 @@ def engine_from_model(model: "Model", device: str = "cpu") -> Engine:
     from zipllm.model_file.file import model_to_bytes
     from zipllm.predictor.transformer import TransformerPredictor
 
-    predictor = TransformerPredictor(model, device=device)
-    return Engine.create(
-        model.model_id, model.tokenizer, predictor, lambda: model_to_bytes(model), side_by_side=device != "cpu"
-    )
+    predictor = TransformerPredictor(model, device)
+    file = partial(model_to_bytes, model)
+    return Engine(model.model_id, model.tokenizer, predictor, file, side_by_side=device != "cpu")
 
 
 def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
@@ -157,14 +143,29 @@ def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
     return engine_from_model(model_from_bytes(data), device)
 
 
-@lru_cache(maxsize=2)
 def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
-    """Load a model by name, path or id (hexadecimal), or the default model; the last two are kept in memory.
+    """Load a model by name, path or id (hexadecimal), as ``hf:FOLDER`` or ``hub:OWNER/NAME``, or the default model.
+
+    The last ones are kept in memory.
 
     Raises:
-        ModelNotFound: there is none.
-        ModelInvalid: its file is damaged or fails its self-test.
+        ModelNotFound: no such model is installed.
+        ModelInvalid: its file is damaged or fails its self-test; or the Hugging Face library cannot load it, or it is
+            not causal.
+        UsageError: it needs a library that is not installed.
     """
+    if not is_huggingface(query):
+        return stored_engine(query, device)
+    import torch  # only these models always need it
+
+    from zipllm.engine.huggingface import kept_engine
+
+    return kept_engine(str(query), device, torch.get_num_threads())
+
+
+@lru_cache(maxsize=2)
+def stored_engine(query: str | Path | None, device: str) -> Engine:
+    """Load a model file by name, path or id; errors as in ``load_engine``."""
     from zipllm.model_file.store import DEFAULT_MODEL, ModelStore
 
     return engine_from_model(ModelStore.default().load(DEFAULT_MODEL if query is None else query), device)

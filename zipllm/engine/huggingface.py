@@ -12,12 +12,12 @@ from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
 
 
 def huggingface_engine(query: str, device: str = "cpu") -> Engine:
-    """Load a causal model of the Hugging Face library; errors as in ``named_engine``."""
+    """Load a causal model of the Hugging Face library; errors as in ``load_engine``."""
     folder = find_folder(query)
     if folder.kind != "causal":
         raise ModelInvalid(
-            f"{folder.architecture} predicts a token from both sides, so no decoder can follow it; eval tells what it "
-            "makes of a text"
+            f"{folder.architecture} predicts a token from both sides, so no decoder can follow it; use eval to measure "
+            "it on a text"
         )
     loaded = load_folder(folder, device)
     try:
@@ -26,10 +26,10 @@ def huggingface_engine(query: str, device: str = "cpu") -> Engine:
         raise ModelInvalid(f"the tokenizer of {str(folder.path)!r} cannot give bytes back: {error}") from error
     predictor = HuggingFacePredictor(loaded, tokenizer)
     record = numerics(loaded, predictor)
-    return Engine.create(hashlib.sha256(record).digest(), tokenizer, predictor, numerics=record)
+    return Engine(hashlib.sha256(record).digest(), tokenizer, predictor, numerics=record)
 
 
 @lru_cache(maxsize=1)
 def kept_engine(query: str, device: str, threads: int) -> Engine:
-    """Keep the last one; with other threads it computes other floats."""
+    """Load and keep the last one; with another number of threads it computes other floats."""
     return huggingface_engine(query, device)

@@ -72,7 +72,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def engine_of(predictor: NgramPredictor) -> Engine:
-    return Engine.create(named("exact"), TOKENIZER, predictor)
+    return Engine(named("exact"), TOKENIZER, predictor)
 
 
 def says_no(engine: Engine, payload: bytes, text: bytes, parameters: CodingParameters) -> bool:
@@ -105,11 +105,11 @@ def test_a_transformer_of_compiled_kernels(
     monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
     config = shaped(vocabulary_size=256)
     model = build_model(config, ByteTokenizer(), random_model(config, 5), Card("tiny"))
-    reference = Engine.create(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
+    reference = Engine(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
     payload = encode_model_block(reference, TEXT, parameters, None)
     monkeypatch.setenv("ZIPLLM_KERNELS", "cpu")
     monkeypatch.setenv("OMP_NUM_THREADS", count)
-    compiled = Engine.create(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
+    compiled = Engine(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
     assert encode_model_block(compiled, TEXT, parameters, None) == payload
     for engine in (reference, compiled):
         check_with_draft(engine, payload, TEXT, parameters, None)

@@ -36,7 +36,7 @@ class Selecting(NgramPredictor):
 
 
 def engine_of(predictor: NgramPredictor) -> Engine:
-    return Engine.create(named("selecting"), TOKENIZER, predictor)
+    return Engine(named("selecting"), TOKENIZER, predictor)
 
 
 @pytest.mark.parametrize("history_bits", [None, 14])
