@@ -1,4 +1,4 @@
-"""Is a model file whole, and does this machine compute it rightly?"""
+"""Checks that a model file is intact and computed correctly on this machine."""
 
 from pathlib import Path
 
@@ -10,18 +10,14 @@ from zipllm.predictor.transformer import TransformerPredictor
 
 
 def check_model_file(path: Path, limits: ModelLimits | None = None) -> tuple[str, ...]:
-    """Load a model file as a whole (tensors, id, tokenizer, bounds) and run its self-test.
-
-    Args:
-        path: the file.
-        limits: for its size.
+    """Load all of a model file (tensors, id, tokenizer, bounds) and run its self-test.
 
     Returns:
-        Names of the engines that passed the self-test: the reference, and what codes on this machine.
+        Names of the networks that passed the self-test: the reference, and the one that codes on this machine.
 
     Raises:
-        ModelNotFound: nothing is there.
-        ModelInvalid: the file is damaged, or an engine computes other numbers than it records.
+        ModelNotFound: the file does not exist.
+        ModelInvalid: the file is damaged, or a network computes other numbers than it records.
         LimitExceeded: larger than ``limits``.
         FileError: it cannot be read.
     """

@@ -1,12 +1,11 @@
-"""An LSTM over bytes that learns while it codes: the classical neural predictor beside the Transformer.
+"""An LSTM over bytes that learns while it codes: the classical neural predictor, for the benchmark only.
 
 One layer of long short-term memory (Hochreiter and Schmidhuber, 1997) and a softmax, trained after every ``SPAN``
 bytes by truncated back-propagation through time with Adam (Kingma and Ba, 2015). It starts from a fixed seed and has
-no file of weights.
+no weights file.
 
-Unlike the other predictors it computes in floats. Encoder and decoder do the same operations in the same order, one
-lane and one byte at a time, so they agree on one machine with the same libraries, which is all a benchmark needs.
-Nothing outside of the benchmark uses it.
+It computes in floats. Encoder and decoder do the same operations in the same order, one lane and one byte at a time,
+so they agree on one machine with the same libraries, which is all a benchmark needs.
 """
 
 from copy import deepcopy
@@ -20,7 +19,7 @@ from zipllm.predictor.ngram import cumulative_frequencies
 
 CELLS = 96
 SPAN = 16
-"""Bytes between two updates, and how far back the error is followed."""
+"""Bytes between two updates, and the reach of back-propagation."""
 
 _BYTES = 256
 _RATE = 0.004
@@ -31,7 +30,7 @@ Array = NDArray[np.float32]
 
 @dataclass
 class _Step:
-    """What the forward pass of one byte leaves for the backward pass."""
+    """Activations of one byte, kept for the backward pass."""
 
     inputs: Array
     gates: Array
@@ -44,7 +43,7 @@ class _Step:
 
 @dataclass
 class _Lane:
-    """Weights, memory and open steps of one lane."""
+    """Weights and memory of one lane, and its steps since the last update."""
 
     weights: Array
     output: Array
@@ -58,7 +57,7 @@ class _Lane:
     def new(cls) -> "_Lane":
         random = np.random.default_rng(0)
         inside = random.normal(0, 0.08, (4 * CELLS, _BYTES + CELLS + 1)).astype(np.float32)
-        inside[CELLS : 2 * CELLS, -1] = 1.0  # a forget gate that begins open
+        inside[CELLS : 2 * CELLS, -1] = 1.0  # forget gates start open
         output = random.normal(0, 0.08, (_BYTES, CELLS + 1)).astype(np.float32)
         moments = [np.zeros_like(array) for array in (inside, inside, output, output)]
         zero = np.zeros(CELLS, np.float32)

@@ -1,8 +1,7 @@
-"""Order-0 to order-2 token counts: a predictor without a network, learning each lane as it goes.
+"""Order-0 to order-2 token counts: a predictor without a network that learns each lane as it goes.
 
-It stands in for the Transformer wherever the model is not the point (tests, experiments on coder and
-codec) and is the simplest example of the protocol. Everything is integer arithmetic, so it keeps the
-same promise of exactness as the Transformer.
+It stands in for the Transformer wherever the model does not matter (tests, experiments on coder and codec) and is the
+simplest example of the protocol. All arithmetic is on integers, so it is as exact as the Transformer.
 """
 
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ from numpy.typing import NDArray
 from zipllm.predictor.base import PRECISION, Integers, Selection, Traits, delivered
 
 ORDERS = (0, 1, 2)
-"""Contexts of so many tokens."""
+"""Lengths of the contexts, in tokens."""
 
 _WEIGHT_BITS = (14, 17, 20)
-"""Log2 of what one sure count of each order is worth, against 1 for a token never seen."""
+"""Log2 of the score that a certain prediction of each order adds; a token never seen scores 1."""
 
 Counts = dict[int, int]
 
@@ -63,7 +62,7 @@ class NgramPredictor:
         orders: which of ``ORDERS`` are blended.
 
     Raises:
-        ValueError: vocabulary empty or too large for the precision, or no such order.
+        ValueError: the vocabulary is empty or too large for the precision, or an order is not in ``ORDERS``.
     """
 
     traits = Traits(copies=True)
@@ -77,7 +76,7 @@ class NgramPredictor:
         self.vocabulary = tuple(vocabulary)
         self.precision = precision
         self.start_token = len(self.vocabulary)
-        self.lane_bytes = 8 * len(self.vocabulary)  # when empty; the block's size bounds what it grows to
+        self.lane_bytes = 8 * len(self.vocabulary)  # of an empty lane; it grows with the block
 
     def start(self, lanes: int) -> list[_Lane]:
         return [_Lane(len(self.vocabulary), self.orders) for _ in range(lanes)]
@@ -113,8 +112,8 @@ def cumulative_frequencies(scores: NDArray[np.int64], precision: int) -> NDArray
         precision: at most 30.
 
     Returns:
-        int32 ``[..., V + 1]`` cumulative frequencies. What rounding leaves over goes to the first of the
-        highest scores.
+        int32 ``[..., V + 1]`` cumulative frequencies. The remainder of rounding goes to the first of the highest
+        scores.
     """
     size = scores.shape[-1]
     spare = (1 << precision) - size
