@@ -48,7 +48,7 @@ def output(network: Any, scratch: Any, count: int) -> None:
 def frequencies(network: Any, scratch: Any, out: Any) -> None:
     """Turn logits into cumulative frequencies."""
     for row in range(out.shape[0]):
-        accumulate(scratch.logits[row % HEAD_ROWS, : network.shape.vocabulary], network.exponential, out[row])
+        accumulate(scratch.logits[row % HEAD_ROWS, : network.shape.vocabulary], network.frequency_exponential, out[row])
 
 
 @numba.njit(nogil=True)

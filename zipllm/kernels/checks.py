@@ -1,4 +1,4 @@
-"""What every kernel is given is checked here, once: kernels index memory without looking."""
+"""Checks of what kernels are given; kernels themselves index memory without looking."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +8,8 @@ def check_indices(tokens: NDArray[np.int32], lanes: NDArray[np.int64], start_tok
     """Accept tokens int32 ``[n, time]`` for lanes int64 ``[n]`` of a state of ``count`` lanes.
 
     Raises:
-        ValueError: a token is not from 0 to ``start_token``; lane numbers do not ascend, do not exist, or are not one
-            for each row of tokens.
+        ValueError: a token is not from 0 to ``start_token``; lane numbers do not ascend, do not exist, or do not match
+            the rows of tokens.
     """
     if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) <= start_token:
         raise ValueError(f"token ids must be from 0 to {start_token}")
@@ -20,10 +20,10 @@ def check_indices(tokens: NDArray[np.int32], lanes: NDArray[np.int64], start_tok
 
 
 def check_wanted(columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]) -> None:
-    """Accept row numbers ``wanted`` of a table ``[rows, d]`` for predictions of this shape.
+    """Accept row numbers ``wanted`` of a table ``[rows, d]`` for predictions of ``shape``.
 
     Raises:
-        ValueError: a number is out of range, or there is not one for each prediction.
+        ValueError: a number is out of range, or their shape is not that of the predictions.
     """
     if wanted.shape != shape:
         raise ValueError(f"{wanted.shape} rows are wanted of {shape} predictions")
@@ -32,7 +32,7 @@ def check_wanted(columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: t
 
 
 def check_columns(columns: NDArray[np.int32], count: int) -> None:
-    """Accept a table of numbers of columns, of which there are ``count``.
+    """Accept a table of column numbers from 0 to ``count - 1``.
 
     Raises:
         ValueError: a number is out of range.

@@ -172,7 +172,7 @@ def test_columns_that_do_not_exist_are_refused() -> None:
         (good - 1, tokens, 2, "columns"),
         (good, tokens + 1, 2, "rows"),
         (good, tokens[:, :1], 2, "rows"),
-        (good, tokens, 10, "no place"),
+        (good, tokens, 10, "does not fit"),
     ):
         out = np.zeros((1, 2, width), dtype=np.int32)
         with pytest.raises(ValueError, match=words):

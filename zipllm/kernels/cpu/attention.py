@@ -1,6 +1,6 @@
-"""Attention over the window: keys and values remembered in the layout of products, then two products per head.
+"""Attention over the window: keys and values stored in the layout of products, then two products per head.
 
-The second product multiplies values by attention weights of up to 15 bits, which are cut into two bytes:
+The second product multiplies values by attention weights of up to 15 bits, which are split into two bytes:
 ``sum(weight * value) = 256 * sum(high * value) + sum(low * value)``, exactly.
 """
 
@@ -56,7 +56,7 @@ def remember_value(shape: Shape, cache: Cache, layer: int, lane: int, slot: int,
 
 @part
 def fetch_keys(shape: Shape, cache: Cache, layer: int, lane: Integer, head: Integer, slot: Integer) -> None:
-    """Ask for the keys that the token in ``slot`` sees; the processor does not guess their place by itself."""
+    """Prefetch the keys that the token in ``slot`` sees."""
     begin, end = _visible(shape, slot, np.int64(1))
     fetch(cache.keys[layer, lane, head, begin >> 4], (end - begin) * shape.key_size)
     fetch(cache.corrections[layer, lane, head, begin:], 4 * (end - begin))
@@ -64,7 +64,7 @@ def fetch_keys(shape: Shape, cache: Cache, layer: int, lane: Integer, head: Inte
 
 @part
 def _visible(shape: Shape, slot: Integer, count: Integer) -> tuple[Integer, Integer]:
-    """Return the slots that ``count`` tokens from ``slot`` on see, in whole panels: first, and behind the last."""
+    """Return the slots that ``count`` tokens from ``slot`` on see, as a range of whole panels."""
     return max(0, slot - shape.window + 1) & ~15, (slot + count + 15) & ~15
 
 
@@ -78,7 +78,7 @@ def _soften(
     low: NDArray[np.uint8],
     high: NDArray[np.uint8],
 ) -> np.int64:
-    """Turn products of a query with the keys it sees into attention weights, in bytes; return their sum."""
+    """Turn products of a query with the keys it sees into attention weights, split into bytes; return their sum."""
     half = np.int32(1 << (shift - 1))
     largest = np.int32(-(1 << 31))
     for index in range(scores.size):
@@ -115,7 +115,7 @@ def _weigh(shape: Shape, attention: Attention, layer: int, head: int, slot: int,
             attention.position_bias[layer, head, shape.window - (right - left) :],
             attention.score_multiplier[layer, head],
             attention.score_shift[layer, head],
-            attention.exponential,
+            attention.attention_exponential,
             low[left:right],
             high[left:right],
         )
@@ -123,7 +123,7 @@ def _weigh(shape: Shape, attention: Attention, layer: int, head: int, slot: int,
 
 @part
 def _finish(factor: np.int64, low: NDArray[np.int32], high: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
-    """Put a sum of values together and scale it to int8: unsigned bytes, ``OFFSET`` added."""
+    """Join the halves of a sum of values and scale it to int8: unsigned bytes, ``OFFSET`` added."""
     for index in range(out.size):
         value = np.int32(low[index] + (high[index] << 8))
         out[index] = np.uint8(unit8(value, factor) + OFFSET)
@@ -142,7 +142,7 @@ def attend(
     scratch: Scratch,
     out: NDArray[np.uint8],
 ) -> None:
-    """Mix the values that ``count`` tokens of a lane see; they lie in neighboring slots from ``slot`` on.
+    """Mix the values that ``count`` tokens of a lane see.
 
     Args:
         shape: of the model.
@@ -150,7 +150,7 @@ def attend(
         cache: of all lanes.
         layer: which.
         lane: which.
-        slot: of the first token.
+        slot: of the first token; the others follow.
         count: at most ``TILE_ROWS``.
         queries: uint8 ``[at least count, heads * key_size]``.
         scratch: this thread's.

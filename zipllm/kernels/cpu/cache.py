@@ -1,4 +1,4 @@
-"""What lanes remember between calls, in the kernels' layout, and the room their computation needs."""
+"""The state of lanes between calls, in the kernels' layout, and the buffers for their computation."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zipllm.model.transformer.integer import State
 
 BLOCK_ROWS = 64
-"""Rows that go through the network together: enough to use a weight often, few enough for the second cache."""
+"""Rows that go through the network together: enough to reuse each weight often, few enough for the L2 cache."""
 TILE_ROWS = 8
 """Neighboring tokens of a lane that attend together."""
 HEAD_ROWS = 16
@@ -49,7 +49,7 @@ class Stream(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room for the intermediate results of one thread, for a block of rows.
+    """Buffers of one thread for a block of rows.
 
     Attributes:
         hidden: uint8, normalized activations.
@@ -59,11 +59,11 @@ class Scratch(NamedTuple):
         active: uint8, activations of the feed-forward.
         logits: int32, for ``HEAD_ROWS`` rows.
         scores: int32, for a tile of rows.
-        limbs: uint8, attention weights, low and high bytes in turns.
+        limbs: uint8, attention weights, alternating rows of low and high bytes.
         totals: int64, sums of attention weights.
         weighted: int32, sums of values.
-        zeros: int32, as many.
-        cumulative: int32 ``[vocabulary + 1]``, a prediction of which some columns are taken.
+        zeros: int32, initial sums of values.
+        cumulative: int32 ``[vocabulary + 1]``, a whole prediction of which some columns are kept.
     """
 
     hidden: NDArray[np.uint8]
@@ -82,14 +82,14 @@ class Scratch(NamedTuple):
 
 @dataclass
 class CpuState:
-    """Memory of some lanes; make one with ``CpuNetwork.start``.
+    """State of some lanes; make one with ``CpuNetwork.start``.
 
     Attributes:
         cache: keys and values.
-        filled: int64 ``[lanes]``, slots in use. They are not positions: old tokens are dropped.
-        scratch: one for each thread that has worked so far.
+        filled: int64 ``[lanes]``, slots in use; fewer than positions once old tokens were dropped.
+        scratch: of each thread that has worked so far.
         stream: for the rows being computed.
-        cumulative: int32 ``[rows, vocabulary + 1]``, what the last call returned.
+        cumulative: int32 ``[rows, vocabulary + 1]``, holds the last result that had no ``out``.
     """
 
     cache: Cache
@@ -112,18 +112,13 @@ class CpuState:
 
 
 def copied(state: CpuState, lanes: int) -> CpuState:
-    """Return the memory of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was."""
-    keys, corrections, values = state.cache
-    cache = Cache(
-        np.repeat(keys[:, :1], lanes, axis=1),
-        np.repeat(corrections[:, :1], lanes, axis=1),
-        np.repeat(values[:, :1], lanes, axis=1),
-    )
-    return CpuState(cache, np.repeat(state.filled[:1], lanes))
+    """Return the state of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was."""
+    arrays: Any = (np.repeat(array[:, :1], lanes, axis=1) for array in state.cache)
+    return CpuState(Cache(*arrays), np.repeat(state.filled[:1], lanes))
 
 
 def new_state(config: TransformerConfig, lanes: int) -> CpuState:
-    """Return the memory of lanes that have been fed nothing."""
+    """Return the state of lanes that have been fed nothing."""
     shape = CacheShape.of(config)
     heads = (config.layers, lanes, config.heads)
     cache = Cache(
@@ -135,7 +130,7 @@ def new_state(config: TransformerConfig, lanes: int) -> CpuState:
 
 
 def new_scratch(config: TransformerConfig) -> Scratch:
-    """Return room for one thread."""
+    """Return the buffers of one thread."""
     shape = CacheShape.of(config)
     width, feedforward = (round_up(size, GROUP) for size in (config.width, config.feedforward))
     span = round_up(config.window + TILE_ROWS, PANEL) + 2 * PANEL
@@ -156,7 +151,7 @@ def new_scratch(config: TransformerConfig) -> Scratch:
 
 
 def from_reference(config: TransformerConfig, state: "State") -> CpuState:
-    """Take over lanes that the reference has fed: the same tokens are remembered, in another layout."""
+    """Convert the reference's state: the same keys and values in another layout."""
     result = new_state(config, len(state.positions))
     shape = CacheShape.of(config)
     for lane, position in enumerate(state.positions.tolist()):

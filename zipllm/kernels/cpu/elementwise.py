@@ -1,6 +1,6 @@
-"""What happens between the matrix products, row by row: norms, activation, residual stream.
+"""The steps between matrix products, row by row: norms, activation, residual stream.
 
-Formulas and bounds are those of ``zipllm.model.transformer.integer``; the loops are plain so that they vectorise.
+Formulas and bounds are those of ``zipllm.model.transformer.integer``; the loops are plain so that they vectorize.
 """
 
 import numpy as np
@@ -78,7 +78,7 @@ def squared_relu(x: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
 
 @part
 def look_up(row: NDArray[np.int32], largest: np.int32, table: NDArray[np.int32]) -> None:
-    """Replace numbers by the table's entry for their distance from the largest; beyond the table, its last."""
+    """Replace each number by the table's entry for its distance from the largest; the last entry beyond the table."""
     last = np.int32(table.size - 1)
     for index in range(row.size):
         row[index] = min(np.int32(largest - row[index]), last)

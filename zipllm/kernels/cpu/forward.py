@@ -20,9 +20,9 @@ class Rows(NamedTuple):
     Attributes:
         token: its id.
         lane: the lane it is fed to.
-        slot: where it is remembered.
+        slot: its place in the cache.
         out: the row of the result that receives the prediction after it.
-        wanted: the row of a table of columns that says what to keep of it.
+        wanted: the row of the table of columns to keep of it.
     """
 
     token: NDArray[np.int64]
@@ -57,7 +57,7 @@ def _project(
     stream: Stream,
     scratch: Scratch,
 ) -> None:
-    """Compute queries, and remember keys and values."""
+    """Compute queries, and store keys and values."""
     shape, sums = network.shape, scratch.sums
     _norm(network.attention_norm[layer], first, count, stream, scratch.hidden)
     linear(scratch.hidden, count, network.key, layer, sums)
@@ -139,7 +139,7 @@ def _predict(
             number = first + start + row
             out = cumulative[rows.out[number]]
             whole = out if columns.size == 0 else scratch.cumulative
-            accumulate(scratch.logits[row, : network.shape.vocabulary], network.exponential, whole)
+            accumulate(scratch.logits[row, : network.shape.vocabulary], network.frequency_exponential, whole)
             if columns.size > 0:
                 kept = columns[rows.wanted[number]]
                 for index in range(kept.size):

@@ -29,13 +29,13 @@ def accumulate(logits: NDArray[np.int32], exponential: NDArray[np.int32], out: N
     for index in range(logits.size):
         logits[index] = 1 + np.int32((np.int64(logits[index]) * ratio) >> RATIO_SHIFT)
         given += np.int64(logits[index])
-    logits[first] += np.int32(TOTAL - given)  # what rounding left over goes to the first of the largest
+    logits[first] += np.int32(TOTAL - given)  # the remainder of rounding goes to the first of the largest
     _cumulate(logits, out)
 
 
 @part
 def _first_largest(logits: NDArray[np.int32]) -> tuple[np.int32, int]:
-    """Return the largest number and where it first stands; looked for only in the piece that has it."""
+    """Return the largest number and its first index, which is searched only in the piece that has it."""
     largest, first = logits[0], 0
     for begin in range(0, logits.size, _PIECE):
         piece = logits[begin : begin + _PIECE]
@@ -51,9 +51,9 @@ def _first_largest(logits: NDArray[np.int32]) -> tuple[np.int32, int]:
 
 @part
 def _cumulate(counts: NDArray[np.int32], out: NDArray[np.int32]) -> None:
-    """Write the sums of all counts before each, and of all, int32 ``[counts + 1]``.
+    """Write cumulative sums from 0, int32 ``[counts + 1]``.
 
-    Four quarters side by side: each addition waits for the one before, but the quarters do not.
+    Four quarters side by side: each addition depends on the one before, the quarters do not depend on each other.
     """
     quarter = counts.size // 4
     first, second, third, fourth = np.int32(0), np.int32(0), np.int32(0), np.int32(0)

@@ -1,8 +1,8 @@
 """How weights, keys and values lie in memory for the tiles of ``tile.py``. Needs no numba.
 
-A *panel* is 16 columns of a packed operand; the inputs (or, for values, the keys they belong to) are in groups of 4.
-Keys and values of a lane lie in order of time in a buffer of *slots*: new tokens are appended, and when it
-is full the last window is moved to its beginning, so no loop ever meets the end of a ring.
+A *panel* is 16 columns of a packed operand; its inputs (for values: the keys they belong to) are in groups of 4.
+Keys and values of a lane lie in order of time in a buffer of *slots*. New tokens are appended; when the buffer is
+full, the last window moves to its beginning. So no loop ever wraps around.
 """
 
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from zipllm.model.transformer.config import TransformerConfig
 
 PANEL = 16
-"""Columns that one vector instruction computes."""
+"""Columns per vector instruction."""
 GROUP = 4
-"""Inputs that one vector instruction multiplies and adds."""
+"""Inputs that one vector instruction multiplies and adds up for each column."""
 MIN_SPARE, MAX_SPARE = 64, 1024
-"""Slots for new tokens, besides those of the window: as many as the window, within these bounds."""
+"""Bounds on the slots for new tokens; within them there are as many as the window has."""
 
 
 def round_up(value: int, multiple: int) -> int:
-    """Return the next multiple, ``value`` itself if it is one."""
+    """Return the smallest multiple that is at least ``value``."""
     return -(-value // multiple) * multiple
 
 
 @dataclass(frozen=True)
 class CacheShape:
-    """Sizes of what one lane remembers of one head.
+    """Sizes of the cache of one lane and head.
 
     Attributes:
         slots: tokens that fit, a multiple of ``PANEL``.
-        spare: tokens that fit at once, however full it was before.
+        spare: tokens that always fit at once.
         key_size: head size in whole groups.
         value_size: head size in whole panels.
     """

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from zipllm.model.transformer.integer import State
 
 MIN_ROWS = 8
-"""Rows that are worth waking another thread for."""
+"""Fewest rows per thread; fewer are not worth waking another thread for."""
 _ALL = np.empty((0, 0), dtype=np.int32)
-"""The table of columns where whole predictions are wanted."""
+"""The table of columns that stands for whole predictions."""
 MAX_IMBALANCE = 1.1
-"""Where whole lanes would load some thread more than this times the average, lanes are shared out too."""
+"""Whole lanes go to a thread unless one thread would get more than this times the average."""
 
 Result: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32]]
-"""Which columns of predictions are wanted, and where they go."""
+"""The columns of predictions to keep, and the array that receives them."""
 
 
 def kernels_are_cached() -> bool:
@@ -84,7 +84,7 @@ class CpuNetwork:
         if out is None:
             out = self._room(state, count, time) if selection is None else np.empty((count, time, width), np.int32)
         elif out.shape != (count, time, width) or not _is_plain(out):
-            raise ValueError(f"no place for predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
+            raise ValueError(f"out does not fit predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
         self._make_stream(state, count * time)
         cumulative = out.reshape(count * time, width)
         for begin in range(0, time, self._spare):
@@ -102,7 +102,7 @@ class CpuNetwork:
     def _checked(
         self, columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return a selection in the kernels' kind of arrays; the last table is known to be in order."""
+        """Return a checked selection as plain arrays; the last table is kept, so it is checked once."""
         check_wanted(columns, wanted, shape)
         known = self._columns
         if known[0] is not columns:
@@ -125,7 +125,7 @@ class CpuNetwork:
             )
 
     def _run(self, state: CpuState, rows: Rows, lanes: int, result: Result, most: int) -> None:
-        """Share the rows out: whole lanes if that is fair, otherwise any rows, in step from stage to stage."""
+        """Divide rows among threads: whole lanes if that is fair, otherwise any rows, with a barrier per stage."""
         total = len(rows.token)
         threads = max(1, min(most, total // MIN_ROWS))
         cuts = [lanes * part // threads * (total // lanes) for part in range(threads + 1)]
@@ -138,8 +138,8 @@ class CpuNetwork:
             self._parallel(state, rows, cuts, (stage, stage), result)
 
     def _parallel(self, state: CpuState, rows: Rows, cuts: list[int], stages: tuple[int, int], result: Result) -> None:
-        """Run some stages on every share, this thread on the first; compiled code holds no lock of Python's."""
-        assert state.stream is not None, "made with the room for the result"
+        """Run some stages on every share, this thread on the first; compiled code releases Python's lock."""
+        assert state.stream is not None, "made by predict"
         stream = state.stream
         while len(state.scratch) < len(cuts) - 1:
             state.scratch.append(new_scratch(self.config))

@@ -1,8 +1,8 @@
 """A model's tensors as the compiled kernels take them: packed matrices, tables, sizes.
 
 Signed activations ``y`` enter a product as unsigned bytes ``y + 128``, because that is what the processor
-multiplies; the sum of each column then starts at ``-128 * sum(weights)`` to make up for it.
-Named tuples, since compiled code cannot take classes.
+multiplies; the sum of each column then starts at ``-128 * sum(weights)`` to compensate.
+All are named tuples, since compiled code takes no classes.
 """
 
 from typing import Any, NamedTuple
@@ -55,7 +55,7 @@ class Shape(NamedTuple):
 
 
 class Attention(NamedTuple):
-    """What attention needs besides matrices; the tensors of the model under their names.
+    """Constants of attention: tensors of the model under their names.
 
     ``position_bias`` is int32 ``[layers, heads, window]`` in order of time: the last entry is distance 0.
     """
@@ -65,21 +65,22 @@ class Attention(NamedTuple):
     score_multiplier: Int32
     score_shift: Int64
     position_bias: Int32
-    exponential: Int32
+    attention_exponential: Int32
     mixing_scale: Int64
 
 
 class Network(NamedTuple):
-    """Everything of a model."""
+    """A whole model; its tensors under their names."""
 
     shape: Shape
+    attention: Attention
     embedding: Int8
     embedding_multiplier: Int32
     embedding_shift: Int64
     attention_norm: Int64
     feedforward_norm: Int64
     final_norm: Int64
-    attention: Attention
+    frequency_exponential: Int32
     query: Matrix
     key: Matrix
     value: Matrix
@@ -87,7 +88,9 @@ class Network(NamedTuple):
     up: Matrix
     down: Matrix
     head: Matrix
-    exponential: Int32
+
+
+MATRICES = ("query", "key", "value", "output", "up", "down", "head")
 
 
 def pack_network(model: TransformerParameters) -> Network:
@@ -95,31 +98,19 @@ def pack_network(model: TransformerParameters) -> Network:
     arrays: dict[str, NDArray[Any]] = dict(model.values)
     arrays["head"] = model.head[None]
     arrays["head_multiplier"] = arrays["head_multiplier"][None]
-
-    def matrix(name: str, offset: int = OFFSET) -> Matrix:
-        return pack_matrix(arrays[name], arrays[f"{name}_multiplier"], arrays[f"{name}_shift"], offset)
-
-    return Network(
-        shape=_shape(model.config),
-        embedding=_plain(arrays["embedding"]),
-        embedding_multiplier=_plain(arrays["embedding_multiplier"]),
-        embedding_shift=arrays["embedding_shift"].astype(np.int64),
-        attention_norm=_plain(arrays["attention_norm"]),
-        feedforward_norm=_plain(arrays["feedforward_norm"]),
-        final_norm=_plain(arrays["final_norm"]),
-        attention=_attention(arrays),
-        query=matrix("query"),
-        key=matrix("key"),
-        value=matrix("value"),
-        output=matrix("output"),
-        up=matrix("up"),
-        down=matrix("down", offset=0),  # squares are not negative
-        head=matrix("head"),
-        exponential=_plain(arrays["frequency_exponential"]),
-    )
+    arrays["position_bias"] = arrays["position_bias"][..., ::-1]
+    parts: dict[str, Any] = {"shape": _shape(model.config)}
+    parts["attention"] = Attention(*(_plain(arrays, name) for name in Attention._fields))
+    for name in MATRICES:
+        offset = 0 if name == "down" else OFFSET  # squares are not negative
+        parts[name] = pack_matrix(arrays[name], arrays[f"{name}_multiplier"], _plain(arrays, f"{name}_shift"), offset)
+    for name in Network._fields:
+        if name not in parts:
+            parts[name] = _plain(arrays, name)
+    return Network(**parts)
 
 
-def pack_matrix(weight: Int8, multiplier: Int32, shift: NDArray[np.integer[Any]], offset: int) -> Matrix:
+def pack_matrix(weight: Int8, multiplier: Int32, shift: Int64, offset: int) -> Matrix:
     """Pack int8 ``[layers, outputs, inputs]`` for activations that come with ``offset`` added."""
     layers, outputs, inputs = weight.shape
     padded = np.zeros((layers, round_up(outputs, PANEL), round_up(inputs, GROUP)), dtype=np.int8)
@@ -131,19 +122,7 @@ def pack_matrix(weight: Int8, multiplier: Int32, shift: NDArray[np.integer[Any]]
         panels=np.ascontiguousarray(split.transpose(0, 1, 3, 2, 4)),
         initial=(-offset * padded.sum(-1, dtype=np.int64)).astype(np.int32),  # at most 2**7 * 2**16 * 127 < 2**31
         multiplier=multipliers,
-        shift=shift.astype(np.int64),
-    )
-
-
-def _attention(arrays: dict[str, NDArray[Any]]) -> Attention:
-    return Attention(
-        query_norm=_plain(arrays["query_norm"]),
-        key_norm=_plain(arrays["key_norm"]),
-        score_multiplier=_plain(arrays["score_multiplier"]),
-        score_shift=arrays["score_shift"].astype(np.int64),
-        position_bias=_plain(arrays["position_bias"][..., ::-1]),
-        exponential=_plain(arrays["attention_exponential"]),
-        mixing_scale=_plain(arrays["mixing_scale"]),
+        shift=shift,
     )
 
 
@@ -163,6 +142,7 @@ def _shape(config: TransformerConfig) -> Shape:
     )
 
 
-def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a contiguous array that may be written to: kernels are compiled for one kind of array only."""
-    return np.require(array, requirements=["C", "A", "W", "O"])
+def _plain(arrays: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """Return a tensor as a contiguous, writeable array, shifts as int64: kernels are compiled for that alone."""
+    dtype = np.int64 if name.endswith("_shift") else None
+    return np.require(arrays[name], dtype, requirements=["C", "A", "W", "O"])

@@ -24,14 +24,14 @@ address = make_address()
 
 @part
 def fetch(array: NDArray[Any], size: int) -> None:
-    """Ask for ``size`` bytes from an array's beginning on, which will be needed soon, while something is computed."""
+    """Prefetch the first ``size`` bytes of an array."""
     for item in range(0, size // array.itemsize, 64 // array.itemsize):
         prefetch(array, np.int64(item))
 
 
 @part
 def block_width(panels: int) -> int:
-    """Return how many panels to compute at once when so many are left."""
+    """Return how many of the panels that are left to compute at once."""
     return BLOCK if panels >= BLOCK else 1
 
 
@@ -52,7 +52,7 @@ def multiply(
 ) -> None:
     """Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row.
 
-    ``ahead``: what lies behind these panels will be multiplied next.
+    ``ahead`` prefetches the panels behind these.
     """
     panel = 0
     while panel < panels:

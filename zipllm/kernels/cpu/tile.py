@@ -1,8 +1,8 @@
 """The innermost product: a tile of rows x columns that stays in registers while the inputs stream by.
 
 Compilers do not find the processor's int8 dot products by themselves, so the tile is written in LLVM's own
-language, through numba's ``intrinsic``. What is computed does not depend on the instructions chosen: sums
-of unsigned x signed bytes in 32 bits, wrapping (which is exact whenever the true sum fits, in any order).
+language, through numba's ``intrinsic``. The result does not depend on the instructions chosen: sums of
+unsigned x signed bytes in 32 bits, wrapping (exact in any order whenever the true sum fits).
 
 The left operand is rows of unsigned bytes. The right one is *packed*: for every four inputs, 64 consecutive
 bytes hold those four of 16 columns, so that one vector instruction multiplies them all and adds in fours.
@@ -23,14 +23,14 @@ from zipllm.jit.prefetch import emit_prefetch
 Instructions = Literal["vnni512", "vnni256", "avx2", "generic"]
 
 _BYTE, _INT, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-_LANES = 16
-_VECTOR = ir.VectorType(_INT, _LANES)
+_ELEMENTS = 16
+_VECTOR = ir.VectorType(_INT, _ELEMENTS)
 _VECTOR_BYTES = 64
 _GROUP = 4  # inputs multiplied and added at once
 
 
 def best_instructions() -> Instructions:
-    """Return the best way of this processor. numba's cache distinguishes processors, so the choice is safe to cache."""
+    """Return the best instructions of this processor. numba's cache is per processor, so the choice may be cached."""
     settings: Any = numba.config
     if settings.CPU_NAME or settings.CPU_FEATURES:  # compiling for another processor than this one
         return "generic"
@@ -45,8 +45,8 @@ def best_instructions() -> Instructions:
 def make_tile(rows: int, vectors: int, instructions: Instructions, *, ahead: bool = False) -> Any:
     """Return a function for compiled kernels that computes ``rows`` x ``16 * vectors`` sums.
 
-    With ``ahead`` it also asks for what the next tile of as many columns will read, which lies right behind: processors
-    do not guess across the end of a page of 4 KiB, where a stream of 16 columns and 256 inputs ends.
+    With ``ahead`` it also prefetches the columns of the next tile, which lie right behind: hardware prefetchers stop
+    at the end of a 4 KiB page, where a stream of 16 columns and 256 inputs ends.
 
     Its arguments are int64, addresses and distances in bytes:
     ``tile(left, left_stride, right, vector_stride, step_stride, initial, out, out_stride, steps)``
@@ -84,13 +84,13 @@ def make_tile(rows: int, vectors: int, instructions: Instructions, *, ahead: boo
 
 
 def make_address() -> Any:
-    """Return a function for compiled kernels: where the first element of an array lies.
+    """Return a function for compiled kernels that gives the address of an array's first element.
 
-    int64, signed, since numba turns a mix of signed and unsigned into floats.
+    It is a signed int64, since numba turns a mix of signed and unsigned into floats.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        struct: Any = make_array  # what numba knows of an array
+        struct: Any = make_array  # numba's struct of an array
         array = struct(signature.args[0])(context, builder, arguments[0])
         return builder.ptrtoint(array.data, _LONG)
 
@@ -173,19 +173,19 @@ class _Emitter:
         self.builder.store(value, self.builder.inttoptr(address, _VECTOR.as_pointer())).align = 1
 
     def prefetch(self, address: Any) -> None:
-        """Ask for the 64 bytes around an address, which need not exist."""
+        """Prefetch the 64 bytes around an address, which need not exist."""
         emit_prefetch(self.builder, self.builder.inttoptr(address, _BYTE.as_pointer()))
 
     def broadcast(self, address: Any) -> Any:
-        """Load four bytes into each of the 16 lanes."""
+        """Load four bytes into each of the 16 vector elements."""
         value = self.builder.load(self.builder.inttoptr(address, _INT.as_pointer()))
         value.align = 1
         undefined = ir.Constant(_VECTOR, ir.Undefined)
         single = self.builder.insert_element(undefined, value, ir.Constant(_INT, 0))
-        return self.builder.shuffle_vector(single, undefined, ir.Constant(_VECTOR, [0] * _LANES))
+        return self.builder.shuffle_vector(single, undefined, ir.Constant(_VECTOR, [0] * _ELEMENTS))
 
     def dot(self, total: Any, left: Any, right: Any) -> Any:
-        """Add to each lane of ``total`` the products of its four unsigned bytes with its four signed ones."""
+        """Add to each element of ``total`` the products of its four unsigned bytes with its four signed ones."""
         if self.instructions == "vnni512":
             return _call(self.builder, "llvm.x86.avx512.vpdpbusd.512", _VECTOR, [total, left, right])
         if self.instructions == "vnni256":
@@ -200,7 +200,7 @@ class _Emitter:
 
     def _dot_in_pairs(self, total: Any, left: Any, right: Any) -> Any:
         """Even and odd bytes apart, as pairs of 16 bits: AVX2's byte product would saturate."""
-        shorts = ir.VectorType(ir.IntType(16), 2 * _LANES)
+        shorts = ir.VectorType(ir.IntType(16), 2 * _ELEMENTS)
         eight, low = (ir.Constant(shorts, [value] * shorts.count) for value in (8, 255))
         unsigned, signed = self.builder.bitcast(left, shorts), self.builder.bitcast(right, shorts)
         even = (self.builder.and_(unsigned, low), self.builder.ashr(self.builder.shl(signed, eight), eight))
@@ -214,13 +214,13 @@ class _Emitter:
         results = []
         for half in range(2):
             parts = [self._half(operand, half) for operand in operands]
-            results.append(_call(self.builder, name, ir.VectorType(_INT, _LANES // 2), parts))
-        both = ir.Constant(_VECTOR, list(range(_LANES)))
+            results.append(_call(self.builder, name, ir.VectorType(_INT, _ELEMENTS // 2), parts))
+        both = ir.Constant(_VECTOR, list(range(_ELEMENTS)))
         return self.builder.shuffle_vector(*results, both)
 
     def _half(self, operand: Any, half: int) -> Any:
         count = operand.type.count // 2
-        indices = ir.Constant(ir.VectorType(_INT, count), [half * count + lane for lane in range(count)])
+        indices = ir.Constant(ir.VectorType(_INT, count), [half * count + element for element in range(count)])
         return self.builder.shuffle_vector(operand, ir.Constant(operand.type, ir.Undefined), indices)
 
 
@@ -232,4 +232,4 @@ def _call(builder: Any, name: str, result: Any, operands: list[Any]) -> Any:
 
 
 def _splat(value: int) -> Any:
-    return ir.Constant(_VECTOR, [value] * _LANES)
+    return ir.Constant(_VECTOR, [value] * _ELEMENTS)
