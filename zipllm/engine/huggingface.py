@@ -1,4 +1,4 @@
-"""A causal model of the Hugging Face library made ready to code, on this machine only."""
+"""An engine around a causal model of the Hugging Face library; its archives decode on this machine only."""
 
 import hashlib
 from functools import lru_cache

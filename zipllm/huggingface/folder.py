@@ -1,9 +1,9 @@
-"""Models of the Hugging Face library: a folder looked at, and loaded into torch.
+"""Models of the Hugging Face library: a folder is checked, then loaded into torch.
 
-A model is named ``hf:FOLDER``, or ``hf:OWNER/NAME`` for one that was fetched from the hub before; nothing of that needs
-a network. ``hub:OWNER/NAME`` asks the hub, and fetches what is not there yet.
+``hf:FOLDER`` names a model, as does ``hf:OWNER/NAME`` if it was fetched from the hub before; neither needs a network.
+``hub:OWNER/NAME`` asks the hub and fetches what is missing.
 
-Nothing of a folder is run: weights are read from safetensors only (other forms are pickle), and architectures are those
+No code of a folder runs: weights are read from safetensors only (other formats are pickle), and architectures are those
 of the library (``trust_remote_code`` is off).
 """
 
@@ -21,7 +21,7 @@ LOCAL, HUB = "hf:", "hub:"
 CONFIG, WEIGHTS = "config.json", "*.safetensors"
 
 MOST_CONTEXT = 2048
-"""Tokens of context at most, however many more the model knows: keys and values of all of them are kept in memory."""
+"""Longest context, whatever the model allows: keys and values of all its tokens stay in memory."""
 
 _FETCHED = ["*.json", WEIGHTS, "merges.txt", "vocab.txt", "*.model"]
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
@@ -34,7 +34,7 @@ Kind = Literal["causal", "masked"]
 
 @dataclass(frozen=True)
 class Folder:
-    """What a folder says of its model, before anything of it is loaded.
+    """A folder's description of its model, before anything is loaded.
 
     Attributes:
         path: the folder.
@@ -52,13 +52,13 @@ class Loaded:
     """A model in memory.
 
     Attributes:
-        folder: where it comes from.
+        folder: its source.
         network: the library's module, in evaluation mode.
         tokenizer: the library's tokenizer.
-        device: where it computes: "cpu" or "cuda".
-        rows: ids that it predicts.
-        context: tokens that it may look at, at most ``MOST_CONTEXT``.
-        parameters: how many there are.
+        device: "cpu" or "cuda".
+        rows: number of ids that it predicts.
+        context: most tokens that it sees, up to ``MOST_CONTEXT``.
+        parameters: their number.
         digest: SHA-256 over config, tokenizer and weights, hexadecimal.
     """
 
@@ -73,20 +73,20 @@ class Loaded:
 
 
 def is_huggingface(query: object) -> bool:
-    """Whether the name of a model is one of the Hugging Face library's."""
+    """Whether a model's name has the prefix ``hf:`` or ``hub:``."""
     return isinstance(query, str) and query.startswith((LOCAL, HUB))
 
 
 def find_folder(query: str) -> Folder:
-    """Look at the folder of a model.
+    """Check the folder of a model, without loading it.
 
     Args:
         query: ``hf:FOLDER``, ``hf:OWNER/NAME`` or ``hub:OWNER/NAME``.
 
     Raises:
         UsageError: the library is not installed.
-        ModelNotFound: there is no such folder, or the hub has no such model.
-        ModelInvalid: it holds no model of language, or one that could only be read by running code.
+        ModelNotFound: the folder does not exist, or the hub has no such model.
+        ModelInvalid: it holds no language model, or one that can be read only by running code.
         FileError: it cannot be read.
     """
     _library()
@@ -100,10 +100,10 @@ def find_folder(query: str) -> Folder:
 
 
 def load_folder(folder: Folder, device: str) -> Loaded:
-    """Load weights and tokenizer; floats of 32 bits on the CPU, on CUDA those of the weights.
+    """Load weights and tokenizer; in float32 on the CPU, in the number format of the weights on CUDA.
 
     Raises:
-        ModelInvalid: they cannot be loaded, are not complete, or need code or a package that is not there.
+        ModelInvalid: they cannot be loaded, are incomplete, or need code or a missing package.
     """
     library = _library()
     auto = library.AutoModelForCausalLM if folder.kind == "causal" else library.AutoModelForMaskedLM
@@ -123,7 +123,7 @@ def load_folder(folder: Folder, device: str) -> Loaded:
             tokenizer = library.AutoTokenizer.from_pretrained(folder.path, **options)
     except ModelInvalid:
         raise
-    except Exception as error:  # whatever a folder's contents can set off in the library
+    except Exception as error:  # a folder's contents can raise anything in the library
         raise ModelInvalid(f"{str(folder.path)!r} cannot be loaded: {_line(error)}") from error
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
@@ -143,10 +143,10 @@ def load_folder(folder: Folder, device: str) -> Loaded:
 
 
 def _check_size(folder: Folder, auto: Any, config: Any) -> None:
-    """Compare what the config declares with the size of the weights, before memory is taken for it.
+    """Compare the declared size with that of the weights, before memory is allocated for it.
 
     Raises:
-        ModelInvalid: there would be more than eight parameters for each byte of the weights.
+        ModelInvalid: the config declares more than eight parameters for each byte of the weights.
     """
     import torch
 
@@ -165,7 +165,7 @@ def tokenizer_text(loaded: Loaded) -> str:
     """Return the JSON of the model's tokenizer.
 
     Raises:
-        ModelInvalid: it is not one of the ``tokenizers`` library.
+        ModelInvalid: it does not come from the ``tokenizers`` library.
     """
     backend = getattr(loaded.tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -174,7 +174,7 @@ def tokenizer_text(loaded: Loaded) -> str:
 
 
 def _library() -> Any:
-    """Import the library, and let it speak to nobody.
+    """Import the library with its messages and progress bars off.
 
     Raises:
         UsageError: it is not installed.
@@ -203,11 +203,11 @@ def _is_hub_name(name: str) -> bool:
 
 
 def _fetch(name: str, *, fetch: bool) -> Path:
-    """Return the folder of a model of the hub, which is looked for here, or fetched."""
+    """Return the folder of a model of the hub: the local copy, or fetched."""
     hub = importlib.import_module("huggingface_hub")  # comes with transformers
     try:
         return Path(hub.snapshot_download(name, allow_patterns=_FETCHED, local_files_only=not fetch))
-    except Exception as error:  # of the network, the hub, the disk
+    except Exception as error:  # from the network, the hub, or the disk
         if fetch:
             raise ModelNotFound(f"{name!r} cannot be fetched from the hub: {_line(error)}") from error
         hint = f"there is no folder {name!r}, and no model of the hub of that name was fetched before"
@@ -240,7 +240,7 @@ def _kind(path: Path, architecture: str) -> Kind:
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 over names and contents of everything that decides what the model says."""
+    """Return the SHA-256 over names and contents of all files that determine what the model computes."""
     digest = hashlib.sha256()
     names = {file.name for pattern in _FETCHED for file in path.glob(pattern) if file.is_file()}
     for name in sorted(names):
@@ -253,6 +253,6 @@ def _digest(path: Path) -> str:
 
 
 def _line(error: Exception) -> str:
-    """Return the first line of what a library has to say."""
+    """Return the first line of a library's message."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]

@@ -1,7 +1,7 @@
-"""What the floats of a predictor depend on: the machine, the libraries, the settings, and a sample of the floats.
+"""A record of all that a predictor's floats depend on: machine, libraries, settings, and a sample of the floats.
 
-An archive whose model computes in floats carries this record, and is decoded only where it is the same. The record is
-canonical JSON, flat, and holds no names of users, folders or hosts.
+An archive whose model computes in floats carries this record, and decodes only where it is the same. It is flat,
+canonical JSON without names of users, folders or hosts.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from zipllm.model_file.canonical_json import dump_json, load_json
 
 MAX_BYTES = (1 << 16) - 1
 SCHEME = 1
-"""Names how this package makes frequencies and contexts of a model's scores; another number is another predictor."""
+"""Version of how this package turns a model's scores into frequencies, and of how it restarts contexts."""
 
 _PROBED = 24
 _SETTINGS = (
@@ -32,13 +32,13 @@ _SETTINGS = (
     "MKL_NUM_THREADS",
     "ONEDNN_MAX_CPU_ISA",
 )
-"""Environment variables that choose how products are computed."""
+"""Environment variables that change how products are computed."""
 
 Record = dict[str, str | int]
 
 
 def numerics(loaded: Loaded, predictor: HuggingFacePredictor) -> bytes:
-    """Return the record of a model on this machine, as it is set now: canonical JSON."""
+    """Return the record of a model on this machine with its current settings."""
     gpu = loaded.device != "cpu"
     record: Record = {
         "scheme": SCHEME,
@@ -66,7 +66,7 @@ def read_record(data: bytes) -> Record:
     """Read a record, which may come from a hostile archive.
 
     Raises:
-        ModelInvalid: it is not flat JSON with names and short values.
+        ModelInvalid: it is not flat JSON.
     """
     found = load_json(data, what="the record of the machine", max_bytes=MAX_BYTES, max_depth=1)
     members = found.items() if isinstance(found, dict) else ()
@@ -74,7 +74,7 @@ def read_record(data: bytes) -> Record:
 
 
 def differences(written: Mapping[str, str | int], here: Mapping[str, str | int]) -> str:
-    """Say in which of their members two records differ; a sample of the floats only where nothing else does."""
+    """Name the members in which two records differ; the sample of floats only if nothing else does."""
     names = sorted(name for name in written.keys() | here.keys() if written.get(name) != here.get(name))
     named = [name for name in names if name != "probe"] or names
     return "; ".join(f"{name} {_short(written.get(name))} there, {_short(here.get(name))} here" for name in named)
@@ -86,7 +86,7 @@ def _short(value: str | int | None) -> str:
 
 
 def _probe(predictor: HuggingFacePredictor) -> str:
-    """Return the SHA-256 of a model's own scores, step by step and over one new beginning of the context."""
+    """Return the SHA-256 of a model's own scores and frequencies, step by step across one restart of the context."""
     size, steps = predictor.start_token, min(_PROBED, predictor.context + 2)
     tokens = np.append(size, np.arange(1, steps) * 7919 % size).astype(np.int32)
     state = predictor.start(1)

@@ -1,12 +1,11 @@
-"""A Hugging Face model as a predictor: floats, so its numbers are those of one machine.
+"""A Hugging Face model as a predictor: it computes floats, which only one machine reproduces.
 
-A pass over many tokens and single steps give slightly different floats. Where an archive is made and read, every token
-is therefore a step of its own, of one lane alone (``stepwise``): the same operations on the same shapes, whoever asks
-and in whatever company, so that on one machine the promises of ``zipllm.predictor.base`` hold. To measure only, passes
-are much faster.
+A pass over many tokens and single steps give slightly different floats. Coding therefore feeds one token of one lane
+at a time (``stepwise``): always the same operations on the same shapes, so that the contract of
+``zipllm.predictor.base`` holds on one machine. Measuring uses passes, which are much faster.
 
-Context: a lane begins with the model's own start token. When the context is full, it begins anew with its last half,
-fed in one pass; so a token sees at least half of the context and at most all of it.
+A lane begins with the model's own start token. When the context is full, it restarts with its last half, fed in one
+pass; so a token sees between half of the context and all of it.
 """
 
 import inspect
@@ -27,12 +26,12 @@ from zipllm.predictor.ngram import cumulative_frequencies
 
 _SCALE = 1 << 30
 _CLOSE = 1e-3
-"""Relative difference of scores that floats may make; what follows a token makes a far larger one, if it is seen."""
+"""Tolerated relative difference of scores; a model that sees the following token differs far more."""
 
 
 @dataclass
 class _Lane:
-    """The context of a lane: the model's ids, and the keys and values that the library keeps of them."""
+    """The context of a lane: the model's ids, and the library's cache of their keys and values."""
 
     ids: list[int] = field(default_factory=list)
     cache: Any = None
@@ -47,12 +46,11 @@ class HuggingFacePredictor:
         stepwise: see above; False is for measuring.
 
     Attributes:
-        context: tokens that a prediction sees at most.
-        kept: tokens that the context begins anew with.
-        loaded: the model.
+        context: most tokens that a prediction sees.
+        kept: tokens that a full context restarts with.
 
     Raises:
-        ModelInvalid: the model sees what follows, keeps nothing of what it has read, or its numbers are not finite.
+        ModelInvalid: the model sees following tokens, has no cache, or computes numbers that are not finite.
     """
 
     traits = Traits(exact=False)
@@ -71,16 +69,16 @@ class HuggingFacePredictor:
         self._predicted = torch.from_numpy(np.concatenate([tokenizer.model_ids, tokenizer.doubles[:, 1]]))
         self._lost, self._predictions = 0.0, 0
         parameters = inspect.signature(loaded.network.forward).parameters
-        self._memory = "cache" if "cache" in parameters else "past_key_values"  # so called before 5.24
+        self._memory = "cache" if "cache" in parameters else "past_key_values"  # its name before 5.24
         self._check()
         self.lane_bytes = self._lane_bytes()
 
     def measuring(self) -> "HuggingFacePredictor":
-        """Return the same model without ``stepwise``: faster, for numbers that nothing is decoded with."""
+        """Return the same model without ``stepwise``: faster, for measuring only."""
         return HuggingFacePredictor(self.loaded, self._tokenizer, stepwise=False)
 
     def left_out_share(self) -> float:
-        """Return the mean probability that went to what stands for no bytes, of all predictions since the last call."""
+        """Return the mean probability of ids that stand for no bytes, over all predictions since the last call."""
         share = self._lost / self._predictions if self._predictions else 0.0
         self._lost, self._predictions = 0.0, 0
         return share
@@ -102,7 +100,7 @@ class HuggingFacePredictor:
         return delivered(np.stack(rows), out, selection)
 
     def copy(self, state: list[_Lane], lanes: int) -> list[_Lane]:
-        raise NotImplementedError("the library's memory of a text cannot be copied")
+        raise NotImplementedError("the library's cache cannot be copied")
 
     def scores(self, state: list[_Lane], tokens: NDArray[np.int32]) -> Tensor:
         """Feed int32 ``[T]`` to lane 0 and return the library's own scores, float ``[T, rows]``."""
@@ -126,11 +124,11 @@ class HuggingFacePredictor:
         return found
 
     def _forward(self, lane: _Lane, ids: list[int]) -> Tensor:
-        """Add ids to a lane's context in one pass; returns float ``[T, rows]`` on the CPU."""
+        """Add ids to a lane's context in one pass, and return scores float ``[T, rows]`` on the CPU."""
         said = self._ask(ids, use_cache=True, **{self._memory: lane.cache})
         lane.cache = getattr(said, self._memory, None)
         if lane.cache is None:
-            raise ModelInvalid(f"{self.loaded.folder.architecture} keeps nothing of what it has read")
+            raise ModelInvalid(f"{self.loaded.folder.architecture} has no cache of what it has read")
         lane.ids += ids
         return self._finite(said.logits[0])
 
@@ -144,7 +142,7 @@ class HuggingFacePredictor:
         return scores.cpu()
 
     def _frequencies(self, scores: Tensor) -> NDArray[np.int32]:
-        """Share the probability of all that stands for bytes out among the tokens: int32 ``[T, V + 1]``."""
+        """Distribute all probability over the ids that stand for bytes, and sum it per token: int32 ``[T, V + 1]``."""
         wanted = scores[:, self._predicted].double()
         said = torch.logsumexp(wanted, -1) - torch.logsumexp(scores.double(), -1)
         self._lost += float((1 - said.exp()).clamp(min=0).sum())
@@ -156,25 +154,25 @@ class HuggingFacePredictor:
         return cumulative_frequencies((chances * _SCALE).astype(np.int64), self.precision)
 
     def _check(self) -> None:
-        """Feed two texts that begin alike, in one pass, and one of them in pieces: the numbers must agree."""
+        """Require that scores depend on nothing behind a token, and that pieces give what one pass gives."""
         start, *others = self._model_ids[np.linspace(self.start_token, 0, 5, dtype=np.int64)].tolist()
         one, other = (
             self._finite(self._ask([start, *two], use_cache=False).logits[0]) for two in (others[:2], others[2:])
         )
         name = f"{self.loaded.folder.architecture} of {str(self.loaded.folder.path)!r}"
         if not _close(one[0], other[0]):
-            raise ModelInvalid(f"{name} predicts a token from what follows it: it is no left-to-right model")
+            raise ModelInvalid(f"{name} predicts a token from those that follow it: it is no left-to-right model")
         if not _close(one, self._in_pieces([start], others[:1], others[1:2])):
-            raise ModelInvalid(f"{name} does not remember between two passes what it says in one")
+            raise ModelInvalid(f"{name} gives other scores in two passes than in one")
         if not _close(one, self._in_pieces([start], others[:2])):
-            self.stepwise = True  # as Mamba, whose state takes one token at a time
+            self.stepwise = True  # like Mamba, whose state takes one token at a time
 
     def _in_pieces(self, *pieces: list[int]) -> Tensor:
         lane = _Lane()
         return torch.cat([self._forward(lane, piece) for piece in pieces])
 
     def _lane_bytes(self) -> int:
-        """Return what the library keeps of a full context: of one token, and what every further one adds."""
+        """Return the size of the library's cache for a full context, from its sizes for one and two tokens."""
         lane, sizes = _Lane(), []
         for _ in range(2):
             self._forward(lane, self._model_ids[-1:].tolist())
@@ -187,7 +185,7 @@ def _close(one: Tensor, other: Tensor) -> bool:
 
 
 def _tensors(kept: Any) -> Iterator[Tensor]:
-    """Yield the tensors of what the library keeps of a text."""
+    """Yield the tensors of the library's cache."""
     if isinstance(kept, Tensor):
         yield kept
     elif isinstance(kept, list | tuple):
@@ -200,7 +198,7 @@ def _tensors(kept: Any) -> Iterator[Tensor]:
 
 
 def _start_id(loaded: Loaded) -> int:
-    """Return what a text begins with: the model's own token for that, or for an end, or its first."""
+    """Return the id that starts a text: the model's start token, else its end token, else id 0."""
     config = loaded.network.config.get_text_config()
     for name in ("bos_token_id", "eos_token_id"):
         found = getattr(config, name, None)

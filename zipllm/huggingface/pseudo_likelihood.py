@@ -1,13 +1,13 @@
-"""What a masked model makes of a text: its pseudo-likelihood, and what it would cost as a left-to-right coder.
+"""The pseudo-likelihood of a text under a masked model, and its cost if that model coded from left to right.
 
-Pseudo-log-likelihood (Salazar et al., "Masked Language Model Scoring", ACL 2020, section 2.1): each token is masked in
-turn, predicted from all the others, before and after it, and the costs are added up. That sum is no code length: to
-predict a token the decoder would need those behind it, which it has not decoded yet. The chain rule allows only what
-came before, so the second figure hides everything behind the mask. It is the cost of a code for these tokens, and a
-high one, since the model has never been trained to do without the right side.
+Pseudo-log-likelihood (Salazar et al., "Masked Language Model Scoring", ACL 2020, section 2.1): mask each token in turn,
+predict it from all others, before and after it, and add up the costs. That sum is no code length: a decoder does not
+know the tokens behind the mask yet. The chain rule allows only those before it, so the second figure hides everything
+behind the mask. It is the cost of a code for these tokens, and a high one, since the model was never trained without
+the right side.
 
-Neither is of the bytes: the tokens of such models forget blanks, accents or case, and put one token for what they do
-not know.
+Neither figure counts bytes: the tokens of such models lose spaces, accents or case, and one token stands for all
+unknown text.
 """
 
 import math
@@ -21,7 +21,7 @@ from zipllm.errors import ModelInvalid
 from zipllm.huggingface.folder import Loaded
 
 _SCORE_BYTES = 256 << 20
-"""Scores of all positions that are computed at once."""
+"""Limit on the scores computed at once."""
 
 _ENDS = 2
 """Tokens around a text: one in front, one behind."""
@@ -34,8 +34,8 @@ class PseudoLikelihood:
     Attributes:
         raw_bytes: of the text.
         tokens: that were masked in turn.
-        unknown: of these, how many stand for something that the model has no token for.
-        windows: into which the tokens were cut, each seen by itself.
+        unknown: of these, how many stand for text that the model has no token for.
+        windows: into which the tokens were cut; a token sees only its window.
         pseudo_bits: each token predicted from both sides.
         forward_bits: each token predicted from those before it in its window.
     """
@@ -48,13 +48,13 @@ class PseudoLikelihood:
     forward_bits: float
 
 
-def pseudo_likelihood(loaded: Loaded, data: bytes, step: Callable[[float], None] | None = None) -> PseudoLikelihood:
+def pseudo_likelihood(loaded: Loaded, data: bytes, advance: Callable[[float], None] | None = None) -> PseudoLikelihood:
     """Mask every token of a text in turn.
 
     Args:
         loaded: a masked model.
-        data: the text; bytes that are no UTF-8 are replaced.
-        step: told which fraction is done, if given.
+        data: the text; invalid UTF-8 is replaced.
+        advance: receives the fraction done.
 
     Raises:
         ModelInvalid: its tokenizer has no mask, or its numbers are not finite.
@@ -72,14 +72,14 @@ def pseudo_likelihood(loaded: Loaded, data: bytes, step: Callable[[float], None]
             pseudo += both
             forward += before
             done += len(both)
-            if step is not None:
-                step(done / len(ids))
+            if advance is not None:
+                advance(done / len(ids))
     unknown = 0 if tokenizer.unk_token_id is None else ids.count(tokenizer.unk_token_id)
     return PseudoLikelihood(len(data), len(ids), unknown, len(windows), math.fsum(pseudo), math.fsum(forward))
 
 
 def _window_bits(loaded: Loaded, window: Sequence[int]) -> Iterator[tuple[list[float], list[float]]]:
-    """Yield the bits of some tokens after others: with both sides, and with the left one only."""
+    """Yield the bits of batches of tokens: predicted from both sides, and from the left side only."""
     front = [id_ for id_ in (loaded.tokenizer.cls_token_id,) if id_ is not None]
     behind = [id_ for id_ in (loaded.tokenizer.sep_token_id,) if id_ is not None]
     mask = [loaded.tokenizer.mask_token_id]
@@ -95,7 +95,7 @@ def _window_bits(loaded: Loaded, window: Sequence[int]) -> Iterator[tuple[list[f
 
 @torch.inference_mode()
 def _bits(loaded: Loaded, rows: list[list[int]], masked: list[int], wanted: list[int]) -> list[float]:
-    """Return what the token wanted at the masked place of each row costs; shorter rows are filled up, unseen."""
+    """Return the cost of the true token at the mask of each row; padding is masked out."""
     longest = max(map(len, rows))
     fill = loaded.tokenizer.pad_token_id or 0
     ids = torch.tensor([row + [fill] * (longest - len(row)) for row in rows], device=loaded.device)

@@ -1,8 +1,7 @@
-"""The tokenizer of a Hugging Face model, made lossless: any bytes become tokens whose bytes join to them.
+"""The tokenizer of a Hugging Face model, made lossless: tokens whose bytes join to any given bytes.
 
-The library's own tokenizer finds the tokens, without what it does to text before (normal forms, a blank in front) and
-after it (special tokens): then most text comes back as it was. What does not, as bytes that are no UTF-8, is written
-with the longest token that fits at each place.
+The library's own tokenizer finds the tokens, without its normalization, leading space and special tokens; then most
+text comes back unchanged. The rest, like invalid UTF-8, is written with the longest token that fits at each place.
 """
 
 import copy
@@ -28,27 +27,27 @@ from zipllm.tokenizer.token_bytes import (
 )
 
 _NO_TEXT = re.compile("([\udc80-\udcff]+)")
-"""How the ``surrogateescape`` handler shows bytes that do not decode (PEP 383)."""
+"""Bytes that do not decode, as the ``surrogateescape`` handler shows them (PEP 383)."""
 
 _FEW = 16
-"""Characters that are not cut any further when the library does not give them back."""
+"""Texts up to this many characters are not halved when the library does not give them back."""
 
 
 class HuggingFaceTokenizer:
     """Bytes to tokens and back.
 
     Args:
-        text: the JSON of a tokenizer of the ``tokenizers`` library.
-        rows: how many ids the model predicts; the vocabulary may name others.
+        text: JSON of the ``tokenizers`` library.
+        rows: number of ids that the model predicts; the vocabulary may name more.
 
     Attributes:
         vocabulary: byte strings of the tokens, sorted; V entries.
-        model_ids: int64 ``[V]``, the id that the model knows a token by.
-        doubles: int64 ``[n, 2]``, further ids of the model with the bytes of a token: token, id.
-        left_out: how many ids of the model stand for no bytes: special and unused ones, and those that are too long.
+        model_ids: int64 ``[V]``, the model's id of each token.
+        doubles: int64 ``[n, 2]``, further ids with the bytes of a token: token, id.
+        left_out: number of ids that are no tokens: special, unused, or too long.
 
     Raises:
-        ValueError: it is no such JSON, its tokens are not made of bytes, or a byte has no token.
+        ValueError: the JSON cannot be read, its tokens are not made of bytes, or a byte has no token.
     """
 
     def __init__(self, text: str, rows: int) -> None:
@@ -86,7 +85,7 @@ class HuggingFaceTokenizer:
         return b"".join([self.vocabulary[token] for token in ids])
 
     def _ids(self, spelled: dict[int, bytes], texts: dict[int, str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Choose an id for each token: a piece of text before a ``<0x..>``, then the smallest."""
+        """Choose an id for each token: text rather than ``<0x..>``, then the smallest."""
         order = sorted(spelled, key=lambda id_: (self._rank[spelled[id_]], is_byte_fallback(texts.get(id_, "")), id_))
         chosen, doubles = [], []
         for token, same in groupby(order, key=lambda id_: self._rank[spelled[id_]]):
@@ -96,7 +95,7 @@ class HuggingFaceTokenizer:
         return np.array(chosen, dtype=np.int64), np.array(doubles, dtype=np.int64).reshape(-1, 2)
 
     def _tokens(self, text: str) -> list[int]:
-        """Return the library's tokens where they join to the text; else those of its halves."""
+        """Return the library's tokens if they join to the text; else those of its halves."""
         found = self._library.encode(text, add_special_tokens=False).ids
         tokens = [int(self._token_of[id_]) if id_ < self._token_of.size else -1 for id_ in found]
         if -1 not in tokens and self.decode(tokens) == text.encode():
@@ -107,7 +106,7 @@ class HuggingFaceTokenizer:
         return self._tokens(text[:middle]) + self._tokens(text[middle:])
 
     def _longest_tokens(self, data: bytes) -> list[int]:
-        """Return the longest token at each place; single bytes are tokens, so there is one."""
+        """Return the longest token at each place; every single byte is a token."""
         tokens, at = [], 0
         while at < len(data):
             lengths = range(min(self._longest, len(data) - at), 0, -1)
@@ -118,7 +117,7 @@ class HuggingFaceTokenizer:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """Return the description in the spelling of the library installed; older ones leave things out."""
+    """Return the description as the installed library spells it; files of older versions lack members."""
     try:
         description = json.loads(_Library.from_str(text).to_str())
     except Exception as error:  # the library raises nothing more precise

@@ -1,4 +1,4 @@
-"""Attention over the window as a Triton kernel: int8 products, exact sums, nothing stored between the two passes.
+"""Attention over the window as Triton kernels: int8 products, exact sums, nothing stored between the two passes.
 
 The scores of a tile of queries are computed twice: once for the largest of each row, once for the weights, which
 are looked up in a table and mixed with the values at once. A weight has up to 15 bits; it is cut into 7-bit digits,
@@ -28,14 +28,14 @@ def scores_of(
         biases: pointer to the head's position biases.
         asked: positions of the queries, int32 ``[queries]``.
         places: positions of the keys, int32 ``[keys]``.
-        last: position of the newest key there is.
+        last: position of the newest key.
         slots: of a ring.
         window: of the model.
-        multiplier: the head's, of its scores.
-        shift: the head's, of its scores.
+        multiplier: of the head's scores.
+        shift: of the head's scores.
         WIDTH: of the model, the distance between slots.
         SIZE: of a head.
-        BLOCK: ``SIZE`` filled up to a power of two that ``tl.dot`` takes.
+        BLOCK: ``SIZE`` rounded up to a power of two that ``tl.dot`` takes.
     """
     inputs = tl.arange(0, BLOCK)
     there = (inputs[:, None] < SIZE) & (places[None, :] <= last)
@@ -104,7 +104,7 @@ def attend(
             part = (weight >> (digit * DIGIT)) & DIGIT_MASK
             sums += mixed_digit(part, value) << (digit * DIGIT)
 
-    # rows beyond the time see keys, too, or nothing at all; they are not stored
+    # rows beyond the time see keys or nothing at all; they are not stored
     factor = tl.load(scales + parameter) // tl.maximum(total, 1)
     tl.store(mixed + at, scaled_to_int8(sums.to(tl.int64), factor[:, None]), mask=inside)
 
@@ -117,7 +117,7 @@ def attend_step(
 ):  # fmt: skip
     """``attend`` for one query of each lane: the whole window at once, every score computed once, plain products.
 
-    ``KEYS`` and ``BLOCK`` are the window and ``SIZE`` filled up to powers of two.
+    ``KEYS`` and ``BLOCK`` are the window and ``SIZE`` rounded up to powers of two.
     """
     number, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     width: tl.constexpr = HEADS * SIZE

@@ -1,8 +1,7 @@
-"""Predictions on their way from a GPU to the host, while the next ones are computed.
+"""Copies of predictions from a GPU to the host, while the next ones are computed.
 
-All copies to the host are in a stream of their own. torch marks page-locked memory in the streams that it was used in
-when it is let go, which happens in any thread at any time: in the stream that computes, such a mark would break the
-graph that another thread is just capturing there.
+They have a stream of their own. When page-locked memory is freed, in any thread at any time, torch records an event in
+the streams that used it; in the computing stream, that would break a graph that another thread is capturing.
 """
 
 from collections import deque
@@ -14,14 +13,14 @@ from torch import Tensor
 from zipllm.kernels.gpu.memory import Mark, Order
 
 PLACES = 3
-"""Where predictions wait to be copied, in turns."""
+"""Buffers in which predictions wait to be copied."""
 
 
 class Copies:
-    """Brings predictions to the host. Whoever calls it holds the order.
+    """Brings predictions to the host. Callers hold the order.
 
     Args:
-        order: in which they are computed.
+        order: of the work that computes them.
     """
 
     def __init__(self, order: Order) -> None:
@@ -30,14 +29,14 @@ class Copies:
         self._places: deque[tuple[Tensor, Mark]] = deque()
 
     def hand_over(self, rows: Tensor, hosts: Sequence[Tensor]) -> tuple[Mark, Mark]:
-        """Begin to copy rows that the next work will overwrite.
+        """Start to copy rows that the next work will overwrite.
 
         Args:
             rows: int32 ``[n, d]``, on the device.
-            hosts: int32 ``[n_i, d]``, page-locked: where the first ``n_0`` of them go, the next ``n_1``, and so on.
+            hosts: int32 ``[n_i, d]``, page-locked: receive the first ``n_0`` rows, the next ``n_1``, and so on.
 
         Returns:
-            When the rows have been computed; when all are on the host.
+            The points at which the rows are computed, and at which all are on the host.
         """
         if self._stream is None:
             return self._order.mark(), self.begin(rows, hosts)
@@ -50,12 +49,12 @@ class Copies:
         return computed, arrived
 
     def begin(self, rows: Tensor, hosts: Sequence[Tensor], computed: Mark | None = None) -> Mark:
-        """Begin to copy what stays until it has arrived, and return when that will be.
+        """Start to copy rows that stay unchanged, and return the point at which they have arrived.
 
         Args:
-            rows: int32, on the device; the caller keeps them.
-            hosts: page-locked: where the first of them go, and so on, as many as they have rows.
-            computed: when the rows are there; None is now.
+            rows: int32, on the device.
+            hosts: as ``hand_over``.
+            computed: the point at which the rows are computed; None: the current one.
         """
         parts = rows.split([len(host) for host in hosts])
         if self._stream is None:
@@ -69,7 +68,7 @@ class Copies:
         return Mark(self._stream)
 
     def _place(self, rows: Tensor) -> Tensor:
-        """Return room on the device from which nothing is being copied any more when its turn comes."""
+        """Return a buffer on the device that is free when its turn in the order comes."""
         if len(self._places) == PLACES:
             place, copied = self._places.popleft()
             copied.before(torch.cuda.current_stream())

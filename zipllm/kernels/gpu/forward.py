@@ -18,23 +18,23 @@ from zipllm.model.transformer.config import TransformerConfig
 KEY_TILE = 64
 """Keys that attention reads together."""
 MIN_ROWS, MAX_ROWS = 16, 64
-"""Queries that attention works on together: the smallest product Triton has for single steps, more for passes."""
+"""Queries per program of attention: Triton's smallest product for short passes, more for long ones."""
 WIDE_HEAD = 128
-"""Heads above this size leave no room for many queries."""
+"""Above this head size there is no room for many queries."""
 COLUMN_BLOCK = 1024
-"""Columns of a long row that are worked on together."""
+"""Columns of a long row per program or loop."""
 WHOLE_ROW, COLUMNS_PER_WARP = 1 << 14, 2048
-"""Columns of the longest prediction that one program holds at once, and how many of them a warp takes."""
+"""Columns of the longest prediction that one program holds at once, and columns per warp."""
 MAX_TILE = 1 << 15
-"""Elements of the keys of a window that a single step can hold at once."""
+"""Most elements in the keys of a window that a single step holds at once."""
 MIN_DOT = 32
-"""Inputs of the smallest int8 product that Triton has; shorter heads are filled up with zeros."""
+"""Inputs of Triton's smallest int8 product; shorter heads are padded with zeros."""
 OPTIONS = {"enable_fp_fusion": False, "num_stages": 1}
-"""For every kernel: no float operation is changed, and loops do not overlap (Triton 3.6 fails at that on Hopper)."""
+"""For every kernel: no fused float operations, and no pipelined loops (Triton 3.6 fails at those on Hopper)."""
 
 
 class Rows(NamedTuple):
-    """What goes from one kernel to the next, for every row: int32 ``[rows, width]``, and int8 once normalized."""
+    """The residual stream int32 ``[rows, width]``, and its normalized form int8."""
 
     residual: Tensor
     hidden: Tensor
@@ -58,7 +58,7 @@ class Forward:
 
         Args:
             memory: of the lanes, changed in place.
-            tokens: int32 ``[n, time]``, contiguous; at most as many as a ring has room for besides a window.
+            tokens: int32 ``[n, time]``, contiguous; at most what a ring holds besides a window.
             lanes: int64 ``[n]``, in the memory.
 
         Returns:
@@ -78,7 +78,7 @@ class Forward:
         return self._frequencies(stream.hidden)
 
     def _add(self, name: str, x: Tensor, stream: Rows, layer: int) -> None:
-        """Multiply, add to the residual stream, and normalize for what comes next."""
+        """Multiply, add to the residual stream, and normalize for the next product."""
         p, width = self._parameters, self._config.width
         add_and_norm[(len(x),)](
             integer_matmul(x, p.linear[name][layer]), p.multiplier[name], p.shift[name], p.norms,
@@ -87,7 +87,7 @@ class Forward:
         )  # fmt: skip
 
     def _attention(self, memory: LaneMemory, hidden: Tensor, lanes: Tensor, time: int, layer: int) -> Tensor:
-        """Remember keys and values, and attend to the window; int8 ``[rows, width]``."""
+        """Store keys and values, and attend to the window; int8 ``[rows, width]``."""
         p, heads, size = self._parameters, self._config.heads, self._config.head_size
         queries, mixed = torch.empty_like(hidden), torch.empty_like(hidden)
         keys, values = memory.keys[layer], memory.values[layer]

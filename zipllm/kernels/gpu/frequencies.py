@@ -1,7 +1,7 @@
 """Product sums of the output matrix to cumulative frequencies, a Triton kernel: ``zipllm.model.frequencies``.
 
 One program works on one row, in four passes over the vocabulary: the largest logit and its first place, the sum of
-the weights, what rounding down leaves over, and the cumulative sums.
+the weights, the remainder of rounding down, and the cumulative sums.
 """
 
 import triton
@@ -80,7 +80,7 @@ def cumulate(sums, multipliers, shift, exponential, cumulative, entries, VOCABUL
 def cumulate_whole(
     sums, multipliers, shift, exponential, cumulative, entries, VOCABULARY: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
-    """``cumulate`` with a whole row in registers: ``BLOCK`` is the vocabulary filled up to a power of two."""
+    """``cumulate`` with a whole row in registers: ``BLOCK`` is the vocabulary rounded up to a power of two."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, BLOCK)
     inside = columns < VOCABULARY

@@ -1,7 +1,7 @@
-"""Work of the same shape again and again on a GPU, captured as a CUDA graph, so that Python launches no kernels.
+"""Repeated work of one shape on a GPU, captured as a CUDA graph, so that Python launches no kernels.
 
-A graph is bound to its shape and to places in memory. So there are graphs for a few numbers of lanes only, filled up
-with a spare one, and what is fed is copied to where they look for it.
+A graph is bound to its shape and to addresses. So only a few numbers of lanes have graphs, padded with the spare lane,
+and inputs are copied to where the graph reads them.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from zipllm.kernels.gpu.forward import Forward
 from zipllm.kernels.gpu.memory import SPARE, LaneMemory, Order
 
 GRAPH_AFTER = 4
-"""Uses of a shape before it is captured: what comes seldom is not worth it."""
+"""Uses of a shape before it is captured; capturing rare shapes does not pay."""
 FINE_FROM = 128
-"""Graphs are for powers of two lanes; from this one on for one and a half times it, too."""
+"""Graphs have powers of two lanes; from this power on, also one and a half times as many."""
 LEAST_ROWS = 32
-"""Of the smallest graph: the product that torch has takes more than 16 rows, and what fills them up takes time."""
+"""Rows of the smallest graph: torch's int8 product needs more than 16."""
 
 
 def graph_lanes(lanes: int) -> int:
-    """Return the lanes of the smallest graph that has room for so many."""
+    """Return the lanes of the smallest graph with room for ``lanes``."""
     size = 1 << (lanes - 1).bit_length()
     between = size // 4 * 3
     return between if lanes <= between and between > FINE_FROM else size
@@ -29,16 +29,16 @@ def graph_lanes(lanes: int) -> int:
 
 @dataclass
 class Shaped:
-    """What is fed in a shape, where its graph looks for it.
+    """Inputs and result of a shape, at the addresses its graph uses.
 
     Attributes:
         tokens: int32 ``[n, time]``.
         lanes: int64 ``[n]``.
-        columns: int64 ``[n * time, d]`` to keep of the predictions, or None: all.
-        filled: lanes that were fed last; the places behind them are the spare one's.
-        uses: how often it has run.
+        columns: int64 ``[n * time, d]`` to keep of the predictions; None keeps all.
+        filled: lanes of the last call; the rest is padded with the spare lane.
+        uses: number of runs.
         graph: the captured kernels, or None.
-        result: int32 ``[n * time, d]``, where they leave what they predict.
+        result: int32 ``[n * time, d]``, the predictions.
     """
 
     tokens: Tensor
@@ -50,7 +50,7 @@ class Shaped:
     result: Tensor | None = None
 
     def fill(self, tokens: Tensor, lanes: Tensor, columns: Tensor | None) -> None:
-        """Take what is to be fed, from the device or from the host; the spare lane takes the places that are left."""
+        """Copy inputs, from the device or from the host, and pad with the spare lane."""
         count = len(lanes)
         self.tokens[:count].copy_(tokens, non_blocking=True)
         self.lanes[:count].copy_(lanes, non_blocking=True)
@@ -62,10 +62,10 @@ class Shaped:
 
 
 class Graphs:
-    """Feeds tokens to lanes in shapes that are often the same. Whoever calls it holds the order.
+    """Feeds tokens to lanes. Callers hold the order.
 
     Args:
-        forward: does it kernel by kernel.
+        forward: launches the kernels one by one.
         memory: of the lanes.
         order: of all work on the device.
     """
@@ -83,12 +83,12 @@ class Graphs:
         Args:
             tokens: int32 ``[n, time]``, on the device, or page-locked on the host.
             lanes: int64 ``[n]``, as ``tokens``.
-            columns: int64 ``[n * time, d]``, on the device: which frequencies to keep of each prediction; None is all.
+            columns: int64 ``[n * time, d]``, on the device: the columns to keep of each prediction; None keeps all.
 
         Returns:
             Cumulative frequencies int32 ``[n * time, d]``, overwritten by the next run.
         """
-        if self._bound_to != len(self._memory.positions):  # it has grown, and lies elsewhere
+        if self._bound_to != len(self._memory.positions):  # it has grown and moved
             self._forget()
         shaped = self._shaped(tokens, columns)
         shaped.fill(tokens, lanes, columns)
@@ -103,7 +103,7 @@ class Graphs:
         return shaped.result[: tokens.numel()]
 
     def run_once(self, tokens: Tensor, lanes: Tensor, columns: Tensor | None = None) -> Tensor:
-        """Do what ``run`` does for a shape that is seldom."""
+        """Do the same without a graph, for rare shapes."""
         cumulative = self._forward(self._memory, tokens, lanes)
         return cumulative if columns is None else cumulative.gather(1, columns)
 
@@ -121,8 +121,8 @@ class Graphs:
         return self._shapes[size, time, width]
 
     def _capture(self, shaped: Shaped) -> None:
-        """Capture the work, which computes nothing. Graphs share their memory, since they run one after the other."""
-        torch.cuda.current_blas_handle()  # each thread has one, and none can be made during a capture
+        """Capture the work, which computes nothing. Graphs share memory, since they run one after the other."""
+        torch.cuda.current_blas_handle()  # of this thread; it cannot be created during a capture
         graph = torch.cuda.CUDAGraph()
         torch.cuda.current_stream().synchronize()
         graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
@@ -133,7 +133,7 @@ class Graphs:
         shaped.graph = graph
 
     def _forget(self) -> None:
-        """Let all graphs go. The name of the memory that they shared cannot be used again."""
+        """Drop all graphs, and take a new handle of shared memory, since the old one cannot be used again."""
         if self._order.stream is not None:
             self._order.stream.synchronize()
         self._shapes: dict[tuple[int, int, int | None], Shaped] = {}

@@ -1,4 +1,4 @@
-"""What lanes remember on a GPU: one piece of memory for the lanes of all states, and the order of work on it."""
+"""The state of lanes on a GPU: one allocation for the lanes of all states, and the order of work on it."""
 
 import math
 import weakref
@@ -15,42 +15,38 @@ from torch import Tensor
 from zipllm.model.transformer.config import TransformerConfig
 
 SPARE = 0
-"""A lane that is nobody's: steps for a fixed number of lanes are filled up with it."""
+"""A lane of no state; it pads steps that compute a fixed number of lanes."""
 
 
 class Mark:
     """A point in the order of a device's work.
 
     Args:
-        stream: the order; None on a CPU, where all is done at once.
+        stream: the order; None on a CPU, where work is done when it is handed over.
     """
 
     def __init__(self, stream: torch.cuda.Stream | None) -> None:
         self.event: torch.cuda.Event | None = None
         if stream is not None:
-            self.event = torch.cuda.Event(blocking=True)  # who waits for it leaves the processor to others
+            self.event = torch.cuda.Event(blocking=True)  # waiting threads sleep
             self.event.record(stream)
 
     def wait(self) -> None:
-        """Return when all before it is done."""
+        """Wait until all work before it is done."""
         if self.event is not None:
             self.event.synchronize()
 
     def before(self, stream: torch.cuda.Stream) -> None:
-        """Let what is handed to a stream from now on begin after it."""
+        """Let work handed to ``stream`` from now on begin after it."""
         if self.event is not None:
             stream.wait_event(self.event)
 
 
 class Order:
-    """Work of a device in the order in which threads hand it over; on a CPU all of it is done at once.
-
-    Args:
-        device: what computes.
+    """The order in which a device does the work of all threads: that in which they hand it over.
 
     Attributes:
-        device: as given.
-        stream: the order; None on a CPU.
+        stream: the order; None on a CPU, where work is done when it is handed over.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -60,30 +56,30 @@ class Order:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let this thread alone hand over work: what it does inside has its place in the order."""
+        """Let only this thread hand over work."""
         with self._lock, torch.cuda.stream(self.stream) if self.stream is not None else nullcontext():
             yield
 
     def mark(self) -> Mark:
-        """Return where the order is."""
+        """Return the current point in the order."""
         return Mark(self.stream)
 
     def locked(self, elements: int) -> Tensor:
-        """Return int32 ``[elements]`` on the host, which the device can copy to while others compute."""
+        """Return int32 ``[elements]`` on the host, page-locked: the device copies to it without blocking."""
         return torch.empty(elements, dtype=torch.int32, pin_memory=self.stream is not None)
 
     def ready(self, array: NDArray[np.int32] | NDArray[np.int64]) -> Tensor:
-        """Return an array on the host, from where the device can copy it while others compute."""
+        """Return an array as a page-locked tensor on the host: the device copies from it without blocking."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         return tensor if self.stream is None else tensor.pin_memory()
 
     def put(self, array: NDArray[np.int32] | NDArray[np.int64]) -> Tensor:
-        """Return an array on the device, where it will be when its turn comes."""
+        """Return an array on the device, filled when its turn in the order comes."""
         return self.ready(array).to(self.device, non_blocking=True)
 
 
 class LaneMemory:
-    """Keys and values of the lanes of all states; grows when more are wanted.
+    """Keys and values of the lanes of all states; grows on demand.
 
     Args:
         config: of the model.
@@ -91,10 +87,9 @@ class LaneMemory:
         order: of work on it.
 
     Attributes:
-        slots: as given.
         keys: int8 ``[layers, lanes, slots, width]``, a ring: token ``p`` of a lane is in slot ``p % slots``.
         values: int8, as ``keys``.
-        positions: int32 ``[lanes]``, how many tokens each lane has been fed.
+        positions: int32 ``[lanes]``, the number of tokens fed to each lane.
     """
 
     def __init__(self, config: TransformerConfig, slots: int, order: Order) -> None:
@@ -102,12 +97,12 @@ class LaneMemory:
         self._order = order
         self._shape = (config.layers, slots, config.width)
         self._free: list[int] = []
-        self._returned: deque[NDArray[np.int64]] = deque()  # appending is atomic: lanes come back at any moment
+        self._returned: deque[NDArray[np.int64]] = deque()  # appending is atomic: finalizers run at any moment
         with order.held():
             self.keys, self.values, self.positions = self._allocated(1)
 
     def state(self, count: int) -> "GpuState":
-        """Return the state of so many lanes that have been fed nothing."""
+        """Return the state of ``count`` lanes that have been fed nothing."""
         with self._order.held():
             while self._returned:
                 self._free.extend(self._returned.popleft().tolist())
@@ -119,7 +114,7 @@ class LaneMemory:
         return GpuState(lanes, self)
 
     def copy(self, lane: int, lanes: NDArray[np.int64]) -> None:
-        """Let lanes remember what another does."""
+        """Copy one lane to others."""
         with self._order.held():
             there = self._order.put(lanes)
             for ring in (self.keys, self.values):
@@ -127,7 +122,7 @@ class LaneMemory:
             self.positions[there] = self.positions[lane].clone()
 
     def give_back(self, lanes: NDArray[np.int64]) -> None:
-        """Let others have lanes that a state no longer needs."""
+        """Free the lanes of a state that no longer exists."""
         self._returned.append(lanes)
 
     def _allocated(self, lanes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,7 +131,7 @@ class LaneMemory:
         return keys, torch.zeros_like(keys), torch.zeros(lanes, dtype=torch.int32, device=keys.device)
 
     def _grow(self, more: int) -> None:
-        """Make room for more lanes: twice as many at least, so that it is seldom."""
+        """Add room for lanes; at least double it, so that growing is rare."""
         here = len(self.positions)
         lanes = max(2 * here - 1, here + more)
         keys, values, positions = self._allocated(lanes)
@@ -146,10 +141,10 @@ class LaneMemory:
 
 
 class GpuState:
-    """Some lanes; they are given back when nobody holds the state any more.
+    """Some lanes, freed when the state is garbage.
 
     Args:
-        lanes: int64 ``[n]``, where they are in the memory.
+        lanes: int64 ``[n]``, their numbers in the memory.
         memory: of all lanes.
     """
 
@@ -159,7 +154,7 @@ class GpuState:
         weakref.finalize(self, memory.give_back, lanes)
 
     def room(self, shape: tuple[int, ...], order: Order, *, other: bool = False) -> Tensor:
-        """Return int32 of this shape on the host: where the last call said, or in the other of two places."""
+        """Return page-locked int32 of this shape: the room of the last call, or the ``other`` of two."""
         self._rooms.rotate(other)
         elements = math.prod(shape)
         if self._rooms[0].numel() < elements:

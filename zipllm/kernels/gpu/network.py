@@ -1,7 +1,7 @@
-"""The integer Transformer on a GPU: Triton kernels between ``torch._int_mm``, CUDA graphs for what comes often.
+"""The integer Transformer on a GPU: Triton kernels between ``torch._int_mm``, CUDA graphs for frequent shapes.
 
-The same integers as the reference. The same code runs in Triton's interpreter on a CPU (``TRITON_INTERPRET=1``).
-Threads may share a model, each with a state of its own; their work goes to the device in one order.
+The same code runs in Triton's interpreter on a CPU (``TRITON_INTERPRET=1``). Threads may share a network, each with a
+state of its own; their work goes to the device in one order.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.parameters import TransformerParameters
 
 MAX_SPARE = 256
-"""Tokens of a lane that go through the network together, at most: the ring has room for them and a window."""
+"""Most tokens of a lane that go through the network together; the ring has room for them and a window."""
 MAX_ELEMENTS = 9 << 24
 """Largest temporary, in elements; a longer pass is cut into pieces. With 8192 tokens, 18,000 rows."""
 
@@ -101,7 +101,7 @@ class GpuNetwork:
         columns: tuple[Tensor, NDArray[np.int32]] | None,
         host: Tensor,
     ) -> None:
-        """Feed tokens piece by piece, and fill ``host`` with the columns wanted of each prediction, or with all."""
+        """Feed tokens piece by piece, and fill ``host`` with the selected columns of each prediction, or with all."""
         count, time, width = host.shape
         length = self._piece(count)
         with self._order.held():
@@ -118,12 +118,12 @@ class GpuNetwork:
         arrived.wait()
 
     def _piece(self, lanes: int) -> int:
-        """Return how many tokens of so many lanes to feed together: a power of two, so that pieces are alike."""
+        """Return how many tokens of each lane to feed together: a power of two, so that pieces have equal shapes."""
         most = min(self._spare, MAX_ELEMENTS // (max(1, lanes) * self._widest()))
         return 1 << max(0, most.bit_length() - 1)
 
     def _on_device(self, columns: NDArray[np.int32]) -> Tensor:
-        """Return a table on the device, int64; the last one is kept there."""
+        """Return a checked table on the device, int64; the last one stays there."""
         kept = self._columns
         if kept is None or kept[0] is not columns:
             check_columns(columns, self.config.vocabulary_size + 1)
@@ -131,5 +131,5 @@ class GpuNetwork:
         return kept[1]
 
     def _widest(self) -> int:
-        """Elements of the largest row that a temporary has."""
+        """Return the elements of the widest row of any temporary."""
         return max(self.config.vocabulary_size + 1, self.config.feedforward, 3 * self.config.width)

@@ -1,4 +1,4 @@
-"""A model's tensors on a GPU, as its kernels take them."""
+"""A model's tensors on a GPU, in the form its kernels take."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from zipllm.model.transformer.config import LINEAR_LAYERS
 from zipllm.model.transformer.parameters import TransformerParameters
 
 HEADS = ("query", "key", "value")
-"""Matrices that are multiplied in one product."""
+"""Matrices joined into one product."""
 TWO_DIGITS = 1 << 14
-"""Attention weights below have two digits of 7 bits, others three."""
+"""Attention weights below this have two digits of 7 bits, others three."""
 
 
 class Parameters:
-    """A model's tensors on the device, with those that one kernel takes side by side."""
+    """A model's tensors on the device; those that one kernel takes are joined."""
 
     def __init__(self, model: TransformerParameters, device: torch.device) -> None:
         def put(tensor: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Single steps on a GPU: threads that each want a token for their lanes get them from one step for all.
+"""Single steps on a GPU, batched: threads that each need a step of their lanes share one.
 
-The first that waits leads: it takes others along, as many as make a full step. It does so when one step is being
-computed and none waits behind that: the device is never idle, and whoever comes meanwhile goes along. The predictions
-of a step travel to the host while the next is computed.
+The first thread that waits becomes the leader and collects requests up to a full step. It hands the step over as soon
+as the device computes one step and has none queued behind it, so the device never idles, and requests that arrive
+meanwhile join. The predictions of a step travel to the host while the next step is computed.
 """
 
 from collections import deque
@@ -17,14 +17,14 @@ from zipllm.kernels.gpu.graphs import Graphs
 from zipllm.kernels.gpu.memory import Mark, Order
 
 FULL = 1024
-"""Lanes of a full step: with more a step takes as much longer, and whoever decodes meanwhile is kept waiting."""
+"""Lanes of a full step; beyond this, time grows in proportion and threads only wait longer."""
 
 AHEAD = 2
-"""Steps that the device has at most: one that it computes, and one that it can begin when that is done."""
+"""Most steps on the device: one computing and one queued."""
 
 
 class Request:
-    """One token for each of some lanes, and where the predictions go.
+    """One token for each of some lanes, and the room for the predictions.
 
     Args:
         tokens: int32 ``[n]``.
@@ -32,10 +32,10 @@ class Request:
         host: int32 ``[n, vocabulary + 1]``, page-locked.
 
     Attributes:
-        leads: whether it takes the others along.
-        called: when it has gone along, or is to lead.
-        arrived: when the predictions are there.
-        error: that the step raised instead.
+        leads: whether its thread is the leader.
+        called: set when it was served or is to lead.
+        arrived: the point at which the predictions are on the host.
+        error: raised by the step instead.
     """
 
     def __init__(self, tokens: NDArray[np.int32], lanes: NDArray[np.int64], host: Tensor) -> None:
@@ -48,7 +48,7 @@ class Request:
         self.error: BaseException | None = None
 
     def wait(self) -> None:
-        """Return when the predictions are there; raises what the step raised."""
+        """Wait for the predictions, or raise the error of the step."""
         if self.error is not None:
             raise self.error
         assert self.arrived is not None
@@ -56,13 +56,13 @@ class Request:
 
 
 class Steps:
-    """Computes steps for threads that wait for them.
+    """Computes the steps of all threads.
 
     Args:
         graphs: run steps.
         order: of all work on the device.
         copies: brings predictions to the host.
-        full: lanes of a full step; those of one request may be more.
+        full: lanes of a full step; a single request may have more.
     """
 
     def __init__(self, graphs: Graphs, order: Order, copies: Copies, full: int = FULL) -> None:
@@ -76,7 +76,7 @@ class Steps:
         self._copies = copies
 
     def run(self, request: Request) -> None:
-        """Return when the predictions of a request have arrived.
+        """Serve a request and wait for its predictions.
 
         Raises:
             RuntimeError: the device has no memory left, or fails.
@@ -95,7 +95,7 @@ class Steps:
         request.wait()
 
     def _lead(self, request: Request) -> None:
-        """Serve those that wait, and call them and the next to lead."""
+        """Serve waiting requests, wake their threads, and pass the lead on."""
         with self._order.held():
             self._computed[0].wait()
             with self._entering:
@@ -106,7 +106,7 @@ class Steps:
             other.called.set()
 
     def _leave(self, request: Request) -> None:
-        """Wait no longer; if this was the leader, the first that waits is the next."""
+        """Stop waiting; a leader passes the lead to the first waiting request."""
         with self._entering:
             if request in self._waiting:
                 self._waiting.remove(request)
@@ -117,7 +117,7 @@ class Steps:
                     following.called.set()
 
     def _take(self) -> list[Request]:
-        """Return those that wait, the first first, as many as a step has room for."""
+        """Take waiting requests in order, as many as a step has room for."""
         batch = [self._waiting.popleft()]
         lanes = len(batch[0].lanes)
         while self._waiting and lanes + len(self._waiting[0].lanes) <= self._full:
@@ -126,7 +126,7 @@ class Steps:
         return batch
 
     def _serve(self, batch: list[Request]) -> None:
-        """Hand a step to the device, and tell everybody where to wait for it."""
+        """Hand a step to the device, and set on each request what it waits for."""
         try:
             tokens = np.concatenate([request.tokens for request in batch])[:, None]
             lanes = np.concatenate([request.lanes for request in batch])
