@@ -153,7 +153,7 @@ def test_a_model_that_sees_what_follows_is_refused(tmp_path: Path) -> None:
     folder = folders().save_bert(tmp_path / "bert", BertLMHeadModel, is_decoder=True, vocab_size=400)
     folders().change_config(folder, is_decoder=False)
     loaded = load_folder(find_folder(f"hf:{folder}"), "cpu")
-    with pytest.raises(ModelInvalid, match="what follows it: it is no left-to-right model"):
+    with pytest.raises(ModelInvalid, match="those that follow it: it is no left-to-right model"):
         HuggingFacePredictor(loaded, HuggingFaceTokenizer(folders().byte_level().to_str(), loaded.rows))
 
 
