@@ -1,8 +1,9 @@
 """The Transformer's small steps as Triton kernels: embedding, residual stream and norms, heads, activation.
 
-One program works on one row (one token of one lane), so results do not depend on how rows are distributed. The products
-between these steps are ``torch._int_mm``. Every integer fits its type by ``zipllm.model.transformer.bounds``; each kernel names
-the function of ``zipllm.model.transformer.integer`` it equals. The square root is IEEE double precision, correctly rounded.
+One program works on one row (one token of one lane), so results do not depend on how rows are distributed. The
+products between these steps are ``torch._int_mm``. Every integer fits its type by ``zipllm.model.transformer.bounds``;
+each kernel names the function of ``zipllm.model.transformer.integer`` that it equals. The square root is IEEE double
+precision, correctly rounded.
 """
 
 import triton
