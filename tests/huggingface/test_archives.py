@@ -20,8 +20,7 @@ from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
 from zipllm.container import ArchiveReader, BlockHeader, Coding, ModelRecord, scan
-from zipllm.engine.engine import Engine
-from zipllm.engine.huggingface import huggingface_engine
+from zipllm.engine.engine import Engine, huggingface_engine
 from zipllm.errors import CorruptData, ModelMismatch, ModelNotFound, UsageError, VerificationFailed
 from zipllm.generate.generation import RandomBits, from_words, sample
 from zipllm.generate.sampling import Randomness, Sampling

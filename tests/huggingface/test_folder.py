@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.huggingface.fixtures import folders
-from zipllm.engine.engine import load_engine
-from zipllm.engine.huggingface import huggingface_engine
+from zipllm.engine.engine import huggingface_engine, load_engine
 from zipllm.errors import ModelInvalid, ModelNotFound, UsageError, ZipllmError
 from zipllm.huggingface import folder as huggingface
 from zipllm.huggingface.folder import find_folder, is_huggingface, load_folder

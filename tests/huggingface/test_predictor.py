@@ -8,8 +8,7 @@ import pytest
 
 from tests.huggingface.fixtures import folders
 from tests.predictor import contract
-from zipllm.engine.engine import Engine
-from zipllm.engine.huggingface import huggingface_engine
+from zipllm.engine.engine import Engine, huggingface_engine
 from zipllm.errors import ModelInvalid
 from zipllm.huggingface.folder import Loaded, find_folder, load_folder, tokenizer_text
 from zipllm.huggingface.predictor import HuggingFacePredictor

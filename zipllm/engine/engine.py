@@ -1,5 +1,6 @@
 """A model made ready to code: its identity, its tokenizer, its predictor and the tree of its decisions."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Union
 
 from zipllm.container import ModelRecord
 from zipllm.errors import ModelInvalid, ModelMismatch
-from zipllm.huggingface.folder import is_huggingface
+from zipllm.huggingface.folder import find_folder, is_huggingface, load_folder, tokenizer_text
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.token_path import Vocabulary
 from zipllm.predictor.base import Predictor
@@ -158,9 +159,7 @@ def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
         return stored_engine(query, device)
     import torch  # only these models always need it
 
-    from zipllm.engine.huggingface import kept_engine
-
-    return kept_engine(str(query), device, torch.get_num_threads())
+    return _kept_engine(str(query), device, torch.get_num_threads())
 
 
 @lru_cache(maxsize=2)
@@ -182,3 +181,31 @@ def find_engine(model_id: bytes, device: str = "cpu") -> Engine:
     from zipllm.model_file.store import ModelStore
 
     return engine_from_model(ModelStore.default().load_by_id(model_id), device)
+
+
+def huggingface_engine(query: str, device: str = "cpu") -> Engine:
+    """Make a causal model of the Hugging Face library ready to code, on this machine only; errors: ``load_engine``."""
+    from zipllm.huggingface.numerics import numerics
+    from zipllm.huggingface.predictor import HuggingFacePredictor
+    from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
+
+    folder = find_folder(query)
+    if folder.kind != "causal":
+        raise ModelInvalid(
+            f"{folder.architecture} predicts a token from both sides, so no decoder can follow it; use eval to measure "
+            "it on a text"
+        )
+    loaded = load_folder(folder, device)
+    try:
+        tokenizer = HuggingFaceTokenizer(tokenizer_text(loaded), loaded.rows)
+    except ValueError as error:
+        raise ModelInvalid(f"the tokenizer of {str(folder.path)!r} cannot give bytes back: {error}") from error
+    predictor = HuggingFacePredictor(loaded, tokenizer)
+    record = numerics(loaded, predictor)
+    return Engine(hashlib.sha256(record).digest(), tokenizer, predictor, numerics=record)
+
+
+@lru_cache(maxsize=1)
+def _kept_engine(query: str, device: str, threads: int) -> Engine:
+    """Load and keep the last one; with another number of threads it computes other floats."""
+    return huggingface_engine(query, device)
