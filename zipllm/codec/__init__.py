@@ -8,7 +8,6 @@ choose          the coding that makes a block smallest
 decoder         archive -> original bytes
 block_decoding  one record -> checked bytes
 workers         how many blocks are worked on at a time
-streams         whole reads and writes on files, pipes and sockets
 block/          one block, coded and decoded
 reading/        archive files, read from the start or anywhere
 threads/        threads that share work and keep its order

@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from zipllm.codec.block_decoding import BlockDecoding
-from zipllm.codec.streams import CountingSource, write_all
 from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import MOST_MEMORY, decoding_memory
 from zipllm.container import (
@@ -19,8 +18,7 @@ from zipllm.container import (
     ModelRecord,
     Record,
 )
-from zipllm.container.source import Readable
-from zipllm.container.writer import Writable
+from zipllm.container.streams import CountingSource, Readable, Writable, write_all
 from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file, find_engine
 from zipllm.errors import ModelNotFound, ZipllmError
 from zipllm.progress import Progress, ProgressCallback, Summary

@@ -6,13 +6,11 @@ from contextlib import closing, contextmanager
 
 from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.options import EncodeOptions
-from zipllm.codec.streams import CountingSource, read_up_to
 from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import encoding_workers
 from zipllm.container import ArchiveHeader, ArchiveWriter, Coding, ContentHash
 from zipllm.container.model_record import MODEL_ID_BYTES
-from zipllm.container.source import Readable
-from zipllm.container.writer import Writable
+from zipllm.container.streams import CountingSource, Readable, Writable, read_up_to
 from zipllm.engine.engine import Engine, EngineSource, LazyEngine, lazy_engine
 from zipllm.errors import UsageError
 from zipllm.progress import Progress, ProgressCallback, Stage, Summary

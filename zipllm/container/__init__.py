@@ -1,11 +1,11 @@
 """The archive format: coded blocks <-> bytes of a file. FORMAT.md is its specification.
 
-It knows nothing of models and coders: payloads are bytes here. ``ArchiveWriter`` and ``ArchiveReader`` work on
-pipes; ``scan`` and ``read_payload`` find and fetch single blocks.
+Payloads are plain bytes here. ``ArchiveWriter`` and ``ArchiveReader`` work on pipes; ``scan`` and ``read_payload`` find
+and fetch single blocks.
 
 writer        records -> an archive, on any sink
 reader        an archive -> records, from any source
-survey        whole records and holes of a damaged archive
+survey        intact records and holes of a damaged archive
 record        the frame of all records
 header        the header of an archive
 model_record  names the model of the blocks that follow
@@ -13,7 +13,7 @@ block         one coded block
 trailer       the end of an archive, and the check of its content
 varint        integers of variable length
 checksum      CRC-32
-source        exact reads from files, pipes and sockets
+streams       whole reads and writes on files, pipes and sockets
 limits        how large an archive may be
 """
 
@@ -23,7 +23,7 @@ from zipllm.container.header import MAGIC, ArchiveHeader
 from zipllm.container.limits import Limits
 from zipllm.container.model_record import ModelHeader, ModelRecord
 from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
-from zipllm.container.source import Seekable
+from zipllm.container.streams import Seekable
 from zipllm.container.survey import Found, Hole, survey
 from zipllm.container.trailer import ContentHash, End
 from zipllm.container.writer import ArchiveWriter

@@ -1,4 +1,4 @@
-"""CRC-32, the check of headers, records and blocks; the content's SHA-256 is in ``trailer``.
+"""CRC-32, the check of headers, records and blocks.
 
 It is the CRC-32 of zlib, gzip and PNG (reflected polynomial 0xEDB88320). It finds damage; it proves no author.
 """
@@ -9,6 +9,8 @@ import zlib
 from zipllm.errors import CorruptData
 
 CRC_BYTES = 4
+_RESIDUE = 0x2144DF1C
+"""CRC-32 of any bytes followed by their own CRC-32."""
 
 
 def crc32(data: bytes | bytearray | memoryview) -> int:
@@ -19,6 +21,11 @@ def crc32(data: bytes | bytearray | memoryview) -> int:
 def seal(data: bytes) -> bytes:
     """Return ``data`` followed by its CRC-32, four bytes, little-endian."""
     return data + struct.pack("<I", crc32(data))
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether ``data`` ends in its own CRC-32, as :func:`seal` appends it."""
+    return crc32(data) == _RESIDUE
 
 
 def check_sealed(data: bytes, what: str) -> bytes:

@@ -1,11 +1,14 @@
 """How large an archive may be before it is refused; the one place with these numbers.
 
-A reader compares every declared size with its limit before it allocates, and the running total of the output
-after every block. Each limit can be raised by the caller; what the format itself cannot express is not here.
+A reader compares every declared size with its limit before it allocates, and the output so far after every block. The
+caller can raise each limit; what the format itself cannot express has no limit here.
 """
 
 from dataclasses import dataclass, fields
 
+from zipllm.container.block import BlockHeader
+from zipllm.container.header import ArchiveHeader
+from zipllm.container.model_record import ModelHeader
 from zipllm.errors import LimitExceeded, UsageError
 
 KIB = 1 << 10
@@ -15,7 +18,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that every path that reads an archive obeys.
+    """Bounds for everything that reads an archive.
 
     Attributes:
         block_raw: original bytes of one block.
@@ -27,6 +30,9 @@ class Limits:
             ``output_ratio`` times the compressed bytes read so far, whichever is more.
         output_floor: bytes, see ``output``.
         output_ratio: a pure number, see ``output``.
+
+    Raises:
+        UsageError: a limit is negative.
     """
 
     block_raw: int = 16 * MIB
@@ -39,25 +45,35 @@ class Limits:
     output_ratio: int = 1000
 
     def __post_init__(self) -> None:
-        """Refuse negative limits.
-
-        Raises:
-            UsageError: a limit is negative.
-        """
+        """Refuse negative limits."""
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None and value < 0:
                 raise UsageError(f"the limit {field.name} is {value}; it must not be negative")
 
-    def check(self, name: str, value: int, what: str) -> None:
-        """Refuse a value past the limit called ``name``.
+    def check_header(self, header: ArchiveHeader) -> None:
+        """Refuse an archive with larger blocks; errors as ``check_block``."""
+        self._check("block_raw", header.block_size, "the block size in the header")
+
+    def check_block(self, block: BlockHeader, number: int) -> None:
+        """Refuse a block of which something is too large, or the one that is too many.
+
+        Args:
+            block: its header.
+            number: its place among all blocks, from 1.
 
         Raises:
-            LimitExceeded: ``value`` is larger; the message names both and the limit.
+            LimitExceeded: a value is over its limit; the message names both.
         """
-        bound: int = getattr(self, name)
-        if value > bound:
-            raise LimitExceeded(f"{what} is {value}, over the limit {name} = {bound}", name)
+        self._check("block_raw", block.raw_size, "the size of a block")
+        self._check("block_payload", block.payload_size, "the payload size of a block")
+        self._check("blocks", number, "the number of blocks")
+        if block.parameters is not None:
+            self._check("lanes", block.parameters.lanes, "the number of lanes of a block")
+
+    def check_model(self, model: ModelHeader) -> None:
+        """Refuse a larger embedded model file; errors as ``check_block``."""
+        self._check("model_file", model.payload_size, "the size of the embedded model file")
 
     def check_output(self, total: int, compressed: int) -> None:
         """Refuse ``total`` original bytes after ``compressed`` bytes of archive.
@@ -72,3 +88,8 @@ class Limits:
             raise LimitExceeded(
                 f"the output has at least {total} bytes, over the output limit of {bound} bytes", "output"
             )
+
+    def _check(self, name: str, value: int, what: str) -> None:
+        bound: int = getattr(self, name)
+        if value > bound:
+            raise LimitExceeded(f"{what} is {value}, over the limit {name} = {bound}", name)

@@ -15,16 +15,16 @@ MAX_NUMERICS_BYTES = (1 << 16) - 1
 
 @dataclass(frozen=True, slots=True)
 class ModelHeader:
-    """What is known of the model before the record's payload is read.
+    """A MODEL or LOCAL record without its payload.
 
     Attributes:
-        model_id: SHA-256 of the model's canonical content, or of the payload of a LOCAL record, 32 bytes.
-        payload_size: bytes of the embedded model file, 0 when none is embedded; or of the record of the machine.
-        payload_crc32: CRC-32 of the payload; 0 when there is none.
-        local: whether the model's numbers are those of one machine, so that the archive is not portable.
+        model_id: SHA-256 of the model's canonical content, or of a LOCAL record's payload, 32 bytes.
+        payload_size: bytes of the embedded model file or of the record of the machine; 0 if no file is embedded.
+        payload_crc32: CRC-32 of the payload; 0 if it is empty.
+        local: whether only the machine that wrote the archive computes the model's numbers.
 
     Raises:
-        UsageError: the model_id has not 32 bytes, or a record of a machine is missing or too long.
+        UsageError: the model_id does not have 32 bytes, or a record of a machine is missing or too long.
     """
 
     model_id: bytes
@@ -33,13 +33,18 @@ class ModelHeader:
     local: bool = False
 
     def __post_init__(self) -> None:
-        """Check the lengths; the reader turns the second error into CorruptData and cannot produce the first."""
+        """Check the lengths; the parser turns the second error into CorruptData and cannot produce the first."""
         if len(self.model_id) != MODEL_ID_BYTES:
             raise UsageError(f"a model_id has {MODEL_ID_BYTES} bytes, this one {len(self.model_id)}")
         if self.local and not 1 <= self.payload_size <= MAX_NUMERICS_BYTES:
             raise UsageError(
-                f"the record of a machine has {self.payload_size} bytes; it must have 1 to {MAX_NUMERICS_BYTES}"
+                f"the record of the machine has {self.payload_size} bytes; it must have 1 to {MAX_NUMERICS_BYTES}"
             )
+
+    @property
+    def payload_name(self) -> str:
+        """What the payload is, for messages."""
+        return "the record of the machine" if self.local else "the embedded model file"
 
     def encode(self) -> bytes:
         """Return all bytes of the record that stand before the payload."""
@@ -47,7 +52,7 @@ class ModelHeader:
         return frame(kind, self.payload_size, self.model_id + struct.pack("<I", self.payload_crc32))
 
     @classmethod
-    def parse(cls, reader: FieldReader, *, local: bool = False) -> "ModelHeader":
+    def parse(cls, reader: FieldReader, *, local: bool) -> "ModelHeader":
         """Read the fields of a MODEL or LOCAL record.
 
         Raises:
@@ -55,7 +60,7 @@ class ModelHeader:
         """
         payload_size = reader.varint("payload size")
         model_id = reader.take(MODEL_ID_BYTES, "model_id")
-        payload_crc32 = reader.u32("CRC-32 of the model file")
+        payload_crc32 = reader.u32("CRC-32 of the payload")
         reader.finish()
         if payload_size == 0 and payload_crc32 != 0:
             raise CorruptData("a MODEL record without a model file states a CRC-32 of one")
@@ -64,6 +69,23 @@ class ModelHeader:
         except UsageError as error:
             raise CorruptData(str(error)) from error
 
+    def with_payload(self, payload: bytes) -> "ModelRecord":
+        """Return the whole record.
+
+        Raises:
+            CorruptData: the payload's CRC-32 or, in a LOCAL record, its SHA-256 differs.
+        """
+        check = crc32(payload)
+        if check != self.payload_crc32:
+            raise CorruptData(
+                f"{self.payload_name} is damaged: its CRC-32 is {check:08x}, {self.payload_crc32:08x} is stored"
+            )
+        if not self.local:
+            return ModelRecord(self.model_id, embedded=payload or None)
+        if hashlib.sha256(payload).digest() != self.model_id:
+            raise CorruptData("the model_id is not the SHA-256 of the record of the machine")
+        return ModelRecord(self.model_id, numerics=payload)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
@@ -71,8 +93,8 @@ class ModelRecord:
 
     Attributes:
         model_id: SHA-256 of the model's canonical content, or of ``numerics``, 32 bytes.
-        embedded: the bytes of the model file, or None when the reader has to find it.
-        numerics: for a model whose numbers are those of one machine, what they depend on; None for the others.
+        embedded: the model file's bytes; None if the reader has to find it.
+        numerics: the record of the machine, for a model whose numbers only that machine computes; otherwise None.
     """
 
     model_id: bytes
@@ -83,35 +105,16 @@ class ModelRecord:
         """Return the record's header.
 
         Raises:
-            UsageError: the model_id has not 32 bytes or is not that of ``numerics``, an empty file is embedded, or a
-                record of a machine is empty, too long, or stands beside a file.
+            UsageError: the model_id does not have 32 bytes or is not that of ``numerics``; the file is empty; the
+                record of the machine is empty, too long, or stands beside a file.
         """
+        payload, local = self.embedded, self.numerics is not None
         if self.numerics is not None:
-            if self.embedded is not None:
+            if payload is not None:
                 raise UsageError("a model of floats has no file that an archive could carry")
             if hashlib.sha256(self.numerics).digest() != self.model_id:
                 raise UsageError("the model_id is not the SHA-256 of the record of the machine")
-            return ModelHeader(self.model_id, len(self.numerics), crc32(self.numerics), local=True)
-        if self.embedded is None:
-            return ModelHeader(self.model_id)
-        if not self.embedded:
+            payload = self.numerics
+        elif payload == b"":
             raise UsageError("the embedded model file is empty")
-        return ModelHeader(self.model_id, len(self.embedded), crc32(self.embedded))
-
-
-def check_model(header: ModelHeader, payload: bytes) -> ModelRecord:
-    """Return the record with its payload, when the payload is what the header says.
-
-    Raises:
-        CorruptData: its CRC-32 or, of the record of a machine, its SHA-256 differs.
-    """
-    if crc32(payload) != header.payload_crc32:
-        raise CorruptData(
-            f"the {'record of the machine' if header.local else 'embedded model file'} is damaged: "
-            f"its CRC-32 is {crc32(payload):08x}, {header.payload_crc32:08x} is stored"
-        )
-    if header.local:
-        if hashlib.sha256(payload).digest() != header.model_id:
-            raise CorruptData("the model_id is not the SHA-256 of the record of the machine")
-        return ModelRecord(header.model_id, numerics=payload)
-    return ModelRecord(header.model_id, payload if header.payload_size else None)
+        return ModelHeader(self.model_id, len(payload or b""), crc32(payload or b""), local)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from zipllm.container.block import Block, BlockHeader, Coding
 from zipllm.container.header import MAGIC, PREFIX_BYTES, ArchiveHeader, header_bytes, parse_header
 from zipllm.container.limits import Limits
-from zipllm.container.model_record import ModelHeader, ModelRecord, check_model
-from zipllm.container.record import PREFIX_BYTES as RECORD_PREFIX_BYTES
-from zipllm.container.record import RecordType, parse_frame, rest_of_frame
-from zipllm.container.source import ByteSource, Readable, Seekable
-from zipllm.container.trailer import END_MARKER, End
+from zipllm.container.model_record import ModelHeader, ModelRecord
+from zipllm.container.record import RecordType, parse_frame, read_frame
+from zipllm.container.streams import ByteSource, Readable, Seekable
+from zipllm.container.trailer import END_MARKER, End, check_marker
 from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
 
 RecordHeader = ArchiveHeader | ModelHeader | BlockHeader | End
@@ -27,15 +26,24 @@ class Scanned:
 
     Attributes:
         record: its header.
-        offset: of its first byte; from the source's beginning when it is seekable, else from where reading began.
+        offset: of its first byte, from the source's beginning if it is seekable, else from where reading began.
         payload_offset: of its payload's first byte.
-        payload_size: bytes of its payload.
     """
 
     record: RecordHeader
     offset: int
     payload_offset: int
-    payload_size: int = 0
+
+    @property
+    def payload_size(self) -> int:
+        """Bytes of its payload."""
+        match self.record:
+            case ArchiveHeader():
+                return 0
+            case End():
+                return len(END_MARKER)
+            case record:
+                return record.payload_size
 
     @property
     def end_offset(self) -> int:
@@ -48,11 +56,11 @@ class ArchiveReader:
 
     Args:
         source: at the first byte of an archive; never seeks.
-        limits: what is refused although it is intact.
+        limits: sizes beyond which an intact archive is refused.
 
     Raises:
         CorruptData: while iterating: damage, truncation, or bytes after the last archive.
-        UnsupportedData: while iterating: intact, but of a version or method that is not known here.
+        UnsupportedData: while iterating: intact, but of an unknown version or method.
         LimitExceeded: while iterating: larger than a limit allows.
     """
 
@@ -69,16 +77,16 @@ class ArchiveReader:
                 case BlockHeader() as header:
                     yield Block(header, self._source.read(item.payload_size, "the payload of a block"))
                 case ModelHeader() as header:
-                    yield check_model(header, self._source.read(item.payload_size, _payload_name(header)))
+                    yield header.with_payload(self._source.read(item.payload_size, header.payload_name))
                 case record:
                     yield record
 
 
 def scan(source: Readable, limits: Limits | None = None) -> Iterator[Scanned]:
-    """Iterate over the records without their payloads, which are skipped by seeking where the source allows it.
+    """Iterate over the records and skip their payloads, by seeking where the source allows it.
 
     Raises:
-        CorruptData: as :class:`ArchiveReader`, except damage inside of payloads.
+        CorruptData: as :class:`ArchiveReader`, except damage inside payloads.
         UnsupportedData: as :class:`ArchiveReader`.
         LimitExceeded: as :class:`ArchiveReader`.
     """
@@ -91,7 +99,7 @@ def scan(source: Readable, limits: Limits | None = None) -> Iterator[Scanned]:
 def read_payload(source: Seekable, item: Scanned) -> bytes:
     """Return the payload of a record that :func:`scan` found in the same seekable source.
 
-    The source's position is put back, so that a scan in progress can go on.
+    The source's position is restored, so that a scan in progress can continue.
 
     Raises:
         CorruptData: the source has become shorter.
@@ -103,12 +111,27 @@ def read_payload(source: Seekable, item: Scanned) -> bytes:
     return payload
 
 
-def _payload_name(header: ModelHeader) -> str:
-    return "the record of the machine" if header.local else "the embedded model file"
+def parse_record(data: bytes, original_size: int | None) -> ModelHeader | BlockHeader | End:
+    """Parse a record up to its payload.
+
+    Args:
+        data: what ``read_frame`` returned.
+        original_size: what the archive's header states; an END record repeats nothing.
+
+    Raises:
+        CorruptData: damage, or fields that contradict each other.
+        UnsupportedData: intact, but of an unknown type or method.
+    """
+    kind, fields = parse_frame(data)
+    if kind is RecordType.BLOCK:
+        return BlockHeader.parse(fields)
+    if kind is RecordType.END:
+        return End.parse(fields, original_size)
+    return ModelHeader.parse(fields, local=kind is RecordType.LOCAL)
 
 
 class _Walk:
-    """Parses and checks record after record; whoever iterates must read or skip each payload before going on."""
+    """Parses and checks record after record; its caller reads or skips each payload before the next record."""
 
     def __init__(self, source: ByteSource, limits: Limits) -> None:
         self._source = source
@@ -135,85 +158,59 @@ class _Walk:
 
     def _archive(self, prefix: bytes) -> Iterator[Scanned]:
         start = self._source.position - len(prefix)
-        self._header = self._read_header(prefix)
-        self._output = 0
-        self._has_model = False
+        self._header, self._output, self._has_model = self._read_header(prefix), 0, False
         yield Scanned(self._header, start, self._source.position)
-        while True:
-            item = self._next_record()
-            if isinstance(item.record, End):
-                self._read_marker()
-                yield item
-                return
+        while not isinstance((item := self._next_record()).record, End):
             yield item
+        check_marker(self._source.read(len(END_MARKER), "the end marker"))
+        yield item
 
     def _read_header(self, prefix: bytes) -> ArchiveHeader:
         if len(prefix) < PREFIX_BYTES and MAGIC.startswith(prefix[: len(MAGIC)]):
             raise CorruptData(f"the archive is truncated: only {len(prefix)} bytes of its header are there")
         size = header_bytes(prefix)
         header = parse_header(prefix + self._source.read(size - len(prefix), "the rest of the header"))
-        self._limits.check("block_raw", header.block_size, "the block size in the header")
+        self._limits.check_header(header)
         if self._limits.output is not None and header.original_size is not None:
             self._limits.check_output(self._finished_output + header.original_size, 0)
         return header
 
     def _next_record(self) -> Scanned:
         offset = self._source.position
-        prefix = self._source.read(RECORD_PREFIX_BYTES, "a record header")
-        data = prefix + self._source.read(rest_of_frame(prefix), "the rest of a record header")
+        data = read_frame(self._source)
         try:
-            return self._checked(data, offset)
+            item = Scanned(parse_record(data, self._header.original_size), offset, self._source.position)
+            match item.record:
+                case BlockHeader() as block:
+                    self._check_block(block, item.end_offset)
+                case ModelHeader() as model:
+                    self._check_model(model)
+                case End() as end if end.original_size != self._output:
+                    raise CorruptData(
+                        f"the blocks hold {self._output} bytes, the archive states {end.original_size}: "
+                        "a block is missing"
+                    )
         except (CorruptData, UnsupportedData, LimitExceeded) as error:
             raise error.at(f"record at byte {offset}") from error
-
-    def _checked(self, data: bytes, offset: int) -> Scanned:
-        kind, fields = parse_frame(data)
-        payload_offset = offset + len(data)
-        if kind is RecordType.BLOCK:
-            block = BlockHeader.parse(fields)
-            self._check_block(block, payload_offset + block.payload_size)
-            return Scanned(block, offset, payload_offset, block.payload_size)
-        if kind in (RecordType.MODEL, RecordType.LOCAL):
-            model = ModelHeader.parse(fields, local=kind is RecordType.LOCAL)
-            self._check_model(model)
-            return Scanned(model, offset, payload_offset, model.payload_size)
-        end = End.parse(fields, self._header.original_size)
-        self._check_end(end)
-        return Scanned(end, offset, payload_offset, len(END_MARKER))
+        return item
 
     def _check_block(self, block: BlockHeader, end_offset: int) -> None:
         declared = self._header.original_size
+        self._output += block.raw_size
+        self._blocks += 1
         if block.raw_size > self._header.block_size:
             raise CorruptData(
                 f"a block has {block.raw_size} original bytes, the header allows {self._header.block_size}"
             )
-        if declared is not None and self._output + block.raw_size > declared:
-            raise CorruptData(
-                f"the blocks hold at least {self._output + block.raw_size} bytes, the header states {declared}"
-            )
+        if declared is not None and self._output > declared:
+            raise CorruptData(f"the blocks hold at least {self._output} bytes, the header states {declared}")
         if block.coding == Coding.MODEL and not self._has_model:
             raise CorruptData("a model-coded block stands before the record that names its model")
-        self._output += block.raw_size
-        self._blocks += 1
-        self._limits.check("block_payload", block.payload_size, "the payload size of a block")
-        self._limits.check("blocks", self._blocks, "the number of blocks")
-        if block.parameters is not None:
-            self._limits.check("lanes", block.parameters.lanes, "the number of lanes of a block")
+        self._limits.check_block(block, self._blocks)
         self._limits.check_output(self._finished_output + self._output, end_offset - self._start)
 
     def _check_model(self, model: ModelHeader) -> None:
         if self._has_model:
             raise CorruptData("the archive names a second model")
         self._has_model = True
-        self._limits.check("model_file", model.payload_size, "the size of the embedded model file")
-
-    def _check_end(self, end: End) -> None:
-        if end.original_size != self._output:
-            raise CorruptData(
-                f"the blocks hold {self._output} bytes, the archive states {end.original_size}: a block is missing"
-            )
-
-    def _read_marker(self) -> None:
-        marker = self._source.read(len(END_MARKER), "the end marker")
-        if marker != END_MARKER:
-            raise CorruptData(f"the end marker is damaged: {marker.hex(' ')}, not {END_MARKER.hex(' ')}")
+        self._limits.check_model(model)

@@ -2,12 +2,13 @@
 
     u8 type | u8 n | n bytes of fields | u32 CRC-32 of all before | payload
 
-The first field is always the payload's size, so that a reader can step over any record it understands.
+The first field is always the payload's size, so that a reader can step over the payload.
 """
 
 from enum import IntEnum
 
 from zipllm.container.checksum import CRC_BYTES, check_sealed, seal
+from zipllm.container.streams import ByteSource
 from zipllm.container.varint import FieldReader, encode_varint
 from zipllm.errors import UnsupportedData
 
@@ -31,9 +32,14 @@ def frame(kind: RecordType, payload_size: int, fields: bytes) -> bytes:
     return seal(bytes([kind, len(body)]) + body)
 
 
-def rest_of_frame(prefix: bytes) -> int:
-    """Return how many bytes follow the ``PREFIX_BYTES`` bytes up to the payload."""
-    return prefix[1] + CRC_BYTES
+def read_frame(source: ByteSource) -> bytes:
+    """Return the bytes of a record up to its payload, unchecked.
+
+    Raises:
+        CorruptData: the source ends before.
+    """
+    prefix = source.read(PREFIX_BYTES, "a record header")
+    return prefix + source.read(prefix[1] + CRC_BYTES, "the rest of a record header")
 
 
 def parse_frame(data: bytes) -> tuple[RecordType, FieldReader]:

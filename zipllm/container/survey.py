@@ -1,42 +1,41 @@
-"""What can still be found in a damaged archive: every record that is whole, and the holes between them.
+"""What can still be found in a damaged archive: every intact record, and the holes between them.
 
-A reader of whole archives stops at the first damage. Here the walk goes on at the next place where a record header
-with a right CRC-32 stands. An archive stored inside of an archive has such records, too: they are told apart by
-its end, which is not where the outer archive ends.
+A reader of whole archives stops at the first damage. A survey continues at the next record header with a right CRC-32.
+An archive stored inside a block has such records too; what gives them away is an END record that neither another
+archive nor the end of the file follows.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from zipllm.container.block import BlockHeader, Coding
-from zipllm.container.checksum import CRC_BYTES, crc32
+from zipllm.container.checksum import CRC_BYTES, crc32, is_sealed
 from zipllm.container.header import MAGIC, PREFIX_BYTES, ArchiveHeader, header_bytes, parse_header
 from zipllm.container.limits import Limits
 from zipllm.container.model_record import ModelHeader
-from zipllm.container.reader import RecordHeader, Scanned, read_payload
+from zipllm.container.reader import Scanned, parse_record, read_payload
+from zipllm.container.record import MAX_FIELD_BYTES, RecordType, read_frame
 from zipllm.container.record import PREFIX_BYTES as RECORD_PREFIX_BYTES
-from zipllm.container.record import RecordType, parse_frame, rest_of_frame
-from zipllm.container.source import ByteSource, Seekable
-from zipllm.container.trailer import END_MARKER, SHA256_BYTES, End
+from zipllm.container.streams import ByteSource, Seekable
+from zipllm.container.trailer import SHA256_BYTES, End, check_marker
 from zipllm.errors import CorruptData, UnsupportedData
 
 _WINDOW = 1 << 20
 _SHORT_END = RECORD_PREFIX_BYTES + 1 + SHA256_BYTES + CRC_BYTES
-"""Bytes of an END record, its marker left out, that does not state the original size."""
+"""Bytes of an END record without original size, up to its marker."""
 
-_LONGEST = 255 + RECORD_PREFIX_BYTES + CRC_BYTES
+_LONGEST = RECORD_PREFIX_BYTES + MAX_FIELD_BYTES + CRC_BYTES
 _CANDIDATE = re.compile(b"[%s]|%s" % (re.escape(bytes(RecordType)), re.escape(MAGIC)))
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Bytes of the archive between two records, or at an end, that are no record.
+    """Bytes of an archive that are no record.
 
     Attributes:
         offset: of the first byte.
-        end_offset: of the first byte after it.
-        reason: what was wrong at its first byte.
+        end_offset: of the first byte after the hole.
+        reason: what is wrong at its first byte.
     """
 
     offset: int
@@ -52,7 +51,7 @@ class Found:
         header: None when it is damaged.
         parts: MODEL, LOCAL and BLOCK records and holes, in order.
         end: None when it is damaged or cut off.
-        size: original bytes of the whole archive; None when neither header nor end tell.
+        size: original bytes of the whole archive; None if neither header nor end states it.
     """
 
     header: ArchiveHeader | None = None
@@ -77,7 +76,7 @@ def survey(source: Seekable, limits: Limits | None = None) -> list[Found]:
 
     Args:
         source: at the first byte of an archive.
-        limits: what is refused although it is intact.
+        limits: sizes beyond which an intact record is refused.
 
     Returns:
         The archives in order; one without blocks if nothing was found.
@@ -89,7 +88,7 @@ def survey(source: Seekable, limits: Limits | None = None) -> list[Found]:
 
 
 class _Survey:
-    """Walks over a source record by record, and over what is damaged byte by byte."""
+    """Goes over a source record by record, and over damage byte by byte."""
 
     def __init__(self, source: Seekable, limits: Limits) -> None:
         self._source = source
@@ -98,14 +97,14 @@ class _Survey:
         self._end = source.seek(0, 2)
         self._archives = [Found()]
         self._blocks = 0
-        self._doubtful: int | None = None  # the archive whose damage has not been followed by an end that fits
+        self._doubtful: int | None = None  # the damaged archive after whose damage no fitting END has come yet
 
     def run(self) -> list[Found]:
         """Walk to the end."""
         position, fresh = self._begin, True  # fresh: an archive should begin here
         while position < self._end:
             try:
-                item = self._header_at(position) if fresh else self._record_at(position)
+                item = self._parse(position, header=fresh)
             except (CorruptData, UnsupportedData) as error:
                 following = self._search(self._search_from(position))
                 self._add_hole(Hole(position, following, str(error)))
@@ -125,20 +124,16 @@ class _Survey:
     def _take(self, item: Scanned) -> None:
         match item.record:
             case ArchiveHeader() as header:
-                self._limits.check("block_raw", header.block_size, "the block size in the header")
+                self._limits.check_header(header)
                 if self._archive.header is not None or self._archive.parts or self._archive.end is not None:
                     self._archives.append(Found())
                 self._archive.header, self._archive.size = header, header.original_size
             case BlockHeader() as block:
                 self._blocks += 1
-                self._limits.check("blocks", self._blocks, "the number of blocks")
-                self._limits.check("block_raw", block.raw_size, "the size of a block")
-                self._limits.check("block_payload", block.payload_size, "the payload size of a block")
-                if block.parameters is not None:
-                    self._limits.check("lanes", block.parameters.lanes, "the number of lanes of a block")
+                self._limits.check_block(block, self._blocks)
                 self._archive.parts.append(item)
             case ModelHeader() as model:
-                self._limits.check("model_file", model.payload_size, "the size of the embedded model file")
+                self._limits.check_model(model)
                 self._archive.parts.append(item)
             case End() as end:
                 self._archive.end = end
@@ -148,8 +143,8 @@ class _Survey:
     def _has_ended(self, end: Scanned) -> bool:
         """Whether an archive ends here, so that another one may begin.
 
-        Behind damage it may be the end of an archive inside of a lost block. Then all that was found since the damage
-        is taken back: the end of the outer archive is followed by another archive or by nothing.
+        Behind damage it may be the END of an archive inside a lost block: another archive or nothing follows the END of
+        the outer one. Then everything found since the damage becomes part of the hole.
         """
         at_end = end.end_offset >= self._end
         if self._doubtful is None or at_end or self._is_magic(end.end_offset):
@@ -170,7 +165,7 @@ class _Survey:
         return bool(self._archive.parts) and isinstance(self._archive.parts[-1], Hole)
 
     def _add_hole(self, hole: Hole) -> None:
-        """Two holes side by side are one."""
+        """Add a hole, joined to the one before if they touch."""
         if self._doubtful is None:
             self._doubtful = len(self._archives) - 1
         parts = self._archive.parts
@@ -179,56 +174,46 @@ class _Survey:
             parts.pop()
         parts.append(hole)
 
-    def _header_at(self, position: int) -> Scanned:
-        data = self._read(position, PREFIX_BYTES)
-        size = header_bytes(data)
-        return Scanned(parse_header(self._read(position, size)), position, position + size)
-
-    def _record_at(self, position: int) -> Scanned:
-        prefix = self._read(position, RECORD_PREFIX_BYTES)
-        data = self._read(position, RECORD_PREFIX_BYTES + rest_of_frame(prefix))
-        kind, fields = parse_frame(data)
-        record: RecordHeader
-        match kind:
-            case RecordType.BLOCK:
-                record = BlockHeader.parse(fields)
-            case RecordType.MODEL | RecordType.LOCAL:
-                record = ModelHeader.parse(fields, local=kind is RecordType.LOCAL)
-            case RecordType.END:
-                record = End.parse(fields, self._stated_size(len(data)))
-        size = len(END_MARKER) if isinstance(record, End) else record.payload_size
-        item = Scanned(record, position, position + len(data), size)
+    def _parse(self, position: int, *, header: bool) -> Scanned:
+        """Parse the archive header or the record that begins here."""
+        source = self._at(position)
+        if header:
+            prefix = source.read(PREFIX_BYTES, "a header")
+            parsed = parse_header(prefix + source.read(header_bytes(prefix) - PREFIX_BYTES, "the rest of a header"))
+            return Scanned(parsed, position, source.position)
+        data = read_frame(source)
+        item = Scanned(parse_record(data, self._stated_size(len(data))), position, source.position)
         if item.end_offset > self._end:
-            raise CorruptData("the archive is truncated inside of a payload")
-        if isinstance(record, End) and self._read(item.payload_offset, size) != END_MARKER:
-            raise CorruptData("the end marker is damaged")
+            raise CorruptData("the archive is truncated inside a payload")
+        if isinstance(item.record, End):
+            check_marker(read_payload(self._source, item))
         return item
 
     def _stated_size(self, frame_bytes: int) -> int | None:
-        """What the END record does not repeat, told apart by its length when the header is lost."""
+        """Return the original size if an END record of this length does not state it; without a header, a guess."""
         header = self._archive.header
         if header is not None:
             return header.original_size
         return self._archive.found_size if frame_bytes == _SHORT_END else None
 
     def _search_from(self, position: int) -> int:
-        """Where the next record may begin: earlier than expected if bytes of the last payload are missing."""
+        """Return where the next record may begin: earlier than expected if bytes of the last payload are missing."""
         last = self._archive.parts[-1] if self._archive.parts else None
         if isinstance(last, Scanned) and last.end_offset == position and not self._is_whole(last):
             return last.payload_offset + 1
         return position + 1
 
     def _is_whole(self, item: Scanned) -> bool:
-        """Whether a stored block is undamaged. Of other payloads nothing is known before they are decoded."""
+        """Whether this is an undamaged stored block; other payloads would have to be decoded first."""
         block = item.record
         if not isinstance(block, BlockHeader) or block.coding != Coding.STORED:
             return False
         return crc32(read_payload(self._source, item)) == block.raw_crc32
 
     def _search(self, position: int) -> int:
-        """Return where the next whole record or archive header begins, or the end."""
+        """Return where the next intact record or archive header begins, or the end."""
         while position < self._end:
-            window = self._read_up_to(position, _WINDOW + _LONGEST)
+            window = self._at(position).read_up_to(_WINDOW + _LONGEST)
             for match in _CANDIDATE.finditer(window, 0, _WINDOW + len(MAGIC) - 1):
                 if self._parses(position + match.start(), window[match.start() : match.start() + _LONGEST]):
                     return position + match.start()
@@ -238,29 +223,18 @@ class _Survey:
     def _parses(self, position: int, data: bytes) -> bool:
         if len(data) < RECORD_PREFIX_BYTES:
             return False
-        parse: Callable[[int], Scanned] = self._record_at
-        if data.startswith(MAGIC):
-            parse = self._header_at
-        elif crc32(data[: RECORD_PREFIX_BYTES + data[1]]) != _check_of(data):
+        is_header = data.startswith(MAGIC)
+        if not is_header and not is_sealed(data[: RECORD_PREFIX_BYTES + data[1] + CRC_BYTES]):
             return False
         try:
-            parse(position)
+            self._parse(position, header=is_header)
         except (CorruptData, UnsupportedData):
             return False
         return True
 
     def _is_magic(self, position: int) -> bool:
-        return self._read_up_to(position, len(MAGIC)) == MAGIC
+        return self._at(position).read_up_to(len(MAGIC)) == MAGIC
 
-    def _read(self, position: int, count: int) -> bytes:
+    def _at(self, position: int) -> ByteSource:
         self._source.seek(position)
-        return ByteSource(self._source).read(count, "a record")
-
-    def _read_up_to(self, position: int, count: int) -> bytes:
-        self._source.seek(position)
-        return ByteSource(self._source).read_up_to(count)
-
-
-def _check_of(data: bytes) -> int:
-    end = RECORD_PREFIX_BYTES + data[1]
-    return int.from_bytes(data[end : end + CRC_BYTES], "little")
+        return ByteSource(self._source)

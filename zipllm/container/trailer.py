@@ -29,7 +29,7 @@ class End:
     sha256: bytes
 
     def __post_init__(self) -> None:
-        """Check the ranges; the reader cannot produce others."""
+        """Check the ranges; the parser cannot produce others."""
         if len(self.sha256) != SHA256_BYTES:
             raise UsageError(f"a SHA-256 has {SHA256_BYTES} bytes, this one {len(self.sha256)}")
         if not 0 <= self.original_size <= MAX_VALUE:
@@ -39,7 +39,7 @@ class End:
         """Return the whole record.
 
         Args:
-            header_has_size: the archive's header states the original size, which then is not repeated.
+            header_has_size: the archive's header states the original size, so END does not.
         """
         fields = b"" if header_has_size else encode_varint(self.original_size)
         return frame(RecordType.END, len(END_MARKER), fields + self.sha256) + END_MARKER
@@ -53,14 +53,25 @@ class End:
             original_size: what the archive's header states.
 
         Raises:
-            CorruptData: they are cut off, or the payload is not an end marker.
+            CorruptData: they are cut off, or the payload has another size than the end marker.
         """
-        if reader.varint("payload size") != len(END_MARKER):
-            raise CorruptData(f"the payload of an END record has {len(END_MARKER)} bytes, this one states another size")
+        marker = reader.varint("payload size")
+        if marker != len(END_MARKER):
+            raise CorruptData(f"the payload of an END record has {len(END_MARKER)} bytes, this one {marker}")
         size = reader.varint("original size") if original_size is None else original_size
         sha256 = reader.take(SHA256_BYTES, "SHA-256")
         reader.finish()
         return cls(size, sha256)
+
+
+def check_marker(payload: bytes) -> None:
+    """Check the payload of an END record.
+
+    Raises:
+        CorruptData: it is not the end marker.
+    """
+    if payload != END_MARKER:
+        raise CorruptData(f"the end marker is damaged: {payload.hex(' ')}, not {END_MARKER.hex(' ')}")
 
 
 class ContentHash:

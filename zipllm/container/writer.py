@@ -1,26 +1,17 @@
-"""Archives written record by record to any sink; nothing is ever rewritten, so a pipe will do."""
-
-from typing import Protocol
+"""Archives written record by record to any sink; nothing is ever rewritten, so the sink may be a pipe."""
 
 from zipllm.container.block import BlockHeader, Coding
 from zipllm.container.header import ArchiveHeader
 from zipllm.container.model_record import ModelRecord
+from zipllm.container.streams import Writable, write_all
 from zipllm.container.trailer import End
 from zipllm.errors import FileError, UsageError
-
-CHUNK_BYTES = 1 << 20
-
-
-class Writable(Protocol):
-    """Anything with a ``write`` like a binary file's."""
-
-    def write(self, data: bytes, /) -> int | None: ...
 
 
 class ArchiveWriter:
     """Writes one archive, or several one after another: ``begin``, then ``block`` and once ``model``, then ``end``.
 
-    Errors of the sink pass through as they are; one that takes no bytes at all is a FileError.
+    The sink's own errors pass through; a sink that takes no bytes raises FileError.
 
     Attributes:
         size: bytes written so far, all archives together.
@@ -54,10 +45,10 @@ class ArchiveWriter:
         Args:
             model_id: SHA-256 of the model's canonical content, 32 bytes.
             embedded: the model file, to make the archive decodable by itself.
-            numerics: of a model whose numbers are those of one machine: what they depend on; see ``ModelRecord``.
+            numerics: the record of the machine; see ``ModelRecord``.
 
         Raises:
-            UsageError: it is the second model of the archive, or contradicts itself; see ``ModelRecord.header``.
+            UsageError: it is the archive's second model, or contradicts itself; see ``ModelRecord.header``.
         """
         self._begun()
         if self._has_model:
@@ -91,8 +82,8 @@ class ArchiveWriter:
             sha256: SHA-256 of all original bytes, 32 bytes.
 
         Raises:
-            FileError: the header declared another original size; the input changed while it was read.
-            UsageError: no archive was begun, or the SHA-256 has not 32 bytes.
+            FileError: the header declared another original size: the input changed while it was read.
+            UsageError: no archive was begun, or the SHA-256 does not have 32 bytes.
         """
         archive = self._begun()
         if archive.original_size is not None and archive.original_size != self._output:
@@ -109,13 +100,5 @@ class ArchiveWriter:
         return self._header
 
     def _write(self, data: bytes) -> None:
-        for start in range(0, len(data), CHUNK_BYTES):
-            part = data[start : start + CHUNK_BYTES]
-            while part:
-                written = self._sink.write(part)
-                if written is None:  # sinks that return nothing have taken all
-                    written = len(part)
-                if written == 0:
-                    raise FileError("the output takes no more bytes")
-                self.size += written
-                part = part[written:]
+        write_all(self._sink, data)
+        self.size += len(data)

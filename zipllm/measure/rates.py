@@ -16,8 +16,7 @@ from zipllm.codec.block.model_block import predicted_chunks
 from zipllm.codec.block.setup import BlockSetup, coding_parameters, lanes_for
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
-from zipllm.codec.streams import read_up_to
-from zipllm.container.source import Readable
+from zipllm.container.streams import Readable, read_up_to
 from zipllm.data.text import TextCounter
 from zipllm.engine.engine import Engine
 from zipllm.progress import Progress, ProgressCallback, Summary

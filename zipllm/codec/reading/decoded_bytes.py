@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from zipllm.codec.decoder import ArchiveDecoder, DecodeOptions
 from zipllm.codec.reading.random_access import RandomAccess
 from zipllm.container import Seekable
-from zipllm.container.source import Readable
+from zipllm.container.streams import Readable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -4,9 +4,8 @@ from collections import Counter
 
 from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.reading.random_access import RandomAccess
-from zipllm.codec.streams import write_all
 from zipllm.container import Coding, ContentHash, ModelHeader, Seekable
-from zipllm.container.writer import Writable
+from zipllm.container.streams import Writable, write_all
 from zipllm.errors import UsageError
 from zipllm.progress import Progress, ProgressCallback, Summary
 

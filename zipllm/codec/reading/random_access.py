@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.decoder import DecodeOptions
 from zipllm.container import Block, BlockHeader, ModelHeader, Scanned, Seekable, read_payload, scan
-from zipllm.container.model_record import ModelRecord, check_model
+from zipllm.container.model_record import ModelRecord
 from zipllm.engine.engine import LazyEngine
 from zipllm.errors import ZipllmError
 
@@ -95,7 +95,7 @@ class RandomAccess:
 
     def _model(self, item: Scanned) -> ModelRecord:
         assert isinstance(item.record, ModelHeader)
-        return check_model(item.record, read_payload(self._source, item))
+        return item.record.with_payload(read_payload(self._source, item))
 
 
 def _places(items: Iterator[Scanned]) -> Iterator[Place]:

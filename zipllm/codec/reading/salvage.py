@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.decoder import DecodeOptions
-from zipllm.codec.streams import write_all
 from zipllm.container import (
     Block,
     BlockHeader,
@@ -19,8 +18,8 @@ from zipllm.container import (
     scan,
     survey,
 )
-from zipllm.container.model_record import ModelRecord, check_model
-from zipllm.container.writer import Writable
+from zipllm.container.model_record import ModelRecord
+from zipllm.container.streams import Writable, write_all
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import CorruptData, UnsupportedData
 from zipllm.progress import Lost, Progress, ProgressCallback, Summary
@@ -144,7 +143,7 @@ class _Salvage:
 
     def _named(self, item: Scanned, header: ModelHeader) -> LazyEngine:
         def model() -> ModelRecord:
-            return check_model(header, read_payload(self._source, item))
+            return header.with_payload(read_payload(self._source, item))
 
         try:
             model()
