@@ -7,7 +7,7 @@ classify/   ``classify``
 command     from a function and its options to a command of typer
 compress    ``compress``
 data        ``data list``, ``data fetch``, ``data verify``
-decompress  ``decompress``
+decompress  ``decompress``, ``test``
 eval/       ``eval``
 experiment  ``experiment``
 explain/    ``explain``
@@ -24,7 +24,6 @@ progress    whether a progress bar is shown
 reports     files that hold a report: checked before the work, replaced in one step
 results     the result of one file as a line or as JSON
 tables      tables of several columns, as wide as the terminal
-test        ``test``
 train/      ``train``
 voice       how much is said; errors -> lines and exit codes
 """

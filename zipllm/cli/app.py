@@ -14,26 +14,20 @@ from typer.exceptions import TyperException
 
 from zipllm import __version__
 from zipllm.cli.bench.command import bench
-from zipllm.cli.bench.flags import BenchOptions
 from zipllm.cli.classify.command import classify
-from zipllm.cli.classify.flags import ClassifyOptions
 from zipllm.cli.command import add_command
-from zipllm.cli.compress import CompressOptions, compress
+from zipllm.cli.compress import compress
 from zipllm.cli.data import data_app
-from zipllm.cli.decompress import DecompressOptions, decompress
+from zipllm.cli.decompress import check_archives, decompress
 from zipllm.cli.eval.command import evaluate
-from zipllm.cli.eval.flags import EvalOptions
-from zipllm.cli.experiment import ExperimentOptions, experiment
+from zipllm.cli.experiment import experiment
 from zipllm.cli.explain.command import explain
-from zipllm.cli.explain.flags import ExplainOptions
-from zipllm.cli.generate import GenerateOptions, generate
-from zipllm.cli.list import ListOptions, list_archives
+from zipllm.cli.generate import generate
+from zipllm.cli.list import list_archives
 from zipllm.cli.messages import complain, explain_error
 from zipllm.cli.model import model_app
 from zipllm.cli.results import StandardOutputError, write_stdout
-from zipllm.cli.test import TestOptions, check_archives
 from zipllm.cli.train.command import train
-from zipllm.cli.train.flags import TrainOptions
 from zipllm.cli.voice import BROKEN_PIPE, exit_code
 from zipllm.codec.levels import LEVELS, MAX_LEVEL, MIN_LEVEL
 from zipllm.container.header import MAJOR, MINOR
@@ -45,17 +39,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-add_command(app, "compress", CompressOptions, compress)
-add_command(app, "decompress", DecompressOptions, decompress)
-add_command(app, "test", TestOptions, check_archives)
-add_command(app, "list", ListOptions, list_archives)
-add_command(app, "train", TrainOptions, train)
-add_command(app, "bench", BenchOptions, bench)
-add_command(app, "eval", EvalOptions, evaluate)
-add_command(app, "explain", ExplainOptions, explain)
-add_command(app, "generate", GenerateOptions, generate)
-add_command(app, "experiment", ExperimentOptions, experiment)
-add_command(app, "classify", ClassifyOptions, classify)
+add_command(app, "compress", compress)
+add_command(app, "decompress", decompress)
+add_command(app, "test", check_archives)
+add_command(app, "list", list_archives)
+add_command(app, "train", train)
+add_command(app, "bench", bench)
+add_command(app, "eval", evaluate)
+add_command(app, "explain", explain)
+add_command(app, "generate", generate)
+add_command(app, "experiment", experiment)
+add_command(app, "classify", classify)
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")
 

@@ -13,15 +13,16 @@ from zipllm.cli.voice import finish
 Chosen = TypeVar("Chosen", bound=Options)
 
 
-def add_command(app: typer.Typer, name: str, options: type[Chosen], run: Callable[[Chosen], int]) -> None:
+def add_command(app: typer.Typer, name: str, run: Callable[[Chosen], int]) -> None:
     """Add a command.
 
     Args:
         app: to which.
         name: of the command.
-        options: a dataclass whose fields are the command's arguments and flags.
-        run: the command; returns the exit code. Its docstring is the help.
+        run: the command: takes a dataclass ``options``, whose fields are its arguments and flags, and returns the exit
+            code. Its docstring is the help.
     """
+    options: type[Chosen] = inspect.get_annotations(run)["options"]
 
     def command(**values: Any) -> NoReturn:
         chosen = options(**values)

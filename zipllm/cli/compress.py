@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompressOptions(LevelOptions, WritingOptions):
+class CompressOptions(LevelOptions, WritingOptions, command="compress"):
     """Options of ``compress``."""
-
-    command = "compress"
 
     decompress: bool = FILES.switch("-d", "--decompress", help="Decompress instead, as the decompress command does.")
     no_history: bool = CODING.switch("--no-history", help="Use the model alone, without learning from the file.")

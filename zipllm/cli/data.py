@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from zipllm.cli.command import add_command, new_group
 from zipllm.cli.messages import format_size
-from zipllm.cli.options import DataOptions, JsonOptions, Options, QuietOptions, argument
+from zipllm.cli.options import DataOptions, JsonOptions, QuietOptions, argument
 from zipllm.cli.results import print_json, write_stdout
 
 if TYPE_CHECKING:
@@ -16,26 +16,20 @@ data_app = new_group("Corpora: list them, fetch them, check local copies.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListCorporaOptions(JsonOptions, DataOptions, Options):
+class ListCorporaOptions(JsonOptions, DataOptions, command="data"):
     """Options of ``data list``."""
-
-    command = "data"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FetchOptions(DataOptions, QuietOptions):
+class FetchOptions(DataOptions, QuietOptions, command="data"):
     """Options of ``data fetch``."""
-
-    command = "data"
 
     names: list[str] = argument(metavar="CORPUS...", help="Names of corpora.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyCorporaOptions(DataOptions, QuietOptions):
+class VerifyCorporaOptions(DataOptions, QuietOptions, command="data"):
     """Options of ``data verify``."""
-
-    command = "data"
 
     names: list[str] | None = argument(metavar="[CORPUS]...", help="Names of corpora; by default all.", default=None)
 
@@ -73,9 +67,9 @@ def verify(options: VerifyCorporaOptions) -> int:
     return max(_verify(corpus, options) for corpus in chosen)
 
 
-add_command(data_app, "list", ListCorporaOptions, list_corpora)
-add_command(data_app, "fetch", FetchOptions, fetch)
-add_command(data_app, "verify", VerifyCorporaOptions, verify)
+add_command(data_app, "list", list_corpora)
+add_command(data_app, "fetch", fetch)
+add_command(data_app, "verify", verify)
 
 
 def _verify(corpus: "Corpus", options: VerifyCorporaOptions) -> int:

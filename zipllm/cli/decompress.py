@@ -1,10 +1,10 @@
-"""``zipllm decompress``: give back the original files."""
+"""``zipllm decompress`` gives back the original files; ``zipllm test`` decodes them and writes nothing."""
 
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from zipllm.cli.jobs import Job, Work, run_job, writing_policy
+from zipllm.cli.jobs import FilePolicy, Job, Work, run_job, writing_policy
 from zipllm.cli.options import CodingOptions, Panel, Span, WritingOptions, parse_range
 from zipllm.container import BlockHeader, scan
 from zipllm.errors import FileError, UsageError, ZipllmError
@@ -18,10 +18,8 @@ _PARTS = Panel("Parts and damage")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecompressOptions(WritingOptions):
+class DecompressOptions(WritingOptions, command="decompress"):
     """Options of ``decompress``."""
-
-    command = "decompress"
 
     part: Span | None = _PARTS.value(
         "--range",
@@ -32,6 +30,11 @@ class DecompressOptions(WritingOptions):
     salvage: bool = _PARTS.switch(
         "--salvage", help="Write the whole blocks, zeros for the others, and list the losses (exit code 3)."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestOptions(CodingOptions, command="test"):
+    """Options of ``test``."""
 
 
 def decompress(options: DecompressOptions) -> int:
@@ -54,6 +57,13 @@ def decompress(options: DecompressOptions) -> int:
         voice=options.voice,
         derive_name=lambda source: strip_suffix(source, policy.suffix),
     )
+    return run_job(job, options.names)
+
+
+def check_archives(options: TestOptions) -> int:
+    """Decode archives and compare every checksum; write nothing."""
+    policy = FilePolicy(force=options.force, recursive=options.recursive, suffix=options.suffix)
+    job = Job(work=decompressor(options), size=content_size, policy=policy, voice=options.voice)
     return run_job(job, options.names)
 
 

@@ -16,10 +16,8 @@ ALL, LIST = "all", "list"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExperimentOptions(DataOptions, QuietOptions):
+class ExperimentOptions(DataOptions, QuietOptions, command="experiment"):
     """Options of ``experiment``."""
-
-    command = "experiment"
 
     name: str = argument(metavar="NAME|all|list", help="A study, all of them, or the list of them.")
     quick: bool = FLAGS.switch("--quick", help="Small models, minutes (default).")

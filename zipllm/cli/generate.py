@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from zipllm.cli.options import ModelOptions, Panel, VerboseOptions, parse_size
+from zipllm.cli.options import ModelOptions, Panel, VerboseOptions
 from zipllm.errors import UsageError
 from zipllm.files.names import STDIN, PathError
 from zipllm.files.output import standard_output
@@ -42,19 +42,15 @@ _DRAWS = Panel("How tokens are drawn")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateOptions(ModelOptions, VerboseOptions):
+class GenerateOptions(ModelOptions, VerboseOptions, command="generate"):
     """Options of ``generate``."""
-
-    command = "generate"
 
     prompt: str | None = _TEXT.value("--prompt", metavar="TEXT", help="The text to continue; it is not written.")
     prompt_file: str | None = _TEXT.value(
         "--prompt-file", metavar="FILE|-", help="Read the prompt from a file, up to 256 KiB."
     )
     tokens: int | None = _TEXT.value("--tokens", "-n", min=1, metavar="N", help="Write N tokens; 200 by default.")
-    bytes: int | None = _TEXT.value(
-        "--bytes", metavar="SIZE", parser=parse_size, help="Write exactly SIZE bytes instead."
-    )
+    bytes: int | None = _TEXT.size("--bytes", help="Write exactly SIZE bytes instead.")
     temperature: Fraction | None = _DRAWS.value(
         "--temperature",
         metavar="T",

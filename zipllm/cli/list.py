@@ -11,10 +11,8 @@ from zipllm.files.names import has_suffix
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListOptions(ReadingOptions):
+class ListOptions(ReadingOptions, command="list"):
     """Options of ``list``."""
-
-    command = "list"
 
 
 def list_archives(options: ListOptions) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zipllm.cli.command import add_command, new_group
 from zipllm.cli.model_page import meant_by, model_json, model_page, model_table, unusable_json
-from zipllm.cli.options import FLAGS, JsonOptions, Options, QuietOptions, argument
+from zipllm.cli.options import FLAGS, JsonOptions, QuietOptions, argument
 from zipllm.cli.results import print_json, write_stdout
 from zipllm.errors import ZipllmError
 from zipllm.files.names import escape_name
@@ -15,26 +15,20 @@ model_app = new_group("Model files: list, show, verify, import and remove them."
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListModelsOptions(JsonOptions, Options):
+class ListModelsOptions(JsonOptions, command="model"):
     """Options of ``model list``."""
-
-    command = "model"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShowOptions(JsonOptions, Options):
+class ShowOptions(JsonOptions, command="model"):
     """Options of ``model show``."""
-
-    command = "model"
 
     model: str = argument(metavar="NAME|ID|PATH", help="The model.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyModelsOptions(QuietOptions):
+class VerifyModelsOptions(QuietOptions, command="model"):
     """Options of ``model verify``."""
-
-    command = "model"
 
     models: list[str] | None = argument(
         metavar="[NAME|ID|PATH]...", help="Models; by default all that are found here.", default=None
@@ -42,10 +36,8 @@ class VerifyModelsOptions(QuietOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportOptions(QuietOptions):
+class ImportOptions(QuietOptions, command="model"):
     """Options of ``model import``."""
-
-    command = "model"
 
     file: Path = argument(metavar="FILE", help="A model file.")
     name: str | None = FLAGS.value("--name", metavar="NAME", help="Name to import it under; by default the card's.")
@@ -53,10 +45,8 @@ class ImportOptions(QuietOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemoveOptions(QuietOptions):
+class RemoveOptions(QuietOptions, command="model"):
     """Options of ``model remove``."""
-
-    command = "model"
 
     name: str = argument(metavar="NAME", help="Name of an imported model.")
 
@@ -133,8 +123,8 @@ def remove(options: RemoveOptions) -> int:
     return 0
 
 
-add_command(model_app, "list", ListModelsOptions, list_models)
-add_command(model_app, "show", ShowOptions, show)
-add_command(model_app, "verify", VerifyModelsOptions, verify)
-add_command(model_app, "import", ImportOptions, import_model)
-add_command(model_app, "remove", RemoveOptions, remove)
+add_command(model_app, "list", list_models)
+add_command(model_app, "show", show)
+add_command(model_app, "verify", verify)
+add_command(model_app, "import", import_model)
+add_command(model_app, "remove", remove)

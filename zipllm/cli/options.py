@@ -5,7 +5,7 @@ The options of a command are a frozen dataclass: each field is a flag, with its 
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -44,6 +44,10 @@ class Panel:
         """Return the dataclass field of a flag with a value; settings as of ``typer.Option``."""
         option = typer.Option(*names, rich_help_panel=self._name, **settings)
         return field(default=default, metadata={"typer": option})
+
+    def size(self, *names: str, help: str) -> Any:
+        """Return the field of a flag whose value is a number of bytes."""
+        return self.value(*names, metavar="SIZE", parser=parse_size, help=help)
 
     def switch(self, *names: str, help: str) -> Any:
         """Return the field of a flag without a value, which is off by default."""
@@ -103,14 +107,21 @@ def parse_range(text: str) -> Span:
 
 # --------------------------------------------------------------------------- what several commands take
 class Options:
-    """The options of a command; each kind is a frozen dataclass."""
+    """The options of a command, whose name is a class argument; each kind is a frozen dataclass."""
 
     command: ClassVar[str]
+    quiet = verbose = 0
+    no_progress = json = False
+
+    def __init_subclass__(cls, command: str | None = None) -> None:
+        if command is not None:
+            cls.command = command
 
     @property
     def voice(self) -> Voice:
         """How much the command says."""
-        return Voice(self.command)
+        level = 1 + self.verbose - self.quiet
+        return Voice(self.command, level, progress=not self.no_progress, json=self.json)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +132,6 @@ class QuietOptions(Options):
         "-q", "--quiet", count=True, help="Errors only; -qq nothing.", default=0, show_default=False
     )
 
-    @property
-    def voice(self) -> Voice:
-        return Voice(self.command, 1 - self.quiet)
-
 
 @dataclass(frozen=True, kw_only=True)
 class VerboseOptions(QuietOptions):
@@ -134,20 +141,16 @@ class VerboseOptions(QuietOptions):
         "-v", "--verbose", count=True, help="Show more details.", default=0, show_default=False
     )
 
-    @property
-    def voice(self) -> Voice:
-        return Voice(self.command, 1 + self.verbose - self.quiet)
-
 
 @dataclass(frozen=True, kw_only=True)
-class ProgressOptions:
+class ProgressOptions(Options):
     """Of a command that shows a progress bar."""
 
     no_progress: bool = MESSAGES.switch("--no-progress", help="Show no progress bar.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class JsonOptions:
+class JsonOptions(Options):
     """Of a command that prints results for programs, too."""
 
     json: bool = MESSAGES.switch("--json", help="Print results as JSON on standard output, one line each.")
@@ -156,10 +159,6 @@ class JsonOptions:
 @dataclass(frozen=True, kw_only=True)
 class MeasuringOptions(JsonOptions, ProgressOptions, QuietOptions):
     """Of a command that shows a progress bar while it measures, and numbers afterwards."""
-
-    @property
-    def voice(self) -> Voice:
-        return Voice(self.command, 1 - self.quiet, progress=not self.no_progress, json=self.json)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,10 +210,8 @@ class LevelOptions:
         help="Streams coded side by side in a block; 0 chooses. More are faster on a GPU and cost size.",
         default=0,
     )
-    block_size: int | None = CODING.value(
+    block_size: int | None = CODING.size(
         "--block-size",
-        metavar="SIZE",
-        parser=parse_size,
         help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, 16M for most.",
     )
 
@@ -241,22 +238,14 @@ class ReadingOptions(JsonOptions, VerboseOptions):
     force: bool = FILES.switch("-f", "--force", help="Follow links in folders, read from a terminal.")
     recursive: bool = FILES.switch("-r", "--recursive", help="Take the files in folders.")
     suffix: str = FILES.value("-S", "--suffix", metavar="TEXT", help="Suffix of archives.", default=SUFFIX)
-    max_output: int | None = LIMITS.value(
+    max_output: int | None = LIMITS.size(
         "--max-output",
-        metavar="SIZE",
-        parser=parse_size,
         help="Write at most SIZE; by default 1G or 1000 times the archive, whichever is more.",
     )
-    max_memory: int | None = LIMITS.value(
+    max_memory: int | None = LIMITS.size(
         "--max-memory",
-        metavar="SIZE",
-        parser=parse_size,
         help="Refuse archives that need more than SIZE for one block or model.",
     )
-
-    @property
-    def voice(self) -> Voice:
-        return replace(super().voice, json=self.json)
 
     @property
     def names(self) -> list[str]:
@@ -285,10 +274,6 @@ class CodingOptions(ProgressOptions, ModelOptions, ReadingOptions):
         "a block of its own, up to 16.",
         default=0,
     )
-
-    @property
-    def voice(self) -> Voice:
-        return replace(super().voice, progress=not self.no_progress)
 
 
 @dataclass(frozen=True, kw_only=True)

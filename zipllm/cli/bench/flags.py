@@ -4,17 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zipllm.cli.options import RESULTS, DataOptions, Panel, ProgressOptions, QuietOptions, ThreadOptions, argument
-from zipllm.cli.voice import Voice
 
 _WHAT = Panel("What is measured")
 _HOW = Panel("How")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions(DataOptions, ThreadOptions, ProgressOptions, QuietOptions):
+class BenchOptions(DataOptions, ThreadOptions, ProgressOptions, QuietOptions, command="bench"):
     """Options of ``bench``."""
-
-    command = "bench"
 
     inputs: list[str] | None = argument(
         metavar="[CORPUS|FILE|FOLDER]...",
@@ -35,7 +32,7 @@ class BenchOptions(DataOptions, ThreadOptions, ProgressOptions, QuietOptions):
         "--timeout", min=0.1, metavar="SECONDS", help="Limit for one file in one direction."
     )
     along: bool = _HOW.switch("--along", help="Also code the beginnings of each file (slower).")
-    json: Path | None = RESULTS.value("--json", metavar="FILE", help="Rows as JSON lines, each as it is done.")
+    rows: Path | None = RESULTS.value("--json", metavar="FILE", help="Rows as JSON lines, each as it is done.")
     resume: bool = RESULTS.switch("--resume", help="Keep the finished rows of --json and measure the rest.")
     csv: Path | None = RESULTS.value("--csv", metavar="FILE", help="Rows as CSV.")
     markdown: Path | None = RESULTS.value("--markdown", metavar="FILE", help="Tables as Markdown.")
@@ -43,7 +40,3 @@ class BenchOptions(DataOptions, ThreadOptions, ProgressOptions, QuietOptions):
     figures: Path | None = RESULTS.value("--figures", metavar="DIR", help="Figures as SVG, PNG and CSV.")
     compare: Path | None = RESULTS.value("--compare", metavar="OLD.jsonl", help="Show changes since an earlier run.")
     force: bool = RESULTS.switch("-f", "--force", help="Overwrite results.")
-
-    @property
-    def voice(self) -> Voice:
-        return Voice(self.command, 1 - self.quiet, progress=not self.no_progress)

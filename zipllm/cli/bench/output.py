@@ -28,12 +28,12 @@ class Outputs:
             MissingPackage: figures need matplotlib.
         """
         options = self.options
-        if options.resume and options.json is None:
+        if options.resume and options.rows is None:
             raise UsageError("--resume needs the --json FILE of the run to go on with")
-        for path in filter(None, (options.json, options.csv, options.markdown, options.html)):
+        for path in filter(None, (options.rows, options.csv, options.markdown, options.html)):
             if not path.parent.is_dir():
                 raise PathError(path, "its folder does not exist")
-            kept = options.resume and (path == options.json or options.json is not None)
+            kept = options.resume and (path == options.rows or options.rows is not None)
             if path.exists() and not options.force and not kept:
                 raise PathError(path, "already exists, not overwritten", "-f overwrites it, --resume goes on")
         self.old_rows()
@@ -48,7 +48,7 @@ class Outputs:
 
     def begin(self, files: Sequence[BenchInput], specs: Sequence[Spec]) -> list[Row]:
         """Return the finished rows that this run would measure again, and leave only those in the file."""
-        path, kept = self.options.json, list[Row]()
+        path, kept = self.options.rows, list[Row]()
         if path is not None:
             if self.options.resume and path.exists():
                 kept = _still_wanted(read_rows(path), files, specs)
@@ -57,7 +57,7 @@ class Outputs:
 
     def add(self, row: Row) -> None:
         """Write a finished row, so that nothing is lost when the run ends early."""
-        if path := self.options.json:
+        if path := self.options.rows:
             try:
                 with path.open("a", encoding="utf-8") as sink:
                     sink.write(row_to_json(row) + "\n")
@@ -69,8 +69,8 @@ class Outputs:
         from zipllm.bench.tables import to_csv, to_markdown
 
         options = self.options
-        if options.json:
-            _write_rows(options.json, rows)
+        if options.rows:
+            _write_rows(options.rows, rows)
         if options.csv:
             replace_text(options.csv, to_csv(rows))
         if options.markdown:

@@ -10,10 +10,8 @@ _HOW = Panel("How labels are found")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifyOptions(ThreadOptions, MeasuringOptions):
+class ClassifyOptions(ThreadOptions, MeasuringOptions, command="classify"):
     """Options of ``classify``."""
-
-    command = "classify"
 
     train: Path = argument(
         metavar="TRAIN",

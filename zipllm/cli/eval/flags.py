@@ -12,17 +12,14 @@ from zipllm.cli.options import (
     MeasuringOptions,
     Panel,
     argument,
-    parse_size,
 )
 
 _WHAT = Panel("What is measured")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalOptions(LevelOptions, DeviceOptions, DataOptions, MeasuringOptions):
+class EvalOptions(LevelOptions, DeviceOptions, DataOptions, MeasuringOptions, command="eval"):
     """Options of ``eval``."""
-
-    command = "eval"
 
     model: str = argument(metavar="MODEL", help="Name, path or id; hf:FOLDER or hub:OWNER/NAME for Hugging Face.")
     data: list[str] = argument(
@@ -33,9 +30,7 @@ class EvalOptions(LevelOptions, DeviceOptions, DataOptions, MeasuringOptions):
     history: bool = _WHAT.switch(
         "--history", help="Also code the archive with adaptive prediction, and report its size; slower."
     )
-    limit: int | None = DATA.value(
-        "--limit", metavar="SIZE", parser=parse_size, help="Only the first SIZE bytes of each; 64K, 1M."
-    )
+    limit: int | None = DATA.size("--limit", help="Only the first SIZE bytes of each; 64K, 1M.")
 
     @cached_property
     def loader(self) -> Loader:

@@ -10,10 +10,8 @@ _WHAT = Panel("What is explained")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExplainOptions(ModelOptions, MeasuringOptions):
+class ExplainOptions(ModelOptions, MeasuringOptions, command="explain"):
     """Options of ``explain``."""
-
-    command = "explain"
 
     file: str = argument(metavar="FILE|-", help="A file of up to 256 KiB; - is standard input.")
     by: Literal["auto", "model", "history"] = _WHAT.value(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zipllm.cli.options import LIMITS, DataOptions, DeviceOptions, Panel, QuietOptions, argument, parse_size
+from zipllm.cli.options import LIMITS, DataOptions, DeviceOptions, Panel, QuietOptions, argument
 
 _DATA = Panel("Data and model")
 _BUDGET = Panel("Budget")
@@ -12,10 +12,8 @@ _SETTINGS = Panel("Settings")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(DeviceOptions, DataOptions, QuietOptions):
+class TrainOptions(DeviceOptions, DataOptions, QuietOptions, command="train"):
     """Options of ``train``."""
-
-    command = "train"
 
     out: Path | None = _DATA.value("-o", "--out", metavar="MODEL", help="Model file; by default in the run's folder.")
     data: list[str] | None = argument(
@@ -59,10 +57,8 @@ class TrainOptions(DeviceOptions, DataOptions, QuietOptions):
     )
     tensorboard: bool = _SETTINGS.switch("--tensorboard", help="Also write event files into the run.")
     dry_run: bool = _SETTINGS.switch("--dry-run", help="Prepare the data, try everything once, and estimate the time.")
-    max_input: int | None = LIMITS.value(
+    max_input: int | None = LIMITS.size(
         "--max-input",
-        metavar="SIZE",
-        parser=parse_size,
         help="Refuse a compressed file or standard input of more than SIZE; 16G by default.",
     )
 
