@@ -50,9 +50,16 @@ class _Doing(ProgressColumn):
 
 
 @contextlib.contextmanager
-def _wiped(console: Console | None, *columns: ProgressColumn) -> Iterator[Progress]:
-    console = console or Console(stderr=True)
-    bar = Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)
+def _wiped(console: Console | None, *columns: ProgressColumn, hidden: bool = False) -> Iterator[Progress]:
+    bar = Progress(
+        *columns,
+        console=console or Console(stderr=True),
+        transient=True,
+        expand=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=hidden,
+    )
     with before_signal_exit(bar.stop):  # gives the cursor back
         try:
             yield bar
@@ -101,10 +108,10 @@ class RowsBar:
 
 
 @contextlib.contextmanager
-def rows_bar(total: int, console: Console | None = None) -> Iterator[RowsBar]:
-    """Show a bar of ``total`` rows while the ``with`` block runs."""
+def rows_bar(total: int, console: Console | None = None, *, hidden: bool = False) -> Iterator[RowsBar]:
+    """Show a bar of ``total`` rows while the ``with`` block runs, unless it is ``hidden``."""
     doing = _Doing(table_column=Column(no_wrap=True, ratio=2))
     wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
-    with _wiped(console, doing, wide, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+    with _wiped(console, doing, wide, MofNCompleteColumn(), TimeRemainingColumn(), hidden=hidden) as bar:
         bar.start()
         yield RowsBar(bar, total)

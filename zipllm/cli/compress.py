@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from zipllm.cli.decompress import DecompressOptions, decompress
-from zipllm.cli.jobs import Job, Work, run_job, writing_policy
+from zipllm.cli.jobs import Job, Work, write_results
 from zipllm.cli.options import CODING, FILES, LevelOptions, WritingOptions
 from zipllm.codec.levels import encode_options, level_of
 from zipllm.errors import UsageError
@@ -41,16 +41,14 @@ def compress(options: CompressOptions) -> int:
         return decompress(DecompressOptions(**{f.name: getattr(options, f.name) for f in fields(WritingOptions)}))
     if options.removes and options.no_verify:
         raise UsageError("--rm removes only what was verified; leave out --no-verify")
-    policy = writing_policy(options)
     job = Job(
+        options=options,
         work=compressor(options),
         size=lambda source: source.size,
-        policy=policy,
-        voice=options.voice,
-        derive_name=lambda source: add_suffix(source, policy.suffix, force=policy.force),
+        derive_name=lambda source: add_suffix(source, options.suffix, force=options.force),
         writes_archives=True,
     )
-    return run_job(job, options.names)
+    return write_results(job, options)
 
 
 def compressor(options: CompressOptions) -> Work:

@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from zipllm.cli.jobs import FilePolicy, Job, Work, run_job, writing_policy
+from zipllm.cli.jobs import Job, Work, run_job, write_results
 from zipllm.cli.options import CodingOptions, Panel, Span, WritingOptions, parse_range
 from zipllm.container import BlockHeader, scan
 from zipllm.errors import FileError, UsageError, ZipllmError
@@ -49,22 +49,18 @@ def decompress(options: DecompressOptions) -> int:
         raise UsageError("--range gives a part of a file, which should not get the file's own name; use -o or -c")
     if (part is not None or salvage) and options.removes:
         raise UsageError("--rm removes only what was decompressed whole; leave out --range and --salvage")
-    policy = writing_policy(options)
     job = Job(
+        options=options,
         work=decompressor(options, part=part, salvage=salvage),
         size=content_size,
-        policy=policy,
-        voice=options.voice,
-        derive_name=lambda source: strip_suffix(source, policy.suffix),
+        derive_name=lambda source: strip_suffix(source, options.suffix),
     )
-    return run_job(job, options.names)
+    return write_results(job, options)
 
 
 def check_archives(options: TestOptions) -> int:
     """Decode archives and compare every checksum; write nothing."""
-    policy = FilePolicy(force=options.force, recursive=options.recursive, suffix=options.suffix)
-    job = Job(work=decompressor(options), size=content_size, policy=policy, voice=options.voice)
-    return run_job(job, options.names)
+    return run_job(Job(options=options, work=decompressor(options), size=content_size))
 
 
 def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: bool = False) -> Work:

@@ -57,7 +57,7 @@ def experiment(options: ExperimentOptions) -> int:
 
         report = run_study(study, settings, notice)
         if voice.level >= 0:
-            write_stdout(_shown(report, settings.folder(study)))
+            _print(report, settings.folder(study))
     return 0
 
 
@@ -70,19 +70,13 @@ def _listing(studies: "list[Study[Any]]") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _shown(report: "Report", folder: Path) -> str:
-    """Return tables and conclusion as text, and where the page lies."""
-    from rich.text import Text
+def _print(report: "Report", folder: Path) -> None:
+    """Print tables and conclusion, and where the page lies."""
+    from zipllm.cli.tables import new_table, print_parts
 
-    from zipllm.cli.tables import new_table, render, shown
-
-    parts = []
-    for table in report.study.tables(report.rows):
-        drawn = new_table(f"{report.study.name}: {table.title}", table.heads)
-        for row in table.cells:
-            drawn.add_row(*map(shown, row))
-        parts.append(drawn)
+    tables = report.study.tables(report.rows)
+    parts = [new_table(f"{report.study.name}: {table.title}", table.heads, table.cells) for table in tables]
     text = "".join(f"- {sentence}\n" for sentence in report.study.conclude(report.rows))
     text += "".join(f"- Left out: {what}.\n" for what in report.left_out)
     text += f"{report.cost()}\nPage, figures and rows: {folder}\n"
-    return render([*parts, Text(text)])
+    print_parts([*parts, text])

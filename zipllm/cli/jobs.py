@@ -3,17 +3,16 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from zipllm.cli.options import WritingOptions
+from zipllm.cli.options import CodingOptions, ReadingOptions, WritingOptions
 from zipllm.cli.progress import file_progress
 from zipllm.cli.results import Result, StandardOutputError, total_line
-from zipllm.cli.voice import Voice
 from zipllm.errors import CorruptData, UsageError, ZipllmError
-from zipllm.files.names import STDIN, SUFFIX, PathError, check_suffix, has_suffix
-from zipllm.files.output import Output, create_output, is_standard_output, standard_output
+from zipllm.files.names import STDIN, PathError, check_suffix, has_suffix
+from zipllm.files.output import create_output, is_standard_output, standard_output
 from zipllm.files.source import Source, open_source, standard_input
 from zipllm.files.walk import expand
 
@@ -25,38 +24,49 @@ Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilePolicy:
-    """Where results go and what may be touched on the way.
+class Job:
+    """What a command does with each of its files, and where the results go.
 
     Attributes:
-        output: the name of the only result, or None to derive each from its source.
+        options: of the command.
+        work: turns a source into a sink and reports its progress.
+        size: finds the raw size of an open source, for the bar; None when unknown.
+        derive_name: the result's path from the source's; None if nothing is written. Raises ``PathError`` where the
+            source's suffix does not allow it.
+        writes_archives: the results are archives, the sources anything else; False: the other way round.
+        output: the path of the only result, or None to derive each from its source.
         stdout: all results go to standard output.
-        force: overwrite, follow links, write compressed data to a terminal.
         remove: remove each source once its result is safe.
-        recursive: walk folders.
-        suffix: of archive names.
-
-    Raises:
-        UsageError: the suffix cannot end a file name.
     """
 
+    options: CodingOptions
+    work: Work
+    size: Callable[[Source], int | None]
+    derive_name: Callable[[str], str] | None = None
+    writes_archives: bool = False
     output: str | None = None
     stdout: bool = False
-    force: bool = False
     remove: bool = False
-    recursive: bool = False
-    suffix: str = SUFFIX
 
-    def __post_init__(self) -> None:
-        check_suffix(self.suffix)
+    def wants(self, path: str) -> bool:
+        """Whether a file met in a folder is one for this command."""
+        return has_suffix(path, self.options.suffix) != self.writes_archives
 
-    def writes_stdout(self, source: str) -> bool:
-        """Whether the result of this source goes to standard output."""
-        return self.stdout or (self.output is None and source == STDIN)
+    def target(self, source: str) -> str | None:
+        """Return where the result goes: a path, ``-`` for standard output, or None for nowhere.
+
+        Raises:
+            PathError: a name cannot be derived from the source's.
+        """
+        if self.derive_name is None:
+            return None
+        if self.stdout or (self.output is None and source == STDIN):
+            return STDIN
+        return self.output or self.derive_name(source)
 
 
-def writing_policy(options: WritingOptions) -> FilePolicy:
-    """Return the policy of a command that writes results.
+def write_results(job: Job, options: WritingOptions) -> int:
+    """Do the job with the results where the flags say; return the worst exit code.
 
     Raises:
         UsageError: flags contradict each other.
@@ -69,90 +79,42 @@ def writing_policy(options: WritingOptions) -> FilePolicy:
             raise UsageError("-o takes one input only; use -c to join several results")
         if is_standard_output(output):
             output, stdout = None, True
-    policy = FilePolicy(
-        output=output,
-        stdout=stdout,
-        force=options.force,
-        remove=options.removes and not stdout,
-        recursive=options.recursive,
-        suffix=options.suffix,
-    )
-    if options.json and any(map(policy.writes_stdout, options.names)):
+    if options.json and (stdout or (output is None and STDIN in options.names)):
         raise UsageError("--json and the data itself would both go to standard output; name the result with -o")
-    return policy
+    return run_job(replace(job, output=output, stdout=stdout, remove=options.removes and not stdout))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a command does with each of its files.
-
-    Attributes:
-        work: turns a source into a sink and reports its progress.
-        size: finds the raw size of an open source, for the bar; None when unknown.
-        policy: where results go.
-        voice: what is said, and the command's name.
-        derive_name: the result's path from the source's; None if nothing is written. Raises ``PathError`` where the
-            source's suffix does not allow it.
-        writes_archives: the results are archives, the sources anything else; False: the other way round.
-    """
-
-    work: Work
-    size: Callable[[Source], int | None]
-    policy: FilePolicy
-    voice: Voice
-    derive_name: Callable[[str], str] | None = None
-    writes_archives: bool = False
-
-    def wants(self, path: str) -> bool:
-        """Whether a file met in a folder is one for this command."""
-        return has_suffix(path, self.policy.suffix) != self.writes_archives
-
-    def target(self, source: str) -> str | None:
-        """Return where the result goes: a path, ``-`` for standard output, or None for nowhere.
-
-        Raises:
-            PathError: a name cannot be derived from the source's.
-        """
-        if self.derive_name is None:
-            return None
-        return STDIN if self.policy.writes_stdout(source) else self.policy.output or self.derive_name(source)
-
-
-def run_job(job: Job, files: Sequence[str]) -> int:
+def run_job(job: Job) -> int:
     """Do the job on every file, report each, and return the worst exit code; errors as in ``for_each``.
 
     A salvaged file is written, and still counts as damaged.
     """
-    done: list[Result] = []
+    done, voice = list[Result](), job.options.voice
 
     def process(name: str) -> None:
         result = _process(job, name)
-        job.voice.report(result)
+        voice.report(result)
         done.append(result)
 
-    worst = for_each(files, job.wants, job.policy, job.voice, process)
+    worst = for_each(job.options, job.wants, process)
     if any(result.summary.lost for result in done):
         worst = max(worst, CorruptData.exit_code)
-    if len(done) > 1 and not job.voice.json:
-        job.voice.tell(total_line(done))
+    if len(done) > 1 and not voice.json:
+        voice.tell(total_line(done))
     return worst
 
 
-def for_each(
-    files: Sequence[str],
-    wanted: Callable[[str], bool],
-    policy: FilePolicy,
-    voice: Voice,
-    action: Callable[[str], None],
-) -> int:
+def for_each(options: ReadingOptions, wanted: Callable[[str], bool], action: Callable[[str], None]) -> int:
     """Do something with every file that the arguments mean; report errors, go on, return the worst exit code.
 
     Raises:
+        UsageError: the suffix cannot end a file name.
         BrokenPipeError: nobody reads standard output any more; there is nothing left to do.
         StandardOutputError: standard output cannot take the results.
     """
-    worst = 0
-    for item in expand(files, recursive=policy.recursive, follow=policy.force, wanted=wanted):
+    check_suffix(options.suffix)
+    worst, voice = 0, options.voice
+    for item in expand(options.names, recursive=options.recursive, follow=options.force, wanted=wanted):
         name = item.name if isinstance(item, PathError) else item
         try:
             if isinstance(item, PathError):
@@ -165,12 +127,12 @@ def for_each(
     return worst
 
 
-def open_input(name: str, policy: FilePolicy, *, writes_archive: bool = False, derives_name: bool = False) -> Source:
+def open_input(name: str, *, force: bool, writes_archive: bool = False, derives_name: bool = False) -> Source:
     """Open one input of a command.
 
     Args:
         name: a path, or ``-``.
-        policy: whether force is used.
+        force: follow links, read archives from a terminal.
         writes_archive: raw data is read; an archive would not come from a terminal.
         derives_name: the result is named after the source, which therefore must be a regular file, not a link.
 
@@ -178,34 +140,31 @@ def open_input(name: str, policy: FilePolicy, *, writes_archive: bool = False, d
         PathError: it cannot be read, or is of a kind that needs another flag.
     """
     if name != STDIN:
-        return open_source(name, follow=policy.force or not derives_name, special=not derives_name)
-    if not writes_archive and not policy.force and os.isatty(0):
+        return open_source(name, follow=force or not derives_name, special=not derives_name)
+    if not writes_archive and not force and os.isatty(0):
         raise PathError("stdin", "is a terminal, compressed data not read", "name a file or use < FILE")
     return standard_input()
 
 
 def _process(job: Job, name: str) -> Result:
     begun = time.monotonic()
-    policy, target = job.policy, job.target(name)
-    if target == STDIN and job.writes_archives and not policy.force and os.isatty(1):
+    force, target = job.options.force, job.target(name)
+    if target == STDIN and job.writes_archives and not force and os.isatty(1):
         raise PathError("stdout", "is a terminal, compressed data not written", "use -o FILE or > FILE, or -f")
-    derives_name = target is not None and target != STDIN and policy.output is None
-    with open_input(name, policy, writes_archive=job.writes_archives, derives_name=derives_name) as source:
+    derives_name = target is not None and target != STDIN and job.output is None
+    with open_input(name, force=force, writes_archive=job.writes_archives, derives_name=derives_name) as source:
         if target is None:
             with _progress(job, source, target) as progress:
                 summary = job.work(source.stream, None, progress)
         else:
-            with _create(target, source, policy) as output:
+            created = standard_output() if target == STDIN else create_output(target, source, force=force)
+            with created as output:
                 with _progress(job, source, target) as progress:
                     summary = job.work(source.stream, output.stream, progress)
                 output.commit()
-                if policy.remove and source.is_regular_file and output.keeps:
+                if job.remove and source.is_regular_file and output.keeps:
                     source.remove()
     return Result(name, target, summary, time.monotonic() - begun, job.writes_archives)
-
-
-def _create(target: str, source: Source, policy: FilePolicy) -> Output:
-    return standard_output() if target == STDIN else create_output(target, source, force=policy.force)
 
 
 @contextlib.contextmanager
@@ -213,5 +172,5 @@ def _progress(job: Job, source: Source, target: str | None) -> Iterator["Progres
     if target == STDIN and os.isatty(1):  # a bar would be drawn into the data
         yield None
         return
-    with file_progress(job.voice, source.name, lambda: job.size(source)) as progress:
+    with file_progress(job.options.voice, source.name, lambda: job.size(source)) as progress:
         yield progress

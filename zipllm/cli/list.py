@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zipllm.cli.jobs import FilePolicy, for_each, open_input
+from zipllm.cli.jobs import for_each, open_input
 from zipllm.cli.listing import Listing, details, listing_json, read_listing, table
 from zipllm.cli.options import ReadingOptions
 from zipllm.cli.results import print_json, write_stdout
@@ -20,19 +20,18 @@ def list_archives(options: ListOptions) -> int:
 
     Reads the headers only and needs no model. -v shows every header field and every block.
     """
-    policy = FilePolicy(force=options.force, recursive=options.recursive, suffix=options.suffix)
     limits, long = options.limits, options.verbose > 0
     listings: list[Listing] = []
 
     def read(name: str) -> None:
-        with open_input(name, policy) as source:
+        with open_input(name, force=options.force) as source:
             listing = read_listing(source.name, source.stream, limits, rows=long)
         if options.json:
             print_json(listing_json(listing))
         else:
             listings.append(listing)
 
-    worst = for_each(options.names, lambda path: has_suffix(path, options.suffix), policy, options.voice, read)
+    worst = for_each(options, lambda path: has_suffix(path, options.suffix), read)
     _print(listings, long=long)
     return worst
 

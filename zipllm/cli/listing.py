@@ -30,7 +30,7 @@ class Listing:
 
     Attributes:
         name: of the file.
-        versions: format versions as text, distinct.
+        versions: format versions as text, distinct; the values mean nothing.
         block_size: the largest block size any archive allows.
         archives: how many there are.
         codings: blocks by coding.
@@ -43,7 +43,7 @@ class Listing:
     """
 
     name: str
-    versions: list[str] = field(default_factory=list)
+    versions: dict[str, None] = field(default_factory=dict)
     block_size: int = 0
     archives: int = 0
     codings: Counter[str] = field(default_factory=Counter)
@@ -76,7 +76,7 @@ def read_listing(name: str, source: BinaryIO, limits: Limits, *, rows: bool) -> 
             case ArchiveHeader() as header:
                 listing.archives += 1
                 listing.block_size = max(listing.block_size, header.block_size)
-                _add_once(listing.versions, f"{header.major}.{header.minor}")
+                listing.versions[f"{header.major}.{header.minor}"] = None
             case ModelHeader() as model if model.local:
                 listing.models[model.model_id] = 0
                 listing.local.add(model.model_id)
@@ -106,7 +106,7 @@ def table(listings: Sequence[Listing], names: Mapping[bytes, str]) -> str:
 def details(listing: Listing, names: Mapping[bytes, str]) -> str:
     """Return all header fields of one file, and its blocks if they were kept; ``names`` of models by id."""
     kinds = ", ".join(f"{count} {coding}" for coding, count in sorted(listing.codings.items()))
-    _, _, bpb, ratio = _size_cells(listing.raw_bytes, listing.coded_bytes)
+    bpb, ratio = _rates(listing.raw_bytes, listing.coded_bytes)
     fields = [
         ("Format version", ", ".join(listing.versions)),
         ("Archives", str(listing.archives)),
@@ -132,7 +132,7 @@ def listing_json(listing: Listing) -> dict[str, object]:
         "command": "list",
         **name_json("file", listing.name),
         "ok": True,
-        "format_versions": listing.versions,
+        "format_versions": list(listing.versions),
         "archives": listing.archives,
         "blocks": listing.blocks,
         "codings": dict(sorted(listing.codings.items())),
@@ -153,20 +153,18 @@ def listing_json(listing: Listing) -> dict[str, object]:
     return record
 
 
-def _add_once(values: list[str], value: str) -> None:
-    if value not in values:
-        values.append(value)
-
-
 def _row(listing: Listing, names: Mapping[bytes, str]) -> tuple[str, ...]:
     model = ",".join(_model_name(listing, model_id, names) for model_id in listing.models) or "-"
     sizes = _size_cells(listing.raw_bytes, listing.coded_bytes)
     return (str(listing.blocks), *sizes, CHECK, model, escape_name(listing.name))
 
 
-def _size_cells(raw: int, coded: int) -> tuple[str, str, str, str]:
-    bpb, ratio = (format_bpb(8 * coded / raw), f"{raw / coded:.3f}") if raw else ("-", "-")
-    return format_size(coded), format_size(raw), bpb, ratio
+def _size_cells(raw: int, coded: int) -> tuple[str, ...]:
+    return (format_size(coded), format_size(raw), *_rates(raw, coded))
+
+
+def _rates(raw: int, coded: int) -> tuple[str, str]:
+    return (format_bpb(8 * coded / raw), f"{raw / coded:.3f}") if raw else ("-", "-")
 
 
 def _long_size(size: int) -> str:
@@ -187,9 +185,8 @@ def _model_text(listing: Listing, model_id: bytes, embedded: int, names: Mapping
 def _block_row(number: int, row: BlockRow) -> tuple[str, ...]:
     header = row.header
     lanes = "-" if header.parameters is None else str(header.parameters.lanes)
-    bpb, ratio = format_bpb(8 * row.coded_bytes / header.raw_size), f"{header.raw_size / row.coded_bytes:.3f}"
-    sizes = (str(row.coded_bytes), str(header.raw_size))
-    return (str(number), header.coding.name.lower(), lanes, str(row.offset), *sizes, bpb, ratio, _crc(header))
+    sizes = (str(row.coded_bytes), str(header.raw_size), *_rates(header.raw_size, row.coded_bytes))
+    return (str(number), header.coding.name.lower(), lanes, str(row.offset), *sizes, _crc(header))
 
 
 def _block_json(row: BlockRow) -> dict[str, object]:

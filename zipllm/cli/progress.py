@@ -12,20 +12,7 @@ from zipllm.cli.messages import display_name
 from zipllm.cli.voice import Voice
 
 if TYPE_CHECKING:
-    from zipllm.bench.inputs import BenchInput
-    from zipllm.bench.spec import Spec
-    from zipllm.cli.bars import RowsBar
     from zipllm.progress import ProgressCallback
-
-
-class SilentBar:
-    """Stands for a ``RowsBar`` where no bar is shown."""
-
-    def begin(self, spec: "Spec", item: "BenchInput", what: str) -> None:
-        """Do nothing."""
-
-    def advance(self) -> None:
-        """Do nothing."""
 
 
 def shows_bars(voice: Voice) -> bool:
@@ -58,15 +45,3 @@ def fraction_progress(voice: Voice, name: str, total: int) -> Iterator[Callable[
 
     with file_progress(voice, name, lambda: total) as advance:
         yield lambda fraction: advance(Progress("encode", fraction * total, 0, 0)) if advance else None
-
-
-@contextlib.contextmanager
-def rows_progress(voice: Voice, total: int) -> "Iterator[RowsBar | SilentBar]":
-    """Count the rows of ``zipllm bench`` inside the ``with`` block."""
-    if not shows_bars(voice):
-        yield SilentBar()
-        return
-    from zipllm.cli.bars import rows_bar
-
-    with rows_bar(total) as bar:
-        yield bar

@@ -25,7 +25,7 @@ REPORT = Report(
 
 def test_a_report_in_one_line() -> None:
     assert report_lines(REPORT) == [
-        "step 320   25.0 %  2.50 M tokens  train 2.125 bpb  123.5 KB/s (41,666 tokens/s)  3 min left"
+        "step 320   25.0 %  2.50 M tokens  train 2.125 bpb  123.5 KB/s (41,666 tokens/s)  60 s + 3 min left"
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipllm.cli.bench.flags import BenchOptions
-from zipllm.cli.progress import rows_progress
+from zipllm.cli.progress import shows_bars
 from zipllm.cli.voice import Voice
 from zipllm.errors import UsageError
 from zipllm.files.signals import before_signal_exit
@@ -69,6 +69,7 @@ def _measure(
     from zipllm.bench.inputs import prepare_inputs
     from zipllm.bench.process import give_up
     from zipllm.bench.runner import run_benchmark
+    from zipllm.cli.bars import rows_bar
 
     with tempfile.TemporaryDirectory(prefix="zipllm-bench-") as folder, before_signal_exit(lambda: give_up(folder)):
         files = prepare_inputs(arguments, options.places, Path(folder))
@@ -81,7 +82,7 @@ def _measure(
         left = sum(not skip(item, spec) for item in files for spec in specs)
         if rows:
             options.voice.tell(f"zipllm: {len(rows)} finished rows kept, {left} left")
-        with rows_progress(options.voice, left) as bar:
+        with rows_bar(left, hidden=not shows_bars(options.voice)) as bar:
             scratch = replace(run_options, scratch=Path(folder))
             for row in run_benchmark(files, specs, scratch, skip=skip, report=bar.begin):
                 rows.append(row)

@@ -14,8 +14,7 @@ from zipllm.bench.compare import Change, compare
 from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of, files_of
 from zipllm.cli.messages import format_size
-from zipllm.cli.results import write_stdout
-from zipllm.cli.tables import new_table, render, shown
+from zipllm.cli.tables import new_table, note, print_parts, shown
 
 _MOST_FILES = 40
 _NOTE = (
@@ -31,32 +30,26 @@ def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
     parts: list[RenderableType] = []
     for corpus in corpora_of(rows):
         if len(files_of(rows, corpus)) <= _MOST_FILES:
-            parts.append(_files(rows, corpus))
+            lines = (map(_shown, line) for line in file_cells(rows, corpus))
+            parts.append(new_table(f"{corpus}: bits per byte of each file", file_heads(rows, corpus), lines))
         parts.append(_totals(rows, corpus))
-    parts.append(Text(_NOTE, style="dim"))
+    parts.append(note(_NOTE))
     if any(row.contaminated for row in rows):
-        parts.append(Text(CONTAMINATED))
-    changes = compare(old, rows)
+        parts.append(CONTAMINATED)
     if old:
-        parts.append(_changes(changes))
-    write_stdout(render(parts))
-
-
-def _files(rows: Sequence[Row], corpus: str) -> Table:
-    table = new_table(f"{corpus}: bits per byte of each file", file_heads(rows, corpus))
-    for line in file_cells(rows, corpus):
-        table.add_row(*map(_shown, line))
-    return table
+        parts.append(_changes(compare(old, rows)))
+    print_parts(parts)
 
 
 def _totals(rows: Sequence[Row], corpus: str) -> Table:
     count = len(files_of(rows, corpus))
     title = f"{corpus}: {f'all {count} files' if count > 1 else 'the file'}"
-    table = new_table(title, [column.narrow for column in TOTALS])
-    for codec, line in total_cells(rows, corpus, _short_size).items():
-        cells = map(_shown, line) if line else (shown(codec), Text("not complete", style="bold red"))
-        table.add_row(*cells)
-    return table
+    incomplete = Text("not complete", style="bold red")
+    lines = [
+        [*map(_shown, line)] if line else [shown(codec), incomplete]
+        for codec, line in total_cells(rows, corpus, _short_size).items()
+    ]
+    return new_table(title, [column.narrow for column in TOTALS], lines)
 
 
 def _shown(cell: Cell) -> Text:
@@ -71,19 +64,15 @@ def _short_size(size: int) -> str:
 
 
 def _changes(changes: Sequence[Change]) -> Table:
-    table = new_table("changes against the earlier run", ["file", "codec", "before", "now", "size", "in", "out"])
-    for change in changes:
-        style = "red" if change.worse else "green" if (change.size or 0) < 0 else ""
-        table.add_row(
-            shown(change.new.file),
-            shown(change.new.codec),
-            _bytes(change.old),
-            _bytes(change.new),
-            Text(_percent(change.size), style=style),
-            _percent(change.compress),
-            _percent(change.decompress),
-        )
-    return table
+    heads = ("file", "codec", "before", "now", "size", "in", "out")
+    return new_table("changes against the earlier run", heads, map(_change, changes))
+
+
+def _change(change: Change) -> tuple[str | Text, ...]:
+    style = "red" if change.worse else "green" if (change.size or 0) < 0 else ""
+    size = Text(_percent(change.size), style=style)
+    speeds = (_percent(change.compress), _percent(change.decompress))
+    return (change.new.file, change.new.codec, _bytes(change.old), _bytes(change.new), size, *speeds)
 
 
 def _bytes(row: Row) -> str:

@@ -30,11 +30,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
-from rich.text import Text
 
 from zipllm.cli.classify.flags import ClassifyOptions
-from zipllm.cli.results import name_json, write_stdout
-from zipllm.cli.tables import new_table, render, shown
+from zipllm.cli.results import name_json
+from zipllm.cli.tables import new_table, note, print_parts, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,24 +96,22 @@ def row_json(row: "Row", setting: Setting) -> dict[str, object]:
 def print_rows(rows: "Sequence[Row]", setting: Setting) -> None:
     """Print the rows as a table, what the numbers mean, and the confusion matrices if they were asked for."""
     splits = setting.splits
-    table = new_table(f"{setting.options.train} -> {setting.options.test}", _HEADS)
-    for row in rows:
-        table.add_row(shown(_name(row)), *_cells(row, setting))
+    title = f"{setting.options.train} -> {setting.options.test}"
     of = (
         f"{_part(len(splits.test), setting.all_texts[1])} test texts labeled by "
         f"{_part(len(splits.train), setting.all_texts[0])} training texts, {len(splits.labels)} labels"
     )
     sampled = (len(splits.train), len(splits.test)) != setting.all_texts
     parts: list[RenderableType] = [
-        table,
-        Text(of + f", chosen with seed {setting.options.seed}" * sampled, style="dim"),
+        new_table(title, _HEADS, ((_name(row), *_cells(row, setting)) for row in rows)),
+        note(of + f", chosen with seed {setting.options.seed}" * sampled),
+        note(_NOTE),
     ]
-    parts.append(Text(_NOTE, style="dim"))
     if setting.unknown:
         parts.append(shown(f"no training text has these labels, so they cannot be found: {', '.join(setting.unknown)}"))
     if setting.options.confusion:
         parts += [_confusion(row, splits.labels) for row in rows]
-    write_stdout(render(parts))
+    print_parts(parts)
 
 
 def _name(row: "Row") -> str:
@@ -131,10 +128,9 @@ def _cells(row: "Row", setting: Setting) -> list[str]:
 
 
 def _confusion(row: "Row", labels: Sequence[str]) -> "Table":
-    table = new_table(f"{_name(row)}: true label by row, given label by column", ["", *labels])
-    for label, line in zip(labels, row.scores.confusion.tolist(), strict=True):
-        table.add_row(shown(label), *(f"{cell:.1f}".removesuffix(".0") for cell in line))
-    return table
+    lines = zip(labels, row.scores.confusion.tolist(), strict=True)
+    rows = [(label, *(f"{cell:.1f}".removesuffix(".0") for cell in line)) for label, line in lines]
+    return new_table(f"{_name(row)}: true label by row, given label by column", ["", *labels], rows)
 
 
 def _milliseconds(row: "Row", setting: Setting) -> float:

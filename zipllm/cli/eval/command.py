@@ -52,7 +52,7 @@ def evaluate(options: EvalOptions) -> int:
 
 
 def _evaluate(inputs: "Sequence[RawInput]", coding: "EncodeOptions", options: EvalOptions) -> int:
-    from zipllm.cli.eval.results import Setup, evaluation_json, total_json
+    from zipllm.cli.eval.results import Setup, evaluation_json
     from zipllm.cli.eval.subject import huggingface_subject, stored_subject
     from zipllm.cli.eval.table import print_evaluation
 
@@ -70,9 +70,9 @@ def _evaluate(inputs: "Sequence[RawInput]", coding: "EncodeOptions", options: Ev
     for raw in inputs:
         files.append(_measure(raw, engine, setup, options))
         if options.json:
-            print_json(evaluation_json(files[-1], setup))
+            print_json(evaluation_json(files[-1:], setup, whole=False))
     if options.json:
-        print_json(total_json(files, setup))
+        print_json(evaluation_json(files, setup, whole=True))
     elif voice.level >= 0:
         print_evaluation(files, setup)
     return 0

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from zipllm.cli.eval.flags import EvalOptions
 from zipllm.cli.messages import display_name
 from zipllm.cli.progress import fraction_progress
-from zipllm.cli.results import name_json, print_json, write_stdout
+from zipllm.cli.results import name_json, print_json
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,42 +96,30 @@ def _total(parts: "Sequence[PseudoLikelihood]") -> "PseudoLikelihood":
 
 
 def _json(costs: "PseudoLikelihood", files: Sequence[_Measured]) -> dict[str, object]:
+    return {**vars(costs), **_rates(costs), "seconds": round(sum(measured.seconds for measured in files), 3)}
+
+
+def _rates(costs: "PseudoLikelihood") -> dict[str, float | None]:
     per_token = _per(costs.pseudo_bits, costs.tokens)
     return {
-        **vars(costs),
         "pseudo_bits_per_token": per_token,
         "pseudo_bits_per_byte": _per(costs.pseudo_bits, costs.raw_bytes),
         "pseudo_perplexity": None if per_token is None else 2**per_token,
         "forward_bits_per_token": _per(costs.forward_bits, costs.tokens),
         "forward_bits_per_byte": _per(costs.forward_bits, costs.raw_bytes),
-        "seconds": round(sum(measured.seconds for measured in files), 3),
     }
 
 
 def _print(files: Sequence[_Measured], whole: "PseudoLikelihood", title: str) -> None:
-    from rich.text import Text
+    from zipllm.cli.tables import new_table, note, print_parts
 
-    from zipllm.cli.tables import new_table, render, shown
-
-    table = new_table(title, _HEADS)
-    for measured in files:
-        table.add_row(shown(display_name(measured.name)), *_cells(measured.costs))
-    if len(files) > 1:
-        table.add_section()
-        table.add_row(Text(f"all {len(files)} files"), *_cells(whole))
-    write_stdout(render([table, Text(_NO_CODER), Text(_WHAT, style="dim")]))
+    rows = [(display_name(measured.name), *_cells(measured.costs)) for measured in files]
+    last = (f"all {len(files)} files", *_cells(whole)) if len(files) > 1 else ()
+    print_parts([new_table(title, _HEADS, rows, last), _NO_CODER, note(_WHAT)])
 
 
 def _cells(costs: "PseudoLikelihood") -> list[str]:
-    counts = (costs.raw_bytes, costs.tokens, costs.unknown)
-    per_token = _per(costs.pseudo_bits, costs.tokens)
-    rates = (
-        per_token,
-        _per(costs.pseudo_bits, costs.raw_bytes),
-        None if per_token is None else 2**per_token,
-        _per(costs.forward_bits, costs.tokens),
-        _per(costs.forward_bits, costs.raw_bytes),
-    )
+    counts, rates = (costs.raw_bytes, costs.tokens, costs.unknown), _rates(costs).values()
     return [*(f"{count:,}" for count in counts), *("-" if rate is None else f"{rate:,.4f}" for rate in rates)]
 
 

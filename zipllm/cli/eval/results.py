@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     from zipllm.measure.raw_inputs import RawInput
     from zipllm.progress import Summary
 
+_RATES = (
+    "raw_bytes characters words valid_utf8 tokens blocks lanes bits nats_per_token bits_per_token bits_per_byte "
+    "bits_per_character perplexity byte_perplexity word_perplexity"
+)
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -83,34 +88,31 @@ class Measured:
         return display_name(self.raw.name)
 
 
-def evaluation_json(measured: Measured, setup: Setup) -> dict[str, object]:
-    """Return the object of one file."""
+def evaluation_json(files: Sequence[Measured], setup: Setup, *, whole: bool) -> dict[str, object]:
+    """Return the object of one file, or of the ``whole``: all files together."""
+    subject, options = setup.subject, setup.options
+    evaluation = total(measured.evaluation for measured in files)
+    reasons = [setup.contaminated(measured.raw) for measured in files]
     return {
         "command": "eval",
-        **name_json("file", measured.raw.name),
-        **_model_json(setup),
-        **_rates_json(measured.evaluation),
-        "limited": measured.raw.cut,
-        "contaminated": setup.contaminated(measured.raw),
-        "seconds": round(measured.seconds, 3),
-        "left_out_share": measured.left_out_share,
-        "context": _context_json(setup),
-        **_archives_json([measured]),
-    }
-
-
-def total_json(files: Sequence[Measured], setup: Setup) -> dict[str, object]:
-    """Return the object of all files together."""
-    return {
-        "command": "eval",
-        "files": len(files),
-        **_model_json(setup),
-        **_rates_json(total(measured.evaluation for measured in files)),
+        **({"files": len(files)} if whole else name_json("file", files[0].raw.name)),
+        "ok": True,
+        "model": subject.name,
+        "model_id": subject.model_id.hex(),
+        "portable": subject.portable,
+        "left_out": subject.left_out,
+        **{name: getattr(evaluation, name) for name in _RATES.split()},
         "limited": any(measured.raw.cut for measured in files),
-        "contaminated": [reason for measured in files if (reason := setup.contaminated(measured.raw))],
+        "contaminated": [reason for reason in reasons if reason] if whole else reasons[0],
         "seconds": round(sum(measured.seconds for measured in files), 3),
         "left_out_share": mean_left_out(files),
-        "context": _context_json(setup),
+        "context": {
+            "block_size": options.block_size,
+            "lanes": options.lanes,
+            "max_lanes": options.max_lanes,
+            "window": subject.window,
+            "limit": setup.limit,
+        },
         **_archives_json(files),
     }
 
@@ -127,35 +129,6 @@ def context_text(setup: Setup) -> str:
         f"Context: as in an archive. Blocks of up to {format_size(options.block_size)}, {lanes}. A lane begins with "
         f"the start token and nothing before it; {setup.subject.sight}."
     )
-
-
-def _model_json(setup: Setup) -> dict[str, object]:
-    subject = setup.subject
-    return {
-        "ok": True,
-        "model": subject.name,
-        "model_id": subject.model_id.hex(),
-        "portable": subject.portable,
-        "left_out": subject.left_out,
-    }
-
-
-def _rates_json(evaluation: Evaluation) -> dict[str, object]:
-    names = (
-        "raw_bytes characters words valid_utf8 tokens blocks lanes bits nats_per_token bits_per_token bits_per_byte "
-        "bits_per_character perplexity byte_perplexity word_perplexity"
-    )
-    return {name: getattr(evaluation, name) for name in names.split()}
-
-
-def _context_json(setup: Setup) -> dict[str, object]:
-    return {
-        "block_size": setup.options.block_size,
-        "lanes": setup.options.lanes,
-        "max_lanes": setup.options.max_lanes,
-        "window": setup.subject.window,
-        "limit": setup.limit,
-    }
 
 
 def mean_left_out(files: Sequence[Measured]) -> float:

@@ -5,15 +5,11 @@ Imported when results are there, because rich takes a while to import.
 
 from collections.abc import Sequence
 
-from rich.console import RenderableType
-from rich.text import Text
-
 from zipllm.bench.columns import CONTAMINATED
 from zipllm.cli.eval.results import Measured, Setup, archive_bytes, context_text, mean_left_out
 from zipllm.cli.messages import format_size
-from zipllm.cli.results import write_stdout
-from zipllm.cli.tables import new_table, render, shown
-from zipllm.measure.rates import Evaluation, total
+from zipllm.cli.tables import new_table, note, print_parts
+from zipllm.measure.rates import total
 
 _HEADS = ("file", "bytes", "tokens", "nats", "bits", "bpb", "bpc", "ppl", "byte ppl", "word ppl")
 _NOTE = (
@@ -40,22 +36,16 @@ def print_evaluation(files: Sequence[Measured], setup: Setup) -> None:
     subject = setup.subject
     title = f"{subject.name} ({subject.model_id.hex()[:16]}, {subject.parameters:,} parameters)"
     history = archive_bytes(files) is not None
-    table = new_table(title, [*_HEADS, "archive"] if history else _HEADS)
-    for measured in files:
-        table.add_row(_name(measured, setup), *_cells(measured.evaluation), *_archive_cells([measured]))
-    if len(files) > 1:
-        table.add_section()
-        cells = _cells(total(measured.evaluation for measured in files))
-        table.add_row(Text(f"all {len(files)} files"), *cells, *_archive_cells(files))
-    parts: list[RenderableType] = [table, Text(context_text(setup), style="dim"), Text(_NOTE, style="dim")]
-    parts += [Text(_ARCHIVE, style="dim")] * history
-    parts += [Text(text) for text in _remarks(files, setup)]
-    write_stdout(render(parts))
+    rows = [(_name(each, setup), *_cells([each])) for each in files]
+    whole = (f"all {len(files)} files", *_cells(files)) if len(files) > 1 else ()
+    table = new_table(title, [*_HEADS, "archive"] if history else _HEADS, rows, whole)
+    notes = [context_text(setup), _NOTE, *[_ARCHIVE] * history]
+    print_parts([table, *map(note, notes), *_remarks(files, setup)])
 
 
-def _name(measured: Measured, setup: Setup) -> Text:
+def _name(measured: Measured, setup: Setup) -> str:
     marks = "…" * measured.raw.cut + "†" * bool(setup.contaminated(measured.raw))
-    return shown(measured.name + marks + "‡" * (not measured.evaluation.valid_utf8))
+    return measured.name + marks + "‡" * (not measured.evaluation.valid_utf8)
 
 
 def _remarks(files: Sequence[Measured], setup: Setup) -> list[str]:
@@ -72,27 +62,17 @@ def _remarks(files: Sequence[Measured], setup: Setup) -> list[str]:
     return remarks
 
 
-def _cells(evaluation: Evaluation) -> list[str]:
-    rates = (
-        evaluation.nats_per_token,
-        evaluation.bits_per_token,
-        evaluation.bits_per_byte,
-        evaluation.bits_per_character,
-    )
-    perplexities = (evaluation.perplexity, evaluation.byte_perplexity, evaluation.word_perplexity)
+def _cells(files: Sequence[Measured]) -> list[str]:
+    whole, size = total(measured.evaluation for measured in files), archive_bytes(files)
+    rates = (whole.nats_per_token, whole.bits_per_token, whole.bits_per_byte, whole.bits_per_character)
+    perplexities = (whole.perplexity, whole.byte_perplexity, whole.word_perplexity)
     return [
-        f"{evaluation.raw_bytes:,}",
-        f"{evaluation.tokens:,}",
+        f"{whole.raw_bytes:,}",
+        f"{whole.tokens:,}",
         *("-" if rate is None else f"{rate:.4f}" for rate in rates),
         *("-" if perplexity is None else _short(perplexity) for perplexity in perplexities),
+        *([] if size is None else [f"{8 * size / whole.raw_bytes:.4f}" if whole.raw_bytes else "-"]),
     ]
-
-
-def _archive_cells(files: Sequence[Measured]) -> list[str]:
-    size, raw = archive_bytes(files), sum(measured.evaluation.raw_bytes for measured in files)
-    if size is None:
-        return []
-    return [f"{8 * size / raw:.4f}" if raw else "-"]
 
 
 def _short(value: float) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-import textwrap
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from zipllm.train.runlog import Report
-    from zipllm.train.validation import Validation
 
 CURVE_COLUMNS = 60
 _BARS = "▁▂▃▄▅▆▇█"
@@ -36,14 +35,10 @@ class TrainView:
         self._use_panel = wanted and level >= 1
         self._live: Live | None = None
         self._notes: list[str] = []
-        self._train: list[float] = []
-        self._valid: list[float] = []
-        self._shown: Validation | None = None
-        self._last: Report | None = None
+        self._reports: list[Report] = []
 
     def __enter__(self) -> "TrainView":
-        if self._use_panel:
-            self._draw()
+        self._show()
         return self
 
     def __exit__(
@@ -54,27 +49,19 @@ class TrainView:
 
     def note(self, text: str) -> None:
         """Show one line about a decision."""
-        if self._level < 1:
-            return
-        if self._use_panel:
-            self._notes.append(text)
-            self._draw()
-        else:
-            say(text)
+        self._notes.append(text)
+        self._show(text)
 
     def report(self, report: "Report") -> None:
         """Show the numbers of the last steps."""
-        self._last = report
-        self._train.append(report.train_bpb)
-        if report.valid is not None:
-            self._valid.append(report.valid.total)
-            self._shown = report.valid
-        if self._level < 1:
-            return
+        self._reports.append(report)
+        self._show(*report_lines(report))
+
+    def _show(self, *lines: str) -> None:
         if self._use_panel:
             self._draw()
-        else:
-            for line in report_lines(report):
+        elif self._level >= 1:
+            for line in lines:
                 say(line)
 
     def _draw(self) -> None:
@@ -93,25 +80,28 @@ class TrainView:
         from rich.text import Text
 
         rows: list[RenderableType] = [Text(note, style="dim") for note in self._notes[-3:]]
-        if self._last is None:
+        if not self._reports:
             rows.append(Text("reading the data, and trying what is fastest"))
         else:
             bars = _BARS if (sys.stderr.encoding or "").lower().startswith("utf") else _ASCII_BARS
-            rows += [Text(line) for line in _panel_lines(self._last, self._shown)]
-            rows.append(Text(f"train {curve(self._train, bars)}", style="cyan"))
-            if len(self._valid) > 1:
-                rows.append(Text(f"valid {curve(self._valid, bars)}", style="magenta"))
-            rows.append(ProgressBar(total=1.0, completed=self._last.progress, width=CURVE_COLUMNS + 6))
+            validations = [report.valid for report in self._reports if report.valid is not None]
+            last = replace(self._reports[-1], valid=validations[-1] if validations else None)
+            rows += [Text(line) for line in report_lines(last)]
+            rows.append(Text(f"train {curve([report.train_bpb for report in self._reports], bars)}", style="cyan"))
+            if len(validations) > 1:
+                rows.append(Text(f"valid {curve([valid.total for valid in validations], bars)}", style="magenta"))
+            rows.append(ProgressBar(total=1.0, completed=last.progress, width=CURVE_COLUMNS + 6))
         return Panel(Group(*rows), title=Text(self._title), title_align="left", expand=False)
 
 
 def report_lines(report: "Report") -> list[str]:
-    """Step, share of the budget, bits per byte, speed, time left; then the validation data, if it was looked at."""
+    """Step, share of the budget, bits per byte, speed, time; then the validation data, if it was looked at."""
     phase = ", rounding" if report.rounding else ""
     numbers = (
         f"step {report.step}  {100 * report.progress:5.1f} %  {report.tokens / 1e6:.2f} M tokens  "
         f"train {report.train_bpb:.3f} bpb  {format_speed(report.bytes_per_second, 1.0)} "
-        f"({report.tokens_per_second:,.0f} tokens/s)  {_duration(report.seconds_left)} left{phase}"
+        f"({report.tokens_per_second:,.0f} tokens/s)  "
+        f"{_duration(report.seconds)} + {_duration(report.seconds_left)} left{phase}"
     )
     if report.valid is None:
         return [numbers]
@@ -121,25 +111,6 @@ def report_lines(report: "Report") -> list[str]:
     if len(report.valid.by_source) > 1:
         valid += "  " + "  ".join(f"{name} {bpb:.3f}" for name, bpb in report.valid.by_source.items())
     return [numbers, valid]
-
-
-def _panel_lines(report: "Report", valid: "Validation | None") -> list[str]:
-    """The same in lines that fit 80 columns, with the latest validation kept in view."""
-    phase = ", rounding" if report.rounding else ""
-    step = (
-        f"step {report.step:,}  {100 * report.progress:.1f} %  {report.tokens / 1e6:.2f} M tokens  "
-        f"{_duration(report.seconds)} + {_duration(report.seconds_left)} left{phase}"
-    )
-    lines = [
-        step,
-        f"{format_speed(report.bytes_per_second, 1.0)}  {report.tokens_per_second:,.0f} tokens/s",
-        f"train {report.train_bpb:.3f} bpb",
-    ]
-    if valid is not None:
-        lines[2] += f"  valid {valid.total:.3f}" + (f" (best {report.best:.3f})" if report.best is not None else "")
-        if len(valid.by_source) > 1:
-            lines += textwrap.wrap("  ".join(f"{name} {bpb:.3f}" for name, bpb in valid.by_source.items()), 74)
-    return lines
 
 
 def curve(values: list[float], bars: str = _BARS, columns: int = CURVE_COLUMNS) -> str:
