@@ -1,6 +1,6 @@
 """``zipllm compress``: turn files into archives, each verified before it is reported as done."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from zipllm.cli.decompress import DecompressOptions, decompress
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from zipllm.progress import ProgressCallback, Summary
 
 
-@dataclass(frozen=True, kw_only=True)
 class CompressOptions(LevelOptions, WritingOptions, command="compress"):
     """Options of ``compress``."""
 

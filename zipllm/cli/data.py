@@ -1,6 +1,5 @@
 """``zipllm data``: the corpora that can be benchmarked; listed, fetched, and checked by their digests."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zipllm.cli.command import add_command, new_group
@@ -15,19 +14,16 @@ if TYPE_CHECKING:
 data_app = new_group("Corpora: list them, fetch them, check local copies.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ListCorporaOptions(JsonOptions, DataOptions, command="data"):
     """Options of ``data list``."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class FetchOptions(DataOptions, QuietOptions, command="data"):
     """Options of ``data fetch``."""
 
     names: list[str] = argument(metavar="CORPUS...", help="Names of corpora.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class VerifyCorporaOptions(DataOptions, QuietOptions, command="data"):
     """Options of ``data verify``."""
 

@@ -1,7 +1,6 @@
 """``zipllm decompress`` gives back the original files; ``zipllm test`` decodes them and writes nothing."""
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from zipllm.cli.jobs import Job, Work, run_job, write_results
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
 _PARTS = Panel("Parts and damage")
 
 
-@dataclass(frozen=True, kw_only=True)
 class DecompressOptions(WritingOptions, command="decompress"):
     """Options of ``decompress``."""
 
-    part: Span | None = _PARTS.value(
+    part: Span | None = _PARTS(
         "--range",
         metavar="A:B",
         parser=parse_range,
@@ -32,7 +30,6 @@ class DecompressOptions(WritingOptions, command="decompress"):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class TestOptions(CodingOptions, command="test"):
     """Options of ``test``."""
 

@@ -1,6 +1,5 @@
 """``zipllm experiment``: named studies, each with its tables, figures and conclusion."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +14,14 @@ if TYPE_CHECKING:
 ALL, LIST = "all", "list"
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExperimentOptions(DataOptions, QuietOptions, command="experiment"):
     """Options of ``experiment``."""
 
     name: str = argument(metavar="NAME|all|list", help="A study, all of them, or the list of them.")
     quick: bool = FLAGS.switch("--quick", help="Small models, minutes (default).")
     full: bool = FLAGS.switch("--full", help="Larger models and more data: 10 minutes to an hour and a half each.")
-    seed: int = FLAGS.value("--seed", min=0, metavar="N", help="Seed of weights, data order and choices.", default=0)
-    out: Path = FLAGS.value(
+    seed: int = FLAGS("--seed", min=0, metavar="N", help="Seed of weights, data order and choices.", default=0)
+    out: Path = FLAGS(
         "--out", metavar="DIR", help="Results go to DIR/NAME-quick or DIR/NAME-full.", default=Path("runs/experiments")
     )
     resume: bool = FLAGS.switch("--resume", help="Keep what has been measured, do the rest.")

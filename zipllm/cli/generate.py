@@ -5,7 +5,6 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zipllm.engine.engine import Engine
 
 _DEFAULT_TOKENS = 200
 _WORD_BYTES = 4
@@ -41,35 +39,34 @@ _TEXT = Panel("What is generated")
 _DRAWS = Panel("How tokens are drawn")
 
 
-@dataclass(frozen=True, kw_only=True)
 class GenerateOptions(ModelOptions, VerboseOptions, command="generate"):
     """Options of ``generate``."""
 
-    prompt: str | None = _TEXT.value("--prompt", metavar="TEXT", help="The text to continue; it is not written.")
-    prompt_file: str | None = _TEXT.value(
+    prompt: str | None = _TEXT("--prompt", metavar="TEXT", help="The text to continue; it is not written.")
+    prompt_file: str | None = _TEXT(
         "--prompt-file", metavar="FILE|-", help="Read the prompt from a file, up to 256 KiB."
     )
-    tokens: int | None = _TEXT.value("--tokens", "-n", min=1, metavar="N", help="Write N tokens; 200 by default.")
+    tokens: int | None = _TEXT("--tokens", "-n", min=1, metavar="N", help="Write N tokens; 200 by default.")
     bytes: int | None = _TEXT.size("--bytes", help="Write exactly SIZE bytes instead.")
-    temperature: Fraction | None = _DRAWS.value(
+    temperature: Fraction | None = _DRAWS(
         "--temperature",
         metavar="T",
         parser=_fraction,
         help="1 draws as the model says, less favors probable tokens, 0 always takes the most probable one.",
     )
-    top_k: int | None = _DRAWS.value("--top-k", min=0, metavar="K", help="Draw from the K most probable tokens.")
-    top_p: Fraction | None = _DRAWS.value(
+    top_k: int | None = _DRAWS("--top-k", min=0, metavar="K", help="Draw from the K most probable tokens.")
+    top_p: Fraction | None = _DRAWS(
         "--top-p", metavar="P", parser=_fraction, help="Draw from the fewest tokens that together reach P."
     )
-    seed: int | None = _DRAWS.value(
+    seed: int | None = _DRAWS(
         "--seed", min=0, metavar="N", help="Same seed, model and options: same bytes, on any machine; 0 by default."
     )
-    from_bits: str | None = _DRAWS.value(
+    from_bits: str | None = _DRAWS(
         "--from-bits",
         metavar="SEED|FILE|-",
         help="Decompress random bits instead: those of a seed, or a file's until it ends.",
     )
-    by: str | None = _DRAWS.value(
+    by: str | None = _DRAWS(
         "--by",
         metavar="CODEC",
         help="For comparison, take a codec (gzip, ppmd, ...) instead of a model, and write the bytes that lengthen "
@@ -100,9 +97,9 @@ def generate(options: GenerateOptions) -> int:
         from zipllm.generate.generation import sample
         from zipllm.generate.sampling import Sampling
 
-        sampling = Sampling(**options.draws)
+        sampling = Sampling(**options.draws)  # before the model is loaded: it refuses what is out of range
         engine = options.loader.engine()
-        _write(_bytes(engine, sample(engine, prompt, sampling)), options)
+        _write(map(engine.predictor.vocabulary.__getitem__, sample(engine, prompt, sampling)), options)
     else:
         _decompress(options, prompt, options.from_bits)
     return 0
@@ -120,9 +117,7 @@ def _check(options: GenerateOptions) -> None:
         raise UsageError("the prompt and the bits cannot both be standard input")
     if options.by is not None:
         flags = [flag for flag in flags if flag != "--seed"]
-        flags += [
-            f"--{name}" for name in ("from-bits", "model") if getattr(options, name.replace("-", "_")) is not None
-        ]
+        flags += ["--from-bits"] * (options.from_bits is not None) + ["--model"] * (options.model is not None)
         if flags:
             raise UsageError(f"--by takes a codec for the model, and as it is; leave out {', '.join(flags)}")
 
@@ -149,7 +144,7 @@ def _decompress(options: GenerateOptions, prompt: bytes, bits: str) -> None:
         words = Randomness(int(bits)).words if is_seed else _FileWords(stack.enter_context(_open(bits)))
         coder = RandomBits(words)
         engine = options.loader.engine()
-        count = _write(_bytes(engine, from_words(engine, prompt, coder)), options)
+        count = _write(map(engine.predictor.vocabulary.__getitem__, from_words(engine, prompt, coder)), options)
     options.voice.tell(f"{count} tokens from {coder.bits:.1f} bits, {coder.restarts} new starts of the coder", 2)
 
 
@@ -168,10 +163,6 @@ class _FileWords:
             raise PathError(self._source.name, f"has fewer than {8 * _LEAST_BYTES} bits, which decode to nothing")
         self._begun = True
         return np.frombuffer(data[: len(data) // _WORD_BYTES * _WORD_BYTES], dtype="<u4").astype(np.uint32)
-
-
-def _bytes(engine: "Engine", tokens: Iterator[int]) -> Iterator[bytes]:
-    return (engine.predictor.vocabulary[token] for token in tokens)
 
 
 def _write(tokens: Iterator[bytes], options: GenerateOptions) -> int:

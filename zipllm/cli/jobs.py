@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -152,25 +152,19 @@ def _process(job: Job, name: str) -> Result:
     if target == STDIN and job.writes_archives and not force and os.isatty(1):
         raise PathError("stdout", "is a terminal, compressed data not written", "use -o FILE or > FILE, or -f")
     derives_name = target is not None and target != STDIN and job.output is None
-    with open_input(name, force=force, writes_archive=job.writes_archives, derives_name=derives_name) as source:
-        if target is None:
-            with _progress(job, source, target) as progress:
-                summary = job.work(source.stream, None, progress)
-        else:
+    opened = open_input(name, force=force, writes_archive=job.writes_archives, derives_name=derives_name)
+    voice = job.options.voice
+    if target == STDIN and os.isatty(1):
+        voice = replace(voice, progress=False)  # a bar would be drawn into the data
+    with opened as source, contextlib.ExitStack() as stack:
+        output = None
+        if target is not None:
             created = standard_output() if target == STDIN else create_output(target, source, force=force)
-            with created as output:
-                with _progress(job, source, target) as progress:
-                    summary = job.work(source.stream, output.stream, progress)
-                output.commit()
-                if job.remove and source.is_regular_file and output.keeps:
-                    source.remove()
+            output = stack.enter_context(created)
+        with file_progress(voice, source.name, lambda: job.size(source)) as progress:
+            summary = job.work(source.stream, None if output is None else output.stream, progress)
+        if output is not None:
+            output.commit()
+            if job.remove and source.is_regular_file and output.keeps:
+                source.remove()
     return Result(name, target, summary, time.monotonic() - begun, job.writes_archives)
-
-
-@contextlib.contextmanager
-def _progress(job: Job, source: Source, target: str | None) -> Iterator["ProgressCallback | None"]:
-    if target == STDIN and os.isatty(1):  # a bar would be drawn into the data
-        yield None
-        return
-    with file_progress(job.options.voice, source.name, lambda: job.size(source)) as progress:
-        yield progress

@@ -1,7 +1,6 @@
 """``zipllm list``: what is in archives, from their headers alone; no model is needed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zipllm.cli.jobs import for_each, open_input
 from zipllm.cli.listing import Listing, details, listing_json, read_listing, table
@@ -10,7 +9,6 @@ from zipllm.cli.results import print_json, write_stdout
 from zipllm.files.names import has_suffix
 
 
-@dataclass(frozen=True, kw_only=True)
 class ListOptions(ReadingOptions, command="list"):
     """Options of ``list``."""
 

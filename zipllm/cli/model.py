@@ -1,7 +1,6 @@
 """``zipllm model``: the model files that can be found here; listed, shown, verified, installed, removed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from zipllm.cli.command import add_command, new_group
@@ -14,19 +13,16 @@ from zipllm.files.names import escape_name
 model_app = new_group("Model files: list, show, verify, import and remove them.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ListModelsOptions(JsonOptions, command="model"):
     """Options of ``model list``."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class ShowOptions(JsonOptions, command="model"):
     """Options of ``model show``."""
 
     model: str = argument(metavar="NAME|ID|PATH", help="The model.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class VerifyModelsOptions(QuietOptions, command="model"):
     """Options of ``model verify``."""
 
@@ -35,16 +31,14 @@ class VerifyModelsOptions(QuietOptions, command="model"):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class ImportOptions(QuietOptions, command="model"):
     """Options of ``model import``."""
 
     file: Path = argument(metavar="FILE", help="A model file.")
-    name: str | None = FLAGS.value("--name", metavar="NAME", help="Name to import it under; by default the card's.")
+    name: str | None = FLAGS("--name", metavar="NAME", help="Name to import it under; by default the card's.")
     force: bool = FLAGS.switch("-f", "--force", help="Replace an imported model of that name.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class RemoveOptions(QuietOptions, command="model"):
     """Options of ``model remove``."""
 

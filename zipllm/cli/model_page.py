@@ -54,20 +54,11 @@ def model_page(stored: "StoredModel") -> str:
         ("vocabulary", f"{config.vocabulary_size:,} tokens{', tied' if config.tied else ''}"),
         ("licence", card.licence or _UNKNOWN),
     )
-    sections = [
-        f"# {card.name}",
-        escape_name(card.summary),
-        _facts(facts),
-        "## Bits per byte",
-        _results(card),
-        "## Training data",
-        _sources(card),
-        "## Training",
-        _training(card),
-    ]
+    sections = [f"# {card.name}", escape_name(card.summary), _facts(facts), "## Bits per byte", _results(card)]
+    sections += ["## Training data", _sources(card), "## Training", _training(card)]
     if card.limits:
         sections += ["## Limits", "\n".join(f"* {escape_name(limit)}" for limit in card.limits)]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
 def model_json(
@@ -104,12 +95,8 @@ def model_json(
 
 def unusable_json(unusable: "UnusableModel") -> dict[str, object]:
     """Return a file that is no usable model as an object."""
-    return {
-        "command": "model",
-        **name_json("path", os.fspath(unusable.path)),
-        "ok": False,
-        **name_json("error", unusable.reason),
-    }
+    path, error = name_json("path", os.fspath(unusable.path)), name_json("error", unusable.reason)
+    return {"command": "model", **path, "ok": False, **error}
 
 
 def _row(stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]") -> tuple[str, ...]:
@@ -149,12 +136,11 @@ def _sources(card: "Card") -> str:
 
 
 def _training(card: "Card") -> str:
-    return _facts(
-        (
-            ("steps", f"{card.steps:,}" if card.steps else _UNKNOWN),
-            ("tokens", f"{card.tokens:,}" if card.tokens else _UNKNOWN),
-            ("time", f"{card.seconds / 3600:.2f} hours" if card.seconds else _UNKNOWN),
-            ("machine", card.machine or _UNKNOWN),
-            ("recipe", card.recipe or _UNKNOWN),
-        )
-    )
+    facts = {
+        "steps": f"{card.steps:,}" if card.steps else "",
+        "tokens": f"{card.tokens:,}" if card.tokens else "",
+        "time": f"{card.seconds / 3600:.2f} hours" if card.seconds else "",
+        "machine": card.machine,
+        "recipe": card.recipe,
+    }
+    return _facts([(label, value or _UNKNOWN) for label, value in facts.items()])

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
 
 import typer
 
@@ -40,18 +40,18 @@ class Panel:
         assert name is None or name in PANELS
         self._name = name
 
-    def value(self, *names: str, default: Any = None, **settings: Any) -> Any:
+    def __call__(self, *names: str, default: Any = None, **settings: Any) -> Any:
         """Return the dataclass field of a flag with a value; settings as of ``typer.Option``."""
         option = typer.Option(*names, rich_help_panel=self._name, **settings)
         return field(default=default, metadata={"typer": option})
 
     def size(self, *names: str, help: str) -> Any:
         """Return the field of a flag whose value is a number of bytes."""
-        return self.value(*names, metavar="SIZE", parser=parse_size, help=help)
+        return self(*names, metavar="SIZE", parser=parse_size, help=help)
 
     def switch(self, *names: str, help: str) -> Any:
         """Return the field of a flag without a value, which is off by default."""
-        return self.value(*names, help=help, default=False)
+        return self(*names, help=help, default=False)
 
 
 def argument(**settings: Any) -> Any:
@@ -106,8 +106,9 @@ def parse_range(text: str) -> Span:
 
 
 # --------------------------------------------------------------------------- what several commands take
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Options:
-    """The options of a command, whose name is a class argument; each kind is a frozen dataclass."""
+    """The options of a command, whose name is a class argument; each subclass becomes a frozen dataclass."""
 
     command: ClassVar[str]
     quiet = verbose = 0
@@ -116,6 +117,7 @@ class Options:
     def __init_subclass__(cls, command: str | None = None) -> None:
         if command is not None:
             cls.command = command
+        dataclass(frozen=True, kw_only=True)(cls)
 
     @property
     def voice(self) -> Voice:
@@ -124,62 +126,50 @@ class Options:
         return Voice(self.command, level, progress=not self.no_progress, json=self.json)
 
 
-@dataclass(frozen=True, kw_only=True)
 class QuietOptions(Options):
     """Of a command that can be told to say less."""
 
-    quiet: int = MESSAGES.value(
-        "-q", "--quiet", count=True, help="Errors only; -qq nothing.", default=0, show_default=False
-    )
+    quiet: int = MESSAGES("-q", "--quiet", count=True, help="Errors only; -qq nothing.", default=0, show_default=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class VerboseOptions(QuietOptions):
     """Of a command that can also be told to say more."""
 
-    verbose: int = MESSAGES.value(
-        "-v", "--verbose", count=True, help="Show more details.", default=0, show_default=False
-    )
+    verbose: int = MESSAGES("-v", "--verbose", count=True, help="Show more details.", default=0, show_default=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ProgressOptions(Options):
     """Of a command that shows a progress bar."""
 
     no_progress: bool = MESSAGES.switch("--no-progress", help="Show no progress bar.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class JsonOptions(Options):
     """Of a command that prints results for programs, too."""
 
     json: bool = MESSAGES.switch("--json", help="Print results as JSON on standard output, one line each.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class MeasuringOptions(JsonOptions, ProgressOptions, QuietOptions):
     """Of a command that shows a progress bar while it measures, and numbers afterwards."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ThreadOptions:
+class ThreadOptions(Options):
     """How many threads compute."""
 
-    threads: int = SPEED.value("-T", "--threads", min=0, metavar="N", help="CPU threads; 0 is one per core.", default=0)
+    threads: int = SPEED("-T", "--threads", min=0, metavar="N", help="CPU threads; 0 is one per core.", default=0)
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeviceOptions(ThreadOptions):
     """Where a model computes."""
 
-    device: Literal["auto", "cpu", "cuda"] = SPEED.value("--device", help="Where the model computes.", default="auto")
+    device: Literal["auto", "cpu", "cuda"] = SPEED("--device", help="Where the model computes.", default="auto")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ModelOptions(DeviceOptions):
     """Which model, and where it computes."""
 
-    model: str | None = SPEED.value(
+    model: str | None = SPEED(
         "--model",
         metavar="NAME|PATH|ID",
         help="By default the level's model, or the one the archive names. hf:FOLDER is a Hugging Face model.",
@@ -191,11 +181,10 @@ class ModelOptions(DeviceOptions):
         return Loader(self.model, self.device, self.threads)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LevelOptions:
+class LevelOptions(Options):
     """How a file is cut into blocks and lanes, and which model is the default."""
 
-    level: int = CODING.value(
+    level: int = CODING(
         "--level",
         min=MIN_LEVEL,
         max=MAX_LEVEL,
@@ -203,7 +192,7 @@ class LevelOptions:
         help=f"Also -{MIN_LEVEL} to -{MAX_LEVEL}. {levels_help()}.",
         default=DEFAULT_LEVEL,
     )
-    lanes: int = CODING.value(
+    lanes: int = CODING(
         "--lanes",
         min=0,
         metavar="N",
@@ -211,16 +200,14 @@ class LevelOptions:
         default=0,
     )
     block_size: int | None = CODING.size(
-        "--block-size",
-        help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, 16M for most.",
+        "--block-size", help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, 16M for most."
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(Options):
     """Where corpora lie."""
 
-    data_dir: Path | None = DATA.value("--data-dir", metavar="DIR", help="Local corpora; also $ZIPLLM_DATA_DIR.")
+    data_dir: Path | None = DATA("--data-dir", metavar="DIR", help="Local corpora; also $ZIPLLM_DATA_DIR.")
 
     @property
     def places(self) -> "Places":
@@ -230,21 +217,18 @@ class DataOptions:
         return Places.default(self.data_dir)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReadingOptions(JsonOptions, VerboseOptions):
     """Of a command that reads archives."""
 
     files: list[str] | None = argument(metavar="FILE|-", help="Files; none or - is standard input.", default=None)
     force: bool = FILES.switch("-f", "--force", help="Follow links in folders, read from a terminal.")
     recursive: bool = FILES.switch("-r", "--recursive", help="Take the files in folders.")
-    suffix: str = FILES.value("-S", "--suffix", metavar="TEXT", help="Suffix of archives.", default=SUFFIX)
+    suffix: str = FILES("-S", "--suffix", metavar="TEXT", help="Suffix of archives.", default=SUFFIX)
     max_output: int | None = LIMITS.size(
-        "--max-output",
-        help="Write at most SIZE; by default 1G or 1000 times the archive, whichever is more.",
+        "--max-output", help="Write at most SIZE; by default 1G or 1000 times the archive, whichever is more."
     )
     max_memory: int | None = LIMITS.size(
-        "--max-memory",
-        help="Refuse archives that need more than SIZE for one block or model.",
+        "--max-memory", help="Refuse archives that need more than SIZE for one block or model."
     )
 
     @property
@@ -261,11 +245,10 @@ class ReadingOptions(JsonOptions, VerboseOptions):
         return Limits(output=self.max_output, block_raw=most, block_payload=most, model_file=most)
 
 
-@dataclass(frozen=True, kw_only=True)
 class CodingOptions(ProgressOptions, ModelOptions, ReadingOptions):
     """Of a command that decodes archives, or writes them."""
 
-    threads: int = SPEED.value(
+    threads: int = SPEED(
         "-T",
         "--threads",
         min=0,
@@ -276,11 +259,10 @@ class CodingOptions(ProgressOptions, ModelOptions, ReadingOptions):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class WritingOptions(CodingOptions):
     """Of a command that writes a result for each file."""
 
-    output: str | None = FILES.value("-o", "--output", metavar="FILE", help="Write to FILE (one input only).")
+    output: str | None = FILES("-o", "--output", metavar="FILE", help="Write to FILE (one input only).")
     stdout: bool = FILES.switch("-c", "--stdout", help="Write to standard output.")
     keep: bool = FILES.switch("-k", "--keep", help="Keep the source (default).")
     force: bool = FILES.switch("-f", "--force", help="Overwrite, follow links, write to a terminal.")

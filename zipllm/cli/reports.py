@@ -1,12 +1,27 @@
-"""Files that hold a report: checked before a long run, and replaced in one step after it."""
+"""Files that hold a report: checked before a long run, and replaced in one step after it; a folder for scratch."""
 
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from zipllm.files.names import PathError
+from zipllm.files.signals import before_signal_exit
 from zipllm.temporary import replacing
 
 
-def check_report(path: Path, *, force: bool) -> None:
+@contextlib.contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """Make a temporary folder; it goes at the end of the block, and when a signal ends the process."""
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix) as folder,
+        before_signal_exit(lambda: shutil.rmtree(folder, ignore_errors=True)),
+    ):
+        yield Path(folder)
+
+
+def check_report(path: Path, *, force: bool, hint: str = "-f overwrites it") -> None:
     """Find out before the work what would fail after it.
 
     Raises:
@@ -17,7 +32,7 @@ def check_report(path: Path, *, force: bool) -> None:
     if path.exists() and not path.is_file():
         raise PathError(path, "exists and is not a regular file")
     if path.exists() and not force:
-        raise PathError(path, "already exists, not overwritten", "-f overwrites it")
+        raise PathError(path, "already exists, not overwritten", hint)
 
 
 def replace_text(path: Path, text: str) -> None:

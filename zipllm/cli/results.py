@@ -42,16 +42,17 @@ class Result:
 
 def result_line(result: Result) -> str:
     """Return the line that zstd prints for a file, with bits per byte."""
-    summary, name = result.summary, escape_name(display_name(result.source))
+    summary, target = result.summary, "stdout" if result.output == STDIN else escape_name(result.output or "")
     if result.output is None:
-        return f"{name} : {summary.raw_bytes} bytes, whole"
-    target = "stdout" if result.output == STDIN else escape_name(result.output)
-    if summary.lost:
-        return f"{name} : {summary.blocks} whole blocks salvaged, {summary.raw_bytes} bytes ({target})"
-    if not result.is_archive:
-        return f"{name} : {summary.raw_bytes} bytes ({target})"
-    where = "" if summary.portable else "; not portable, decodes on this machine only"
-    return f"{name} : {_sizes(summary.raw_bytes, summary.coded_bytes, target)}{where}"
+        text = f"{summary.raw_bytes} bytes, whole"
+    elif summary.lost:
+        text = f"{summary.blocks} whole blocks salvaged, {summary.raw_bytes} bytes ({target})"
+    elif not result.is_archive:
+        text = f"{summary.raw_bytes} bytes ({target})"
+    else:
+        where = "" if summary.portable else "; not portable, decodes on this machine only"
+        text = _sizes(summary.raw_bytes, summary.coded_bytes, target) + where
+    return f"{escape_name(display_name(result.source))} : {text}"
 
 
 def total_line(results: list[Result]) -> str:

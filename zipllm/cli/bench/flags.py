@@ -1,6 +1,5 @@
 """The options of ``zipllm bench``."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from zipllm.cli.options import RESULTS, DataOptions, Panel, ProgressOptions, QuietOptions, ThreadOptions, argument
@@ -9,7 +8,6 @@ _WHAT = Panel("What is measured")
 _HOW = Panel("How")
 
 
-@dataclass(frozen=True, kw_only=True)
 class BenchOptions(DataOptions, ThreadOptions, ProgressOptions, QuietOptions, command="bench"):
     """Options of ``bench``."""
 
@@ -18,25 +16,23 @@ class BenchOptions(DataOptions, ThreadOptions, ProgressOptions, QuietOptions, co
         help="Corpora (see zipllm data list), slices like enwik8[95M:100M], files; by default the bundled samples.",
         default=None,
     )
-    codecs: str | None = _WHAT.value(
+    codecs: str | None = _WHAT(
         "--codecs",
         metavar="LIST",
         help="Like gzip,xz:9e,zstd:19/long,zipllm:small; also copy, lz4, order0, order2, ngram, lstm. "
         "By default gzip, bzip2, xz, zstd, brotli, ppmd and zipllm.",
     )
-    models: str | None = _WHAT.value("--models", metavar="LIST", help="Measure zipllm with each of these models.")
-    suite: Path | None = _WHAT.value("--suite", metavar="TOML", help="Read inputs, codecs and repeats from a file.")
-    programs: Path | None = _WHAT.value("--programs", metavar="TOML", help="External programs to use as codecs.")
-    repeat: int | None = _HOW.value("--repeat", min=1, metavar="N", help="Time each N times; once by default.")
-    timeout: float | None = _HOW.value(
-        "--timeout", min=0.1, metavar="SECONDS", help="Limit for one file in one direction."
-    )
+    models: str | None = _WHAT("--models", metavar="LIST", help="Measure zipllm with each of these models.")
+    suite: Path | None = _WHAT("--suite", metavar="TOML", help="Read inputs, codecs and repeats from a file.")
+    programs: Path | None = _WHAT("--programs", metavar="TOML", help="External programs to use as codecs.")
+    repeat: int | None = _HOW("--repeat", min=1, metavar="N", help="Time each N times; once by default.")
+    timeout: float | None = _HOW("--timeout", min=0.1, metavar="SECONDS", help="Limit for one file in one direction.")
     along: bool = _HOW.switch("--along", help="Also code the beginnings of each file (slower).")
-    rows: Path | None = RESULTS.value("--json", metavar="FILE", help="Rows as JSON lines, each as it is done.")
+    rows: Path | None = RESULTS("--json", metavar="FILE", help="Rows as JSON lines, each as it is done.")
     resume: bool = RESULTS.switch("--resume", help="Keep the finished rows of --json and measure the rest.")
-    csv: Path | None = RESULTS.value("--csv", metavar="FILE", help="Rows as CSV.")
-    markdown: Path | None = RESULTS.value("--markdown", metavar="FILE", help="Tables as Markdown.")
-    html: Path | None = RESULTS.value("--html", metavar="FILE", help="One page with figures.")
-    figures: Path | None = RESULTS.value("--figures", metavar="DIR", help="Figures as SVG, PNG and CSV.")
-    compare: Path | None = RESULTS.value("--compare", metavar="OLD.jsonl", help="Show changes since an earlier run.")
+    csv: Path | None = RESULTS("--csv", metavar="FILE", help="Rows as CSV.")
+    markdown: Path | None = RESULTS("--markdown", metavar="FILE", help="Tables as Markdown.")
+    html: Path | None = RESULTS("--html", metavar="FILE", help="One page with figures.")
+    figures: Path | None = RESULTS("--figures", metavar="DIR", help="Figures as SVG, PNG and CSV.")
+    compare: Path | None = RESULTS("--compare", metavar="OLD.jsonl", help="Show changes since an earlier run.")
     force: bool = RESULTS.switch("-f", "--force", help="Overwrite results.")

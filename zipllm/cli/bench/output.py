@@ -8,7 +8,7 @@ from zipllm.bench.inputs import BenchInput
 from zipllm.bench.result import Row, read_rows, row_to_json
 from zipllm.bench.spec import Spec
 from zipllm.cli.bench.flags import BenchOptions
-from zipllm.cli.reports import replace_text
+from zipllm.cli.reports import check_report, replace_text
 from zipllm.errors import UsageError
 from zipllm.files.names import PathError
 
@@ -24,18 +24,14 @@ class Outputs:
 
         Raises:
             UsageError: ``resume`` without ``json``.
-            PathError: a file exists already, or its folder does not.
+            PathError: as in ``check_report``.
             MissingPackage: figures need matplotlib.
         """
         options = self.options
         if options.resume and options.rows is None:
             raise UsageError("--resume needs the --json FILE of the run to go on with")
         for path in filter(None, (options.rows, options.csv, options.markdown, options.html)):
-            if not path.parent.is_dir():
-                raise PathError(path, "its folder does not exist")
-            kept = options.resume and (path == options.rows or options.rows is not None)
-            if path.exists() and not options.force and not kept:
-                raise PathError(path, "already exists, not overwritten", "-f overwrites it, --resume goes on")
+            check_report(path, force=options.force or options.resume, hint="-f overwrites it, --resume goes on")
         self.old_rows()
         if options.figures is not None:
             from zipllm.report.plots import require_matplotlib

@@ -1,21 +1,17 @@
 """``zipllm eval``: what data costs under a model, in the context that an archive gives it."""
 
-import contextlib
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from zipllm.cli.eval.flags import EvalOptions
 from zipllm.cli.messages import display_name
 from zipllm.cli.progress import file_progress
+from zipllm.cli.reports import scratch_folder
 from zipllm.cli.results import print_json
 from zipllm.codec.levels import encode_options
 from zipllm.errors import UsageError
-from zipllm.files.signals import before_signal_exit
 from zipllm.files.source import standard_input
 
 if TYPE_CHECKING:
@@ -23,6 +19,8 @@ if TYPE_CHECKING:
     from zipllm.codec.options import EncodeOptions
     from zipllm.engine.engine import Engine
     from zipllm.measure.raw_inputs import RawInput
+
+T = TypeVar("T")
 
 
 def evaluate(options: EvalOptions) -> int:
@@ -44,7 +42,7 @@ def evaluate(options: EvalOptions) -> int:
         lanes=options.lanes or None,
         same_machine=options.loader.is_huggingface,
     )
-    with _folder() as folder:
+    with scratch_folder("zipllm-eval-") as folder:
         inputs = prepare_raw(options.data, options.places, folder, lambda: standard_input().stream, options.limit)
         if options.loader.is_masked:
             return evaluate_masked(inputs, options)
@@ -78,28 +76,17 @@ def _evaluate(inputs: "Sequence[RawInput]", coding: "EncodeOptions", options: Ev
     return 0
 
 
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    """Make a folder for the raw bytes; it goes at the end, and when a signal ends the process."""
-    with (
-        tempfile.TemporaryDirectory(prefix="zipllm-eval-") as folder,
-        before_signal_exit(lambda: shutil.rmtree(folder, ignore_errors=True)),
-    ):
-        yield Path(folder)
-
-
 def _measure(raw: "RawInput", engine: "Engine", setup: "Setup", options: EvalOptions) -> "Measured":
     from zipllm.cli.eval.results import Measured
     from zipllm.cli.eval.subject import left_out_share
     from zipllm.measure.rates import archive_summary, evaluate_stream
 
+    def run(measure: "Callable[..., T]") -> "T":
+        bar = file_progress(options.voice, raw.name, lambda: raw.item.raw_bytes)
+        with raw.item.path.open("rb") as source, bar as progress:
+            return measure(source, engine, setup.options, progress)
+
     begun = time.monotonic()
-    bar = file_progress(options.voice, raw.name, lambda: raw.item.raw_bytes)
-    with raw.item.path.open("rb") as source, bar as progress:
-        evaluation = evaluate_stream(source, engine, setup.options, progress)
+    evaluation = run(evaluate_stream)
     measured = Measured(raw, evaluation, None, time.monotonic() - begun, left_out_share(engine))
-    if not options.history:
-        return measured
-    bar = file_progress(options.voice, raw.name, lambda: raw.item.raw_bytes)
-    with raw.item.path.open("rb") as source, bar as progress:
-        return replace(measured, archive=archive_summary(source, engine, setup.options, progress))
+    return replace(measured, archive=run(archive_summary)) if options.history else measured

@@ -1,6 +1,5 @@
 """The options of ``zipllm eval``."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from zipllm.cli.loader import Loader
@@ -17,7 +16,6 @@ from zipllm.cli.options import (
 _WHAT = Panel("What is measured")
 
 
-@dataclass(frozen=True, kw_only=True)
 class EvalOptions(LevelOptions, DeviceOptions, DataOptions, MeasuringOptions, command="eval"):
     """Options of ``eval``."""
 

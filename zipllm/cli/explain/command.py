@@ -75,17 +75,14 @@ def _read(source: Source, part: Span | None) -> bytes:
 
     start, stop = (part.start, part.stop) if part is not None else (0, None)
     _skip(source, start)
-    wanted = MOST_EXPLAINED + 1 if stop is None else min(stop - start, MOST_EXPLAINED + 1)
-    raw = source.stream.read(wanted)
+    raw = source.stream.read(MOST_EXPLAINED + 1 if stop is None else min(stop - start, MOST_EXPLAINED + 1))
     if len(raw) > MOST_EXPLAINED:
-        part_of_it = f"--range {start}:{start + MOST_EXPLAINED}"
-        raise LimitExceeded(
-            f"more than {MOST_EXPLAINED >> 10} KiB cannot be explained at once; choose a part, as {part_of_it}"
-        )
-    if not raw and start:
-        raise PathError(source.name, f"has no bytes from {start} on")
+        part_of_it, most = f"--range {start}:{start + MOST_EXPLAINED}", f"{MOST_EXPLAINED >> 10} KiB"
+        raise LimitExceeded(f"more than {most} cannot be explained at once; choose a part, as {part_of_it}")
     if not raw:
-        raise PathError(source.name, "is empty, there is nothing to explain")
+        raise PathError(
+            source.name, f"has no bytes from {start} on" if start else "is empty, there is nothing to explain"
+        )
     if start == 0 and raw.startswith(MAGIC):
         raise PathError(source.name, "is an archive", "explain takes the original file")
     return raw
@@ -96,10 +93,7 @@ def _skip(source: Source, count: int) -> None:
     if source.is_regular_file:
         source.stream.seek(count)
         return
-    while count > 0:
-        passed = source.stream.read(min(count, 1 << 20))
-        if not passed:
-            return
+    while count > 0 and (passed := source.stream.read(min(count, 1 << 20))):
         count -= len(passed)
 
 

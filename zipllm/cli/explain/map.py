@@ -8,6 +8,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 from rich.cells import cell_len
 
@@ -31,9 +33,8 @@ def terminal_map(explanation: Explanation, *, legend: bool) -> str:
     colored = shows_colors(os.environ)
     width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else _PIPED_WIDTH
     lines = _lines(_cells(explanation), max(width, _LEAST_WIDTH))
-    show = _colored if colored else _signed
-    head = f"{_legend(colored)}\n\n" if legend else ""
-    return head + "".join(map(show, lines)) + ("\n" if legend else "")
+    shown = "".join(map(_colored if colored else _signed, lines))
+    return f"{_legend(colored)}\n\n{shown}\n" if legend else shown
 
 
 def shows_colors(environment: Mapping[str, str]) -> bool:
@@ -73,8 +74,7 @@ def _show(character: str) -> str:
 
 def _lines(cells: Iterator[_Cell], width: int) -> Iterator[list[_Cell]]:
     """Break at line feeds, and where a line is full."""
-    line: list[_Cell] = []
-    used = 0
+    line, used = list[_Cell](), 0
     for text, kind in cells:
         wide = 0 if text == "\n" else cell_len(text)
         if text == "\n" or used + wide > width:
@@ -88,13 +88,8 @@ def _lines(cells: Iterator[_Cell], width: int) -> Iterator[list[_Cell]]:
 
 
 def _colored(line: list[_Cell]) -> str:
-    parts, before = [], 0
-    for text, kind in line:
-        if kind != before:
-            parts.append((_RESET if before else "") + _COLORS[kind])
-            before = kind
-        parts.append(text)
-    return "".join(parts) + (_RESET if before else "") + "\n"
+    runs = ((kind, "".join(text for text, _ in cells)) for kind, cells in groupby(line, key=itemgetter(1)))
+    return "".join(f"{_COLORS[kind]}{text}{_RESET if kind else ''}" for kind, text in runs) + "\n"
 
 
 def _signed(line: list[_Cell]) -> str:
@@ -104,7 +99,8 @@ def _signed(line: list[_Cell]) -> str:
 
 
 def _legend(colored: bool) -> str:
-    parts = []
-    for (_, mark), color, words in zip(_CLASSES, _COLORS, _WORDS, strict=True):
-        parts.append(f"{color} {words} {_RESET if color else ''}" if colored else f"{mark} {words}")
+    parts = (
+        f"{color} {words} {_RESET if color else ''}" if colored else f"{mark} {words}"
+        for (_, mark), color, words in zip(_CLASSES, _COLORS, _WORDS, strict=True)
+    )
     return "bits per byte: " + "  ".join(parts)

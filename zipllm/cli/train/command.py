@@ -2,21 +2,19 @@
 
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from zipllm.cli.messages import say
+from zipllm.cli.reports import scratch_folder
 from zipllm.cli.train.flags import TrainOptions
 from zipllm.cli.train.recipe import recipe_of, run_name
 from zipllm.cli.train.view import TrainView
 from zipllm.cli.voice import Voice
 from zipllm.errors import UsageError, VerificationFailed
-from zipllm.files.signals import before_signal_exit
 
 if TYPE_CHECKING:
     from zipllm.train.recipe import Recipe
@@ -82,11 +80,8 @@ def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
     import zipllm
     from zipllm.train.run import rehearse
 
-    with (
-        tempfile.TemporaryDirectory(prefix="zipllm-") as scratch,
-        before_signal_exit(lambda: shutil.rmtree(scratch, ignore_errors=True)),
-    ):
-        found = rehearse(recipe, setup, Path(scratch))
+    with scratch_folder("zipllm-") as scratch:
+        found = rehearse(recipe, setup, scratch)
         sample = bytes(range(256)) * 4
         model = zipllm.load_model(found.path)
         if zipllm.decompress(zipllm.compress(sample, model=model), model=model) != sample:
@@ -105,8 +100,7 @@ def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
 class _Interrupt:
     """Remembers the first signal, so that a run can stop between two steps."""
 
-    def __init__(self) -> None:
-        self.number = 0
+    number = 0
 
     def note(self, number: int, _frame: FrameType | None) -> None:
         self.number = number
