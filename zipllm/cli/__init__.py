@@ -61,11 +61,12 @@ def _reserve_standard_descriptors() -> None:
 def _finish(code: int) -> int:
     """Write what is still buffered for standard output, and return the final exit code."""
     from zipllm.cli.messages import complain
-    from zipllm.cli.results import StandardOutputError, flush_stdout
+    from zipllm.cli.results import StandardOutputError, write_stdout
     from zipllm.cli.voice import BROKEN_PIPE
 
     try:
-        flush_stdout()
+        if sys.stdout is not None:
+            write_stdout("")
     except BrokenPipeError:
         return BROKEN_PIPE
     except StandardOutputError as error:

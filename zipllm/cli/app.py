@@ -74,7 +74,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="zipllm", standalone_mode=False)
     except TyperException as error:
-        complain(_usage_message(error))
+        context = getattr(error, "ctx", None)
+        path = "zipllm" if context is None else context.command_path
+        complain(f"{error.format_message()} (see {path} --help)")
         return error.exit_code
     except (OSError, StandardOutputError) as error:  # of the help or versions; commands handle their own
         complain(explain_error("stdout", error))
@@ -92,12 +94,6 @@ def _spell_levels(arguments: Sequence[str]) -> list[str]:
     spelled |= {"--fast": f"--level={MIN_LEVEL}", "--best": f"--level={MAX_LEVEL}"}
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return [spelled.get(argument, argument) for argument in arguments[:end]] + list(arguments[end:])
-
-
-def _usage_message(error: TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    path = "zipllm" if context is None else context.command_path
-    return f"{error.format_message()} (see {path} --help)"
 
 
 def _versions() -> str:

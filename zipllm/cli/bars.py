@@ -3,10 +3,10 @@
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -24,12 +24,6 @@ DELAY_SECONDS = 0.3  # a file that is done sooner needs no bar
 _NAME_WIDTH = 28
 
 
-class _Name(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        name = task.description
-        return Text(name if len(name) <= _NAME_WIDTH else "…" + name[1 - _NAME_WIDTH :])  # Text: no markup in names
-
-
 class _Numbers(ProgressColumn):
     max_refresh = 0.5  # seconds; digits that change faster cannot be read
 
@@ -44,9 +38,8 @@ class _Numbers(ProgressColumn):
         return Text("  ".join(parts))
 
 
-class _Doing(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(task.description)  # Text: no markup in names
+def _description(**column: Any) -> ProgressColumn:
+    return TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, **column))
 
 
 @contextlib.contextmanager
@@ -77,11 +70,12 @@ def file_bar(name: str, total: int | None, console: Console | None = None) -> It
         console: where to draw; stderr by default.
     """
     wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
-    kinds = (_Name, _Numbers, TimeRemainingColumn)
-    shown, numbers, left = (kind(table_column=Column(no_wrap=True)) for kind in kinds)
-    begun = time.monotonic()
-    with _wiped(console, shown, wide, numbers, left) as bar:
-        task = bar.add_task(escape_name(name), total=total, bits_per_byte=None)
+    numbers, left = (kind(table_column=Column(no_wrap=True)) for kind in (_Numbers, TimeRemainingColumn))
+    begun, shown = time.monotonic(), escape_name(name)
+    if len(shown) > _NAME_WIDTH:
+        shown = "…" + shown[1 - _NAME_WIDTH :]
+    with _wiped(console, _description(), wide, numbers, left) as bar:
+        task = bar.add_task(shown, total=total, bits_per_byte=None)
 
         def advance(progress: "FileProgress") -> None:
             if not bar.live.is_started and time.monotonic() - begun >= DELAY_SECONDS:
@@ -110,8 +104,9 @@ class RowsBar:
 @contextlib.contextmanager
 def rows_bar(total: int, console: Console | None = None, *, hidden: bool = False) -> Iterator[RowsBar]:
     """Show a bar of ``total`` rows while the ``with`` block runs, unless it is ``hidden``."""
-    doing = _Doing(table_column=Column(no_wrap=True, ratio=2))
     wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
-    with _wiped(console, doing, wide, MofNCompleteColumn(), TimeRemainingColumn(), hidden=hidden) as bar:
+    with _wiped(
+        console, _description(ratio=2), wide, MofNCompleteColumn(), TimeRemainingColumn(), hidden=hidden
+    ) as bar:
         bar.start()
         yield RowsBar(bar, total)

@@ -1,5 +1,6 @@
 """``zipllm data``: the corpora that can be benchmarked; listed, fetched, and checked by their digests."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipllm.cli.command import add_command, new_group
@@ -9,7 +10,7 @@ from zipllm.cli.results import print_json, write_stdout
 
 if TYPE_CHECKING:
     from zipllm.data.local import Places
-    from zipllm.data.registry import Corpus
+    from zipllm.data.registry import Corpus, CorpusFile
 
 data_app = new_group("Corpora: list them, fetch them, check local copies.")
 
@@ -57,36 +58,29 @@ def fetch(options: FetchOptions) -> int:
 
 def verify(options: VerifyCorporaOptions) -> int:
     """Read every local copy and compare its digest."""
+    from zipllm.data.local import copy_verified, find_copies
     from zipllm.data.registry import corpora, find_corpus
+    from zipllm.errors import FileError
 
-    chosen = [find_corpus(name) for name in options.names or corpora()]
-    return max(_verify(corpus, options) for corpus in chosen)
+    copies: list[tuple[str, CorpusFile, Path | None]] = []
+    for corpus in [find_corpus(name) for name in options.names or corpora()]:
+        for file in corpus.files:
+            found: list[Path | None] = [*find_copies(corpus, file, options.places)]
+            copies += [(f"{corpus.name}/{file.name}", file, path) for path in found or [None] * bool(options.names)]
+
+    def check(copy: "tuple[str, CorpusFile, Path | None]") -> str:
+        name, file, path = copy
+        if path is None:
+            raise FileError(f"{name}: no local copy")
+        copy_verified(path, file)
+        return f"{name}: right ({path})"
+
+    return options.voice.check(copies, check)
 
 
 add_command(data_app, "list", list_corpora)
 add_command(data_app, "fetch", fetch)
 add_command(data_app, "verify", verify)
-
-
-def _verify(corpus: "Corpus", options: VerifyCorporaOptions) -> int:
-    """Check every copy of every file; a missing one is an error only if its corpus was named."""
-    from zipllm.data.local import copy_verified, find_copies
-    from zipllm.errors import FileError, ZipllmError
-
-    worst, voice = 0, options.voice
-    for file in corpus.files:
-        copies = list(find_copies(corpus, file, options.places))
-        if not copies and options.names:
-            worst = max(worst, voice.fail(None, FileError(f"{corpus.name}/{file.name}: no local copy")))
-        for path in copies:
-            try:
-                copy_verified(path, file)
-            except ZipllmError as error:
-                worst = max(worst, voice.fail(None, error))
-            else:
-                if voice.level >= 1:
-                    write_stdout(f"{corpus.name}/{file.name}: right ({path})\n")
-    return worst
 
 
 def _record(corpus: "Corpus", places: "Places") -> dict[str, object]:

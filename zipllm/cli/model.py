@@ -7,8 +7,6 @@ from zipllm.cli.command import add_command, new_group
 from zipllm.cli.model_page import meant_by, model_json, model_page, model_table, unusable_json
 from zipllm.cli.options import FLAGS, JsonOptions, QuietOptions, argument
 from zipllm.cli.results import print_json, write_stdout
-from zipllm.errors import ZipllmError
-from zipllm.files.names import escape_name
 
 model_app = new_group("Model files: list, show, verify, import and remove them.")
 
@@ -79,19 +77,15 @@ def verify(options: VerifyModelsOptions) -> int:
     from zipllm.model_file.store import ModelStore
     from zipllm.predictor.check import check_model_file
 
-    worst, store, voice = 0, ModelStore.default(), options.voice
+    store = ModelStore.default()
     queries: Sequence[str | Path] = options.models or [each.path for each in store.scan()]
-    for query in queries:
-        try:
-            stored = store.find(query)
-            engines = check_model_file(stored.path, store.limits)
-        except ZipllmError as error:
-            worst = max(worst, voice.fail(None, error))
-        else:
-            if voice.level >= 1:
-                where = f"self-test on {' and '.join(engines)}; {stored.path}"
-                write_stdout(escape_name(f"{stored.name}: right ({where})") + "\n")
-    return worst
+
+    def check(query: str | Path) -> str:
+        stored = store.find(query)
+        engines = check_model_file(stored.path, store.limits)
+        return f"{stored.name}: right (self-test on {' and '.join(engines)}; {stored.path})"
+
+    return options.voice.check(queries, check)
 
 
 def import_model(options: ImportOptions) -> int:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,22 +126,9 @@ def write_stdout(text: str) -> None:
     """
     if sys.stdout is None:
         raise StandardOutputError("stdout", "is closed")
-    with _standard_output():
+    try:
         sys.stdout.write(text)
         sys.stdout.flush()
-
-
-def flush_stdout() -> None:
-    """Write what is still buffered for standard output, if it is open; errors as in ``write_stdout``."""
-    if sys.stdout is not None:
-        with _standard_output():
-            sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _standard_output() -> Iterator[None]:
-    try:
-        yield
     except OSError as error:
         # What is still buffered is lost; the interpreter tries once more at its end, and must not complain then.
         with contextlib.suppress(OSError):

@@ -3,8 +3,6 @@
 Imported when results are there, because rich takes a while to import.
 """
 
-import io
-import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -47,9 +45,8 @@ def new_table(
 def print_parts(parts: Iterable[RenderableType]) -> None:
     """Print tables and texts on standard output: with colors on a terminal, wide elsewhere."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else _PIPED_WIDTH
-    sink = io.StringIO()
-    console = Console(file=sink, width=width or _PIPED_WIDTH, force_terminal=terminal, highlight=False)
-    for part in parts:
-        console.print(Text(part) if isinstance(part, str) else part)
-    write_stdout(sink.getvalue())
+    console = Console(width=None if terminal else _PIPED_WIDTH, force_terminal=terminal, highlight=False)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(Text(part) if isinstance(part, str) else part)
+    write_stdout(captured.get())

@@ -1,15 +1,17 @@
 """How much a command says, and how its errors become lines and exit codes (``files.signals`` has those of signals)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import typer
 
 from zipllm.cli.messages import complain, explain_error, say
-from zipllm.cli.results import Result, detail_line, failure_json, print_json, result_json, result_line
+from zipllm.cli.results import Result, detail_line, failure_json, print_json, result_json, result_line, write_stdout
 from zipllm.errors import FileError, ZipllmError
 from zipllm.files.names import STDIN, escape_name
+
+Checked = TypeVar("Checked")
 
 BROKEN_PIPE = 141
 """128 + SIGPIPE, as a shell reports it. Nothing is printed: the reader has what it wanted."""
@@ -53,6 +55,19 @@ class Voice:
         if self.json and name is not None:
             print_json(failure_json(self.command, name, message, code))
         return code
+
+    def check(self, names: Iterable[Checked], check: Callable[[Checked], str]) -> int:
+        """Say of each thing, on standard output, what its check returns; report errors, return the worst exit code."""
+        worst = 0
+        for name in names:
+            try:
+                text = check(name)
+            except ZipllmError as error:
+                worst = max(worst, self.fail(None, error))
+            else:
+                if self.level >= 1:
+                    write_stdout(escape_name(text) + "\n")
+        return worst
 
     def report(self, result: Result) -> None:
         """Report what became of a file; next to data on standard output only with -v.

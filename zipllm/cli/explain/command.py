@@ -1,11 +1,11 @@
 """``zipllm explain``: how many bits each token of a file cost, and why."""
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from zipllm.cli.explain.flags import ExplainOptions
 from zipllm.cli.messages import display_name
-from zipllm.cli.options import Span
+from zipllm.cli.options import RESULTS, MeasuringOptions, ModelOptions, Panel, Span, argument, parse_range
 from zipllm.cli.progress import fraction_progress
 from zipllm.cli.reports import check_report, replace_text
 from zipllm.cli.results import print_json, write_stdout
@@ -17,6 +17,34 @@ from zipllm.files.source import Source, open_source, standard_input
 
 if TYPE_CHECKING:
     from zipllm.measure.explanation import Explanation
+
+_WHAT = Panel("What is explained")
+
+
+class ExplainOptions(ModelOptions, MeasuringOptions, command="explain"):
+    """Options of ``explain``."""
+
+    file: str = argument(metavar="FILE|-", help="A file of up to 256 KiB; - is standard input.")
+    by: Literal["auto", "model", "history"] = _WHAT(
+        "--by",
+        help="Whose predictions: those that compress uses, the model's even where compress does without, or the "
+        "history's alone. auto takes the model where compress uses a conventional codec.",
+        default="auto",
+    )
+    no_history: bool = _WHAT.switch("--no-history", help="Use the model alone, without learning from the file.")
+    part: Span | None = _WHAT(
+        "--range",
+        metavar="A:B",
+        parser=parse_range,
+        help="Only bytes A up to B, coded as a file of their own, without what precedes them.",
+    )
+    html: Path | None = RESULTS(
+        "--html",
+        metavar="FILE",
+        help="Write a page instead; pointing at a token shows its bits, rank, probability and alternatives.",
+    )
+    json: bool = RESULTS.switch("--json", help="All numbers as one line of JSON on standard output.")
+    force: bool = RESULTS.switch("-f", "--force", help="Overwrite the page.")
 
 
 def explain(options: ExplainOptions) -> int:
@@ -80,9 +108,8 @@ def _read(source: Source, part: Span | None) -> bytes:
         part_of_it, most = f"--range {start}:{start + MOST_EXPLAINED}", f"{MOST_EXPLAINED >> 10} KiB"
         raise LimitExceeded(f"more than {most} cannot be explained at once; choose a part, as {part_of_it}")
     if not raw:
-        raise PathError(
-            source.name, f"has no bytes from {start} on" if start else "is empty, there is nothing to explain"
-        )
+        lack = f"has no bytes from {start} on" if start else "is empty, there is nothing to explain"
+        raise PathError(source.name, lack)
     if start == 0 and raw.startswith(MAGIC):
         raise PathError(source.name, "is an archive", "explain takes the original file")
     return raw

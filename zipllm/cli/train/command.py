@@ -54,12 +54,12 @@ def _train(recipe: "Recipe", setup: "Setup", voice: Voice) -> int:
 
     title = f"zipllm train: {recipe.name}, {recipe.start or recipe.preset}, {setup.folder}"
     leads = os.environ.get("RANK", "0") == "0"
-    with _interruptible() as interrupt, TrainView(title, voice.level if leads else -1) as view:
-        outcome = run(recipe, setup, view, interrupt.seen)
-    if interrupt.seen() and outcome.path is None:
+    with _interruptible() as signals, TrainView(title, voice.level if leads else -1) as view:
+        outcome = run(recipe, setup, view, lambda: bool(signals))
+    if signals and outcome.path is None:
         if leads:
             say(f"zipllm: interrupted; saved in {setup.folder}, go on with the same command and --resume")
-        return 128 + interrupt.number
+        return 128 + signals[-1]
     if outcome.path is not None:
         voice.tell(_summary(outcome))
     return 0
@@ -97,26 +97,18 @@ def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
     return 0
 
 
-class _Interrupt:
-    """Remembers the first signal, so that a run can stop between two steps."""
+@contextlib.contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Yield a list that takes SIGINT and SIGTERM, which do not end the process inside the ``with`` block."""
+    seen: list[int] = []
 
-    number = 0
-
-    def note(self, number: int, _frame: FrameType | None) -> None:
-        self.number = number
+    def note(number: int, _frame: FrameType | None) -> None:
+        seen.append(number)
         signal.signal(number, signal.SIG_DFL)  # the same signal twice ends at once
 
-    def seen(self) -> bool:
-        return self.number != 0
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[_Interrupt]:
-    """Note SIGINT and SIGTERM instead of ending the process, inside the ``with`` block."""
-    interrupt = _Interrupt()
-    before = {number: signal.signal(number, interrupt.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield interrupt
+        yield seen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -58,13 +58,10 @@ class TrainView:
         self._show(*report_lines(report))
 
     def _show(self, *lines: str) -> None:
-        if self._use_panel:
-            self._draw()
-        elif self._level >= 1:
-            for line in lines:
+        if not self._use_panel:
+            for line in lines if self._level >= 1 else ():
                 say(line)
-
-    def _draw(self) -> None:
+            return
         from rich.console import Console
         from rich.live import Live
 
