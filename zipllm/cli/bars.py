@@ -64,10 +64,7 @@ def _wiped(console: Console | None, *columns: ProgressColumn, hidden: bool = Fal
 def file_bar(name: str, total: int | None, console: Console | None = None) -> Iterator["ProgressCallback"]:
     """Show position, bytes, speed, bits per byte so far and time left, while the ``with`` block runs.
 
-    Args:
-        name: of the file; escaped here.
-        total: raw bytes of the file, or None if unknown, which shows a bar without an end.
-        console: where to draw; stderr by default.
+    Without ``total``, the raw bytes of the file, the bar has no end. The console is stderr by default.
     """
     wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
     numbers, left = (kind(table_column=Column(no_wrap=True)) for kind in (_Numbers, TimeRemainingColumn))

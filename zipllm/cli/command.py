@@ -14,13 +14,10 @@ Chosen = TypeVar("Chosen", bound=Options)
 
 
 def add_command(app: typer.Typer, name: str, run: Callable[[Chosen], int]) -> None:
-    """Add a command.
+    """Add a command to a group.
 
-    Args:
-        app: to which.
-        name: of the command.
-        run: the command: takes a dataclass ``options``, whose fields are its arguments and flags, and returns the exit
-            code. Its docstring is the help.
+    ``run`` takes a dataclass ``options``, whose fields are the arguments and flags, and returns the exit code; its
+    docstring is the help.
     """
     options: type[Chosen] = inspect.get_annotations(run)["options"]
 
@@ -47,8 +44,7 @@ def _parameters(options: type[Options]) -> list[inspect.Parameter]:
 
 
 def _panel(member: Field[Any]) -> int:
-    panel = member.metadata["typer"].rich_help_panel
-    return -1 if panel is None else PANELS.index(panel)
+    return PANELS.index(member.metadata["typer"].rich_help_panel)
 
 
 def _parameter(member: Field[Any]) -> inspect.Parameter:

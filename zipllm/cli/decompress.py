@@ -61,12 +61,7 @@ def check_archives(options: TestOptions) -> int:
 
 
 def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: bool = False) -> Work:
-    """Return the work of ``decompress`` and ``test``.
-
-    Args:
-        options: the model, and what archives are held to.
-        part: decode only these bytes.
-        salvage: write what is left of a damaged archive.
+    """Return the work of ``decompress`` and ``test``: all bytes or a part, or what is left of a damaged archive.
 
     Raises:
         ModelError: the model named by the user cannot be found.

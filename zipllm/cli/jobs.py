@@ -128,13 +128,9 @@ def for_each(options: ReadingOptions, wanted: Callable[[str], bool], action: Cal
 
 
 def open_input(name: str, *, force: bool, writes_archive: bool = False, derives_name: bool = False) -> Source:
-    """Open one input of a command.
+    """Open a path, or ``-``; with ``force`` also links, and a terminal even where an archive is read.
 
-    Args:
-        name: a path, or ``-``.
-        force: follow links, read archives from a terminal.
-        writes_archive: raw data is read; an archive would not come from a terminal.
-        derives_name: the result is named after the source, which therefore must be a regular file, not a link.
+    If the command derives the result's name from the source's, the source must be a regular file, not a link.
 
     Raises:
         PathError: it cannot be read, or is of a kind that needs another flag.

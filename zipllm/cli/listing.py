@@ -61,13 +61,9 @@ class Listing:
 
 
 def read_listing(name: str, source: BinaryIO, limits: Limits, *, rows: bool) -> Listing:
-    """Read the headers of a file; errors as in ``zipllm.container.scan``.
+    """Read the headers of a file from its beginning; errors as in ``zipllm.container.scan``.
 
-    Args:
-        name: of the file.
-        source: at its beginning; payloads are skipped by seeking if it can.
-        limits: what is refused.
-        rows: keep every block's header, not only the sums.
+    Payloads are skipped by seeking if the source can. With ``rows`` every block's header is kept, not only the sums.
     """
     listing = Listing(name)
     for item in scan(source, limits):
@@ -96,9 +92,8 @@ def table(listings: Sequence[Listing], names: Mapping[bytes, str]) -> str:
     """Return the table of all files, with a line of totals if there are several; ``names`` of models by id."""
     rows = [_row(listing, names) for listing in listings]
     if len(listings) > 1:
-        raw = sum(listing.raw_bytes for listing in listings)
-        coded = sum(listing.coded_bytes for listing in listings)
-        blocks = sum(listing.blocks for listing in listings)
+        counts = [(listing.blocks, listing.raw_bytes, listing.coded_bytes) for listing in listings]
+        blocks, raw, coded = map(sum, zip(*counts, strict=True))
         rows.append((str(blocks), *_size_cells(raw, coded), CHECK, "", f"{len(listings)} files"))
     return "\n".join(aligned(_COLUMNS, rows, left=("Check", "Model", "Filename"))) + "\n"
 
@@ -186,7 +181,7 @@ def _block_row(number: int, row: BlockRow) -> tuple[str, ...]:
     header = row.header
     lanes = "-" if header.parameters is None else str(header.parameters.lanes)
     sizes = (str(row.coded_bytes), str(header.raw_size), *_rates(header.raw_size, row.coded_bytes))
-    return (str(number), header.coding.name.lower(), lanes, str(row.offset), *sizes, _crc(header))
+    return (str(number), header.coding.name.lower(), lanes, str(row.offset), *sizes, f"{header.raw_crc32:08x}")
 
 
 def _block_json(row: BlockRow) -> dict[str, object]:
@@ -197,12 +192,8 @@ def _block_json(row: BlockRow) -> dict[str, object]:
         "lanes": None if header.parameters is None else header.parameters.lanes,
         "compressed_bytes": row.coded_bytes,
         "raw_bytes": header.raw_size,
-        "crc32": _crc(header),
+        "crc32": f"{header.raw_crc32:08x}",
     }
-
-
-def _crc(header: BlockHeader) -> str:
-    return f"{header.raw_crc32:08x}"
 
 
 def aligned(columns: Sequence[str], rows: Sequence[tuple[str, ...]], left: Sequence[str]) -> Iterator[str]:

@@ -20,12 +20,7 @@ _UNKNOWN = "not recorded"
 
 
 def meant_by(stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]") -> Path:
-    """Return the file that a model's name means, which is the first of that name; it need not be a usable one.
-
-    Args:
-        stored: a model.
-        found: everything the store has, in order of precedence.
-    """
+    """Return the file that a model's name means: the first of that name in ``found``; it need not be a usable one."""
     first = next((each.path for each in found if each.path.name == stored.path.name), stored.path)
     return stored.path if stored.origin == "file" else first
 
@@ -64,13 +59,7 @@ def model_page(stored: "StoredModel") -> str:
 def model_json(
     stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]", *, card: bool = False
 ) -> dict[str, object]:
-    """Return one model as an object: without its card, ``licence`` stands alone.
-
-    Args:
-        stored: the model.
-        found: everything the store has, in order of precedence.
-        card: whether all of the card goes in.
-    """
+    """Return one of the models that the store has ``found`` as an object: with its card, or ``licence`` alone."""
     from zipllm.model_file.store import DEFAULT_MODEL
 
     metadata = stored.summary.metadata

@@ -22,22 +22,18 @@ if TYPE_CHECKING:
     from zipllm.data.local import Places
 
 PANELS = (
-    "What is measured", "What is explained", "What is generated", "How tokens are drawn", "How labels are found",
+    None, "What is measured", "What is explained", "What is generated", "How tokens are drawn", "How labels are found",
     "How", "Data", "Data and model", "Files", "Parts and damage", "Coding", "Budget", "Settings", "Model and speed",
     "Limits", "Results", "Messages",
 )  # fmt: skip
-"""The groups of flags, in the order in which a command's help shows them."""
+"""The groups of flags, in the order in which a command's help shows them; flags of None belong to no group."""
 
 
 class Panel:
-    """Makes the flags of one group.
-
-    Args:
-        name: of the group, one of ``PANELS``; None: the flags that belong to no group.
-    """
+    """Makes the flags of one of the groups in ``PANELS``; None: the flags that belong to no group."""
 
     def __init__(self, name: str | None) -> None:
-        assert name is None or name in PANELS
+        assert name in PANELS
         self._name = name
 
     def __call__(self, *names: str, default: Any = None, **settings: Any) -> Any:

@@ -24,10 +24,7 @@ def shows_bars(voice: Voice) -> bool:
 def file_progress(voice: Voice, name: str, size: Callable[[], int | None]) -> "Iterator[ProgressCallback | None]":
     """Show how far the work on a file is, inside the ``with`` block; None where no bar is shown.
 
-    Args:
-        voice: of the command.
-        name: of the file.
-        size: finds its raw bytes, None if unknown; called only for a bar.
+    ``size`` finds the file's raw bytes, None if unknown; it is called only for a bar.
     """
     if not shows_bars(voice):
         yield None

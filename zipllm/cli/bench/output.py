@@ -63,18 +63,14 @@ class Outputs:
     def end(self, rows: Sequence[Row]) -> None:
         """Write everything that was asked for; the JSON again, now in the order of the command line."""
         from zipllm.bench.tables import to_csv, to_markdown
+        from zipllm.report.bench_page import bench_page
 
         options = self.options
         if options.rows:
             _write_rows(options.rows, rows)
-        if options.csv:
-            replace_text(options.csv, to_csv(rows))
-        if options.markdown:
-            replace_text(options.markdown, to_markdown(rows))
-        if options.html:
-            from zipllm.report.bench_page import bench_page
-
-            replace_text(options.html, bench_page(rows))
+        for path, text in ((options.csv, to_csv), (options.markdown, to_markdown), (options.html, bench_page)):
+            if path:
+                replace_text(path, text(rows))
         if options.figures:
             from zipllm.report.plots import save_figures
 

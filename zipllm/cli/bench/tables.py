@@ -44,11 +44,8 @@ def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
 def _totals(rows: Sequence[Row], corpus: str) -> Table:
     count = len(files_of(rows, corpus))
     title = f"{corpus}: {f'all {count} files' if count > 1 else 'the file'}"
-    incomplete = Text("not complete", style="bold red")
-    lines = [
-        [*map(_shown, line)] if line else [shown(codec), incomplete]
-        for codec, line in total_cells(rows, corpus, _short_size).items()
-    ]
+    codecs, incomplete = total_cells(rows, corpus, _short_size), Text("not complete", style="bold red")
+    lines = [map(_shown, line) if line else (codec, incomplete) for codec, line in codecs.items()]
     return new_table(title, [column.narrow for column in TOTALS], lines)
 
 

@@ -97,10 +97,8 @@ def print_rows(rows: "Sequence[Row]", setting: Setting) -> None:
     """Print the rows as a table, what the numbers mean, and the confusion matrices if they were asked for."""
     splits = setting.splits
     title = f"{setting.options.train} -> {setting.options.test}"
-    of = (
-        f"{_part(len(splits.test), setting.all_texts[1])} test texts labeled by "
-        f"{_part(len(splits.train), setting.all_texts[0])} training texts, {len(splits.labels)} labels"
-    )
+    train, test = map(_part, (len(splits.train), len(splits.test)), setting.all_texts)
+    of = f"{test} test texts labeled by {train} training texts, {len(splits.labels)} labels"
     sampled = (len(splits.train), len(splits.test)) != setting.all_texts
     parts: list[RenderableType] = [
         new_table(title, _HEADS, ((_name(row), *_cells(row, setting)) for row in rows)),

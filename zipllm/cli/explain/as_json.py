@@ -8,13 +8,7 @@ from zipllm.report.words import alone_bits
 
 
 def explanation_json(explanation: Explanation, source: str, offset: int) -> dict[str, object]:
-    """Return all numbers.
-
-    Args:
-        explanation: what every token cost.
-        source: path, or ``-``.
-        offset: of the first byte explained, in the file.
-    """
+    """Return all numbers; ``source`` is a path or ``-``, ``offset`` that of the first byte explained, in the file."""
     model_id = explanation.model_id
     return {
         "command": "explain",

@@ -7,7 +7,7 @@ from zipllm.cli.options import LIMITS, DataOptions, DeviceOptions, Panel, QuietO
 
 _DATA = Panel("Data and model")
 _BUDGET = Panel("Budget")
-_SETTINGS = Panel("Settings")
+_SET = Panel("Settings")
 
 
 class TrainOptions(DeviceOptions, DataOptions, QuietOptions, command="train"):
@@ -41,16 +41,14 @@ class TrainOptions(DeviceOptions, DataOptions, QuietOptions, command="train"):
     patience: int | None = _BUDGET(
         "--patience", metavar="N", min=0, help="End after N evaluations without improvement."
     )
-    seed: int | None = _SETTINGS("--seed", min=0, help="Seed of weights and data order.")
-    precision: Literal["auto", "bf16", "float32"] | None = _SETTINGS(
+    seed: int | None = _SET("--seed", min=0, help="Seed of weights and data order.")
+    precision: Literal["auto", "bf16", "float32"] | None = _SET(
         "--precision", help="Number format of the matrix products."
     )
-    compile: Literal["auto", "on", "off"] | None = _SETTINGS(
-        "--compile", help="torch.compile; auto measures both ways."
-    )
-    settings: list[str] | None = _SETTINGS("--set", metavar="KEY=VALUE", help="Like train.batch=8, model.window=64.")
-    tensorboard: bool = _SETTINGS.switch("--tensorboard", help="Also write event files into the run.")
-    dry_run: bool = _SETTINGS.switch("--dry-run", help="Prepare the data, try everything once, and estimate the time.")
+    compile: Literal["auto", "on", "off"] | None = _SET("--compile", help="torch.compile; auto measures both ways.")
+    settings: list[str] | None = _SET("--set", metavar="KEY=VALUE", help="Like train.batch=8, model.window=64.")
+    tensorboard: bool = _SET.switch("--tensorboard", help="Also write event files into the run.")
+    dry_run: bool = _SET.switch("--dry-run", help="Prepare the data, try everything once, and estimate the time.")
     max_input: int | None = LIMITS.size(
         "--max-input", help="Refuse a compressed file or standard input of more than SIZE; 16G by default."
     )

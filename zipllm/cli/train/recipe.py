@@ -12,12 +12,7 @@ if TYPE_CHECKING:
 
 
 def recipe_of(options: TrainOptions, resumed: Path | None) -> "Recipe":
-    """Return the recipe: from the file, the run to be resumed, or DATA; --set and the other options change it.
-
-    Args:
-        options: of the command.
-        resumed: folder of the run to be resumed.
-    """
+    """Return the recipe: from the file, the ``resumed`` run's folder, or DATA; --set and other options change it."""
     from zipllm.train.recipe_file import build, change, read_content
     from zipllm.train.run import CONFIG
 

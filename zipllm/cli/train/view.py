@@ -3,7 +3,6 @@
 import itertools
 import sys
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from zipllm.cli.messages import format_speed, say
@@ -20,12 +19,9 @@ _ASCII_BARS = "_.-=oO#@"
 
 
 class TrainView:
-    """Shows reports as they come; a `train.run.Listener`.
+    """Shows reports as they come; a `train.run.Listener`. A level of 0 or less says nothing.
 
-    Args:
-        title: what is trained, and where.
-        level: 0 and less say nothing.
-        live: whether to redraw a panel; by default when stderr is a terminal.
+    ``live`` redraws a panel instead of adding lines; by default when stderr is a terminal.
     """
 
     def __init__(self, title: str, level: int, *, live: bool | None = None) -> None:
@@ -41,9 +37,7 @@ class TrainView:
         self._show()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
 
