@@ -19,10 +19,11 @@ SIGINT and SIGTERM and belong to ``zipllm.cli``.
 """
 
 import difflib
+import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 
 class ZipllmError(Exception):
@@ -102,6 +103,23 @@ class VerificationFailed(ZipllmError):
     """Decoding what was just written did not give back what was read."""
 
     exit_code = 6
+
+
+def import_extra(name: str, problem: str) -> Any:
+    """Import a module of an extra; if that fails, raise ``MissingPackage(problem)``."""
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:
+        raise MissingPackage(problem) from error
+
+
+@contextmanager
+def file_errors(place: object) -> Iterator[None]:
+    """Raise errors of the operating system as ``FileError`` about ``place``."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{place}: {error.strerror or error}") from error
 
 
 def means_out_of_memory(error: BaseException) -> bool:

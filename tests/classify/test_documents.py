@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zipllm.classify.documents import Document, labels_of, read_documents, sample
+from zipllm.classify.documents import Document, Splits, read_documents, sample
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError
 
 ROWS = [{"text": "学而时习之", "label": "zh"}, {"text": "a\nb\ud800", "label": 7}, {"text": "", "label": "", "more": 1}]
@@ -85,6 +85,6 @@ def test_samples() -> None:
 
 def test_labels() -> None:
     train = [Document(b"", "b"), Document(b"", "a"), Document(b"", "b")]
-    assert labels_of(train, [Document(b"", "c")]) == ["a", "b", "c"]
+    assert Splits(train, [Document(b"", "c")]).labels == ["a", "b", "c"]
     with pytest.raises(UsageError, match="'b'; at least two"):
-        labels_of(train[:1], train)
+        Splits(train[:1], train)

@@ -11,40 +11,27 @@ import pytest
 
 from zipllm.data.local import Places
 from zipllm.data.registry import samples_folder
-from zipllm.errors import CorruptData, FileError, MissingPackage, UsageError
+from zipllm.errors import CorruptData, FileError, UsageError
 from zipllm.experiments import course, ledger, machine_text, material, studies, training
 from zipllm.experiments.contest import keep_model
 from zipllm.experiments.material import find_text, main_text
 from zipllm.experiments.page import Report
 from zipllm.experiments.study import ByScale, Study
-from zipllm.experiments.training import Plan, Shape
-from zipllm.report.plots import require_matplotlib
+from zipllm.experiments.training import Plan
 from zipllm.train.trainer import Trainer
 
-PLAN = Plan(Shape(16, 1, 1, 32), 2048, sequence=64, batch=2)
+PLAN = Plan(16, 1, 2048, window=32, sequence=64, batch=2)
 TOYS: dict[str, dict[str, Any]] = {
-    "predictors": {"train_bytes": 20_000, "test_bytes": 300, "plan": PLAN, "shipped": False},
-    "context": {
-        "train_bytes": 20_000, "test_bytes": 1500, "tokens": 2048, "width": 16, "layers": 1, "windows": (4, 16),
-        "pieces": 2, "piece_bytes": 256, "sequence": 64,
-    },
-    "precision": {
-        "train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN, "bits": (8, 4, 2), "windows": 4, "sequence": 64,
-        "shipped": False,
-    },
-    "modality": {"train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN, "shipped": False},
-    "scaling": {
-        "train_bytes": 20_000, "test_bytes": 1500, "widths": (8, 16), "tokens": (1024, 2048), "plan": PLAN,
-    },
-    "tokenizer": {"train_bytes": 20_000, "test_bytes": 1500, "vocabularies": (300,), "plan": PLAN},
+    "predictors": {"test_bytes": 300, "shipped": False},
+    "context": {"windows": (4, 16), "pieces": 2, "piece_bytes": 256},
+    "precision": {"bits": (8, 4, 2), "windows": 4, "sequence": 64, "shipped": False},
+    "modality": {"shipped": False},
+    "scaling": {"widths": (8, 16), "tokens": (1024, 2048)},
+    "tokenizer": {"vocabularies": (300,)},
     "skill": {
-        "train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN, "marks": (512, 1024, 2048), "questions": 20,
-        "cloze_bytes": 20_000, "tasks": ("toy",), "examples": (30, 20),
+        "marks": (512, 1024, 2048), "questions": 20, "cloze_bytes": 20_000, "tasks": ("toy",), "examples": (30, 20),
     },
-    "transfer": {
-        "domains": ("english", "python"), "train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN,
-        "tuning_bytes": 4000, "tuning_tokens": 512,
-    },
+    "transfer": {"domains": ("english", "python"), "tuning_bytes": 4000, "tuning_tokens": 512},
     "pretraining": {
         "domains": ("python",), "corpora": (1000, 4000), "test_bytes": 800, "epochs": 1, "byte_plan": PLAN,
     },
@@ -91,7 +78,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def toy(name: str, out: Path) -> Study[Any]:
     """Return the study with sizes of a second or two; a tiny model stands in for the shipped one."""
     study = copy.copy(studies.find_study(name))
-    sizes = replace(study.sizes["quick"], **TOYS[name])
+    common = {} if name == "pretraining" else {"train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN}
+    sizes = replace(study.sizes["quick"], **{**common, **TOYS[name]})
     if name == "pretraining":
         out.mkdir(exist_ok=True)
         tiny = training.train(PLAN, "toy", b"def toy(self):\n    return self\n" * 200, out / "models", seed=0)
@@ -147,10 +135,7 @@ def test_writes_page_rows_and_figures(name: str, report: Report, out: Path) -> N
 
 @every_study
 def test_figures_are_drawn(name: str, report: Report, out: Path) -> None:
-    try:
-        require_matplotlib()
-    except MissingPackage:
-        pytest.skip("matplotlib is not installed")
+    pytest.importorskip("matplotlib")
     for figure in report.study.figures(report.rows):
         assert (out / f"{name}-quick" / f"{figure.name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in (out / f"{name}-quick" / f"{figure.name}.svg").read_bytes()

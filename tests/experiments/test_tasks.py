@@ -1,26 +1,19 @@
 """Tasks and media of the studies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from zipllm.classify.documents import Document, Splits
 from zipllm.data.local import Places
 from zipllm.errors import CorruptData
-from zipllm.experiments.media import SPECIAL, find_piece, read_gray, special_size
+from zipllm.experiments.media import SPECIAL, find_media, read_gray, special_size
 from zipllm.experiments.studies.skill import correlation
-from zipllm.experiments.tasks import (
-    CHOICES,
-    WINDOW,
-    Labeled,
-    cloze,
-    cloze_accuracy,
-    find_tasks,
-    majority,
-    probe_accuracy,
-)
-from zipllm.experiments.training import Shape, Trained
+from zipllm.experiments.tasks import CHOICES, WINDOW, cloze, cloze_accuracy, find_tasks, majority, probe_accuracy
+from zipllm.experiments.training import Plan, Trained
 from zipllm.model.architecture import architecture_of
 from zipllm.model.transformer.float_form import Transformer
 from zipllm.tokenizer import ByteTokenizer
@@ -33,7 +26,7 @@ TEXT = b" ".join(
 @pytest.fixture(scope="module")
 def untrained() -> Trained:
     torch.manual_seed(0)
-    model = Transformer(Shape(32, 1, 1, 32).config(256)).eval()
+    model = Transformer(Plan(32, 1, 1, window=32).model_config(256)).eval()
     return Trained(model, ByteTokenizer(), torch.zeros(1, 8).long(), 1, 0.0, "nothing")
 
 
@@ -71,12 +64,12 @@ def test_a_fitted_model_passes_the_cloze_test(untrained: Trained) -> None:
 
 
 def test_a_probe_separates_classes(untrained: Trained) -> None:
-    examples = [(b"abc " * (1 + i % 7), "letters") if i % 2 else (b"123 " * (1 + i % 5), "digits") for i in range(60)]
-    assert probe_accuracy(untrained, Labeled("toy", examples[:40], examples[40:])) == 1.0
-    blind = [(b"same", label) for _, label in examples]
-    assert probe_accuracy(untrained, Labeled("toy", blind[:40], blind[40:])) == majority(
-        Labeled("", blind[:40], blind[40:])
-    )
+    letters = [Document(b"abc " * (1 + i % 7), "letters") for i in range(30)]
+    digits = [Document(b"123 " * (1 + i % 5), "digits") for i in range(30)]
+    examples = [each for pair in zip(digits, letters, strict=True) for each in pair]
+    assert probe_accuracy(untrained, Splits(examples[:40], examples[40:])) == 1.0
+    blind = Splits(*([replace(each, text=b"same") for each in part] for part in (examples[:40], examples[40:])))
+    assert probe_accuracy(untrained, blind) == majority(blind)
 
 
 def test_a_task_file_with_other_members_is_refused(tmp_path: Path) -> None:
@@ -85,7 +78,7 @@ def test_a_task_file_with_other_members_is_refused(tmp_path: Path) -> None:
         (tmp_path / "tasks" / "x" / f"{part}.jsonl").write_text('{"sentence": "a"}\n')
     with pytest.raises(CorruptData, match=r"train\.jsonl"):
         find_tasks(Places((tmp_path,)), ("x",), 10, 10)
-    assert find_tasks(Places((tmp_path,)), ("y",), 10, 10) == []
+    assert find_tasks(Places((tmp_path,)), ("y",), 10, 10) == {}
 
 
 def test_correlation_of_constants_is_undefined() -> None:
@@ -111,4 +104,4 @@ def test_special_codecs_restore_their_input(kind: str, module: str) -> None:
 
 
 def test_a_folder_without_media(tmp_path: Path) -> None:
-    assert all(find_piece(kind, Places((tmp_path,)), 1000) is None for kind in ("image", "audio", "dna"))
+    assert all(find_media(kind, Places((tmp_path,)), 1000) is None for kind in ("image", "audio", "dna"))

@@ -1,6 +1,6 @@
 """Labels by compression: a text belongs to the class behind whose texts it costs least.
 
-documents     labeled texts from JSON lines or folders, and samples of them
+documents     labeled texts from JSON lines or folders, samples of them, and splits
 ncd           nearest neighbors by normalized compression distance, with any codec of the benchmark
 class_costs   the cost of texts behind the texts of a class, by codec
   primed        zipllm: the state of history, Transformer or both after the class's texts

@@ -1,6 +1,5 @@
 """Baselines for labels by compression: the most frequent label, and a linear model of weighted word counts."""
 
-import importlib
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
@@ -9,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.errors import MissingPackage, UsageError
+from zipllm.errors import UsageError, import_extra
 
+_MISSING = (
+    "the TF-IDF baseline needs scikit-learn, which is not installed: pip install 'zipllm[classify]', or --no-baselines"
+)
 _LOOKED_AT = 200
 """Leading characters of each text that decide between words and characters."""
 
@@ -23,12 +25,12 @@ Label = Callable[[Sequence[bytes]], NDArray[np.float64]]
 
 def majority_chances(truth: NDArray[np.int64], texts: int, count: int) -> NDArray[np.float64]:
     """Return the most frequent training label (int64 ``[m]``) for every text; the first one if several tie."""
-    return _certain(np.full(texts, np.bincount(truth, minlength=count).argmax()), count)
+    return np.eye(count)[np.full(texts, np.bincount(truth).argmax())]
 
 
 def check_installed() -> None:
     """Check for scikit-learn. Raises ``MissingPackage`` if it is not installed."""
-    _load("sklearn")
+    import_extra("sklearn", _MISSING)
 
 
 def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, seed: int) -> Label:
@@ -44,7 +46,8 @@ def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, 
         MissingPackage: scikit-learn is not installed.
         UsageError: the texts have no word or character to count.
     """
-    features, linear = _load("sklearn.feature_extraction.text"), _load("sklearn.linear_model")
+    features = import_extra("sklearn.feature_extraction.text", _MISSING)
+    linear = import_extra("sklearn.linear_model", _MISSING)
     known = [text.decode("utf-8", "replace") for text in train]
     units: dict[str, Any] = {"analyzer": "char", "ngram_range": (1, 2)} if unspaced(known) else {}
     vectors = features.TfidfVectorizer(sublinear_tf=True, **units)
@@ -52,16 +55,15 @@ def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, 
     try:
         counts = vectors.fit_transform(known)
     except ValueError as error:  # an empty vocabulary
-        raise UsageError(
-            f"TF-IDF finds nothing to count in the training texts ({error}); see --no-baselines"
-        ) from error
+        problem = f"TF-IDF finds nothing to count in the training texts ({error}); see --no-baselines"
+        raise UsageError(problem) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of convergence: the baseline may stop after 1000 rounds
         model.fit(counts, labels)
 
     def label(texts: Sequence[bytes]) -> NDArray[np.float64]:
-        wanted = [text.decode("utf-8", "replace") for text in texts]
-        return _certain(model.predict(vectors.transform(wanted)), count)
+        found: NDArray[np.int64] = model.predict(vectors.transform([text.decode("utf-8", "replace") for text in texts]))
+        return np.eye(count)[found]
 
     return label
 
@@ -70,19 +72,3 @@ def unspaced(texts: Sequence[str]) -> bool:
     """Whether texts are in a script without spaces between words, such as Chinese, Japanese or Thai."""
     letters = [character for text in texts for character in text[:_LOOKED_AT] if character.isalpha()]
     return sum(unicodedata.category(letter) == "Lo" for letter in letters) > _UNSPACED * len(letters)
-
-
-def _certain(labels: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    chances = np.zeros((len(labels), count))
-    chances[np.arange(len(labels)), labels] = 1.0
-    return chances
-
-
-def _load(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingPackage(
-            "the TF-IDF baseline needs scikit-learn, which is not installed: pip install 'zipllm[classify]', "
-            "or --no-baselines"
-        ) from error

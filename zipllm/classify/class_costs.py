@@ -8,19 +8,14 @@ zipllm                   the growth of the archive, in fractions of a bit (``pri
 Newlines join the texts of a class. The label itself costs nothing, so larger classes have no advantage.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from zipllm.bench.codecs import open_codec, with_defaults
 from zipllm.bench.spec import Spec
-from zipllm.classify.continued import FORKED, Measure, forked_stream, growth, zlib_stream
+from zipllm.classify.continued import FORKED, Measure, forked_stream, growth, zlib_growth
 from zipllm.errors import UsageError
-
-if TYPE_CHECKING:
-    from zipllm.classify.primed import Priming
 
 Prime = Callable[[Sequence[bytes], int], AbstractContextManager[Measure]]
 """From the texts of a class, and the size in bytes of the longest text to measure, to the measure."""
@@ -54,14 +49,13 @@ def class_coder(spec: Spec, tune_steps: int = 0) -> Prime:
     spec = with_defaults(spec)
     open_codec(spec)  # raises for bad settings and missing libraries
     if spec.name == "zstd":
-        return lambda texts, longest: _zstd(spec, texts)
+        return lambda texts, longest: nullcontext(_zstd(spec, texts))
     if spec.name == "gzip":
-        return lambda texts, longest: zlib_stream(int(spec.settings[0]), _joined(texts))
+        return lambda texts, longest: nullcontext(zlib_growth(int(spec.settings[0]), _joined(texts)))
     return lambda texts, longest: forked_stream(spec, _joined(texts))
 
 
-@contextlib.contextmanager
-def _zstd(spec: Spec, texts: Sequence[bytes]) -> Iterator[Measure]:
+def _zstd(spec: Spec, texts: Sequence[bytes]) -> Measure:
     import zstandard
 
     if len(spec.settings) > 1:
@@ -73,12 +67,12 @@ def _zstd(spec: Spec, texts: Sequence[bytes]) -> Iterator[Measure]:
         dictionary = zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     dictionary.precompute_compress(level=int(spec.settings[0]))
     compressor = zstandard.ZstdCompressor(level=int(spec.settings[0]), dict_data=dictionary)
-    yield growth(lambda text: len(compressor.compress(text)))
+    return growth(lambda text: len(compressor.compress(text)))
 
 
 def _zipllm(spec: Spec, tune_steps: int) -> Prime:
     from zipllm.bench.neural import model_of, options_of, zipllm_settings
-    from zipllm.classify.primed import Priming
+    from zipllm.classify.primed import PrimedClass, Priming
     from zipllm.engine.engine import load_engine
 
     settings = zipllm_settings(spec)
@@ -86,20 +80,16 @@ def _zipllm(spec: Spec, tune_steps: int) -> Prime:
     if model is None and tune_steps:
         raise UsageError(f"{spec} has no model to fine-tune")
     priming = Priming(load_engine(model) if model else None, options_of(settings).history_bits)
-    if model is None or not tune_steps:
-        return lambda texts, longest: _primed(priming, texts, longest)
-    from zipllm.classify.tuned import tuned_engine
 
-    return lambda texts, longest: _primed(
-        replace(priming, engine=tuned_engine(model, texts, tune_steps)), texts, longest
-    )
+    def prime(texts: Sequence[bytes], longest: int) -> AbstractContextManager[Measure]:
+        own = priming
+        if model is not None and tune_steps:
+            from zipllm.classify.tuned import tuned_engine
 
+            own = replace(priming, engine=tuned_engine(model, texts, tune_steps))
+        return nullcontext(PrimedClass(own, _joined(texts), longest).bits)
 
-@contextlib.contextmanager
-def _primed(priming: "Priming", texts: Sequence[bytes], longest: int) -> Iterator[Measure]:
-    from zipllm.classify.primed import PrimedClass
-
-    yield PrimedClass(priming, _joined(texts), longest).bits
+    return prime
 
 
 def _joined(texts: Sequence[bytes]) -> bytes:

@@ -29,9 +29,8 @@ FORKED = ("ppmd", "xz", "bzip2")
 _NUMBER = struct.Struct("<q")
 
 
-@contextlib.contextmanager
-def zlib_stream(level: int, content: bytes) -> Iterator[Measure]:
-    """Yield the measure of gzip behind ``content``, of which gzip sees the last 32 KB."""
+def zlib_growth(level: int, content: bytes) -> Measure:
+    """Return the measure of gzip behind ``content``, of which gzip sees the last 32 KB."""
     stream = zlib.compressobj(level)
     written = len(stream.compress(content))
 
@@ -39,7 +38,7 @@ def zlib_stream(level: int, content: bytes) -> Iterator[Measure]:
         copy = stream.copy()
         return written + len(copy.compress(text)) + len(copy.flush())
 
-    yield growth(size)
+    return growth(size)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,12 @@ def read_documents(path: Path, most: int = MOST_BYTES) -> list[Document]:
         CorruptData: a line is not a JSON object with ``text`` and ``label``, or a packed file is damaged.
         LimitExceeded: the texts have more than ``most`` bytes.
     """
-    documents = list(_in_folders(path, most) if path.is_dir() else _in_lines(path, most))
+    documents, read = [], 0
+    for size, document in _in_folders(path, most) if path.is_dir() else _in_lines(path, most):
+        read += size
+        if read > most:
+            raise LimitExceeded(f"{path}: holds more than the {most:,} bytes allowed for texts")
+        documents.append(document)
     if not documents:
         raise FileError(f"{path}: holds no document")
     return documents
@@ -50,29 +55,37 @@ def sample(documents: Sequence[Document], limit: int | None, seed: int) -> list[
     return [documents[index] for index in sorted(chosen.tolist())]
 
 
-def labels_of(train: Sequence[Document], test: Sequence[Document]) -> list[str]:
-    """Return all labels, sorted.
+class Splits:
+    """Training texts and texts to label.
+
+    Attributes:
+        train, test: the texts.
+        labels: all labels, sorted.
+        train_labels, truth: int64, places in ``labels``.
 
     Raises:
         UsageError: all training texts have the same label.
     """
-    known = {document.label for document in train}
-    if len(known) < 2:
-        raise UsageError(f"all training texts have the label {next(iter(known))!r}; at least two are needed")
-    return sorted(known | {document.label for document in test})
+
+    def __init__(self, train: Sequence[Document], test: Sequence[Document]) -> None:
+        if len({document.label for document in train}) < 2:
+            raise UsageError(f"all training texts have the label {train[0].label!r}; at least two are needed")
+        self.labels = sorted({document.label for document in (*train, *test)})
+        number = {label: index for index, label in enumerate(self.labels)}
+        self.train, self.test = ([document.text for document in part] for part in (train, test))
+        self.train_labels, self.truth = (
+            np.array([number[document.label] for document in part], dtype=np.int64) for part in (train, test)
+        )
 
 
-def _in_lines(path: Path, most: int) -> Iterator[Document]:
+def _in_lines(path: Path, most: int) -> Iterator[tuple[int, Document]]:
+    """Yield documents, each with the bytes that count against the limit."""
     if not path.exists():
         raise FileError(f"{path}: no such file or folder")
-    read = 0
     with open_raw(path, most) as stream:
         for number, line in enumerate(stream, 1):
-            read += len(line)
-            if read > most:
-                raise LimitExceeded(f"{path}: holds more than the {most:,} bytes allowed for texts")
             if line.strip():
-                yield _document(line, f"{path}, line {number}")
+                yield len(line), _document(line, f"{path}, line {number}")
 
 
 def _document(line: bytes, where: str) -> Document:
@@ -86,21 +99,16 @@ def _document(line: bytes, where: str) -> Document:
     if not isinstance(text, str):
         raise CorruptData(f"{where}: {'no field' if text is None else 'not a text in the field'} 'text'")
     if not isinstance(label, str | int) or isinstance(label, bool):
-        raise CorruptData(
-            f"{where}: {'no field' if label is None else 'neither text nor integer in the field'} 'label'"
-        )
+        problem = "no field" if label is None else "neither text nor integer in the field"
+        raise CorruptData(f"{where}: {problem} 'label'")
     return Document(text.encode("utf-8", "surrogatepass"), str(label))
 
 
-def _in_folders(folder: Path, most: int) -> Iterator[Document]:
+def _in_folders(folder: Path, most: int) -> Iterator[tuple[int, Document]]:
     """Each folder directly below ``folder`` names a label; files directly in ``folder`` have none."""
-    read = 0
     for path in find_files([folder]):
         below = path.relative_to(folder).parts
         if len(below) < 2:
             raise FileError(f"{folder}: {os.fspath(path)} lies in no folder of a label")
         text = b"".join(raw_chunks(path, most))
-        read += len(text)
-        if read > most:
-            raise LimitExceeded(f"{folder}: holds more than the {most:,} bytes allowed for texts")
-        yield Document(text, below[0])
+        yield len(text), Document(text, below[0])

@@ -81,7 +81,10 @@ class PrimedClass:
             if self._trial is not None:
                 found[index] = self._trial.bits(tokens, cumulative)
             else:
-                found[index] = self._model_bits(tokens, cumulative)
+                assert self._engine is not None, "without a history there is a model"
+                rows = np.arange(len(tokens))
+                share = cumulative[rows, tokens + 1].astype(np.int64) - cumulative[rows, tokens]
+                found[index] = self._engine.predictor.precision * len(tokens) - float(np.log2(share).sum())
             advance(done / len(texts))
         return found
 
@@ -108,8 +111,7 @@ class PrimedClass:
     def _predicted(self, texts: Sequence[bytes]) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
         """Yield the number of each text, its tokens int32 ``[n]``, and their frequencies int32 ``[n, V + 1]``."""
         if self._engine is None:
-            for index, text in enumerate(texts):
-                yield index, _bytes(text), NO_MODEL.cumulative[0]
+            yield from ((index, _bytes(text), NO_MODEL.cumulative[0]) for index, text in enumerate(texts))
             return
         predictor = self._engine.predictor
         tokens = [self._engine.tokenizer.encode(text).astype(np.int32) for text in texts]
@@ -126,12 +128,6 @@ class PrimedClass:
             cumulative = predictor.predict(state, fed, lanes, threads=predictor.traits.threads)
             for place, index in enumerate(batch):
                 yield index, tokens[index], cumulative[place, : len(tokens[index])]
-
-    def _model_bits(self, tokens: NDArray[np.int32], cumulative: NDArray[np.int32]) -> float:
-        assert self._engine is not None, "without a history there is a model"
-        rows = np.arange(len(tokens))
-        share = cumulative[rows, tokens + 1].astype(np.int64) - cumulative[rows, tokens]
-        return self._engine.predictor.precision * len(tokens) - float(np.log2(share).sum())
 
 
 def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:

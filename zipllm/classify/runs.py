@@ -12,32 +12,11 @@ from zipllm.bench.spec import Spec
 from zipllm.classify import baselines
 from zipllm.classify.class_costs import Prime, class_coder
 from zipllm.classify.continued import Advance
-from zipllm.classify.documents import Document, labels_of
+from zipllm.classify.documents import Splits
 from zipllm.classify.ncd import distances
 from zipllm.classify.scores import Scores, score
 from zipllm.classify.votes import least_chances, neighbor_chances
 from zipllm.errors import UsageError
-
-
-class Splits:
-    """Training texts and texts to label.
-
-    Attributes:
-        train, test: the texts.
-        labels: all labels, sorted.
-        train_labels, truth: int64, places in ``labels``.
-
-    Raises:
-        UsageError: all training texts have the same label.
-    """
-
-    def __init__(self, train: Sequence[Document], test: Sequence[Document]) -> None:
-        self.labels = labels_of(train, test)
-        number = {label: index for index, label in enumerate(self.labels)}
-        self.train, self.test = ([document.text for document in part] for part in (train, test))
-        self.train_labels, self.truth = (
-            np.array([number[document.label] for document in part], dtype=np.int64) for part in (train, test)
-        )
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,21 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from zipllm.bench.codecs import open_codec, parse_codecs
+from zipllm.bench.codecs import parse_codecs
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.runner import RunOptions, run_benchmark
-from zipllm.bench.spec import parse_spec
-from zipllm.errors import ZipllmError
+from zipllm.experiments.ledger import Row
 from zipllm.model_file.file import Model, save_model
 
 
-def contest(codec: str, corpus: str, data: bytes) -> dict[str, Any]:
-    """Measure one codec.
+def contest(codec: str, corpus: str, data: bytes) -> Row:
+    """Measure one codec: return the numbers of a verified archive, or None for each and ``problem``.
 
     Args:
         codec: as in ``zipllm bench --codecs``, where a path may name a model.
         corpus: name of the data.
         data: bytes to compress.
-
-    Returns:
-        The numbers of a verified archive, or None for each and ``problem``.
 
     Raises:
         UsageError: the codec is unknown.
@@ -49,12 +44,3 @@ def keep_model(model: Model, folder: Path) -> Path:
     if not path.exists():
         save_model(model, path)
     return path
-
-
-def is_installed(codec: str) -> bool:
-    """Return whether the library of a conventional codec is installed."""
-    try:
-        open_codec(parse_spec(codec))
-    except ZipllmError:
-        return False
-    return True

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from zipllm.bench.environment import environment
-from zipllm.data.local import Places, find_copies
-from zipllm.data.registry import corpora
-from zipllm.errors import FileError, MissingPackage, UsageError
+from zipllm.data.local import Places
+from zipllm.errors import MissingPackage, UsageError, file_errors
 from zipllm.experiments.lab import Lab, Notice
 from zipllm.experiments.ledger import Ledger
-from zipllm.experiments.material import DOMAINS
+from zipllm.experiments.material import domains_in
 from zipllm.experiments.page import SITTING, Report, figure_lines, to_html, to_markdown
 from zipllm.experiments.study import Scale, Study
-from zipllm.report.figures import Figure
 from zipllm.report.plots import draw_figure, require_matplotlib
 
 ROWS, PAGE, HTML = "rows.jsonl", "page.md", "page.html"
@@ -61,96 +59,60 @@ def check_free(studies: Sequence[Study[Any]], settings: Settings) -> None:
 
 
 def run_study(study: Study[Any], settings: Settings, notice: Notice) -> Report:
-    """Run a study and write its results into its folder.
-
-    Args:
-        study: what to run.
-        settings: how to run it.
-        notice: reports progress.
-
-    Returns:
-        The content of the page.
+    """Run a study and write its results into its folder; ``notice`` reports progress.
 
     Raises:
         UsageError: the folder holds another run.
         FileError: the folder cannot be written, or data is missing.
         ZipllmError: any other error of the study.
     """
+    check_free([study], settings)
     folder, models = settings.folder(study), settings.out / "models"
-    try:
+    with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         models.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: {error.strerror or error}") from error
     sizes = study.sizes[settings.scale]
-    ledger = Ledger(folder / ROWS, _header(study, settings, sizes), resume=settings.resume)
+    arguments = [f"--{settings.scale}", "--seed", str(settings.seed)]
+    header = {
+        "study": study.name,
+        "scale": settings.scale,
+        "seed": settings.seed,
+        "sizes": asdict(sizes),
+        "material": domains_in(settings.places),
+        "environment": environment(arguments, program=f"zipllm experiment {study.name}"),
+    }
+    ledger = Ledger(folder / ROWS, header)
     lab = Lab(ledger, models, settings.places, settings.seed, notice)
     clock, processor = time.perf_counter(), _processor_seconds()
     study.run(lab, sizes)
     sittings = sum(str(row["key"]).startswith(SITTING) for row in ledger.rows)
     spent = {"seconds": time.perf_counter() - clock, "processor_s": _processor_seconds() - processor}
-    ledger.measure(f"{SITTING}{sittings + 1}", lambda: {**spent, "left_out": lab.left_out})
+    ledger.measure(f"{SITTING}{sittings + 1}", lambda: spent, left_out=lab.left_out)
     report = Report(study, ledger.header, ledger.rows)
     write_report(report, folder, notice, html=settings.html)
     return report
 
 
 def write_report(report: Report, folder: Path, notice: Notice, *, html: bool) -> None:
-    """Write page and figures; without matplotlib only the page, after a notice.
+    """Write page and figures; without matplotlib only the page and the figures' data, after a notice.
 
     Raises:
         FileError: the folder cannot be written.
     """
-    drawn = _draw(report.study.figures(report.rows), folder, notice)
-    try:
-        (folder / PAGE).write_text(to_markdown(report, drawn), encoding="utf-8")
+    figures = [(each, re.sub(r"[^A-Za-z0-9._-]", "_", each.name)) for each in report.study.figures(report.rows)]
+    with file_errors(folder):
+        for figure, stem in figures:
+            (folder / f"{stem}.jsonl").write_text(figure_lines(figure), encoding="utf-8")
+        try:
+            require_matplotlib()
+        except MissingPackage as error:
+            notice(f"no figures: {error}")
+            figures = []
+        for figure, stem in figures:
+            draw_figure(figure, folder / stem)
+        (folder / PAGE).write_text(to_markdown(report, figures), encoding="utf-8")
         if html:
             (folder / HTML).write_text(to_html(report), encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{folder}: {error.strerror or error}") from error
-
-
-def _draw(figures: Sequence[Figure], folder: Path, notice: Notice) -> list[tuple[Figure, str]]:
-    """Draw figures with their data beside them; return them with the stems of their files."""
-    found = [(figure, re.sub(r"[^A-Za-z0-9._-]", "_", figure.name)) for figure in figures]
-    try:
-        for figure, stem in found:
-            (folder / f"{stem}.jsonl").write_text(figure_lines(figure), encoding="utf-8")
-        require_matplotlib()
-        for figure, stem in found:
-            draw_figure(figure, folder / stem)
-    except MissingPackage as error:
-        notice(f"no figures: {error}")
-        return []
-    except OSError as error:
-        raise FileError(f"{folder}: {error.strerror or error}") from error
-    return found
-
-
-def _header(study: Study[Any], settings: Settings, sizes: Any) -> dict[str, Any]:
-    arguments = [f"--{settings.scale}", "--seed", str(settings.seed)]
-    machine = environment(arguments, program=f"zipllm experiment {study.name}")
-    return {
-        "study": study.name,
-        "scale": settings.scale,
-        "seed": settings.seed,
-        "sizes": asdict(sizes),
-        "material": _material(settings.places),
-        "environment": machine,
-    }
-
-
-def _material(places: Places) -> list[str]:
-    """Return the domains that come from a data folder."""
-    found = {name for name, domain in DOMAINS.items() for folder in places.folders if _is_there(folder, domain.stem)}
-    enwik8 = corpora()["enwik8"]
-    if next(find_copies(enwik8, enwik8.files[0], places), None):
-        found.add("wiki")
-    return sorted(found)
-
-
-def _is_there(folder: Path, stem: str) -> bool:
-    return bool(stem) and any((folder / "train" / "train").glob(f"{stem}*"))
 
 
 def _processor_seconds() -> float:

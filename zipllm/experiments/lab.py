@@ -1,13 +1,13 @@
 """What a study works with: text, trained models, scores and its ledger; all of it seeded and kept on disk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 from zipllm.data.local import Places
 from zipllm.engine.engine import engine_from_model
-from zipllm.experiments.ledger import Ledger, Row
+from zipllm.experiments.ledger import Ledger, Row, Ts
 from zipllm.experiments.material import Text, find_text, main_text
 from zipllm.experiments.scoring import context_words, payload
 from zipllm.experiments.training import Plan, Trained, train
@@ -16,7 +16,6 @@ from zipllm.train.start import Start
 
 Notice = Callable[[str], None]
 """Gets one line about what begins or what is left out."""
-P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,13 @@ class Lab:
     ledger: Ledger
     models: Path
     places: Places
-    seed: int = 0
-    notice: Notice = lambda text: None
+    seed: int
+    notice: Notice
     left_out: list[str] = field(default_factory=list)
 
-    def measure(self, key: str, make: Callable[P, Mapping[str, Any]], *args: P.args, **kwargs: P.kwargs) -> Row:
-        """Return the row of this key, measured now or in the run that is being resumed."""
-        return self.ledger.measure(key, make, *args, **kwargs)
+    def measure(self, key: str, make: Callable[[*Ts], Row], *args: *Ts, **about: Any) -> Row:
+        """Return the row of this key, from ``make(*args)`` and ``about`` or from the run that is being resumed."""
+        return self.ledger.measure(key, make, *args, seed=self.seed, **about)
 
     def text(self, name: str, train_bytes: int, test_bytes: int) -> Text | None:
         """Return text of a domain, or None; errors as ``material.find_text``."""
@@ -54,33 +53,36 @@ class Lab:
 
     def train(self, plan: Plan, text: Text, start: Start | None = None) -> Trained:
         """Train on the first part of a text, or take the model if an earlier study has trained it."""
-        what = f"{plan.shape.layers} layers of {plan.shape.width}" if start is None else f"from {start.name}"
+        what = f"{plan.layers} layers of {plan.width}" if start is None else f"from {start.name}"
         self.notice(f"training on {text.name}: {what}, {plan.tokens:,} tokens")
         return train(plan, text.name, text.train, self.models, seed=self.seed, start=start)
 
-    def score(self, trained: Trained, text: Text, /, **values: Any) -> dict[str, Any]:
-        """Return the row of a model: its bits per byte on held-out text, facts about both, and ``values``."""
-        model = trained.export()
-        found = payload(engine_from_model(model), text.test)
-        return {
-            "bpb": found.bits_per_byte,
-            "bytes": found.raw_bytes,
-            "bytes_per_token": found.raw_bytes / found.tokens,
-            "model_bytes": len(model_to_bytes(model)),
-            "text": text.origin,
-            "seed": self.seed,
-            "context": context_words(trained.model.config.window),
-            **facts(trained),
-            **values,
-        }
+    def train_and_score(self, plan: Plan, text: Text, start: Start | None) -> Row:
+        """Return the row of the model that ``train`` gives."""
+        return score(self.train(plan, text, start), text)
 
     def leave_out(self, what: str) -> None:
-        """Say that something cannot be measured here; the page repeats it."""
+        """Report that something cannot be measured here; the page repeats it."""
         self.notice(what)
         self.left_out.append(what)
 
 
-def facts(trained: Trained) -> dict[str, Any]:
+def score(trained: Trained, text: Text) -> Row:
+    """Return the row of a model: its bits per byte on held-out text, and facts about both."""
+    model = trained.export()
+    found = payload(engine_from_model(model), text.test)
+    return {
+        "bpb": found.bits_per_byte,
+        "bytes": found.raw_bytes,
+        "bytes_per_token": found.raw_bytes / found.tokens,
+        "model_bytes": len(model_to_bytes(model)),
+        "text": text.origin,
+        "context": context_words(trained.model.config.window),
+        **facts(trained),
+    }
+
+
+def facts(trained: Trained) -> Row:
     """Return what every row about a model says: its size, what it was trained on, how long that took."""
     return {
         "parameters": trained.parameters,

@@ -1,4 +1,4 @@
-"""Rows of a study as JSON lines: the first line says what was asked, each other line is one measurement.
+"""Rows of a study as JSON lines: the first line states the question, each other line is one measurement.
 
 A row is written as soon as it is measured. A resumed run keeps the rows of the same question (study, scale, seed,
 sizes, material) and refuses those of another.
@@ -8,14 +8,14 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, TypeVarTuple
 
-from zipllm.errors import CorruptData, FileError, UsageError
+from zipllm.errors import CorruptData, FileError, UsageError, file_errors
 
 Row = Mapping[str, Any]
 """One measurement: ``key`` names it, the other members are its values."""
 Rows = Sequence[Row]
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 SCHEMA = 1
 """Changes when a member changes its meaning."""
@@ -24,26 +24,23 @@ SAME = ("schema", "study", "scale", "seed", "sizes", "material")
 
 
 class Ledger:
-    """The rows of one run.
+    """The rows of one run, after those of earlier sittings.
 
     Args:
         path: the file, in a folder that exists.
         header: the question, as values for JSON.
-        resume: keep the rows of an earlier run.
 
     Raises:
-        UsageError: the file has rows and ``resume`` is off, or they answer another question.
+        UsageError: the file has rows that answer another question.
         CorruptData: the file is damaged.
         FileError: it cannot be read or written.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any], *, resume: bool = False) -> None:
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
         self.header: dict[str, Any] = {"schema": SCHEMA, **json.loads(json.dumps(header))}
         self._rows: dict[str, Row] = {}
         if path.exists():
-            if not resume:
-                raise UsageError(f"{path} holds an earlier run; --resume goes on, --out names another folder")
             old, rows = read_ledger(path)
             for name in SAME:
                 if old.get(name) != self.header.get(name):
@@ -57,22 +54,18 @@ class Ledger:
         """All rows, in the order of measuring."""
         return list(self._rows.values())
 
-    def measure(self, key: str, make: Callable[P, Mapping[str, Any]], *args: P.args, **kwargs: P.kwargs) -> Row:
-        """Return the row of this key; if it is missing, get its values from ``make(*args, **kwargs)`` and keep them."""
+    def measure(self, key: str, make: Callable[[*Ts], Row], *args: *Ts, **about: Any) -> Row:
+        """Return the row of this key; if it is missing, measure it by ``make(*args)``, add ``about``, and keep it."""
         if key not in self._rows:
             clock = time.perf_counter()
-            values = dict(make(*args, **kwargs))
-            row = {"key": key, **values, "measured_s": round(time.perf_counter() - clock, 3)}
+            row = {"key": key, **make(*args), **about, "measured_s": round(time.perf_counter() - clock, 3)}
             self._rows[key] = json.loads(json.dumps(row))
             self._write([row], "a")
         return self._rows[key]
 
     def _write(self, lines: list[Any], mode: str) -> None:
-        try:
-            with self.path.open(mode, encoding="utf-8") as sink:
-                sink.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-        except OSError as error:
-            raise FileError(f"{self.path}: {error.strerror or error}") from error
+        with file_errors(self.path), self.path.open(mode, encoding="utf-8") as sink:
+            sink.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
 
 
 def read_ledger(path: Path) -> tuple[dict[str, Any], list[Row]]:

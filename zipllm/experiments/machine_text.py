@@ -18,7 +18,7 @@ from pydoc_data import topics
 _LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "pydoc_data", "encodings"}
 """Folders of the standard library that hold tests, other packages, documentation and tables."""
 _SHORTEST = 200
-"""Characters of a docstring that is worth reading."""
+"""Characters; shorter docstrings are left out."""
 _NAMES_PER_DOCUMENT = 64
 
 

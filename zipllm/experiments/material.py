@@ -7,7 +7,7 @@ benchmarks, by digest, and refused if it is one of them.
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,9 +25,6 @@ TEST_ONE_IN = 8
 _ENWIK8_TRAIN, _ENWIK8_TEST = "enwik8[0:90M]", slice(95_000_000, 100_000_000)
 _ENWIK8_KEPT = 16_000_000
 """Bytes of its beginning kept in memory; no study trains on more."""
-_WHOLE = 1 << 64
-_NEAR_SHIPPED = ("python", "english")
-"""Domains of this machine's text that the shipped model's card names as training data."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +34,19 @@ class Domain:
     Attributes:
         stem: beginning of the names of its files in a data folder, or empty.
         machine: yields documents of this machine, or None.
+        near_shipped: whether the shipped model's card names such documents as training data.
         sample: bundled sample as the last resort for measuring, or empty; never trained on.
     """
 
     stem: str
     machine: Callable[[], Iterator[bytes]] | None = None
+    near_shipped: bool = False
     sample: str = ""
 
 
 DOMAINS = {
-    "english": Domain("books_en", machine_text.documentation),
-    "python": Domain("code_python", machine_text.sources),
+    "english": Domain("books_en", machine_text.documentation, near_shipped=True),
+    "python": Domain("code_python", machine_text.sources, near_shipped=True),
     "c": Domain("code_c", machine_text.headers),
     "table": Domain("csv", machine_text.character_names),
     "chinese": Domain("zh_docs", sample="chinese.txt"),
@@ -77,13 +76,7 @@ class Text:
 
 
 def find_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> Text | None:
-    """Return text of a domain, or None if this machine has none.
-
-    Args:
-        name: one of ``DOMAINS``.
-        places: data folders.
-        train_bytes: limit on the training text.
-        test_bytes: limit on the held-out text.
+    """Return text of one of ``DOMAINS``, each part up to its limit, or None if this machine has none.
 
     Raises:
         UsageError: the training text is a benchmark.
@@ -93,20 +86,16 @@ def find_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> T
     domain = DOMAINS[name]
     if name == "wiki":
         return _wiki(places, train_bytes, test_bytes)
-    folders = [folder / "train" for folder in places.folders if domain.stem]
-    for folder in folders:
-        train, test = _files(folder / "train", domain.stem), _files(folder / "valid", domain.stem)
+    for folder in places.folders:
+        train, test = (_files(folder, part, domain) for part in ("train", "valid"))
         if train and test:
-            return Text(
-                name,
-                b"".join(_checked(path) for path in train)[:train_bytes],
-                _spread(b"".join(map(read_data, test)), test_bytes),
-                f"{', '.join(path.name.split('.')[0] for path in train)} of the data folder",
-            )
+            learned = b"".join(map(_checked, train))[:train_bytes]
+            origin = f"{', '.join(path.name.split('.')[0] for path in train)} of the data folder"
+            return Text(name, learned, _spread(b"".join(map(read_data, test)), test_bytes), origin)
     if domain.machine is not None:
-        train_text, test_text = _divide(_mixed(domain.machine), train_bytes, test_bytes)
-        near = name in _NEAR_SHIPPED
-        return Text(name, train_text, test_text, machine_text.origin(name), near)
+        learned, held = _divided(domain.machine)
+        origin = machine_text.origin(name)
+        return Text(name, learned[:train_bytes], _spread(held, test_bytes), origin, domain.near_shipped)
     if domain.sample:
         return Text(name, b"", (samples_folder() / domain.sample).read_bytes()[:test_bytes], f"bundled {SAMPLES}")
     return None
@@ -125,8 +114,17 @@ def main_text(places: Places, train_bytes: int, test_bytes: int) -> Text:
     return text
 
 
-def _files(folder: Path, stem: str) -> list[Path]:
-    return sorted(path for path in folder.glob(f"{stem}*") if path.is_file())
+def domains_in(places: Places) -> list[str]:
+    """Return the domains that have training text in a data folder."""
+    found = [name for name in DOMAINS if any(_files(folder, "train", DOMAINS[name]) for folder in places.folders)]
+    enwik8 = corpora()["enwik8"]
+    return sorted([*found, *(["wiki"] if any(find_copies(enwik8, enwik8.files[0], places)) else [])])
+
+
+def _files(folder: Path, part: str, domain: Domain) -> list[Path]:
+    """Return the files of a domain in a data folder: to train on, or held out."""
+    stem = domain.stem
+    return sorted(path for path in (folder / "train" / part).glob(f"{stem}*") if stem and path.is_file())
 
 
 def _checked(path: Path) -> bytes:
@@ -157,19 +155,18 @@ def _enwik8(places: Places) -> tuple[bytes, bytes] | None:
 
 
 @cache
-def _mixed(make: Callable[[], Iterator[bytes]]) -> list[tuple[int, bytes]]:
-    """Return documents in the order of their digests, which shuffles them; each once, no benchmark."""
+def _divided(make: Callable[[], Iterator[bytes]]) -> tuple[bytes, bytes]:
+    """Return documents to learn from and held-out ones, in the order of their digests, which shuffles them.
+
+    Every document counts once. The first eighth of all possible digests is held out.
+    """
     found = {place(document): document for document in make()}
-    for document in found.values():
+    learned: list[bytes] = []
+    held: list[bytes] = []
+    for where, document in sorted(found.items()):
         check_file("text of this machine", Path(), len(document), hashlib.sha256(document).hexdigest(), "train")
-    return sorted(found.items())
-
-
-def _divide(whole: Sequence[tuple[int, bytes]], train_bytes: int, test_bytes: int) -> tuple[bytes, bytes]:
-    """Hold out the first eighth of all places."""
-    bound = _WHOLE // TEST_ONE_IN
-    held = b"".join(document for where, document in whole if where < bound)
-    return b"".join(document for where, document in whole if where >= bound)[:train_bytes], _spread(held, test_bytes)
+        (held if where < (1 << 64) // TEST_ONE_IN else learned).append(document)
+    return b"".join(learned), b"".join(held)
 
 
 def _spread(data: bytes, size: int) -> bytes:

@@ -4,11 +4,8 @@ A folder given with ``--data-dir`` may hold ``image/**/*.pgm*`` (8-bit gray) and
 little-endian samples). No study trains on them.
 """
 
-import importlib
 import io
 import re
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +13,8 @@ from numpy.typing import NDArray
 from zipllm.data.local import Places, copy_verified, find_copies
 from zipllm.data.reading import read_data
 from zipllm.data.registry import corpora
-from zipllm.errors import CorruptData, MissingPackage
+from zipllm.errors import CorruptData, import_extra
+from zipllm.experiments.material import Text
 
 ROW = 128
 """Pixels in a row of the cutout of a picture."""
@@ -27,23 +25,8 @@ SPECIAL = {"image": ("PNG",), "audio": ("FLAC",)}
 _PGM = re.compile(rb"P5\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s")
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Data of one kind.
-
-    Attributes:
-        kind: ``image``, ``audio`` or ``dna``.
-        data: raw bytes.
-        origin: source, in words.
-    """
-
-    kind: str
-    data: bytes
-    origin: str
-
-
-def find_piece(kind: str, places: Places, size: int) -> Piece | None:
-    """Return about ``size`` bytes of a kind, or None if this machine has no such data.
+def find_media(kind: str, places: Places, size: int) -> Text | None:
+    """Return about ``size`` bytes of ``image``, ``audio`` or ``dna`` to measure with, or None without such data.
 
     Raises:
         CorruptData: a file is damaged.
@@ -52,20 +35,19 @@ def find_piece(kind: str, places: Places, size: int) -> Piece | None:
     return {"image": _image, "audio": _audio, "dna": _genome}[kind](places, size)
 
 
-def _image(places: Places, size: int) -> Piece | None:
+def _image(places: Places, size: int) -> Text | None:
     """Stack the middles of several pictures, each ``ROW`` wide."""
     paths = [path for folder in places.folders for path in sorted((folder / "image").glob("*/*.pgm*"))]
-    if not paths:
-        return None
     chosen = paths[:: max(1, len(paths) // 4)][:4]
+    if not chosen:
+        return None
     rows = max(1, size // (ROW * len(chosen)))
-    parts = [_middle(read_gray(read_data(path)), rows) for path in chosen]
-    return Piece("image", np.vstack(parts).tobytes(), ", ".join(path.name.split(".")[0] for path in chosen))
-
-
-def _middle(picture: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
-    top, left = max(0, (picture.shape[0] - rows) // 2), max(0, (picture.shape[1] - ROW) // 2)
-    return picture[top : top + rows, left : left + ROW]
+    parts = []
+    for path in chosen:
+        picture = read_gray(read_data(path))
+        top, left = (max(0, (whole - cut) // 2) for whole, cut in zip(picture.shape, (rows, ROW), strict=True))
+        parts.append(picture[top : top + rows, left : left + ROW])
+    return Text("image", b"", np.vstack(parts).tobytes(), ", ".join(path.name.split(".")[0] for path in chosen))
 
 
 def read_gray(data: bytes) -> NDArray[np.uint8]:
@@ -83,23 +65,23 @@ def read_gray(data: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8, columns * rows, head.end()).reshape(rows, columns)
 
 
-def _audio(places: Places, size: int) -> Piece | None:
+def _audio(places: Places, size: int) -> Text | None:
     """Return the middle of the first recording."""
     for folder in places.folders:
         for path in sorted((folder / "audio").glob("*44100hz_mono.s16le*")):
             data = read_data(path)
             begin = max(0, (len(data) - size) // 2) // 2 * 2
-            return Piece("audio", data[begin : begin + size // 2 * 2], path.name.split(".")[0])
+            return Text("audio", b"", data[begin : begin + size // 2 * 2], path.name.split(".")[0])
     return None
 
 
-def _genome(places: Places, size: int) -> Piece | None:
+def _genome(places: Places, size: int) -> Text | None:
     large = corpora()["large"]
     file = next(file for file in large.files if file.name == "E.coli")
     for copy in find_copies(large, file, places):
         sink = io.BytesIO()
         copy_verified(copy, file, sink, slice(0, size))
-        return Piece("dna", sink.getvalue(), "beginning of E.coli")
+        return Text("dna", b"", sink.getvalue(), "beginning of E.coli")
     return None
 
 
@@ -117,22 +99,15 @@ def special_size(name: str, data: bytes) -> int:
 
 
 def _png(data: bytes) -> tuple[bytes, bytes]:
-    image = _library("PIL.Image", "pillow")
+    image = import_extra("PIL.Image", "pillow is not installed (pip install 'zipllm[media]')")
     sink = io.BytesIO()
     image.fromarray(np.frombuffer(data, np.uint8).reshape(-1, ROW)).save(sink, "PNG", optimize=True)
     return sink.getvalue(), image.open(io.BytesIO(sink.getvalue())).tobytes()
 
 
 def _flac(data: bytes) -> tuple[bytes, bytes]:
-    sound = _library("soundfile", "soundfile")
+    sound = import_extra("soundfile", "soundfile is not installed (pip install 'zipllm[media]')")
     sink = io.BytesIO()
     sound.write(sink, np.frombuffer(data, "<i2"), RATE, format="FLAC", subtype="PCM_16", compression_level=1.0)
     samples, _ = sound.read(io.BytesIO(sink.getvalue()), dtype="int16")
     return sink.getvalue(), samples.astype("<i2").tobytes()
-
-
-def _library(module: str, package: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except (ImportError, OSError) as error:
-        raise MissingPackage(f"{package} is not installed (pip install 'zipllm[media]')") from error

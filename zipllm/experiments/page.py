@@ -5,26 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zipllm.bench.tables import escape_markdown
-from zipllm.bench.tables import markdown_table as rows_to_markdown
+from zipllm.bench import tables
 from zipllm.experiments.ledger import Rows
-from zipllm.experiments.show import Table
+from zipllm.experiments.show import Table, distinct
 from zipllm.experiments.study import Study
 from zipllm.report.figures import Figure
 from zipllm.report.html_page import render
 from zipllm.report.svg import figure_svg
 
-_ABOUT = {"text": "Text", "context": "Context"}
-"""Members of rows that say on which text and in which context they were measured."""
-
-
 SITTING = "sitting "
-"""Beginning of the key of a row about a sitting: one uninterrupted part of a run, its times and what it left out."""
+"""Beginning of the key of a row about a sitting: one uninterrupted part of a run, with its times and omissions."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a page says about a run.
+    """A finished run.
 
     Attributes:
         study: what was run.
@@ -60,76 +55,53 @@ class Report:
             f"{processor:,.0f} s of processor time; models of earlier studies are not trained again."
         )
 
-    def setting(self) -> str:
-        """Say how and where the study ran."""
+    def paragraphs(self) -> list[str]:
+        """Say how and where the study ran, on which text, and what could not be measured, in Markdown."""
         machine = self.header["environment"]
         folder = ", ".join(self.header["material"]) or "nothing"
-        return (
+        about = [
+            f"{name.title()}: {'; '.join(values)}"
+            for name in ("text", "context")
+            if (values := distinct([row for row in self.rows if row.get(name)], name))
+        ]
+        setting = (
             f"`{machine['command']}`, {machine['date'][:10]}, zipllm {machine['zipllm']}, "
             f"{machine['cores']} cores of {machine['cpu']}. From a data folder: {folder}; the rest is of this machine."
         )
-
-    def context(self) -> str:
-        """Say on which text, in which contexts and with which seed the numbers were measured."""
-        found = {name: list(dict.fromkeys(row[name] for row in self.rows if row.get(name))) for name in _ABOUT}
-        words = [f"{_ABOUT[name]}: {'; '.join(values)}" for name, values in found.items() if values]
-        return f"{'. '.join(words)}. Seed: {self.header['seed']}."
+        context = f"{'. '.join(about)}. Seed: {self.header['seed']}."
+        left_out = (f"Left out: {what}." for what in self.left_out)
+        return [self.study.method, setting, context, self.cost(), *left_out]
 
 
 def to_markdown(report: Report, figures: Sequence[tuple[Figure, str]]) -> str:
     """Return the page as Markdown; ``figures`` come with the stems of their files, which lie beside it."""
-    study = report.study
-    parts = [f"# {study.name}", f"**{study.question}**", study.method, report.setting(), report.context()]
-    parts.append(report.cost())
-    parts += [f"Left out: {what}." for what in report.left_out]
-    parts.append("## What came out")
-    parts += [f"- {sentence}" for sentence in study.conclude(report.rows)]
-    for table in study.tables(report.rows):
-        parts.append(markdown_table(table))
-    for figure, stem in figures:
-        parts.append(f"![{figure.title}]({stem}.svg)\n\n[data]({stem}.jsonl)")
-    quotes = study.quotes(report.rows)
-    if quotes:
+    study, rows = report.study, report.rows
+    parts = [f"# {study.name}", f"**{study.question}**", *report.paragraphs(), "## What came out"]
+    parts.append("\n".join(f"- {sentence}" for sentence in study.conclude(rows)))
+    parts += map(_table, study.tables(rows))
+    parts += [f"![{figure.title}]({stem}.svg)\n\n[data]({stem}.jsonl)" for figure, stem in figures]
+    if quotes := study.quotes(rows):
         parts.append("## Published")
-        parts += [f"{quote.source}\n\n{markdown_table(quote.table)}\n\n{quote.remark}" for quote in quotes]
-    return "\n\n".join(parts).replace("\n\n- ", "\n- ").replace("## What came out\n- ", "## What came out\n\n- ") + "\n"
+        parts += [f"{quote.source}\n\n{_table(quote.table)}\n\n{quote.remark}" for quote in quotes]
+    return "\n\n".join(parts) + "\n"
 
 
 def to_html(report: Report) -> str:
     """Return the page as one self-contained HTML file, its figures drawn without matplotlib."""
-    study, rows = report.study, report.rows
-    return render(
-        "study.html",
-        f"zipllm experiment: {study.name}",
-        study=study,
-        paragraphs=[
-            *(study.method, report.setting().replace("`", ""), report.context(), report.cost()),
-            *(f"Left out: {what}." for what in report.left_out),
-        ],
-        conclusions=study.conclude(rows),
-        tables=study.tables(rows),
-        figures=[figure for figure in study.figures(rows) if figure.kind != "heat"],  # its table has the same numbers
-        quotes=study.quotes(rows),
-        svg=figure_svg,
-    )
+    title = f"zipllm experiment: {report.study.name}"
+    return render("study.html", title, report=report, study=report.study, svg=figure_svg)
 
 
-def markdown_table(table: Table) -> str:
-    """Return a table with its title, as Markdown."""
-    cells = [[escape_markdown(cell) for cell in row] for row in table.cells]
-    return f"**{table.title}**\n\n{rows_to_markdown(table.heads, cells)}".rstrip()
+def _table(table: Table) -> str:
+    cells = [[tables.escape_markdown(cell) for cell in row] for row in table.cells]
+    return f"**{table.title}**\n\n{tables.markdown_table(table.heads, cells)}".rstrip()
 
 
 def figure_lines(figure: Figure) -> str:
     """Return the data behind a figure as JSON lines, one point each."""
     about = {"figure": figure.name, "x_is": figure.x, "y_is": figure.y}
-    lines = [
-        json.dumps({**about, "series": series.name, "x": _tick(figure, x), "y": y})
+    return "".join(
+        json.dumps({**about, "series": series.name, "x": figure.ticks[int(x)] if figure.ticks else x, "y": y}) + "\n"
         for series in figure.series
         for x, y in series.points
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _tick(figure: Figure, x: float) -> float | str:
-    return figure.ticks[int(x)] if figure.ticks else x
+    )

@@ -1,4 +1,4 @@
-"""Figures of others that more than one study quotes."""
+"""Published figures that more than one study quotes."""
 
 from typing import NamedTuple
 

@@ -1,11 +1,12 @@
 """Rows -> numbers, words and tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from zipllm.experiments.ledger import Row, Rows
+from zipllm.report.figures import Figure, Series
 
 UNFAIR = "† no fair test: the shipped model learned from Python's own sources and documentation."
 
@@ -31,7 +32,7 @@ def select(rows: Rows, **wanted: Any) -> list[Row]:
 
 
 def distinct(rows: Rows, name: str) -> list[Any]:
-    """Return the values of a member, each once, in the order of the rows."""
+    """Return the distinct values of a member, in the order of the rows."""
     return list(dict.fromkeys(row[name] for row in rows))
 
 
@@ -46,7 +47,7 @@ def adjusted(row: Row, corpus_bytes: float, model: str = "model_bytes") -> float
 
 
 def table(title: str, rows: Rows, columns: Mapping[str, Callable[[Row], str]]) -> Table:
-    """Return a table with one line for each row, from the heads of its columns and what they show."""
+    """Return a table with one line for each row; each column has a head and a function that fills its cells."""
     return Table(title, tuple(columns), tuple(tuple(cell(row) for cell in columns.values()) for row in rows))
 
 
@@ -69,6 +70,19 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:,g} MB"
 
 
+def curves(name: str, title: str, x: str, series: Iterable[Series], *, from_zero: bool = False) -> Figure:
+    """Return curves of bits per byte over a logarithmic axis ``x``."""
+    return Figure(name, title, x, "bits per byte", tuple(series), "line", log_x=True, from_zero=from_zero)
+
+
+def grid(names: Iterable[str], columns: Sequence[str], value: Callable[[str, str], float | None]) -> tuple[Series, ...]:
+    """Return a series for each name, with its points over the columns; pairs without a value have none."""
+    return tuple(
+        Series(name, tuple((float(i), y) for i, column in enumerate(columns) if (y := value(name, column)) is not None))
+        for name in names
+    )
+
+
 def percent(new: float, old: float) -> float:
     """Return by how many percent ``new`` is more than ``old``."""
     return 100.0 * (new / old - 1.0)
@@ -83,7 +97,7 @@ def change(new: float, old: float) -> str:
 
 
 def mark(rows: Rows) -> str:
-    """Return a dagger for the name in front of a number that ``UNFAIR`` is about, else nothing."""
+    """Return a dagger if ``UNFAIR`` applies to one of the rows, else nothing."""
     return " †" if any(row.get("contaminated") for row in rows) else ""
 
 

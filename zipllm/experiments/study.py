@@ -61,6 +61,13 @@ class Sizes:
     plan: Plan
 
 
+@dataclass(frozen=True)
+class ShippedSizes(Sizes):
+    """Also whether the shipped model takes part."""
+
+    shipped: bool = True
+
+
 class Study(ABC, Generic[S]):
     """One study; ``S`` is the type of its sizes.
 

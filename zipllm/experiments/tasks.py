@@ -1,10 +1,6 @@
 """Two kinds of tasks for byte models: which word was left out, and to which class a text belongs."""
 
-import json
 import re
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from zipllm.classify.documents import Document, Splits, read_documents
 from zipllm.data.local import Places
-from zipllm.data.reading import read_data
-from zipllm.errors import CorruptData
 from zipllm.experiments.training import Trained
 
 WINDOW = 128
@@ -29,28 +24,11 @@ _RIDGE = 1.0
 _BATCH = 64
 
 
-@dataclass(frozen=True)
-class Labeled:
-    """A task set, cut to the examples that are used.
-
-    Attributes:
-        name: of the set.
-        train: texts and labels to fit the classifier on.
-        test: texts and labels to measure with.
-    """
-
-    name: str
-    train: list[tuple[bytes, str]]
-    test: list[tuple[bytes, str]]
-
-
 def cloze(text: bytes, count: int, seed: int) -> Questions:
     """Make up to ``count`` questions: a word of the text in its place, or others of its length from the same text."""
-    found = [
-        match for match in _WORD.finditer(text) if match.end() + _AFTER <= len(text) and match.end() + _AFTER >= WINDOW
-    ]
+    found = [match for match in _WORD.finditer(text) if WINDOW <= match.end() + _AFTER <= len(text)]
     words = sorted({match[0] for match in found})
-    by_length = {n: [word for word in words if len(word) == n] for n in {len(word) for word in words}}
+    by_length = {length: [word for word in words if len(word) == length] for length in {*map(len, words)}}
     generator = np.random.default_rng(seed)
     questions: list[list[list[int]]] = []
     for place in generator.permutation(len(found)):
@@ -75,50 +53,42 @@ def cloze_accuracy(trained: Trained, questions: Questions) -> float:
     return float((cost[:, 0] < cost[:, 1:].min(1).values).double().mean())
 
 
-def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) -> list[Labeled]:
+def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) -> dict[str, Splits]:
     """Return task sets of a data folder: ``tasks/NAME/train.jsonl*`` and ``test.jsonl*``, with ``text`` and ``label``.
+
+    Each part is cut to ``train`` or ``test`` examples at equal distances, since such files may be sorted by label.
 
     Raises:
         CorruptData: a line has other members.
         FileError: a file cannot be read.
     """
-    found = []
+    found = {}
     for name in names:
         for folder in places.folders:
             paths = [next((folder / "tasks" / name).glob(f"{part}.jsonl*"), None) for part in ("train", "test")]
-            if paths[0] and paths[1]:
-                found.append(Labeled(name, _examples(paths[0], train), _examples(paths[1], test)))
-                break
+            if paths[0] and paths[1] and name not in found:
+                found[name] = Splits(_spread(read_documents(paths[0]), train), _spread(read_documents(paths[1]), test))
     return found
 
 
-def _examples(path: Path, count: int) -> list[tuple[bytes, str]]:
-    """Return examples at equal distances, since such files may be sorted by label."""
-    try:
-        values: list[Any] = [json.loads(line) for line in read_data(path).splitlines() if line]
-        examples = [(str(value["text"]).encode(), str(value["label"])) for value in values]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptData(f"{path}: not lines of JSON with text and label") from error
-    return examples[:: max(1, len(examples) // count)][:count]
+def _spread(documents: list[Document], count: int) -> list[Document]:
+    return documents[:: max(1, len(documents) // count)][:count]
 
 
-def probe_accuracy(trained: Trained, task: Labeled) -> float:
+def probe_accuracy(trained: Trained, task: Splits) -> float:
     """Return the accuracy of a linear classifier (ridge regression on one-hot labels) on mean activations."""
-    labels = sorted({label for _, label in task.train})
-    features, tests = (_features(trained, [text for text, _ in part]) for part in (task.train, task.test))
+    features, tests = (_features(trained, part) for part in (task.train, task.test))
     mean, deviation = features.mean(0), features.std(0) + 1e-6
     inputs = np.c_[(features - mean) / deviation, np.ones(len(features))]
-    wanted = np.array([[label == each for each in labels] for _, label in task.train], np.float64)
+    wanted = np.eye(len(task.labels))[task.train_labels]
     weights = np.linalg.solve(inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1]), inputs.T @ wanted)
     guesses = (np.c_[(tests - mean) / deviation, np.ones(len(tests))] @ weights).argmax(1)
-    return float(np.mean([labels[guess] == label for guess, (_, label) in zip(guesses, task.test, strict=True)]))
+    return float(np.mean(guesses == task.truth))
 
 
-def majority(task: Labeled) -> float:
+def majority(task: Splits) -> float:
     """Return the accuracy of the most frequent label of the training part."""
-    labels = [label for _, label in task.train]
-    commonest = max(sorted(set(labels)), key=labels.count)
-    return float(np.mean([label == commonest for _, label in task.test]))
+    return float(np.mean(task.truth == np.bincount(task.train_labels).argmax()))
 
 
 @torch.no_grad()

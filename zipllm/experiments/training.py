@@ -6,17 +6,15 @@ tokens, so that a result does not depend on how busy the machine was.
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from zipllm.data.windows import TOKEN_DTYPE, TokenSource, WindowSampler
-from zipllm.errors import FileError
+from zipllm.errors import file_errors
 from zipllm.model.architecture import architecture_of
 from zipllm.model.float_network import FloatNetwork
 from zipllm.model.transformer.config import TransformerConfig
@@ -36,43 +34,38 @@ BYTES = 256
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A ``TransformerConfig`` without vocabulary, its feed-forward four times the width."""
-
-    width: int
-    layers: int
-    heads: int
-    window: int = 128
-
-    def config(self, vocabulary_size: int) -> TransformerConfig:
-        """Return the whole shape."""
-        return TransformerConfig(vocabulary_size, self.width, self.layers, self.heads, 4 * self.width, self.window)
-
-
-@dataclass(frozen=True)
 class Plan:
-    """What is trained, and for how long.
+    """What is trained, and for how long. Training from a model ignores the shape.
 
     Attributes:
-        shape: of the network; ignored when training starts from a model.
+        width: size of the residual stream; one head for each 32, a feed-forward layer of four times the width.
+        layers: number of blocks.
         tokens: to train on, repeats included.
+        window: tokens that attention sees.
         vocabulary: 256 for bytes, else the size of a byte-pair vocabulary learned from the training text.
         sequence: tokens in a training window.
         batch: windows in a step; few, since many small steps learn most from few tokens.
         rate: factor on the learning rates of ``zipllm train``; lower for fine-tuning.
     """
 
-    shape: Shape
+    width: int
+    layers: int
     tokens: int
+    window: int = 128
     vocabulary: int = BYTES
     sequence: int = 256
     batch: int = 4
     rate: float = 2.0
 
+    def model_config(self, vocabulary_size: int) -> TransformerConfig:
+        """Return the shape of the network; a learned vocabulary may have fewer tokens than planned."""
+        heads = max(1, self.width // 32)
+        return TransformerConfig(vocabulary_size, self.width, self.layers, heads, 4 * self.width, self.window)
+
     def train_config(self, seed: int) -> TrainConfig:
         """Return the trainer's settings."""
         usual = TrainConfig(steps=1)
-        rates = {name: getattr(usual, name) * self.rate for name in ("matrix_lr", "embedding_lr", "head_lr")}
+        names = ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr")
         return TrainConfig(
             tokens=self.tokens,
             sequence=self.sequence,
@@ -80,13 +73,12 @@ class Plan:
             seed=seed,
             evaluate_every=1e9,
             save_every=1.0,
-            scalar_lr=usual.scalar_lr * self.rate,
-            **rates,
+            **{name: getattr(usual, name) * self.rate for name in names},
         )
 
 
-QUICK = Plan(Shape(64, 2, 2), 600_000)
-FULL = Plan(Shape(128, 4, 4, 256), 8_000_000, sequence=512)
+QUICK = Plan(64, 2, 600_000)
+FULL = Plan(128, 4, 8_000_000, window=256, sequence=512)
 """Plans of most studies, by scale, so that they share the models."""
 QUICK_TEXT, FULL_TEXT = 1_000_000, 8_000_000
 """Bytes of training text for these plans."""
@@ -132,7 +124,7 @@ def train(
     *,
     seed: int,
     start: Start | None = None,
-    watch: Callable[[Trainer, Tokenizer], None] | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Train a model, or load it if the same training has finished before.
 
@@ -143,22 +135,22 @@ def train(
         folder: where trained models are kept.
         seed: of initial weights and the order of windows.
         start: weights and tokenizer to start from.
-        watch: trains in place of ``Trainer.train``, to test the model on the way.
+        until: number of tokens after which training pauses; a later call goes on from there.
 
     Raises:
         UsageError: the loss is no longer finite.
         FileError: the folder cannot be written.
     """
     home = folder / _identity(plan, text, seed, start)
-    try:
+    with file_errors(home):
         home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{home}: {error.strerror or error}") from error
     tokenizer = start.tokenizer if start else _tokenizer(plan, text, home)
-    tokens = _tokens(tokenizer, text, plan.sequence)
+    tokens = tokenizer.encode(text).astype(TOKEN_DTYPE)
+    if len(tokens) < plan.sequence:
+        tokens = np.tile(tokens, -(-plan.sequence // max(1, len(tokens))))
     trainer = Trainer(
         home,
-        start.model.config if start else plan.shape.config(len(tokenizer.vocabulary)),
+        start.model.config if start else plan.model_config(len(tokenizer.vocabulary)),
         plan.train_config(seed),
         [TokenSource(name, tokens, 1.0)],
         [],
@@ -168,10 +160,7 @@ def train(
     )
     if not trainer.is_finished():
         decide_compiler(trainer, lambda note: None)
-    if watch is not None:
-        watch(trainer, tokenizer)
-    elif not trainer.is_finished():
-        trainer.train(lambda report: None)
+        trainer.train(lambda report: None, lambda: until is not None and trainer.state.tokens >= until)
     sampler = WindowSampler(trainer.sources, trainer.config.sequence, trainer.config.seed + 1)
     calibration = torch.from_numpy(sampler.batch(CALIBRATION_WINDOWS))
     state = trainer.state
@@ -192,11 +181,6 @@ def _copy(model: FloatNetwork) -> FloatNetwork:
     copy.load_state_dict(model.state_dict())
     copy.final_clip.zero_()
     return copy.eval()
-
-
-def _tokens(tokenizer: Tokenizer, text: bytes, sequence: int) -> NDArray[np.uint16]:
-    tokens = tokenizer.encode(text).astype(TOKEN_DTYPE)
-    return np.tile(tokens, -(-sequence // max(1, len(tokens)))) if len(tokens) < sequence else tokens
 
 
 def _tokenizer(plan: Plan, text: bytes, home: Path) -> Tokenizer:

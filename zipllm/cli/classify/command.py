@@ -9,7 +9,8 @@ from zipllm.cli.results import print_json
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
-    from zipllm.classify.runs import Method, Row, Splits
+    from zipllm.classify.documents import Splits
+    from zipllm.classify.runs import Method, Row
 
 _DEFAULT_CODECS = {"class": "zipllm:3", "ncd": "gzip:9"}
 
@@ -26,8 +27,8 @@ def classify(options: ClassifyOptions) -> int:
         choose_threads(options.threads)
     from zipllm.bench.codecs import parse_codecs
     from zipllm.classify.baselines import check_installed
-    from zipllm.classify.documents import read_documents, sample
-    from zipllm.classify.runs import Splits, open_method
+    from zipllm.classify.documents import Splits, read_documents, sample
+    from zipllm.classify.runs import open_method
     from zipllm.cli.classify.table import Setting, print_rows, row_json
 
     specs = parse_codecs(options.codecs or _DEFAULT_CODECS[options.method], None)

@@ -38,7 +38,8 @@ from zipllm.cli.tables import new_table, note, print_parts, shown
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from zipllm.classify.runs import Row, Splits
+    from zipllm.classify.documents import Splits
+    from zipllm.classify.runs import Row
 
 _HEADS = ("method", "accuracy", "macro-F1", "tied", "ties lost", "ties won", "ms a text", "before")
 _NOTE = (

@@ -3,7 +3,6 @@
 import lzma
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from torch import Tensor
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.ledger import Row, Rows
-from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Sizes, Study
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Trained, shipped_model
 from zipllm.model.architecture import architecture_of
@@ -54,27 +52,30 @@ class Precision(Study[PrecisionSizes]):
 
     def run(self, lab: Lab, sizes: PrecisionSizes) -> None:
         text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
-        about = {"text": text.origin, "seed": lab.seed}
-        _measure_model(lab, "byte model", lab.train(sizes.plan, text), text.test, sizes, about)
+        models = {"byte model": lab.train(sizes.plan, text)}
         if sizes.shipped:
-            shipped = shipped_model(load_start("small"), text.train, 512)
-            _measure_model(lab, "shipped small", shipped, text.test, sizes, about)
-
-    def tables(self, rows: Rows) -> Sequence[Table]:
-        parts = []
-        for model in show.distinct(rows, "model"):
-            found = show.select(rows, model=model)
-            columns: dict[str, Callable[[Row], str]] = {
-                "bits a weight": lambda row: "float" if row["weight_bits"] == 32 else str(row["weight_bits"]),
-                "bits per byte": lambda row: show.number(row["bpb"], 4),
-                "against float": partial(_against, found[0]),
-                "file": lambda row: show.number(row.get("file_bytes"), 0),
-                "packed": lambda row: show.number(row.get(_PACKED), 0),
-                "file through xz": lambda row: show.number(row.get("xz_bytes"), 0),
-                **show.adjusted_columns(_CORPORA[1:3], _PACKED),
+            models["shipped small"] = shipped_model(load_start("small"), text.train, 512)
+        for name, trained in models.items():
+            tokens = torch.from_numpy(trained.tokenizer.encode(text.test)).long()
+            count = min(sizes.windows, len(tokens) // sizes.sequence)
+            windows = tokens[: count * sizes.sequence].view(count, sizes.sequence)
+            lengths = torch.tensor([len(token) for token in trained.tokenizer.vocabulary])
+            size = int(lengths[windows].sum())
+            about = {
+                **(facts(trained) if trained.tokens else {"parameters": trained.parameters}),
+                "model": name,
+                "bytes": size,
+                "text": text.origin,
+                "context": f"windows of {sizes.sequence} tokens, each from the start token",
             }
-            parts.append(show.table(f"{model}, {found[0]['parameters']:,} parameters", found, columns))
-        return parts
+            lab.notice(f"{name}: floats")
+            lab.measure(f"{name}, float", _as_floats, trained, windows, size, **about)
+            for bits in sizes.bits:
+                lab.notice(f"{name}: {bits} bits a weight")
+                lab.measure(f"{name}, {bits} bits", _as_integers, trained, bits, windows, size, **about)
+
+    def tables(self, rows: Rows) -> Sequence[show.Table]:
+        return [_by_bits(model, show.select(rows, model=model)) for model in show.distinct(rows, "model")]
 
     def figures(self, rows: Rows) -> Sequence[Figure]:
         series = []
@@ -106,44 +107,32 @@ class Precision(Study[PrecisionSizes]):
         return said
 
 
-def _against(floats: Row, row: Row) -> str:
-    return f"{show.percent(row['bpb'], floats['bpb']):+.2f} %"
-
-
-def _measure_model(lab: Lab, name: str, trained: Trained, data: bytes, sizes: PrecisionSizes, about: Row) -> None:
-    tokens = torch.from_numpy(trained.tokenizer.encode(data)).long()
-    count = min(sizes.windows, len(tokens) // sizes.sequence)
-    windows = tokens[: count * sizes.sequence].view(count, sizes.sequence)
-    lengths = torch.tensor([len(token) for token in trained.tokenizer.vocabulary])
-    size = int(lengths[windows].sum())
-    about = {
-        **about,
-        **(facts(trained) if trained.tokens else {"parameters": trained.parameters}),
-        "model": name,
-        "bytes": size,
-        "context": f"windows of {sizes.sequence} tokens, each from the start token",
+def _by_bits(model: str, rows: Rows) -> show.Table:
+    columns: dict[str, Callable[[Row], str]] = {
+        "bits a weight": lambda row: "float" if row["weight_bits"] == 32 else str(row["weight_bits"]),
+        "bits per byte": lambda row: show.number(row["bpb"], 4),
+        "against float": lambda row: f"{show.percent(row['bpb'], rows[0]['bpb']):+.2f} %",
+        "file": lambda row: show.number(row.get("file_bytes"), 0),
+        "packed": lambda row: show.number(row.get(_PACKED), 0),
+        "file through xz": lambda row: show.number(row.get("xz_bytes"), 0),
+        **show.adjusted_columns(_CORPORA[1:3], _PACKED),
     }
-    lab.notice(f"{name}: floats")
-    lab.measure(f"{name}, float", _as_floats, trained, windows, about)
-    for bits in sizes.bits:
-        lab.notice(f"{name}: {bits} bits a weight")
-        lab.measure(f"{name}, {bits} bits", _as_integers, trained, bits, windows, about)
+    return show.table(f"{model}, {rows[0]['parameters']:,} parameters", rows, columns)
 
 
-def _as_floats(trained: Trained, windows: Tensor, about: Row) -> Row:
-    return {"weight_bits": 32, "bpb": float_bits(trained.model, windows) / about["bytes"], **about}
+def _as_floats(trained: Trained, windows: Tensor, size: int) -> Row:
+    return {"weight_bits": 32, "bpb": float_bits(trained.model, windows) / size}
 
 
-def _as_integers(trained: Trained, bits: int, windows: Tensor, about: Row) -> Row:
+def _as_integers(trained: Trained, bits: int, windows: Tensor, size: int) -> Row:
     model = trained.export(bits)
     file = model_to_bytes(model)
     return {
         "weight_bits": bits,
-        "bpb": integer_bits(architecture_of(model.config).reference(model.integer), windows) / about["bytes"],
+        "bpb": integer_bits(architecture_of(model.config).reference(model.integer), windows) / size,
         "file_bytes": len(file),
         _PACKED: len(file) - _saved_by_packing(model.integer, bits),
         "xz_bytes": len(lzma.compress(file, preset=9)),
-        **about,
     }
 
 

@@ -1,21 +1,21 @@
 """Study: which predictor, in front of the same coder?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from zipllm.bench.codecs import open_codec
+from zipllm.bench.spec import parse_spec
+from zipllm.errors import MissingPackage
 from zipllm.experiments import show
-from zipllm.experiments.contest import contest, is_installed, keep_model
+from zipllm.experiments.contest import contest, keep_model
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.ledger import Row, Rows
-from zipllm.experiments.material import Text
 from zipllm.experiments.scoring import context_words
-from zipllm.experiments.show import Table
-from zipllm.experiments.study import ByScale, Sizes, Study
+from zipllm.experiments.study import ByScale, ShippedSizes, Study
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT
 from zipllm.report.figures import Figure, Series
 
-_ONLINE = ("order0", "order2", "ngram", "lstm", "history")
+_ONLINE = {"order0": "order0", "order2": "order2", "ngram": "ngram", "lstm": "lstm", "history": "zipllm:3"}
 _OTHERS = {"gzip:9": "gzip -9", "xz:9e": "xz -9e", "ppmd:12": "PPMd, order 12"}
 _NAMES = {
     "order0": "counts, order 0",
@@ -31,14 +31,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class PredictorsSizes(Sizes):
-    """Whether the shipped model takes part."""
-
-    shipped: bool = True
-
-
-class Predictors(Study[PredictorsSizes]):
+class Predictors(Study[ShippedSizes]):
     """Every predictor on the same held-out text."""
 
     question = "How much of compression is the predictor, if tokenizing, coding and container stay the same?"
@@ -49,35 +42,36 @@ class Predictors(Study[PredictorsSizes]):
         "another process decodes every archive and compares. gzip, xz and PPMd for orientation."
     )
     expected = ByScale(70, 600)
-    sizes = ByScale(quick=PredictorsSizes(QUICK_TEXT, 32_000, QUICK), full=PredictorsSizes(FULL_TEXT, 256_000, FULL))
+    sizes = ByScale(quick=ShippedSizes(QUICK_TEXT, 32_000, QUICK), full=ShippedSizes(FULL_TEXT, 256_000, FULL))
 
-    def run(self, lab: Lab, sizes: PredictorsSizes) -> None:
+    def run(self, lab: Lab, sizes: ShippedSizes) -> None:
         text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
         trained = lab.train(sizes.plan, text)
         path = keep_model(trained.export(), lab.models)
         codecs = {
-            **{name: name if name != "history" else "zipllm:3" for name in _ONLINE},
+            **_ONLINE,
             "transformer": f"zipllm:{path}/6/history=off",
             "transformer+history": f"zipllm:{path}/6",
         }
         if sizes.shipped:
             codecs |= {"small": "zipllm:small/6/history=off", "small+history": "zipllm:small/6"}
         for codec in _OTHERS:
-            if is_installed(codec):
+            try:
+                open_codec(parse_spec(codec))
                 codecs[codec] = codec
-            else:
-                lab.leave_out(f"{codec}: its library is not installed (pip install 'zipllm[bench]')")
+            except MissingPackage as error:
+                lab.leave_out(f"{codec}: {error}")
         for name, codec in codecs.items():
             about: dict[str, Any] = {"context": "the whole file so far"}
             if name.startswith("transformer"):
                 about = {**facts(trained), "context": context_words(trained.model.config.window)}
             elif name.startswith("small"):
                 about = {"context": context_words(256)}
-            about |= {"seed": lab.seed, "contaminated": name.startswith("small") and text.near_shipped}
+            about |= {"text": text.origin, "contaminated": name.startswith("small") and text.near_shipped}
             lab.notice(f"{_NAMES[name]} on {len(text.test):,} bytes")
-            lab.measure(name, _row, codec, text, about)
+            lab.measure(name, contest, codec, text.name, text.test, **about)
 
-    def tables(self, rows: Rows) -> Sequence[Table]:
+    def tables(self, rows: Rows) -> Sequence[show.Table]:
         found = _best_first(rows)
         columns = {
             "predictor": _name,
@@ -93,9 +87,8 @@ class Predictors(Study[PredictorsSizes]):
     def figures(self, rows: Rows) -> Sequence[Figure]:
         found = _best_first(rows)
         bars = tuple((float(place), float(row["bpb"])) for place, row in enumerate(found))
-        title, names = "The same text, the same coder, another predictor", tuple(map(_name, found))
-        series = (Series("archive", bars),)
-        return (Figure("predictors", title, "", "bits per byte", series, "bars", ticks=names),)
+        title, series = "The same text, the same coder, another predictor", (Series("archive", bars),)
+        return (Figure("predictors", title, "", "bits per byte", series, "bars", ticks=tuple(map(_name, found))),)
 
     def conclude(self, rows: Rows) -> Sequence[str]:
         found = {row["key"]: float(row["bpb"]) for row in rows if row["bpb"] is not None}
@@ -120,10 +113,6 @@ class Predictors(Study[PredictorsSizes]):
         return [*said, show.UNFAIR] if show.mark(rows) else said
 
 
-def _row(codec: str, text: Text, about: Row) -> Row:
-    return {**contest(codec, text.name, text.test), "text": text.origin, **about}
-
-
 def _best_first(rows: Rows) -> list[Row]:
     return sorted((row for row in rows if row["bpb"] is not None), key=lambda row: float(row["bpb"]))
 
@@ -143,11 +132,8 @@ def _weights(rows: Rows, fair: dict[str, float]) -> list[str]:
     gain = free[rival] - float(row["bpb"])
     if gain <= 0:
         return [f"With weights or without, nothing beats {_NAMES[rival]}, which has no weights."]
-    size = 8 * row["weights_bytes"] / gain
-    name = _NAMES[row["key"]]
-    return [
-        f"With its weights counted, {name} pays from {size / 1e6:,.1f} MB of such text on, against {_NAMES[rival]}."
-    ]
+    size, name = 8e-6 * row["weights_bytes"] / gain, _NAMES[row["key"]]
+    return [f"With its weights counted, {name} pays from {size:,.1f} MB of such text on, against {_NAMES[rival]}."]
 
 
 STUDY = Predictors()

@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from zipllm.experiments import show
-from zipllm.experiments.lab import Lab
-from zipllm.experiments.ledger import Row, Rows
-from zipllm.experiments.material import Text
-from zipllm.experiments.show import Table
+from zipllm.experiments.lab import Lab, score
+from zipllm.experiments.ledger import Rows
 from zipllm.experiments.study import ByScale, Study
 from zipllm.experiments.training import FULL, QUICK, Plan, shipped_model
 from zipllm.model.architecture import architecture_of
@@ -61,20 +59,23 @@ class Pretraining(Study[Sizes]):
             if text is None or len(text.train) < max(sizes.corpora):
                 lab.leave_out(f"{domain}: not enough text to train on here")
                 continue
-            lab.notice(f"shipped model, as it is, on {text.name}")
-            lab.measure(f"{SHIPPED}, {text.name}", _score_shipped, lab, text, shipped)
+            about = {"domain": domain, "near": text.near_shipped, "text": f"{domain}: {text.origin}"}
+            lab.notice(f"shipped model, as it is, on {domain}")
+            trained = shipped_model(shipped, text.train, 256)
+            lab.measure(f"{SHIPPED}, {domain}", score, trained, text, start=SHIPPED, corpus=0, **about)
             for size in sizes.corpora:
                 piece = replace(text, train=text.train[:size])
                 tokens = sizes.epochs * len(shipped.tokenizer.encode(piece.train))
-                plan = Plan(sizes.byte_plan.shape, tokens, sequence=sizes.byte_plan.sequence, batch=2)
+                plan = replace(sizes.byte_plan, tokens=tokens, batch=2)
                 for name, how, start in (
                     (TUNED, replace(plan, rate=_TUNING_RATE), shipped),
                     (FRESH, plan, fresh),
                     (BYTES, sizes.byte_plan, None),
                 ):
-                    lab.measure(f"{name}, {piece.name}, {size}", _score, lab, name, piece, how, start)
+                    key, of_row = f"{name}, {domain}, {size}", {**about, "start": name, "corpus": size}
+                    lab.measure(key, lab.train_and_score, how, piece, start, **of_row)
 
-    def tables(self, rows: Rows) -> Sequence[Table]:
+    def tables(self, rows: Rows) -> Sequence[show.Table]:
         parts = []
         for domain in show.distinct(rows, "domain"):
             found = show.select(rows, domain=domain)
@@ -85,7 +86,7 @@ class Pretraining(Study[Sizes]):
                 for size in curves[TUNED]
             )
             title = f"{domain}, bits per byte on {asis['bytes']:,} held-out bytes"
-            parts.append(Table(title, ("corpus, bytes", SHIPPED, *curves), cells))
+            parts.append(show.Table(title, ("corpus, bytes", SHIPPED, *curves), cells))
         return parts
 
     def figures(self, rows: Rows) -> Sequence[Figure]:
@@ -95,12 +96,8 @@ class Pretraining(Study[Sizes]):
             asis = float(show.select(found, start=SHIPPED)[0]["bpb"])
             series = [Series(SHIPPED, tuple((size, asis) for size, _ in _curve(found, TUNED)), marked=True)]
             series += [Series(start, _curve(found, start)) for start in (TUNED, FRESH, BYTES)]
-            parts.append(
-                Figure(
-                    f"pretraining-{domain}", f"What a start is worth, {domain}", "corpus, bytes", "bits per byte",
-                    tuple(series), "line", log_x=True, from_zero=False,
-                )
-            )  # fmt: skip
+            title = f"What a start is worth, {domain}"
+            parts.append(show.curves(f"pretraining-{domain}", title, "corpus, bytes", series))
         return parts
 
     def conclude(self, rows: Rows) -> Sequence[str]:
@@ -121,19 +118,6 @@ class Pretraining(Study[Sizes]):
             if any(row["near"] for row in found):
                 said.append(f"{domain}: no fair test, the shipped model learned from such text of Python itself.")
         return said
-
-
-def _score_shipped(lab: Lab, text: Text, start: Start) -> Row:
-    return lab.score(shipped_model(start, text.train, 256), text, **_about(SHIPPED, text, 0))
-
-
-def _score(lab: Lab, name: str, piece: Text, plan: Plan, start: Start | None) -> Row:
-    return lab.score(lab.train(plan, piece, start), piece, **_about(name, piece, len(piece.train)))
-
-
-def _about(name: str, text: Text, size: int) -> Row:
-    origin = f"{text.name}: {text.origin}"
-    return {"start": name, "domain": text.name, "corpus": size, "near": text.near_shipped, "text": origin}
 
 
 def _curve(rows: Rows, start: str) -> tuple[tuple[float, float], ...]:

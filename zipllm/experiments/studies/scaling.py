@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab
 from zipllm.experiments.ledger import Row, Rows
-from zipllm.experiments.material import Text
 from zipllm.experiments.published import DELETANG, TABLE_1
-from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Quote, Sizes, Study
-from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan, Shape
+from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT
 from zipllm.report.figures import Figure, Series
 
 _CORPORA = (1e5, 1e6, 1e7, 1e8, 1e9)
@@ -44,12 +42,11 @@ class Scaling(Study[ScalingSizes]):
     def run(self, lab: Lab, sizes: ScalingSizes) -> None:
         text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
         for width in sizes.widths:
-            shape = Shape(width, sizes.plan.shape.layers, max(1, width // 32), sizes.plan.shape.window)
             for tokens in sizes.tokens:
-                plan = replace(sizes.plan, shape=shape, tokens=tokens)
-                lab.measure(f"width {width}, {tokens} tokens", _score, lab, plan, text)
+                plan, key = replace(sizes.plan, width=width, tokens=tokens), f"width {width}, {tokens} tokens"
+                lab.measure(key, lab.train_and_score, plan, text, None, width=width, budget=tokens)
 
-    def tables(self, rows: Rows) -> Sequence[Table]:
+    def tables(self, rows: Rows) -> Sequence[show.Table]:
         columns = {
             "width": lambda row: str(row["width"]),
             "parameters": lambda row: f"{row['parameters']:,}",
@@ -73,10 +70,7 @@ class Scaling(Study[ScalingSizes]):
             for corpus in _CORPORA
         )
         return (
-            Figure(
-                "scaling-raw", "Raw rate: more parameters and more data", "parameters", "bits per byte", raw, "line",
-                log_x=True, from_zero=False,
-            ),
+            show.curves("scaling-raw", "Raw rate: more parameters and more data", "parameters", raw),
             Figure(
                 "scaling-adjusted", "Adjusted rate: the model file counts", "parameters",
                 "bits per byte, model included", counted, "line", log_x=True, log_y=True,
@@ -86,13 +80,12 @@ class Scaling(Study[ScalingSizes]):
     def conclude(self, rows: Rows) -> Sequence[str]:
         longest = _longest(rows)
         small, large = longest[0], longest[-1]
-        said = [
-            (
-                f"{large['parameters'] / small['parameters']:.1f} times the parameters take the raw rate from "
-                f"{small['bpb']:.3f} to {large['bpb']:.3f} bits per byte at {large['trained_tokens']:,} tokens: every "
-                f"doubling saves {_per_doubling(small, large, 'parameters'):.3f}."
-            )
-        ]
+        growth = (
+            f"{large['parameters'] / small['parameters']:.1f} times the parameters take the raw rate from "
+            f"{small['bpb']:.3f} to {large['bpb']:.3f} bits per byte at {large['trained_tokens']:,} tokens: every "
+            f"doubling saves {_per_doubling(small, large, 'parameters'):.3f}."
+        )
+        said = [growth]
         few = show.select(rows, width=large["width"])[0]
         if few["budget"] != large["budget"]:
             said.append(
@@ -117,8 +110,7 @@ class Scaling(Study[ScalingSizes]):
         ours = tuple(
             (
                 f"here: {row['parameters']:,} parameters",
-                show.number(100 * row["bpb"] / 8, 1),
-                show.number(100 * show.adjusted(row, 1e9) / 8, 1),
+                *(show.number(100 * rate / 8, 1) for rate in (row["bpb"], show.adjusted(row, 1e9))),
             )
             for row in _longest(rows)
         )
@@ -126,17 +118,13 @@ class Scaling(Study[ScalingSizes]):
         return (
             Quote(
                 f"{DELETANG}, Table 1, enwik9.",
-                Table("Size in percent of the data", ("model", "raw", "adjusted, 1 GB"), cells),
+                show.Table("Size in percent of the data", ("model", "raw", "adjusted, 1 GB"), cells),
                 "Their Transformers were trained on enwik8, which enwik9 contains, for far longer than ours, and code "
                 "pieces of 2,048 bytes; a parameter counts two bytes. Only the direction is comparable: more "
                 "parameters give fewer bits as long as they do not count, and if they do, every size of data has its "
                 "best size of model (their section 3.3).",
             ),
         )
-
-
-def _score(lab: Lab, plan: Plan, text: Text) -> Row:
-    return lab.score(lab.train(plan, text), text, width=plan.shape.width, budget=plan.tokens)
 
 
 def _longest(rows: Rows) -> list[Row]:

@@ -1,32 +1,21 @@
 """Study: is compression linear in ability, along the training of one model?"""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from zipllm.classify.documents import Splits
 from zipllm.experiments import show
-from zipllm.experiments.lab import Lab
+from zipllm.experiments.lab import Lab, score
 from zipllm.experiments.ledger import Row, Rows
 from zipllm.experiments.material import Text
-from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Quote, Sizes, Study
-from zipllm.experiments.tasks import (
-    CHOICES,
-    Labeled,
-    Questions,
-    cloze,
-    cloze_accuracy,
-    find_tasks,
-    majority,
-    probe_accuracy,
-)
+from zipllm.experiments.tasks import CHOICES, Questions, cloze, cloze_accuracy, find_tasks, majority, probe_accuracy
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan, train
 from zipllm.report.figures import Figure, Series
-from zipllm.tokenizer import Tokenizer
-from zipllm.train.trainer import Trainer
 
 CLOZE = "cloze"
 
@@ -67,43 +56,40 @@ class Skill(Study[SkillSizes]):
         text = lab.main_text(sizes.train_bytes, sizes.cloze_bytes)
         questions = cloze(text.test, sizes.questions, lab.seed)
         tasks = find_tasks(lab.places, sizes.tasks, *sizes.examples)
-        if missing := sorted(set(sizes.tasks) - {task.name for task in tasks}):
+        if missing := sorted(set(sizes.tasks) - set(tasks)):
             lab.leave_out(f"classification ({', '.join(missing)}): not here; --data-dir names a folder that has tasks")
         folder = lab.ledger.path.parent / "training"
         if not lab.ledger.rows:
             shutil.rmtree(folder, ignore_errors=True)  # training cannot go back to the first mark
         text = replace(text, test=text.test[: sizes.test_bytes])
         for mark in sizes.marks:
-            lab.measure(f"at {mark} tokens", _score, lab, mark, sizes.plan, folder, text, questions, tasks)
+            about = {"mark": mark, "questions": len(questions)}
+            lab.measure(f"at {mark} tokens", _test, lab, mark, sizes.plan, folder, text, questions, tasks, **about)
 
-    def tables(self, rows: Rows) -> Sequence[Table]:
-        names = _names(rows)
+    def tables(self, rows: Rows) -> Sequence[show.Table]:
+        names = list(rows[0]["skills"])
         cells = [
-            (
-                f"{row['trained_tokens']:,}",
-                show.number(row["bpb"]),
-                *(show.number(100 * row["skills"][name], 1) for name in names),
-            )
-            for row in rows
+            (f"{row['trained_tokens']:,}", show.number(row["bpb"]), *_percents(row["skills"], names)) for row in rows
         ]
-        chances = (show.number(100 * rows[0]["chance"][name], 1) for name in names)
-        correlations = (show.number(correlation(_points(rows, name)), 2) for name in names)
-        cells += [("chance or majority", "-", *chances), ("Pearson's r with bits per byte", "-", *correlations)]
+        correlations = (show.number(correlation(_curve(rows, name)), 2) for name in names)
+        cells.append(("chance or majority", "-", *_percents(rows[0]["chance"], names)))
+        cells.append(("Pearson's r with bits per byte", "-", *correlations))
         heads = ("tokens trained on", "bits per byte", *(f"{name}, %" for name in names))
-        return (Table(f"Along one training, {rows[0]['questions']} cloze questions", heads, tuple(cells)),)
+        return (show.Table(f"Along one training, {rows[0]['questions']} cloze questions", heads, tuple(cells)),)
 
     def figures(self, rows: Rows) -> Sequence[Figure]:
-        series = [Series(name, _points(rows, name)) for name in _names(rows)]
+        names = list(rows[0]["skills"])
+        series = [Series(name, _curve(rows, name)) for name in names]
         if len(series) > 1:
-            series.append(Series("mean", _mean(rows), marked=True))
+            series.append(Series("mean", _curve(rows, *names), marked=True))
         title = "Ability against compression, along one training"
         return (Figure("skill", title, "bits per byte", "accuracy, %", tuple(series), "line", from_zero=False),)
 
     def conclude(self, rows: Rows) -> Sequence[str]:
-        first, last = rows[0], rows[-1]
+        first, last, names = rows[0], rows[-1], list(rows[0]["skills"])
         said = [f"From {first['bpb']:.3f} to {last['bpb']:.3f} bits per byte, over {len(rows)} tests of one training:"]
-        for name in _names(rows):
-            curve = _points(rows, name)
+        for name in names:
+            curve = _curve(rows, name)
             begin, end = curve[0][1], curve[-1][1]
             error = 100 * float(np.sqrt(0.25 / rows[0]["questions"]))
             noise = f"; the standard error of one test is up to {error:.1f} points" if name == CLOZE else ""
@@ -111,55 +97,45 @@ class Skill(Study[SkillSizes]):
                 f"{name}: from {begin:.1f} to {end:.1f} % ({end - begin:+.1f} points), "
                 f"r = {show.number(correlation(curve), 2)} with bits per byte{noise}."
             )
-        whole = correlation(_mean(rows))
-        if whole is not None and len(_names(rows)) > 1:
+        whole = correlation(_curve(rows, *names))
+        if whole is not None and len(names) > 1:
             falling = "no line, but falling" if whole < -0.5 else "no clear relation"
             verdict = "close to a line" if whole <= -0.9 else falling
             said.append(f"The mean over the tasks has r = {whole:.2f}: {verdict}.")
-        return [
-            *said,
-            "Few tests of one model make no law: a model that learns gets better at many things at once.",
-        ]
+        return [*said, "Few tests of one model make no law: a model that learns gets better at many things at once."]
 
     def quotes(self, rows: Rows) -> Sequence[Quote]:
-        ours = (f"here: {len(rows)} tests of one model", show.number(correlation(_mean(rows)), 2))
+        ours = (f"here: {len(rows)} tests of one model", show.number(correlation(_curve(rows, *rows[0]["skills"])), 2))
         cells = (("31 public models, 12 benchmarks, each domain of ability", "about -0.95"), ours)
         return (
             Quote(
                 'Huang et al., "Compression Represents Intelligence Linearly" (2024): Pearson correlation of bits per '
                 "character and average benchmark score.",
-                Table("Bits against scores", ("what", "Pearson's r"), cells),
+                show.Table("Bits against scores", ("what", "Pearson's r"), cells),
                 "They compare different models after training; here one small model is compared with itself along its "
                 "training, and the tasks are far easier.",
             ),
         )
 
 
-def _score(
-    lab: Lab, mark: int, plan: Plan, folder: Path, text: Text, questions: Questions, tasks: Sequence[Labeled]
+def _test(
+    lab: Lab, mark: int, plan: Plan, folder: Path, text: Text, questions: Questions, tasks: Mapping[str, Splits]
 ) -> Row:
     """Train up to a number of tokens, and test."""
     lab.notice(f"training to {mark:,} tokens")
-
-    def train_to_mark(trainer: Trainer, tokenizer: Tokenizer) -> None:
-        trainer.train(lambda report: None, lambda: trainer.state.tokens >= mark)
-
-    trained = train(plan, text.name, text.train, folder, seed=lab.seed, watch=train_to_mark)
-    skills = {CLOZE: cloze_accuracy(trained, questions), **{task.name: probe_accuracy(trained, task) for task in tasks}}
-    chance = {CLOZE: 1 / CHOICES, **{task.name: majority(task) for task in tasks}}
-    return lab.score(trained, text, mark=mark, skills=skills, chance=chance, questions=len(questions))
+    trained = train(plan, text.name, text.train, folder, seed=lab.seed, until=mark)
+    probes = {name: probe_accuracy(trained, task) for name, task in tasks.items()}
+    chance = {CLOZE: 1 / CHOICES, **{name: majority(task) for name, task in tasks.items()}}
+    return {**score(trained, text), "skills": {CLOZE: cloze_accuracy(trained, questions), **probes}, "chance": chance}
 
 
-def _names(rows: Rows) -> list[str]:
-    return list(rows[0]["skills"])
+def _percents(shares: Mapping[str, float], names: Sequence[str]) -> list[str]:
+    return [show.number(100 * shares[name], 1) for name in names]
 
 
-def _points(rows: Rows, name: str) -> tuple[tuple[float, float], ...]:
-    return tuple((float(row["bpb"]), 100 * float(row["skills"][name])) for row in rows)
-
-
-def _mean(rows: Rows) -> tuple[tuple[float, float], ...]:
-    return tuple((float(row["bpb"]), 100 * float(np.mean(list(row["skills"].values())))) for row in rows)
+def _curve(rows: Rows, *names: str) -> tuple[tuple[float, float], ...]:
+    """Return the mean accuracy of these tasks in percent, against bits per byte."""
+    return tuple((float(row["bpb"]), 100 * float(np.mean([row["skills"][name] for name in names]))) for row in rows)
 
 
 def correlation(curve: Sequence[tuple[float, float]]) -> float | None:

@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab
-from zipllm.experiments.ledger import Row, Rows
-from zipllm.experiments.material import Text
+from zipllm.experiments.ledger import Rows
 from zipllm.experiments.published import DELETANG
-from zipllm.experiments.show import Table
 from zipllm.experiments.study import ByScale, Quote, Sizes, Study
 from zipllm.experiments.training import BYTES, FULL, FULL_TEXT, QUICK, QUICK_TEXT, Plan
 from zipllm.report.figures import Figure, Series
@@ -43,11 +41,12 @@ class Tokenizer(Study[TokenizerSizes]):
         text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
         budget = multiplications(sizes.plan) * sizes.plan.tokens
         for vocabulary in (BYTES, *sizes.vocabularies):
-            plan = replace(sizes.plan, vocabulary=vocabulary)
-            plan = replace(plan, tokens=budget // multiplications(plan))
-            lab.measure(f"vocabulary {vocabulary}", _score, lab, plan, text)
+            each = multiplications(replace(sizes.plan, vocabulary=vocabulary))
+            plan = replace(sizes.plan, vocabulary=vocabulary, tokens=budget // each)
+            about = {"vocabulary": vocabulary, "multiplications": each}
+            lab.measure(f"vocabulary {vocabulary}", lab.train_and_score, plan, text, None, **about)
 
-    def tables(self, rows: Rows) -> Sequence[Table]:
+    def tables(self, rows: Rows) -> Sequence[show.Table]:
         columns = {
             "vocabulary": lambda row: _name(row["vocabulary"]),
             "bits per byte": lambda row: show.number(row["bpb"]),
@@ -66,12 +65,7 @@ class Tokenizer(Study[TokenizerSizes]):
             Series("payload", show.points(rows, "vocabulary")),
             Series("with the model file, 10 MB", counted, marked=True),
         )
-        return (
-            Figure(
-                "tokenizer", "Vocabularies at equal computing", "tokens in the vocabulary", "bits per byte", series,
-                "line", log_x=True, from_zero=False,
-            ),
-        )  # fmt: skip
+        return (show.curves("tokenizer", "Vocabularies at equal computing", "tokens in the vocabulary", series),)
 
     def conclude(self, rows: Rows) -> Sequence[str]:
         plain = rows[0]
@@ -82,17 +76,16 @@ class Tokenizer(Study[TokenizerSizes]):
                 "No vocabulary of byte pairs is better at this amount of computing.",
             ]
         else:
-            seen = best["trained_tokens"] * best["bytes_per_token"] / plain["trained_tokens"]
-            said = [
-                (
-                    f"A vocabulary of {best['vocabulary']:,} takes {show.change(best['bpb'], plain['bpb'])} than bytes "
-                    f"({best['bpb']:.3f} against {plain['bpb']:.3f} bits per byte)."
-                ),
-                (
-                    f"In training it sees {seen:.1f} times as much text, and its tokens of "
-                    f"{best['bytes_per_token']:.2f} bytes make its window as many times longer."
-                ),
-            ]
+            more = best["trained_tokens"] * best["bytes_per_token"] / plain["trained_tokens"]
+            saved = (
+                f"A vocabulary of {best['vocabulary']:,} takes {show.change(best['bpb'], plain['bpb'])} than bytes "
+                f"({best['bpb']:.3f} against {plain['bpb']:.3f} bits per byte)."
+            )
+            seen = (
+                f"In training it sees {more:.1f} times as much text, and its tokens of "
+                f"{best['bytes_per_token']:.2f} bytes make its window as many times longer."
+            )
+            said = [saved, seen]
         for corpus in _CORPORA:
             small = min(rows, key=lambda row: show.adjusted(row, corpus))
             said.append(
@@ -112,7 +105,7 @@ class Tokenizer(Study[TokenizerSizes]):
         return (
             Quote(
                 f"{DELETANG}, section 3.6: Transformers on enwik8 in ASCII and in 1,000 to 20,000 byte pairs.",
-                Table("What more tokens in the vocabulary bring", ("model", "payload"), cells),
+                show.Table("What more tokens in the vocabulary bring", ("model", "payload"), cells),
                 "They train each network on the same text; here each network computes equally much, which lets a model "
                 "of longer tokens see more text.",
             ),
@@ -121,14 +114,9 @@ class Tokenizer(Study[TokenizerSizes]):
 
 def multiplications(plan: Plan) -> int:
     """Return the multiplications of one token in a forward pass: layers, output, attention over the window."""
-    shape = plan.shape.config(plan.vocabulary)
+    shape = plan.model_config(plan.vocabulary)
     body, _ = shape.parameter_counts()
     return body + plan.vocabulary * shape.width + 2 * shape.layers * shape.width * shape.window
-
-
-def _score(lab: Lab, plan: Plan, text: Text) -> Row:
-    spent = multiplications(plan)
-    return lab.score(lab.train(plan, text), text, vocabulary=plan.vocabulary, multiplications=spent)
 
 
 def _name(vocabulary: int) -> str:

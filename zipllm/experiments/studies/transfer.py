@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zipllm.experiments import show
-from zipllm.experiments.lab import Lab
-from zipllm.experiments.ledger import Row, Rows
-from zipllm.experiments.material import Text
-from zipllm.experiments.show import Table
+from zipllm.experiments.lab import Lab, score
+from zipllm.experiments.ledger import Rows
 from zipllm.experiments.study import ByScale, Sizes, Study
-from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, Plan, Trained
-from zipllm.report.figures import Figure, Series
+from zipllm.experiments.training import FULL, FULL_TEXT, QUICK
+from zipllm.report.figures import Figure
 from zipllm.train.start import Start
 
 FRESH = "nothing"
@@ -56,38 +54,36 @@ class Transfer(Study[TransferSizes]):
         tuning = replace(fresh, rate=_TUNING_RATE)
         for target, text in texts.items():
             piece = replace(text, train=text.train[: sizes.tuning_bytes])
+            about = {"target": target, "tuning_bytes": len(piece.train), "text": f"{target}: {text.origin}"}
             for source, model in models.items():
-                lab.measure(f"{source} on {target}", _score, lab, source, piece, model, tuned=False)
-                if source != target:
-                    lab.notice(f"{source} model, fine-tuned on {target}")
-                    _tune(lab, source, piece, tuning, Start(model.model, model.tokenizer, source))
-            _tune(lab, FRESH, piece, fresh, None)
+                lab.measure(f"{source} on {target}", score, model, piece, source=source, tuned=False, **about)
+            starts = {name: Start(each.model, each.tokenizer, name) for name, each in models.items() if name != target}
+            for source, start in (*starts.items(), (FRESH, None)):
+                plan, key = tuning if start else fresh, f"{source} on {target}, fine-tuned"
+                lab.measure(key, lab.train_and_score, plan, piece, start, source=source, tuned=True, **about)
 
-    def tables(self, rows: Rows) -> Sequence[Table]:
+    def tables(self, rows: Rows) -> Sequence[show.Table]:
         targets = show.distinct(rows, "target")
         heads = ("trained on", *(f"on {name}" for name in targets))
         parts = []
         for tuned in (False, True):
             cells = tuple(
                 (source, *(show.number(_rate(rows, source, target, tuned=tuned)) for target in targets))
-                for source in _sources(targets, tuned=tuned)
+                for source in (*targets, *([FRESH] if tuned else []))
             )
             title = f"fine-tuned on {rows[0]['tuning_bytes']:,} bytes of the target" if tuned else "as trained"
-            parts.append(Table(f"Bits per byte, {title}", heads, cells))
+            parts.append(show.Table(f"Bits per byte, {title}", heads, cells))
         return parts
 
     def figures(self, rows: Rows) -> Sequence[Figure]:
         targets = show.distinct(rows, "target")
-        parts = []
-        for tuned, name, title in ((False, "before", "as trained"), (True, "after", "after fine-tuning")):
-            series = []
-            for source in _sources(targets, tuned=tuned):
-                rates = ((float(i), _rate(rows, source, target, tuned=tuned)) for i, target in enumerate(targets))
-                series.append(Series(source, tuple((i, rate) for i, rate in rates if rate is not None)))
-            title = f"Bits per byte, {title}"
-            axes = ("measured on", "trained on")
-            parts.append(Figure(f"transfer-{name}", title, *axes, tuple(series), "heat", ticks=tuple(targets)))
-        return parts
+        before = show.grid(targets, targets, lambda source, target: _rate(rows, source, target, tuned=False))
+        after = show.grid([*targets, FRESH], targets, lambda source, target: _rate(rows, source, target, tuned=True))
+        axes, ticks = ("measured on", "trained on"), tuple(targets)
+        return (
+            Figure("transfer-before", "Bits per byte, as trained", *axes, before, "heat", ticks=ticks),
+            Figure("transfer-after", "Bits per byte, after fine-tuning", *axes, after, "heat", ticks=ticks),
+        )
 
     def conclude(self, rows: Rows) -> Sequence[str]:
         targets = show.distinct(rows, "target")
@@ -107,27 +103,6 @@ class Transfer(Study[TransferSizes]):
                 f"the piece is at {fresh:.3f}: having learned {best} first takes {show.change(tuned[best], fresh)}."
             )
         return said
-
-
-def _tune(lab: Lab, source: str, piece: Text, plan: Plan, start: Start | None) -> None:
-    model = lab.train(plan, piece, start)
-    lab.measure(f"{source} on {piece.name}, fine-tuned", _score, lab, source, piece, model, tuned=True)
-
-
-def _score(lab: Lab, source: str, target: Text, model: Trained, *, tuned: bool) -> Row:
-    return lab.score(
-        model,
-        target,
-        source=source,
-        target=target.name,
-        tuned=tuned,
-        tuning_bytes=len(target.train),
-        text=f"{target.name}: {target.origin}",
-    )
-
-
-def _sources(targets: Sequence[str], *, tuned: bool) -> list[str]:
-    return [*targets, FRESH] if tuned else list(targets)
 
 
 def _rate(rows: Rows, source: str, target: str, *, tuned: bool) -> float | None:
