@@ -75,10 +75,7 @@ def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: b
         from zipllm.codec.reading.salvage import salvage_stream
 
         reading = DecodeOptions(
-            engines=loader.engine,
-            embedded=loader.embedded_engine,
-            limits=options.limits,
-            workers=loader.workers(),
+            engines=loader.engine, embedded=loader.embedded_engine, limits=options.limits, workers=loader.workers()
         )
         if sink is None or not (salvage or part):
             return decompress_stream(source, sink, options=reading, progress=progress)

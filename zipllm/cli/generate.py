@@ -4,7 +4,7 @@ import codecs
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +76,7 @@ class GenerateOptions(ModelOptions, VerboseOptions, command="generate"):
     @property
     def draws(self) -> dict[str, Any]:
         """The arguments of ``Sampling`` that the user gave."""
-        values = {name: getattr(self, name) for name in ("temperature", "top_k", "top_p", "seed")}
-        return {name: value for name, value in values.items() if value is not None}
+        return self.given("temperature", "top_k", "top_p", "seed")
 
 
 def generate(options: GenerateOptions) -> int:
@@ -110,16 +109,19 @@ def _check(options: GenerateOptions) -> None:
         raise UsageError("--prompt and --prompt-file exclude each other")
     if options.tokens is not None and options.bytes is not None:
         raise UsageError("--tokens and --bytes exclude each other")
-    flags = [f"--{name.replace('_', '-')}" for name in options.draws]
+    flags = _flags(options.draws)
     if options.from_bits is not None and flags:
         raise UsageError(f"--from-bits draws exactly as the model says; leave out {', '.join(flags)}")
     if options.from_bits == options.prompt_file == STDIN:
         raise UsageError("the prompt and the bits cannot both be standard input")
     if options.by is not None:
-        flags = [flag for flag in flags if flag != "--seed"]
-        flags += ["--from-bits"] * (options.from_bits is not None) + ["--model"] * (options.model is not None)
+        flags = _flags(options.given("temperature", "top_k", "top_p", "from_bits", "model"))
         if flags:
             raise UsageError(f"--by takes a codec for the model, and as it is; leave out {', '.join(flags)}")
+
+
+def _flags(names: Iterable[str]) -> list[str]:
+    return [f"--{name.replace('_', '-')}" for name in names]
 
 
 def _prompt(options: GenerateOptions) -> bytes:

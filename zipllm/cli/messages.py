@@ -6,12 +6,7 @@ import sys
 from zipllm.errors import LimitExceeded
 from zipllm.files.names import STDIN, PathError, escape_name
 
-_LIMIT_FLAGS = {
-    "output": "--max-output",
-    "block_raw": "--max-memory",
-    "block_payload": "--max-memory",
-    "model_file": "--max-memory",
-}
+_LIMIT_FLAGS = {"output": "--max-output", **dict.fromkeys(("block_raw", "block_payload", "model_file"), "--max-memory")}
 """The flags that raise the limits of ``zipllm.container.Limits``, by the limit's name; some limits have no flag."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 

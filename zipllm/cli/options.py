@@ -121,6 +121,10 @@ class Options:
         level = 1 + self.verbose - self.quiet
         return Voice(self.command, level, progress=not self.no_progress, json=self.json)
 
+    def given(self, *names: str) -> dict[str, Any]:
+        """Return those of the named options that the user gave: they are not None."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
 
 class QuietOptions(Options):
     """Of a command that can be told to say less."""

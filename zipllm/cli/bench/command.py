@@ -54,25 +54,20 @@ def bench(options: BenchOptions) -> int:
         programs=external,
         environment=environment(sys.argv[2:], options.threads),
     )
-    rows = _measure(plan.inputs, specs, run_options, options, outputs)
+    rows = _measure(plan.inputs, specs, run_options, outputs)
     return _report(rows, outputs, voice)
 
 
-def _measure(
-    arguments: Sequence[str],
-    specs: "Sequence[Spec]",
-    run_options: "RunOptions",
-    options: BenchOptions,
-    outputs: "Outputs",
-) -> "list[Row]":
+def _measure(inputs: Sequence[str], specs: "Sequence[Spec]", run: "RunOptions", outputs: "Outputs") -> "list[Row]":
     """Measure what an earlier run has not, and return all rows in the order of the command line."""
     from zipllm.bench.inputs import prepare_inputs
     from zipllm.bench.process import give_up
     from zipllm.bench.runner import run_benchmark
     from zipllm.cli.bars import rows_bar
 
+    options = outputs.options
     with tempfile.TemporaryDirectory(prefix="zipllm-bench-") as folder, before_signal_exit(lambda: give_up(folder)):
-        files = prepare_inputs(arguments, options.places, Path(folder))
+        files = prepare_inputs(inputs, options.places, Path(folder))
         rows = outputs.begin(files, specs)
         done = {row.key[:4] for row in rows}
 
@@ -83,8 +78,7 @@ def _measure(
         if rows:
             options.voice.tell(f"zipllm: {len(rows)} finished rows kept, {left} left")
         with rows_bar(left, hidden=not shows_bars(options.voice)) as bar:
-            scratch = replace(run_options, scratch=Path(folder))
-            for row in run_benchmark(files, specs, scratch, skip=skip, report=bar.begin):
+            for row in run_benchmark(files, specs, replace(run, scratch=Path(folder)), skip=skip, report=bar.begin):
                 rows.append(row)
                 outputs.add(row)
                 bar.advance()

@@ -3,15 +3,7 @@
 from functools import cached_property
 
 from zipllm.cli.loader import Loader
-from zipllm.cli.options import (
-    DATA,
-    DataOptions,
-    DeviceOptions,
-    LevelOptions,
-    MeasuringOptions,
-    Panel,
-    argument,
-)
+from zipllm.cli.options import DATA, DataOptions, DeviceOptions, LevelOptions, MeasuringOptions, Panel, argument
 
 _WHAT = Panel("What is measured")
 

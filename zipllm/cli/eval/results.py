@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 
 from zipllm.bench.contamination import contamination
 from zipllm.cli.eval.subject import Subject
-from zipllm.cli.messages import display_name, format_size
+from zipllm.cli.messages import format_size
 from zipllm.cli.results import name_json
 from zipllm.codec.block.lanes import LANE_BYTES
 from zipllm.measure.rates import Evaluation, total
@@ -81,11 +81,6 @@ class Measured:
     archive: "Summary | None"
     seconds: float
     left_out_share: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return display_name(self.raw.name)
 
 
 def evaluation_json(files: Sequence[Measured], setup: Setup, *, whole: bool) -> dict[str, object]:

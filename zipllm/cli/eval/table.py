@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from zipllm.bench.columns import CONTAMINATED
 from zipllm.cli.eval.results import Measured, Setup, archive_bytes, context_text, mean_left_out
-from zipllm.cli.messages import format_size
+from zipllm.cli.messages import display_name, format_size
 from zipllm.cli.tables import new_table, note, print_parts
 from zipllm.measure.rates import total
 
@@ -45,7 +45,7 @@ def print_evaluation(files: Sequence[Measured], setup: Setup) -> None:
 
 def _name(measured: Measured, setup: Setup) -> str:
     marks = "…" * measured.raw.cut + "†" * bool(setup.contaminated(measured.raw))
-    return measured.name + marks + "‡" * (not measured.evaluation.valid_utf8)
+    return display_name(measured.raw.name) + marks + "‡" * (not measured.evaluation.valid_utf8)
 
 
 def _remarks(files: Sequence[Measured], setup: Setup) -> list[str]:

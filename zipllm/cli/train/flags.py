@@ -56,13 +56,9 @@ class TrainOptions(DeviceOptions, DataOptions, QuietOptions, command="train"):
     @property
     def top_settings(self) -> dict[str, Any]:
         """Settings at the top of a recipe, as far as they were given."""
-        return self._given("preset", "start", "vocabulary", "tokenizer")
+        return self.given("preset", "start", "vocabulary", "tokenizer")
 
     @property
     def train_settings(self) -> dict[str, Any]:
         """Settings in the ``train`` table of a recipe, as far as they were given."""
-        return self._given("minutes", "steps", "tokens", "patience", "seed", "precision", "compile")
-
-    def _given(self, *names: str) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
+        return self.given("minutes", "steps", "tokens", "patience", "seed", "precision", "compile")
