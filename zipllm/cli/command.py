@@ -40,11 +40,9 @@ def _parameters(options: type[Options]) -> list[inspect.Parameter]:
     """Return the arguments, then the flags panel by panel; in a panel a class's own come before those it inherits."""
     members = {member.name: member for member in fields(options)}  # type: ignore[arg-type]  # all are dataclasses
     names = dict.fromkeys(name for owner in options.__mro__ for name in inspect.get_annotations(owner))
-    return [_parameter(member) for member in sorted((members[n] for n in names if n in members), key=_panel)]
-
-
-def _panel(member: Field[Any]) -> int:
-    return PANELS.index(member.metadata["typer"].rich_help_panel)
+    flags = [members[name] for name in names if name in members]
+    flags.sort(key=lambda flag: PANELS.index(flag.metadata["typer"].rich_help_panel))
+    return list(map(_parameter, flags))
 
 
 def _parameter(member: Field[Any]) -> inspect.Parameter:

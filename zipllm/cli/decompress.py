@@ -4,7 +4,7 @@ import contextlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from zipllm.cli.jobs import Job, Work, run_job, write_results
-from zipllm.cli.options import CodingOptions, Panel, Span, WritingOptions, parse_range
+from zipllm.cli.options import CodingOptions, Panel, Span, WritingOptions
 from zipllm.container import BlockHeader, scan
 from zipllm.errors import FileError, UsageError, ZipllmError
 from zipllm.files.names import strip_suffix
@@ -19,11 +19,8 @@ _PARTS = Panel("Parts and damage")
 class DecompressOptions(WritingOptions, command="decompress"):
     """Options of ``decompress``."""
 
-    part: Span | None = _PARTS(
-        "--range",
-        metavar="A:B",
-        parser=parse_range,
-        help="Only bytes A up to B of the original, from the blocks that hold them; needs -o or -c.",
+    part: Span | None = _PARTS.span(
+        "Only bytes A up to B of the original, from the blocks that hold them; needs -o or -c."
     )
     salvage: bool = _PARTS.switch(
         "--salvage", help="Write the whole blocks, zeros for the others, and list the losses (exit code 3)."

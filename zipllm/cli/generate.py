@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -173,16 +174,15 @@ def _write(tokens: Iterator[bytes], options: GenerateOptions) -> int:
     most = None if left is not None else options.tokens or _DEFAULT_TOKENS
     with standard_output() as output:
         terminal = _Terminal() if os.isatty(1) else None
-        while left != 0 and count != most:
-            token = next(tokens, None)
-            if token is None:
-                break
+        for token in () if left == 0 else itertools.islice(tokens, most):
             if left is not None:
                 token = token[:left]
                 left -= len(token)
             count += 1
             output.stream.write(terminal.safe(token) if terminal else token)
             output.stream.flush()
+            if left == 0:
+                break
         if terminal:
             output.stream.write(terminal.safe(b"", final=True) + b"\n")
         output.commit()

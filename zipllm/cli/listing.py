@@ -101,7 +101,6 @@ def table(listings: Sequence[Listing], names: Mapping[bytes, str]) -> str:
 def details(listing: Listing, names: Mapping[bytes, str]) -> str:
     """Return all header fields of one file, and its blocks if they were kept; ``names`` of models by id."""
     kinds = ", ".join(f"{count} {coding}" for coding, count in sorted(listing.codings.items()))
-    bpb, ratio = _rates(listing.raw_bytes, listing.coded_bytes)
     fields = [
         ("Format version", ", ".join(listing.versions)),
         ("Archives", str(listing.archives)),
@@ -109,8 +108,7 @@ def details(listing: Listing, names: Mapping[bytes, str]) -> str:
         ("Block size", f"at most {listing.block_size} bytes"),
         ("Compressed", _long_size(listing.coded_bytes)),
         ("Uncompressed", _long_size(listing.raw_bytes)),
-        ("bpb", bpb),
-        ("Ratio", ratio),
+        *zip(("bpb", "Ratio"), _rates(listing.raw_bytes, listing.coded_bytes), strict=True),
         *((f"Check {CHECK}", digest.hex()) for digest in listing.sha256),
         *(("Model", _model_text(listing, model_id, size, names)) for model_id, size in listing.models.items()),
     ]

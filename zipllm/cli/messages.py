@@ -6,7 +6,8 @@ import sys
 from zipllm.errors import LimitExceeded
 from zipllm.files.names import STDIN, PathError, escape_name
 
-_LIMIT_FLAGS = {"output": "--max-output", **dict.fromkeys(("block_raw", "block_payload", "model_file"), "--max-memory")}
+MEMORY_LIMITS = ("block_raw", "block_payload", "model_file")
+_LIMIT_FLAGS = {"output": "--max-output", **dict.fromkeys(MEMORY_LIMITS, "--max-memory")}
 """The flags that raise the limits of ``zipllm.container.Limits``, by the limit's name; some limits have no flag."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 

@@ -94,8 +94,7 @@ def import_model(options: ImportOptions) -> int:
 
     store, voice = ModelStore.default(), options.voice
     installed = store.install(options.file, options.name, replace=options.force)
-    model_id = installed.model_id.hex()[:16]
-    voice.tell(f"{options.file}: imported as {installed.name} (id {model_id}, {installed.path})")
+    voice.tell(f"{options.file}: imported as {installed.name} (id {installed.model_id.hex()[:16]}, {installed.path})")
     first = meant_by(installed, list(store.scan()))
     if first != installed.path:
         voice.warn(f"the name {installed.name} means {first}, which is found first")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
 import typer
 
 from zipllm.cli.loader import Loader
+from zipllm.cli.messages import MEMORY_LIMITS
 from zipllm.cli.voice import Voice
 from zipllm.codec.levels import DEFAULT_LEVEL, MAX_LEVEL, MIN_LEVEL, levels_help
 from zipllm.container.limits import Limits
@@ -45,6 +46,10 @@ class Panel:
         """Return the field of a flag whose value is a number of bytes."""
         return self(*names, metavar="SIZE", parser=parse_size, help=help)
 
+    def span(self, help: str) -> Any:
+        """Return the field of ``--range``, whose value is a range of bytes."""
+        return self("--range", metavar="A:B", parser=parse_range, help=help)
+
     def switch(self, *names: str, help: str) -> Any:
         """Return the field of a flag without a value, which is off by default."""
         return self(*names, help=help, default=False)
@@ -56,16 +61,14 @@ def argument(**settings: Any) -> Any:
     return field(metadata={"typer": typer.Argument(**settings)}, **optional)
 
 
-FILES, CODING, SPEED, LIMITS, RESULTS, MESSAGES, DATA = map(
-    Panel, ("Files", "Coding", "Model and speed", "Limits", "Results", "Messages", "Data")
+FILES, CODING, SPEED, LIMITS, RESULTS, MESSAGES, DATA, FLAGS = map(
+    Panel, ("Files", "Coding", "Model and speed", "Limits", "Results", "Messages", "Data", None)
 )
-FLAGS = Panel(None)
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _SIZE = re.compile(r"([0-9]{1,18})([KMG]?)(?:i?B)?", re.IGNORECASE)
 
 
-# --------------------------------------------------------------------------- values
 def parse_size(text: str) -> int:
     """Return a number of bytes from ``65536``, ``64K``, ``64KB`` or ``64KiB``; K, M and G are powers of 1024.
 
@@ -101,7 +104,6 @@ def parse_range(text: str) -> Span:
     return Span(start, stop)
 
 
-# --------------------------------------------------------------------------- what several commands take
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Options:
     """The options of a command, whose name is a class argument; each subclass becomes a frozen dataclass."""
@@ -239,10 +241,8 @@ class ReadingOptions(JsonOptions, VerboseOptions):
     @property
     def limits(self) -> Limits:
         """What archives are held to."""
-        if self.max_memory is None:
-            return Limits(output=self.max_output)
-        most = self.max_memory
-        return Limits(output=self.max_output, block_raw=most, block_payload=most, model_file=most)
+        memory = {} if self.max_memory is None else dict.fromkeys(MEMORY_LIMITS, self.max_memory)
+        return Limits(output=self.max_output, **memory)
 
 
 class CodingOptions(ProgressOptions, ModelOptions, ReadingOptions):

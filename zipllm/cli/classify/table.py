@@ -30,14 +30,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
+from rich.table import Table
 
 from zipllm.cli.classify.flags import ClassifyOptions
 from zipllm.cli.results import name_json
 from zipllm.cli.tables import new_table, note, print_parts, shown
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from zipllm.classify.documents import Splits
     from zipllm.classify.runs import Row
 
@@ -126,7 +125,7 @@ def _cells(row: "Row", setting: Setting) -> list[str]:
     return [*cells, f"{_milliseconds(row, setting):.3g}", before]
 
 
-def _confusion(row: "Row", labels: Sequence[str]) -> "Table":
+def _confusion(row: "Row", labels: Sequence[str]) -> Table:
     lines = zip(labels, row.scores.confusion.tolist(), strict=True)
     rows = [(label, *(f"{cell:.1f}".removesuffix(".0") for cell in line)) for label, line in lines]
     return new_table(f"{_name(row)}: true label by row, given label by column", ["", *labels], rows)

@@ -23,7 +23,6 @@ seconds                  wall time
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zipllm.cli.eval.flags import EvalOptions
@@ -49,15 +48,6 @@ _WHAT = (
 )
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """One file: what it is called, its costs, seconds."""
-
-    name: str
-    costs: "PseudoLikelihood"
-    seconds: float
-
-
 def evaluate_masked(inputs: "Sequence[RawInput]", options: EvalOptions) -> int:
     """Measure every input, print, and return the exit code.
 
@@ -65,26 +55,27 @@ def evaluate_masked(inputs: "Sequence[RawInput]", options: EvalOptions) -> int:
         UsageError: an archive was asked for.
         ModelError: the model cannot be used.
     """
-    from zipllm.huggingface.pseudo_likelihood import pseudo_likelihood
+    from zipllm.huggingface.pseudo_likelihood import PseudoLikelihood, pseudo_likelihood
 
     if options.history:
         raise UsageError("--history writes archives, and a masked model cannot code one")
     loaded = options.loader.masked()
     name = options.loader.name
     shared = {"command": "eval", "ok": True, "model": name, "kind": "masked", "code_length": False}
-    files: list[_Measured] = []
+    files, seconds = list[PseudoLikelihood](), list[float]()
     for raw in inputs:
         begun = time.monotonic()
         with fraction_progress(options.voice, raw.name, raw.item.raw_bytes) as advance:
-            costs = pseudo_likelihood(loaded, raw.item.path.read_bytes(), advance)
-        files.append(_Measured(raw.name, costs, time.monotonic() - begun))
+            files.append(pseudo_likelihood(loaded, raw.item.path.read_bytes(), advance))
+        seconds.append(time.monotonic() - begun)
         if options.json:
-            print_json({**shared, **name_json("file", raw.name), **_json(costs, files[-1:])})
-    whole = _total([measured.costs for measured in files])
+            print_json({**shared, **name_json("file", raw.name), **_json(files[-1], seconds[-1])})
+    whole = _total(files)
     if options.json:
-        print_json({**shared, "files": len(files), **_json(whole, files)})
+        print_json({**shared, "files": len(files), **_json(whole, sum(seconds))})
     elif options.voice.level >= 0:
-        _print(files, whole, f"{name} ({loaded.folder.architecture}, {loaded.parameters:,} parameters)")
+        rows = [(display_name(raw.name), *_cells(costs)) for raw, costs in zip(inputs, files, strict=True)]
+        _print(rows, whole, f"{name} ({loaded.folder.architecture}, {loaded.parameters:,} parameters)")
     return 0
 
 
@@ -95,8 +86,8 @@ def _total(parts: "Sequence[PseudoLikelihood]") -> "PseudoLikelihood":
     return PseudoLikelihood(*(sum(column) for column in columns))
 
 
-def _json(costs: "PseudoLikelihood", files: Sequence[_Measured]) -> dict[str, object]:
-    return {**vars(costs), **_rates(costs), "seconds": round(sum(measured.seconds for measured in files), 3)}
+def _json(costs: "PseudoLikelihood", seconds: float) -> dict[str, object]:
+    return {**vars(costs), **_rates(costs), "seconds": round(seconds, 3)}
 
 
 def _rates(costs: "PseudoLikelihood") -> dict[str, float | None]:
@@ -110,11 +101,10 @@ def _rates(costs: "PseudoLikelihood") -> dict[str, float | None]:
     }
 
 
-def _print(files: Sequence[_Measured], whole: "PseudoLikelihood", title: str) -> None:
+def _print(rows: Sequence[Sequence[str]], whole: "PseudoLikelihood", title: str) -> None:
     from zipllm.cli.tables import new_table, note, print_parts
 
-    rows = [(display_name(measured.name), *_cells(measured.costs)) for measured in files]
-    last = (f"all {len(files)} files", *_cells(whole)) if len(files) > 1 else ()
+    last = (f"all {len(rows)} files", *_cells(whole)) if len(rows) > 1 else ()
     print_parts([new_table(title, _HEADS, rows, last), _NO_CODER, note(_WHAT)])
 
 

@@ -143,11 +143,9 @@ def _archives_json(files: Sequence[Measured]) -> dict[str, object]:
     size, raw = archive_bytes(files), sum(measured.evaluation.raw_bytes for measured in files)
     if size is None:
         return {}
-    codings: Counter[str] = Counter()
-    for measured in files:
-        codings.update(measured.archive.codings if measured.archive else {})
+    codings = sum((Counter(measured.archive.codings) for measured in files if measured.archive), Counter[str]())
     return {
         "archive_bytes": size,
         "archive_bits_per_byte": 8 * size / raw if raw else None,
-        "archive_codings": {coding: count for coding, count in sorted(codings.items()) if count},
+        "archive_codings": dict(sorted(codings.items())),
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from zipllm.cli.messages import display_name
-from zipllm.cli.options import RESULTS, MeasuringOptions, ModelOptions, Panel, Span, argument, parse_range
+from zipllm.cli.options import RESULTS, MeasuringOptions, ModelOptions, Panel, Span, argument
 from zipllm.cli.progress import fraction_progress
 from zipllm.cli.reports import check_report, replace_text
 from zipllm.cli.results import print_json, write_stdout
@@ -32,12 +32,7 @@ class ExplainOptions(ModelOptions, MeasuringOptions, command="explain"):
         default="auto",
     )
     no_history: bool = _WHAT.switch("--no-history", help="Use the model alone, without learning from the file.")
-    part: Span | None = _WHAT(
-        "--range",
-        metavar="A:B",
-        parser=parse_range,
-        help="Only bytes A up to B, coded as a file of their own, without what precedes them.",
-    )
+    part: Span | None = _WHAT.span("Only bytes A up to B, coded as a file of their own, without what precedes them.")
     html: Path | None = RESULTS(
         "--html",
         metavar="FILE",

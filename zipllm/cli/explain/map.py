@@ -16,11 +16,10 @@ from rich.cells import cell_len
 from zipllm.measure.explanation import Explanation
 from zipllm.report.units import sign, units
 
-_CLASSES = ((1.0, "."), (2.0, "-"), (4.0, "+"), (float("inf"), "#"))
-"""Bits per byte below which a class ends, and its sign."""
+_CLASSES = ((1.0, ".", "under 1"), (2.0, "-", "1 to 2"), (4.0, "+", "2 to 4"), (float("inf"), "#", "4 and more"))
+"""Bits per byte below which a class ends, its sign, and its name in the legend."""
 _COLORS = ("", "\x1b[38;5;231;48;5;24m", "\x1b[38;5;16;48;5;145m", "\x1b[38;5;16;48;5;220m")
 _RESET = "\x1b[0m"
-_WORDS = ("under 1", "1 to 2", "2 to 4", "4 and more")
 _PIPED_WIDTH = 100
 _LEAST_WIDTH = 20
 
@@ -48,7 +47,7 @@ def shows_colors(environment: Mapping[str, str]) -> bool:
 
 def cost_class(bits_per_byte: float) -> int:
     """Return 0 for cheap to 3 for dear."""
-    return next(number for number, (end, _) in enumerate(_CLASSES) if bits_per_byte < end)
+    return next(number for number, (end, *_) in enumerate(_CLASSES) if bits_per_byte < end)
 
 
 def _cells(explanation: Explanation) -> Iterator[_Cell]:
@@ -101,6 +100,6 @@ def _signed(line: list[_Cell]) -> str:
 def _legend(colored: bool) -> str:
     parts = (
         f"{color} {words} {_RESET if color else ''}" if colored else f"{mark} {words}"
-        for (_, mark), color, words in zip(_CLASSES, _COLORS, _WORDS, strict=True)
+        for (_, mark, words), color in zip(_CLASSES, _COLORS, strict=True)
     )
     return "bits per byte: " + "  ".join(parts)
