@@ -15,8 +15,7 @@ Mixed with what the block has shown so far (FORMAT.md, section 12), read top dow
     token_path      one token, decision by decision: the code that both share
     prediction      one decision: all opinions, one probability, and what is learned when the bit is known
     contexts        what a lane has seen, and the contexts made from it
-    history         bit histories by context
-    stops           the same for the ends of tokens
+    history         bit histories by context, of bits and of the ends of tokens
     matches         earlier places that may be repeated
     mixer           many opinions become one
     vectors         the mixer's inner loops as vector instructions

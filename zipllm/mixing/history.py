@@ -1,8 +1,9 @@
-"""Bit histories by context: what came before at this place of the binary tree, and what that has meant so far.
+"""Bit histories by context: which bits came before at this place of the binary tree, and what that has meant so far.
 
-A context's four bits (half a byte) share a *slot*: a check of 16 bits and 15 bit histories. A history is a state of
-a few bits (``tables.py``); a map that is learned for each context turns it into a probability (an indirect model, as in
-Mahoney's PAQ6 and ZPAQ). Slots are found by hashing; of two candidates the one that has seen less gives way.
+Four bits (half a byte) of a context share a *slot*: a check of 16 bits and 15 bit histories. A history is a state
+(``tables.py``); each context's map, which learns, turns it into a probability (an indirect model, as in Mahoney's PAQ6
+and ZPAQ). Slots are found by hashing; of two candidates the one that has seen less is overwritten. The stops of tokens
+have contexts of their own, with one history each instead of a slot.
 """
 
 import numpy as np
@@ -11,7 +12,20 @@ from numpy.typing import NDArray
 from zipllm.jit.compiled import Integer, inlined, part
 from zipllm.jit.prefetch import prefetch
 from zipllm.mixing.contexts import HASH, hash_pair
-from zipllm.mixing.memory import CONTEXTS, FIRST, Memory
+from zipllm.mixing.memory import (
+    BEFORE,
+    CONTEXTS,
+    EARLIER,
+    FIRST,
+    INPUTS,
+    LAST_TOKEN,
+    LAST_WORD,
+    RECENT,
+    STOP_SLOT_BITS,
+    STOPS,
+    WORD,
+    Memory,
+)
 from zipllm.mixing.tables import MAP_BITS, Tables
 
 MAP_COUNT = 1020
@@ -70,19 +84,52 @@ def find_slots(memory: Memory, tables: Tables, half: Integer) -> None:
         memory.places[number] = find_slot(memory.slots, tables.seen, memory.places[number])
 
 
+@inlined
+def find_stops(memory: Memory, lane: NDArray[np.int64], node: Integer, depth: Integer) -> None:
+    """Fill ``memory.places`` for a stop, by contexts that know the token so far and what surrounds it.
+
+    Args:
+        memory: all.
+        lane: its registers.
+        node: of the trie: the token's first bytes.
+        depth: how many bytes these are.
+    """
+    recent, keys = lane[RECENT], memory.contexts
+    keys[0] = hash_pair(node, np.int64(1))
+    keys[1] = hash_pair(hash_pair(node, np.int64(2)), memory.now[BEFORE])
+    keys[2] = hash_pair(hash_pair(node, np.int64(3)), lane[LAST_TOKEN])
+    keys[3] = hash_pair(hash_pair(recent, np.int64(4)), depth)
+    keys[4] = hash_pair(hash_pair(recent, np.int64(5)), lane[EARLIER] & 0xFFFF)
+    keys[5] = hash_pair(hash_pair(lane[WORD], np.int64(6)), lane[LAST_WORD])
+    for number in range(STOPS):
+        memory.places[number] = (keys[number] * HASH >> 26) & ((1 << STOP_SLOT_BITS) - 1)
+
+
 @part
 def history_inputs(
+    memory: Memory,
+    tables: Tables,
     slots: NDArray[np.uint16],
-    places: NDArray[np.int64],
-    node: Integer,
     maps: NDArray[np.uint32],
-    stretch: NDArray[np.int32],
-    inputs: NDArray[np.int32],
+    contexts: Integer,
+    node: Integer,
 ) -> Integer:
-    """Fill two inputs of the mixer for each context; returns in how many something was seen before, at most 15."""
-    known = np.int64(0)
-    for number in range(CONTEXTS):
-        state = np.int64(slots[places[number] + node])
+    """Fill two inputs of the mixer for each context, and the rest with 0.
+
+    Args:
+        memory: ``places`` says where the contexts' histories begin.
+        tables: constants.
+        slots: the histories: ``memory.slots`` or ``memory.stop_slots``.
+        maps: what they mean: ``memory.maps`` or ``memory.stop_maps``.
+        contexts: how many ``maps`` has; a constant, so that the compiler knows the loop's length.
+        node: offset of the decision's history from each place.
+
+    Returns:
+        How many contexts were seen before, at most 15.
+    """
+    inputs, known = memory.inputs, np.int64(0)
+    for number in range(contexts):
+        state = np.int64(slots[memory.places[number] + node])
         probability = np.int64(maps[number, state]) >> 10
         at = FIRST + 2 * number
         if state == 0:
@@ -90,23 +137,26 @@ def history_inputs(
             inputs[at + 1] = 0
         else:
             known += 1
-            inputs[at] = stretch[probability >> 10]
+            inputs[at] = tables.stretch[probability >> 10]
             inputs[at + 1] = (probability - _HALF) >> 12
+    for index in range(FIRST + 2 * contexts, INPUTS):
+        inputs[index] = 0
     return min(known, np.int64(15))
 
 
 @inlined
 def learn_history(
-    slots: NDArray[np.uint16],
-    places: NDArray[np.int64],
-    node: Integer,
-    maps: NDArray[np.uint32],
+    memory: Memory,
     tables: Tables,
+    slots: NDArray[np.uint16],
+    maps: NDArray[np.uint32],
+    contexts: Integer,
+    node: Integer,
     bit: Integer,
 ) -> None:
-    """Learn a bit in every context."""
-    for number in range(CONTEXTS):
-        place = places[number] + node
+    """Learn a bit in every context; arguments as for ``history_inputs``."""
+    for number in range(contexts):
+        place = memory.places[number] + node
         state = slots[place]
         maps[number, state] = learn_map(tables.reciprocal, maps[number, state], bit, MAP_COUNT)
         slots[place] = tables.following[state, bit]

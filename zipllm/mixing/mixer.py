@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, inlined, part
 from zipllm.jit.prefetch import prefetch
-from zipllm.mixing.memory import BINS, INPUTS, SELECTORS, WEIGHT_BITS
+from zipllm.mixing.memory import BINS, FINAL_SET, INPUTS, MIXTURE, SELECTORS, WEIGHT_BITS, Memory
 from zipllm.mixing.tables import LIMIT, MANTISSA_BITS, ONE_BITS
 from zipllm.mixing.vectors import make_dot, make_move
 
@@ -44,46 +44,32 @@ def stretch_fine(fine: NDArray[np.int32], probability: Integer) -> Integer:
 
 
 @part
-def mix(
-    weights: NDArray[np.int32],
-    final_weights: NDArray[np.int32],
-    inputs: NDArray[np.int32],
-    sets: NDArray[np.int64],
-    outputs: NDArray[np.int64],
-    final_set: Integer,
-) -> Integer:
-    """Return the mixture on the logistic scale; ``outputs`` receives what each weight set says."""
-    total = np.int64(0)
+def mix(memory: Memory) -> Integer:
+    """Return the mixture on the logistic scale and note it; ``memory.outputs`` receives what each weight set says."""
+    total, final_set = np.int64(0), memory.now[FINAL_SET]
     for number in range(SELECTORS):
-        output = min(max(_dot(weights[sets[number]], inputs) >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
-        outputs[number] = output
-        total += output * np.int64(final_weights[final_set, number])
-    return min(max(total >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
+        output = _dot(memory.weights[memory.sets[number]], memory.inputs) >> WEIGHT_BITS
+        output = min(max(output, np.int64(-LIMIT)), np.int64(LIMIT))
+        memory.outputs[number] = output
+        total += output * np.int64(memory.final_weights[final_set, number])
+    mixture = min(max(total >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
+    memory.now[MIXTURE] = mixture
+    return mixture
 
 
 @part
-def learn_mix(
-    weights: NDArray[np.int32],
-    final_weights: NDArray[np.int32],
-    inputs: NDArray[np.int32],
-    sets: NDArray[np.int64],
-    outputs: NDArray[np.int64],
-    squash: NDArray[np.int32],
-    final_set: Integer,
-    mixture: Integer,
-    bit: Integer,
-    decided: Integer,
-) -> None:
-    """Move the weights that were used along the gradient of the coding cost."""
-    target = np.int64(bit) << ONE_BITS
-    rate = max(RATE_START - (decided >> 9), RATE_END)
-    error = (target - np.int64(squash[mixture + LIMIT])) >> 8
+def learn_mix(memory: Memory, squash: NDArray[np.int32], bit: Integer) -> None:
+    """Move the weights of the last mixture along the gradient of the coding cost."""
+    target, final_set = np.int64(bit) << ONE_BITS, memory.now[FINAL_SET]
+    rate = max(RATE_START - (memory.decided[0] >> 9), RATE_END)
+    error = (target - np.int64(squash[memory.now[MIXTURE] + LIMIT])) >> 8
     for number in range(SELECTORS):
-        output = outputs[number]
-        weight = np.int64(final_weights[final_set, number]) + ((output * error * _FINAL_RATE + (1 << 19)) >> 20)
-        final_weights[final_set, number] = min(max(weight, np.int64(-_MOST_FINAL)), np.int64(_MOST_FINAL))
+        output = memory.outputs[number]
+        weight = np.int64(memory.final_weights[final_set, number]) + ((output * error * _FINAL_RATE + (1 << 19)) >> 20)
+        memory.final_weights[final_set, number] = min(max(weight, np.int64(-_MOST_FINAL)), np.int64(_MOST_FINAL))
         own = ((target - np.int64(squash[output + LIMIT])) >> 8) * rate >> 6
-        _move(weights[sets[number]], inputs, own, np.int64(_MOST_WEIGHT))
+        _move(memory.weights[memory.sets[number]], memory.inputs, own, np.int64(_MOST_WEIGHT))
+    memory.decided[0] += 1
 
 
 @part

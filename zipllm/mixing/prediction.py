@@ -6,12 +6,14 @@ from numpy.typing import NDArray
 from zipllm.jit.compiled import Integer, inlined
 from zipllm.mixing.contexts import HASH, Style, hash_pair, set_contexts
 from zipllm.mixing.decision_tree import STOP
-from zipllm.mixing.history import find_slots, history_inputs, learn_history
+from zipllm.mixing.failures import BROKEN
+from zipllm.mixing.history import find_slots, find_stops, history_inputs, learn_history
 from zipllm.mixing.matches import learn_match_bit, learn_match_stop, match_bit_inputs, match_stop_inputs
 from zipllm.mixing.memory import (
     BIAS,
     BIT_NUMBER,
     BIT_SETS,
+    CONTEXTS,
     FINAL_SET,
     FINAL_SETS,
     HALF,
@@ -24,11 +26,11 @@ from zipllm.mixing.memory import (
     ROW_1,
     ROW_2,
     SET_SIZES,
+    STOPS,
     SURE,
     Memory,
 )
 from zipllm.mixing.mixer import LEAST, fetch_refiner, learn_mix, learn_refined, mix, refined, stretch_fine
-from zipllm.mixing.stops import find_stops, learn_stop, stop_inputs
 from zipllm.mixing.tables import LIMIT, ONE_BITS, UNIT, Tables
 
 _ONE = 1 << ONE_BITS
@@ -36,24 +38,31 @@ _SECOND, _THIRD, _FOURTH = SET_SIZES[0], sum(SET_SIZES[:2]), sum(SET_SIZES[:3])
 
 
 @inlined
-def hear_no_model(memory: Memory) -> None:
-    """Fill the mixer's inputs where there is no model."""
+def hear_model(
+    memory: Memory, constants: Tables, cumulative: NDArray[np.int32], column: Integer, low: Integer, high: Integer
+) -> Integer:
+    """Fill the model's inputs of the mixer; without a model (``cumulative`` is empty) with 0.
+
+    Returns:
+        The cumulative frequency in the middle, ``cumulative[column]``, or ``BROKEN`` if it is not between ``low`` and
+        ``high``; 0 without a model.
+    """
     memory.inputs[BIAS] = UNIT
     memory.inputs[MODEL] = 0
     memory.inputs[MODEL + 1] = 0
     memory.now[SURE] = 0
-
-
-@inlined
-def hear_model(memory: Memory, constants: Tables, low: Integer, middle: Integer, high: Integer) -> None:
-    """Fill the mixer's inputs with the model's probability of a 1, from three cumulative frequencies."""
+    if cumulative.size == 0:
+        return np.int64(0)
+    middle = np.int64(cumulative[column])
+    if not low < middle < high:
+        return np.int64(BROKEN)
     share = (np.int64(high - middle) << ONE_BITS) // np.int64(high - low)
     chance = min(max(share, np.int64(1)), np.int64(_ONE - 1))
     number = stretch_fine(constants.fine, chance)
-    memory.inputs[BIAS] = UNIT
     memory.inputs[MODEL] = number
     memory.inputs[MODEL + 1] = (chance - (_ONE >> 1)) >> 14
     memory.now[SURE] = min(max(np.int64(number), np.int64(-number)) >> 7, np.int64(15))
+    return middle
 
 
 @inlined
@@ -61,14 +70,14 @@ def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], nod
     """Return the probability that a token goes on, in units of ``2**-24``."""
     long = match_stop_inputs(memory, constants, lane)
     find_stops(memory, lane, node, depth)
-    known = stop_inputs(memory, constants)
+    known = history_inputs(memory, constants, memory.stop_slots, memory.stop_maps, STOPS, np.int64(0))
     now, sets = memory.now, memory.sets
     sets[0] = BIT_SETS + min(depth, np.int64(15)) * 16 + now[SURE]
     sets[1] = BIT_SETS + _SECOND + long * 16 + known
     sets[2] = BIT_SETS + _THIRD + now[SURE] * 16 + known
     sets[3] = BIT_SETS + _FOURTH + (lane[RECENT] & 0xFF)
     now[FINAL_SET] = FINAL_SETS + now[SURE] * 16 + long
-    return _bounded(np.int64(constants.squash[_mix(memory) + LIMIT]))
+    return _bounded(np.int64(constants.squash[mix(memory) + LIMIT]))
 
 
 @inlined
@@ -89,14 +98,14 @@ def predict_bit(memory: Memory, constants: Tables, lane: NDArray[np.int64], lett
     now[ROW_2] = (1 << REFINER_BITS) + ((pair * HASH >> 27) & ((1 << REFINER_BITS) - 1))
     fetch_refiner(memory.refiners, now[ROW_1])
     fetch_refiner(memory.refiners, now[ROW_2])
-    known = history_inputs(memory.slots, memory.places, now[INNER], memory.maps, constants.stretch, memory.inputs)
+    known = history_inputs(memory, constants, memory.slots, memory.maps, CONTEXTS, now[INNER])
     long = match_bit_inputs(memory, constants, lane, now[BIT_NUMBER], now[PARTIAL])
     sets[0] = now[PARTIAL]
     sets[1] = _SECOND + long * 16 + known
     sets[2] = _THIRD + now[SURE] * 16 + 2 * now[BIT_NUMBER] + min(long, np.int64(1))
     sets[3] = _FOURTH + last
     now[FINAL_SET] = now[SURE] * 16 + long
-    mixture = _mix(memory)
+    mixture = mix(memory)
     first = refined(memory.refiners, mixture, now[ROW_1])
     second = refined(memory.refiners, mixture, now[ROW_2])
     return _bounded((2 * np.int64(constants.squash[mixture + LIMIT]) + first + second) >> 2)
@@ -106,25 +115,13 @@ def predict_bit(memory: Memory, constants: Tables, lane: NDArray[np.int64], lett
 def learn(memory: Memory, constants: Tables, lane: NDArray[np.int64], bit: Integer) -> None:
     """Learn the bit of the decision that was predicted last."""
     now = memory.now
-    learn_mix(
-        memory.weights,
-        memory.final_weights,
-        memory.inputs,
-        memory.sets,
-        memory.outputs,
-        constants.squash,
-        now[FINAL_SET],
-        now[MIXTURE],
-        bit,
-        memory.decided[0],
-    )
-    memory.decided[0] += 1
+    learn_mix(memory, constants.squash, bit)
     if now[BIT_NUMBER] == STOP:
         learn_match_stop(memory, constants, lane, bit)
-        learn_stop(memory, constants, bit)
+        learn_history(memory, constants, memory.stop_slots, memory.stop_maps, STOPS, np.int64(0), bit)
     else:
         learn_match_bit(memory, constants, lane, now[BIT_NUMBER], bit)
-        learn_history(memory.slots, memory.places, now[INNER], memory.maps, constants, bit)
+        learn_history(memory, constants, memory.slots, memory.maps, CONTEXTS, now[INNER], bit)
         learn_refined(memory.refiners, now[MIXTURE], now[ROW_1], bit)
         learn_refined(memory.refiners, now[MIXTURE], now[ROW_2], bit)
 
@@ -143,15 +140,6 @@ def _look_up(memory: Memory, constants: Tables, lane: NDArray[np.int64], letter:
     if now[HALF] != half:
         find_slots(memory, constants, half)
     now[PARTIAL], now[INNER], now[HALF] = partial, inner, half
-
-
-@inlined
-def _mix(memory: Memory) -> Integer:
-    mixture = mix(
-        memory.weights, memory.final_weights, memory.inputs, memory.sets, memory.outputs, memory.now[FINAL_SET]
-    )
-    memory.now[MIXTURE] = mixture
-    return mixture
 
 
 @inlined

@@ -16,7 +16,7 @@ from zipllm.mixing.contexts import Style
 from zipllm.mixing.decision_tree import STOP, DecisionTree
 from zipllm.mixing.failures import BROKEN, DAMAGED, OVERRUN
 from zipllm.mixing.memory import BEFORE, BIT_NUMBER, END, HALF, LAST_TOKEN, POSITION, Memory
-from zipllm.mixing.prediction import hear_model, hear_no_model, learn, predict_stop
+from zipllm.mixing.prediction import hear_model, learn, predict_stop
 from zipllm.mixing.tables import Tables
 
 
@@ -68,21 +68,6 @@ def _all_tokens(cumulative: NDArray[np.int32], selected: bool) -> tuple[Integer,
     if cumulative.size == 0:
         return np.int64(0), np.int64(0)
     return np.int64(0 if selected else cumulative[0]), np.int64(cumulative[cumulative.size - 1])
-
-
-@inlined
-def _hear(
-    memory: Memory, constants: Tables, cumulative: NDArray[np.int32], column: Integer, low: Integer, high: Integer
-) -> Integer:
-    """Fill the model's inputs of the mixer; returns the cumulative frequency in the middle, or ``BROKEN``."""
-    hear_no_model(memory)
-    if cumulative.size == 0:
-        return np.int64(0)
-    middle = np.int64(cumulative[column])
-    if not low < middle < high:
-        return np.int64(BROKEN)
-    hear_model(memory, constants, low, middle, high)
-    return middle
 
 
 @inlined
@@ -148,7 +133,7 @@ def make_token_coder(
             depth = append_up_to(memory, vocabulary, lane, token, depth, np.int64(vocabulary.byte_depth[node]), tape)
             if depth < vocabulary.byte_depth[node]:
                 return OVERRUN
-            middle = _hear(memory, constants, cumulative, decided if selected else node + 1, low, high)
+            middle = hear_model(memory, constants, cumulative, decided if selected else node + 1, low, high)
             if middle < 0:
                 return BROKEN
             memory.now[BIT_NUMBER] = bit_number
