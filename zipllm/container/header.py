@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from typing import ClassVar
 
 from zipllm.container.checksum import CRC_BYTES, check_sealed, seal
 from zipllm.container.varint import MAX_VALUE, FieldReader, encode_varint
@@ -32,6 +33,7 @@ class ArchiveHeader:
         UsageError: a value is out of range.
     """
 
+    payload_size: ClassVar[int] = 0
     block_size: int
     original_size: int | None = None
     major: int = MAJOR

@@ -51,29 +51,26 @@ class Limits:
             if value is not None and value < 0:
                 raise UsageError(f"the limit {field.name} is {value}; it must not be negative")
 
-    def check_header(self, header: ArchiveHeader) -> None:
-        """Refuse an archive with larger blocks; errors as ``check_block``."""
-        self._check("block_raw", header.block_size, "the block size in the header")
-
-    def check_block(self, block: BlockHeader, number: int) -> None:
-        """Refuse a block of which something is too large, or the one that is too many.
+    def check(self, record: ArchiveHeader | BlockHeader | ModelHeader, blocks: int = 0) -> None:
+        """Refuse a record that declares too much, or the block that is one too many.
 
         Args:
-            block: its header.
-            number: its place among all blocks, from 1.
+            record: its header.
+            blocks: number of blocks so far, this one included.
 
         Raises:
             LimitExceeded: a value is over its limit; the message names both.
         """
-        self._check("block_raw", block.raw_size, "the size of a block")
-        self._check("block_payload", block.payload_size, "the payload size of a block")
-        self._check("blocks", number, "the number of blocks")
-        if block.parameters is not None:
-            self._check("lanes", block.parameters.lanes, "the number of lanes of a block")
-
-    def check_model(self, model: ModelHeader) -> None:
-        """Refuse a larger embedded model file; errors as ``check_block``."""
-        self._check("model_file", model.payload_size, "the size of the embedded model file")
+        match record:
+            case ArchiveHeader():
+                self._check("block_raw", record.block_size, "the block size in the header")
+            case ModelHeader():
+                self._check("model_file", record.payload_size, "the size of the embedded model file")
+            case BlockHeader(parameters=parameters):
+                self._check("block_raw", record.raw_size, "the size of a block")
+                self._check("block_payload", record.payload_size, "the payload size of a block")
+                self._check("blocks", blocks, "the number of blocks")
+                self._check("lanes", parameters.lanes if parameters else 0, "the number of lanes of a block")
 
     def check_output(self, total: int, compressed: int) -> None:
         """Refuse ``total`` original bytes after ``compressed`` bytes of archive.

@@ -37,13 +37,7 @@ class Scanned:
     @property
     def payload_size(self) -> int:
         """Bytes of its payload."""
-        match self.record:
-            case ArchiveHeader():
-                return 0
-            case End():
-                return len(END_MARKER)
-            case record:
-                return record.payload_size
+        return self.record.payload_size
 
     @property
     def end_offset(self) -> int:
@@ -170,7 +164,7 @@ class _Walk:
             raise CorruptData(f"the archive is truncated: only {len(prefix)} bytes of its header are there")
         size = header_bytes(prefix)
         header = parse_header(prefix + self._source.read(size - len(prefix), "the rest of the header"))
-        self._limits.check_header(header)
+        self._limits.check(header)
         if self._limits.output is not None and header.original_size is not None:
             self._limits.check_output(self._finished_output + header.original_size, 0)
         return header
@@ -206,11 +200,11 @@ class _Walk:
             raise CorruptData(f"the blocks hold at least {self._output} bytes, the header states {declared}")
         if block.coding == Coding.MODEL and not self._has_model:
             raise CorruptData("a model-coded block stands before the record that names its model")
-        self._limits.check_block(block, self._blocks)
+        self._limits.check(block, self._blocks)
         self._limits.check_output(self._finished_output + self._output, end_offset - self._start)
 
     def _check_model(self, model: ModelHeader) -> None:
         if self._has_model:
             raise CorruptData("the archive names a second model")
         self._has_model = True
-        self._limits.check_model(model)
+        self._limits.check(model)

@@ -124,16 +124,13 @@ class _Survey:
     def _take(self, item: Scanned) -> None:
         match item.record:
             case ArchiveHeader() as header:
-                self._limits.check_header(header)
+                self._limits.check(header)
                 if self._archive.header is not None or self._archive.parts or self._archive.end is not None:
                     self._archives.append(Found())
                 self._archive.header, self._archive.size = header, header.original_size
-            case BlockHeader() as block:
-                self._blocks += 1
-                self._limits.check_block(block, self._blocks)
-                self._archive.parts.append(item)
-            case ModelHeader() as model:
-                self._limits.check_model(model)
+            case BlockHeader() | ModelHeader() as record:
+                self._blocks += isinstance(record, BlockHeader)
+                self._limits.check(record, self._blocks)
                 self._archive.parts.append(item)
             case End() as end:
                 self._archive.end = end

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 from zipllm.container.header import MAGIC
 from zipllm.container.record import RecordType, frame
@@ -25,6 +26,7 @@ class End:
         UsageError: a value is out of range.
     """
 
+    payload_size: ClassVar[int] = len(END_MARKER)
     original_size: int
     sha256: bytes
 
