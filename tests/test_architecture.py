@@ -167,7 +167,7 @@ def test_public_names_exist() -> None:
     assert [name for name in zipllm.__all__ if not hasattr(zipllm, name)] == []
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=name_of)
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]), ids=name_of)
 def test_links_between_pages_resolve(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
