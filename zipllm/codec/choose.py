@@ -16,16 +16,7 @@ All decisions compare integers, so a block gets the same coding on every machine
 from typing import NamedTuple
 
 from zipllm.codec.block.coding import StaticEncoder
-from zipllm.codec.block.conventional_block import (
-    bz2_strong,
-    each,
-    lzma_quick,
-    lzma_strong,
-    smallest,
-    stored,
-    zstd_quick,
-    zstd_strong,
-)
+from zipllm.codec.block.conventional_block import QUICK, STRONG, bz2_strong, each, smallest, stored, zstd_quick
 from zipllm.codec.block.history_block import encode_history_block
 from zipllm.codec.block.model_block import chunk_steps, encode_model_block, predicted_chunks
 from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for, row_style
@@ -107,7 +98,7 @@ def choose(
         return _with_model(raw, engine(), TEXT_STYLE, options, advance)
     if options.sample and incompressible(raw):
         return Choice(*smallest([stored(raw), zstd_quick(raw)]))
-    best = Choice(*smallest([stored(raw), *each(raw, (lzma_quick, bz2_strong, zstd_quick))]))
+    best = Choice(*smallest([stored(raw), *each(raw, QUICK)]))
     spared = engine is not None and 0 < best.size <= model_cost
     if spared:  # zeros and the like: naming the model would cost more than the whole block
         engine = None
@@ -121,7 +112,7 @@ def choose(
 
     least = min(map(cost, predicted), default=len(raw) + 1)
     if least * 1000 > best.size * _CLEARLY_WON:
-        best = Choice(*smallest([(best.coding, best.payload), *each(raw, (lzma_strong, zstd_strong))]))
+        best = Choice(*smallest([(best.coding, best.payload), *each(raw, STRONG)]))
     chosen = min([best, *predicted], key=cost)
     if chosen.coding is Coding.MODEL or not model_cost:
         return chosen

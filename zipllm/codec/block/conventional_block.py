@@ -69,6 +69,13 @@ def bz2_strong(raw: bytes) -> Candidate:
     return Coding.BZ2, bz2.compress(raw, 9)
 
 
+QUICK = (lzma_quick, bz2_strong, zstd_quick)
+"""Codecs that every block is tried with."""
+
+STRONG = (lzma_strong, zstd_strong)
+"""Codecs that are tried unless prediction has clearly won; a new codec joins one of the two."""
+
+
 def each(raw: bytes, codecs: Sequence[Callable[[bytes], Candidate]]) -> list[Candidate]:
     """Return each codec's candidate; the codecs run in parallel, since the libraries release the interpreter's lock."""
     at_once = min(len(codecs), threads()) if len(raw) >= _THREADS_FROM else 1
