@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,7 @@ import pytest
 
 from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
-from zipllm.classify import baselines
 from zipllm.cli.classify import table as classify_table
-from zipllm.errors import MissingPackage
 from zipllm.model_file.build import build_model
 from zipllm.model_file.file import save_model
 from zipllm.tokenizer import ByteTokenizer
@@ -131,13 +130,9 @@ def test_one_clear_line(inside: Inside, folder: Path, arguments: tuple[str, ...]
 
 
 def test_without_scikit_learn(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines, "_load", _missing)
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # as if it were not installed
     code, said = inside("classify", "train", "test").error
     assert code != 0
     assert "zipllm[classify]" in said
     assert "--no-baselines" in said
     assert inside("classify", "train", "test", *ALONE, "-q").code == 0
-
-
-def _missing(name: str) -> None:
-    raise MissingPackage("needs scikit-learn: pip install 'zipllm[classify]', or --no-baselines")
