@@ -21,6 +21,7 @@ from zipllm.codec.block.model_block import predicted_chunks
 from zipllm.codec.block.setup import TEXT_STYLE, BlockSetup
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine, load_engine
 from zipllm.mixing.memory import new_memory, plain_prior
 from zipllm.mixing.predictions import NO_MODEL
@@ -32,7 +33,7 @@ TARGET = Path(__file__).resolve().parents[1] / "zipllm" / "mixing" / "prior.safe
 
 def encoder(raw: bytes, engine: Engine | None, prior: Prior) -> AdaptiveEncoder:
     lanes = 1 if engine is None else default_lanes(len(raw))
-    parameters = CodingParameters(lanes, PROBABILITY_BITS, mixer=1, history=SLOT_BITS)
+    parameters = CodingParameters(lanes, PROBABILITY_BITS, mixer=MIXER_VERSION, history=SLOT_BITS)
     setup = BlockSetup(engine, len(raw), parameters)
     return AdaptiveEncoder(setup.vocabulary, new_memory(setup.sizes, SLOT_BITS, prior), TEXT_STYLE)
 

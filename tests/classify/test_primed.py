@@ -11,10 +11,10 @@ from zipllm.classify import primed
 from zipllm.classify.primed import PrimedClass, Priming
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import UsageError
 from zipllm.measure.costs import history_costs, model_costs
-from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.mixing.contexts import TEXT
 from zipllm.model_file.build import build_model
 from zipllm.predictor.base import Traits

@@ -106,7 +106,7 @@ def test_without_fallback_it_is_taken() -> None:
 
 def test_a_model_that_clearly_wins_needs_no_strong_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "_CLEARLY_WON", 10_000)
-    monkeypatch.setattr(choosing, "lzma_strong", lambda raw: pytest.fail("asked for"))
+    monkeypatch.setattr(choosing, "STRONG", (lambda raw: pytest.fail("asked for"),))
     assert choose(CHAIN, Counting())[0] is Coding.MODEL
 
 

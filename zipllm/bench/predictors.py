@@ -5,13 +5,39 @@ archive is zipllm's own format with the predictor in the model's place, one lane
 """
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from zipllm.bench.neural import codec_of, program_bytes
 from zipllm.bench.protocol import Facts, FunctionCodec, Kind
 from zipllm.bench.spec import Spec
 from zipllm.errors import UsageError
 
-_ORDERS = {"order0": (0,), "order2": (2,), "ngram": (0, 1, 2)}
+if TYPE_CHECKING:
+    from zipllm.predictor.base import Predictor
+
+
+def _counts(*orders: int) -> "Predictor":
+    from zipllm.predictor.ngram import NgramPredictor
+    from zipllm.tokenizer.byte import ByteTokenizer
+
+    return NgramPredictor(ByteTokenizer.vocabulary, orders=orders)
+
+
+def _lstm() -> "Predictor":
+    from zipllm.predictor.lstm import LstmPredictor
+
+    return LstmPredictor()
+
+
+_PREDICTORS: dict[str, "Callable[[], Predictor]"] = {
+    "order0": partial(_counts, 0),
+    "order2": partial(_counts, 2),
+    "ngram": partial(_counts, 0, 1, 2),
+    "lstm": _lstm,
+}
+"""A new predictor is a line here."""
 
 
 def open_predictor(spec: Spec) -> FunctionCodec:
@@ -22,17 +48,13 @@ def open_predictor(spec: Spec) -> FunctionCodec:
     """
     from zipllm.codec.options import MAX_BLOCK_SIZE, EncodeOptions
     from zipllm.engine.engine import Engine
-    from zipllm.predictor.lstm import LstmPredictor
-    from zipllm.predictor.ngram import NgramPredictor
     from zipllm.tokenizer.byte import ByteTokenizer
 
     if spec.settings:
         raise UsageError(f"{spec}: {spec.name} has no settings")
-    counts = _ORDERS.get(spec.name)
-    predictor = LstmPredictor() if counts is None else NgramPredictor(ByteTokenizer.vocabulary, orders=counts)
-    engine = Engine(hashlib.sha256(spec.name.encode()).digest(), ByteTokenizer(), predictor)
+    engine = Engine(hashlib.sha256(spec.name.encode()).digest(), ByteTokenizer(), _PREDICTORS[spec.name]())
     options = EncodeOptions(block_size=MAX_BLOCK_SIZE, lanes=1, fallback=False, verify=False, history_bits=None)
     return codec_of(engine, options, Facts(program_bytes=program_bytes()), announce_size=False)
 
 
-KINDS = {name: Kind(open_predictor, reused=True) for name in (*_ORDERS, "lstm")}
+KINDS = {name: Kind(open_predictor, reused=True) for name in _PREDICTORS}

@@ -27,7 +27,9 @@ class Coding(IntEnum):
 PREDICTED = (Coding.MODEL, Coding.HISTORY)
 """Codings by prediction; their blocks carry coding parameters."""
 
-MIXER = 1
+MIXER_VERSION = 1
+"""Names everything in ``zipllm/mixing`` that a coded bit depends on, the prior included."""
+
 HISTORY_BITS = range(12, 25)
 FAMILIES = 2
 MAX_ROW = 65_535
@@ -66,8 +68,8 @@ class CodingParameters:
             if not 1 <= getattr(self, name) <= MAX_BITS:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be from 1 to {MAX_BITS}")
         sizes = HISTORY_BITS if self.mixer else (0,)
-        known = (("coder", (RANGE_CODER,)), ("mixer", (0, MIXER)), ("history", sizes), ("family", range(FAMILIES)))
-        for name, values in known:
+        known = {"coder": (RANGE_CODER,), "mixer": (0, MIXER_VERSION), "history": sizes, "family": range(FAMILIES)}
+        for name, values in known.items():
             if getattr(self, name) not in values:
                 raise UsageError(f"{name} is {getattr(self, name)}, which this version does not know")
         if not 1 <= self.row <= MAX_ROW:
@@ -90,7 +92,7 @@ class CodingParameters:
         coder, precision = reader.u8("coder"), reader.u8("precision")
         probability_bits, mixer, history = reader.u8("probability bits"), reader.u8("mixer"), reader.u8("history")
         lanes = reader.varint("lanes")
-        family, row = (reader.u8("family"), reader.varint("row")) if mixer == MIXER else (0, 1)
+        family, row = (reader.u8("family"), reader.varint("row")) if mixer == MIXER_VERSION else (0, 1)
         try:
             return cls(lanes, probability_bits, coder, precision, mixer, history, family, row)
         except UsageError as error:

@@ -13,10 +13,10 @@ from zipllm.codec.block.lanes import LANE_BYTES
 from zipllm.codec.options import HISTORY_BITS, EncodeOptions
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine
 from zipllm.measure.costs import model_costs
 from zipllm.measure.rates import Evaluation, archive_summary, evaluate_stream
-from zipllm.mixing.adaptive import MIXER_VERSION
 
 
 def payload(engine: Engine, data: bytes) -> Evaluation:

@@ -23,9 +23,6 @@ from zipllm.mixing.prediction import predict_bit
 from zipllm.mixing.tables import Tables, tables
 from zipllm.mixing.token_path import Vocabulary, make_token_coder
 
-MIXER_VERSION = 1
-"""Names everything in this package that a coded bit depends on, the prior included."""
-
 
 class Chunk(NamedTuple):
     """Some steps of some lanes.

@@ -2,6 +2,9 @@
 
 Two sets of contexts. ``TEXT``: orders 0 to 8, words, the line above, what came after the same bytes before.
 ``ROWS``: orders 0 to 6, sparse contexts, and neighbors in rows of a fixed length, which the archive states.
+
+A new context is a line in both sets and one more in ``memory.CONTEXTS``. It changes bits: a new mixer version
+(``container/block.py``), a new prior (``benchmarks/train_prior.py``), FORMAT.md section 12.
 """
 
 from typing import NamedTuple

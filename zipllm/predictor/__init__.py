@@ -1,5 +1,7 @@
 """Tokens so far -> frequencies of the next token.
 
+The codec gets a predictor inside an ``Engine``; ``bench/predictors.py`` shows the shortest way to make one.
+
 base         the ``Predictor`` protocol, its traits, and selections of columns
 ngram        counts of tokens in contexts of up to two
 lstm         an LSTM over bytes that learns while it codes, for the benchmark

@@ -19,10 +19,10 @@ from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UnsupportedData, VerificationFailed, ZipllmError
 from zipllm.jit.compiled import COMPILES
-from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
 from zipllm.predictor.base import Traits

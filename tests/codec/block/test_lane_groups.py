@@ -15,10 +15,10 @@ from zipllm.codec.block.model_block import decode_model_block, encode_model_bloc
 from zipllm.codec.threads.work_queue import WorkQueue
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
-from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.mixing.contexts import TEXT as TEXT_CONTEXTS
 from zipllm.model_file.build import build_model
 from zipllm.tokenizer import ByteTokenizer

@@ -177,3 +177,5 @@ _DECODERS: dict[Coding, Callable[[bytes, int], tuple[bytes, bool]]] = {
     Coding.LZMA: _decode_lzma,
     Coding.BZ2: _decode_bz2,
 }
+"""A new codec: its number in ``container/block.py``, an encoder in ``QUICK`` or ``STRONG``, a decoder here, its errors
+in ``_LIBRARY_ERRORS``, its payload in FORMAT.md."""

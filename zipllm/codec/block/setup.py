@@ -9,9 +9,9 @@ from zipllm.codec.block.coding import AdaptiveDecoder, AdaptiveEncoder, StaticDe
 from zipllm.codec.block.lanes import lane_count, lane_sizes, split
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes
 from zipllm.container import CodingParameters
+from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UnsupportedData
-from zipllm.mixing.adaptive import MIXER_VERSION
 from zipllm.mixing.contexts import ROWS, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.memory import MIN_SLOT_BITS, Memory, new_memory
