@@ -358,6 +358,7 @@ class TestPackage:
 
     def test_errors_are_one_tree(self) -> None:
         errors = importlib.import_module("zipllm.errors")
-        public = [getattr(errors, name) for name in dir(errors) if isinstance(getattr(errors, name), type)]
+        public = [value for value in vars(errors).values() if getattr(value, "__module__", "") == errors.__name__]
+        public = [value for value in public if isinstance(value, type)]
         assert {error.__name__ for error in public} <= {*zipllm.__all__}
         assert all(issubclass(error, zipllm.ZipllmError) for error in public)

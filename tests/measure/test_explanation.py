@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
+from zipllm.codec.block import model_block
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import MOST_EXPLAINED, EncodeOptions
 from zipllm.container import Coding
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UsageError, VerificationFailed
-from zipllm.measure import costs as costs_module
 from zipllm.measure import explanation as explanation_module
 from zipllm.measure.costs import Costs, model_costs
 from zipllm.measure.explanation import Explanation, explain_bytes
@@ -80,7 +80,7 @@ def test_any_bytes(raw: bytes, history: int | None, lanes: int) -> None:
 def test_chunks_of_steps_change_nothing(monkeypatch: pytest.MonkeyPatch, history: int | None) -> None:
     options = EncodeOptions(history_bits=history, lanes=2)
     whole = explain_bytes(TEXT, bpe_engine(), by="model", options=options)
-    monkeypatch.setattr(costs_module, "chunk_steps", lambda engine, lanes: 7)
+    monkeypatch.setattr(model_block, "chunk_steps", lambda engine, lanes, *, selecting: 7)
     parts = explain_bytes(TEXT, bpe_engine(), by="model", options=options)
     np.testing.assert_allclose(whole.costs.bits, parts.costs.bits, atol=1e-6)
     assert whole.costs.opinions is not None

@@ -38,7 +38,7 @@ def changed(integer: IntegerParameters, name: str, index: tuple[int, ...], bit: 
     """The same model with one bit of one tensor turned over."""
     tensors = {key: tensor.clone() for key, tensor in integer.tensors().items()}
     tensors[name][index] ^= bit
-    return IntegerParameters.from_tensors(integer.config, tensors)
+    return type(integer).from_tensors(integer.config, tensors)
 
 
 def test_what_is_loaded_is_what_was_saved(model: Model, tmp_path: Path) -> None:
