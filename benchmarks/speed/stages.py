@@ -24,8 +24,7 @@ STAGES = {
     "history alone": ["zipllm.codec.choose:_history"],
     "with the model": ["zipllm.codec.choose:_with_model"],
     "conventional codecs": [
-        f"zipllm.codec.choose:{codec}"
-        for codec in ("zstd_quick", "lzma_quick", "bz2_strong", "zstd_strong", "lzma_strong")
+        f"zipllm.codec.block.conventional_block:{codec}" for codec in ("_zstd", "_lzma", "bz2.compress")
     ],
     "verification": ["zipllm.codec.block_encoding:verify_block"],
     "container": ["zipllm.codec.encoder:ArchiveWriter.block", "zipllm.codec.block_encoding:crc32"],
