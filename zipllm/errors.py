@@ -41,8 +41,6 @@ class ZipllmError(Exception):
 class FileError(ZipllmError):
     """A file cannot be opened, read, written or replaced."""
 
-    exit_code = 1
-
 
 class MissingPackage(ZipllmError):
     """A library or program that only some commands need is not installed; the message says how to install it."""

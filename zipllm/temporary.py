@@ -40,11 +40,10 @@ def create_temporary(folder: str) -> tuple[int, str]:
             with contextlib.suppress(OSError):  # a file system without locks: then nobody removes the file either
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return descriptor, path
-        except FileExistsError:
-            _unfinished.discard(path)  # somebody else's: try another name
-        except OSError:
+        except OSError as error:
             _unfinished.discard(path)
-            raise
+            if not isinstance(error, FileExistsError):  # somebody else's: try another name
+                raise
 
 
 def discard_temporary(path: str) -> None:
@@ -115,7 +114,7 @@ def is_temporary_name(name: str) -> bool:
 
 
 def umask() -> int:
-    """What a new file's mode leaves out."""
+    """Return the mode bits that new files do not get."""
     mask = os.umask(0o077)  # the mask can only be read by setting it; a strict one does no harm meanwhile
     os.umask(mask)
     return mask

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -17,7 +18,7 @@ from zipllm.container import (
     CodingParameters,
     ContentHash,
     Limits,
-    crc32,
+    ModelRecord,
 )
 
 MODEL_ID = bytes(range(32))
@@ -36,7 +37,7 @@ def model_archive(embedded: bytes | None = None) -> bytes:
     ):
         parameters = CodingParameters(lanes=3, probability_bits=16) if coding is Coding.MODEL else None
         if parameters is not None:
-            writer.model(MODEL_ID, embedded)
+            writer.model(ModelRecord(MODEL_ID, embedded))
         writer.block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)
         content.update(raw)
     writer.end(content.digest())

@@ -6,6 +6,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.codec.reading.extract import extract_range
 from zipllm.codec.reading.salvage import salvage_stream
-from zipllm.container import ArchiveHeader, ArchiveWriter, BlockHeader, Coding, Limits, crc32, scan
+from zipllm.container import ArchiveHeader, ArchiveWriter, BlockHeader, Coding, Limits, scan
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, LimitExceeded
 from zipllm.predictor.ngram import NgramPredictor

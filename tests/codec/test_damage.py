@@ -4,6 +4,7 @@ import io
 import random
 from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -18,7 +19,7 @@ from zipllm.container import (
     Coding,
     CodingParameters,
     ContentHash,
-    crc32,
+    ModelRecord,
     read_payload,
     scan,
 )
@@ -58,7 +59,7 @@ def archive_with(coding: Coding, payload: bytes, raw: bytes = SMALL, lanes: int 
         fields = HISTORY | parameters
     coded = CodingParameters(**({"lanes": lanes} | fields)) if coding in (Coding.MODEL, Coding.HISTORY) else None
     if coding is Coding.MODEL:
-        writer.model(byte_engine().model_id)
+        writer.model(ModelRecord(byte_engine().model_id))
     writer.block(BlockHeader(coding, len(raw), len(payload), crc32(raw), coded), payload)
     content = ContentHash()
     content.update(raw)

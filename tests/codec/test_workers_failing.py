@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -19,7 +20,7 @@ from zipllm.codec.decoder import ArchiveDecoder, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.threads import side_by_side
-from zipllm.container import BlockHeader, Limits, crc32, scan
+from zipllm.container import BlockHeader, Limits, scan
 from zipllm.engine.engine import Engine
 from zipllm.errors import ModelNotFound, VerificationFailed, ZipllmError
 from zipllm.progress import Progress, Summary

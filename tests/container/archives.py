@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable
+from zlib import crc32
 
 from zipllm.container import (
     ArchiveHeader,
@@ -18,7 +19,6 @@ from zipllm.container import (
     ModelRecord,
     Record,
     check_block,
-    crc32,
 )
 
 MODEL_ID = bytes(range(32))
@@ -58,7 +58,7 @@ def archive(
     writer = ArchiveWriter(sink)
     writer.begin(ArchiveHeader(MIB, len(raw) if known else None))
     if model is not None:
-        writer.model(model.model_id, model.embedded, model.numerics)
+        writer.model(model)
     for block in blocks:
         writer.block(block.header, block.payload)
     writer.end(content.digest())

@@ -1,6 +1,7 @@
 """Whole archives: written and read back, in order, one after another, from anything that can be read."""
 
 import io
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,6 @@ from zipllm.container import (
     CodingParameters,
     End,
     ModelRecord,
-    crc32,
 )
 from zipllm.errors import CorruptData, FileError, UsageError
 
@@ -164,7 +164,7 @@ def test_writer_refuses_records_before_the_header() -> None:
     with pytest.raises(UsageError, match="no archive has been begun"):
         writer.end(bytes(32))
     with pytest.raises(UsageError, match="no archive has been begun"):
-        writer.model(MODEL_ID)
+        writer.model(ModelRecord(MODEL_ID))
     with pytest.raises(UsageError, match="no archive has been begun"):
         writer.block(stored(b"raw").header, b"raw")
 
@@ -177,9 +177,9 @@ def test_writer_refuses_wrong_order() -> None:
     coded = modeled(b"raw", b"words")
     with pytest.raises(UsageError, match="needs its model"):
         writer.block(coded.header, coded.payload)
-    writer.model(MODEL_ID)
+    writer.model(ModelRecord(MODEL_ID))
     with pytest.raises(UsageError, match="one model only"):
-        writer.model(MODEL_ID)
+        writer.model(ModelRecord(MODEL_ID))
 
 
 def test_writer_refuses_wrong_sizes() -> None:

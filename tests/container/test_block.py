@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -19,12 +20,9 @@ from zipllm.container import (
     ModelHeader,
     ModelRecord,
     check_block,
-    crc32,
 )
 from zipllm.container.block import PREDICTED
-from zipllm.container.checksum import seal
-from zipllm.container.record import parse_frame
-from zipllm.container.varint import encode_varint
+from zipllm.container.record import encode_varint, parse_frame, seal
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
 HEADER = ArchiveHeader(1 << 20).encode()

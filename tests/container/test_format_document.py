@@ -10,9 +10,8 @@ import pytest
 import zipllm.container
 from tests.container.archives import archive_of, decode_stored
 from zipllm.container import Coding, Limits
-from zipllm.container.header import MAGIC, MAJOR, MINOR
+from zipllm.container.header import END_MARKER, MAGIC, MAJOR, MINOR
 from zipllm.container.record import RecordType
-from zipllm.container.trailer import END_MARKER
 
 DOCUMENT = (Path(zipllm.container.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.container.archives import records
 from zipllm.container import MAGIC, ArchiveHeader
 from zipllm.container.header import PREFIX_BYTES, header_bytes, parse_header
-from zipllm.container.varint import MAX_VALUE
+from zipllm.container.record import MAX_VALUE
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
 

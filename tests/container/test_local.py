@@ -5,13 +5,14 @@ import io
 import struct
 from dataclasses import replace
 from enum import IntEnum
+from zlib import crc32
 
 import pytest
 
 from tests.container.archives import LOCAL, MODEL_ID, NUMERICS, archive, modeled, records, stored
-from zipllm.container import ModelHeader, ModelRecord, crc32, read_payload, scan, survey
+from zipllm.container import ModelHeader, ModelRecord, read_payload, scan, survey
 from zipllm.container import record as record_module
-from zipllm.container.checksum import seal
+from zipllm.container.record import seal
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.container.archives import MODEL_ID, Pipe, archive, archive_of, modeled, stored
 from zipllm.container import ArchiveHeader, Block, BlockHeader, End, ModelHeader, ModelRecord, read_payload, scan
-from zipllm.container.checksum import seal
+from zipllm.container.record import seal
 from zipllm.errors import CorruptData, UnsupportedData
 
 BLOCKS: list[Block] = [stored(b"first"), modeled(b"second", b"words"), stored(b"third")]

@@ -5,6 +5,7 @@ import io
 import struct
 from collections.abc import Iterator
 from itertools import pairwise
+from zlib import crc32
 
 from tests.codec.engines import byte_engine
 from tests.fuzz.feed import Feed
@@ -19,13 +20,11 @@ from zipllm.container import (
     End,
     Limits,
     Scanned,
-    crc32,
     scan,
 )
 from zipllm.container.block import MAX_ROW, PREDICTED
 from zipllm.container.model_record import ModelHeader
-from zipllm.container.record import RecordType, frame
-from zipllm.container.varint import encode_varint
+from zipllm.container.record import RecordType, encode_varint, frame
 from zipllm.errors import ZipllmError
 
 LIMITS = Limits(block_raw=1 << 16, output=1 << 17, lanes=64)

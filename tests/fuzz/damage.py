@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from functools import cache
+from zlib import crc32
 
 from tests.codec.engines import byte_engine, compress, decompress
 from tests.codec.test_damage import SMALL, archive_by, archive_with
@@ -10,7 +11,7 @@ from tests.fuzz.feed import Feed, edited
 from zipllm.codec.block.history_block import encode_history_block
 from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.reading.salvage import salvage_stream
-from zipllm.container import Coding, CodingParameters, Limits, crc32, scan
+from zipllm.container import Coding, CodingParameters, Limits, scan
 from zipllm.errors import ZipllmError
 
 LIMITS = Limits(block_raw=1 << 20, output=1 << 20)

@@ -3,9 +3,10 @@
 import io
 import struct
 from collections.abc import Iterator
+from zlib import crc32
 
 from tests.vectors.make_vectors import vectors
-from zipllm.container import MAGIC, crc32, scan
+from zipllm.container import MAGIC, scan
 from zipllm.container.header import PREFIX_BYTES, header_bytes, parse_header
 from zipllm.errors import ZipllmError
 

@@ -1,13 +1,14 @@
 """One block: from its bytes to a verified record."""
 
 from collections.abc import Callable
+from zlib import crc32
 
 from zipllm.codec.block.model_block import check_with_draft
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.choose import choose
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.threads.side_by_side import Tick
-from zipllm.container import Block, BlockHeader, Coding, check_block, crc32
+from zipllm.container import Block, BlockHeader, Coding, check_block
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import VerificationFailed, ZipllmError
 from zipllm.progress import Advance, Stage

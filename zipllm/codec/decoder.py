@@ -18,7 +18,7 @@ from zipllm.container import (
     ModelRecord,
     Record,
 )
-from zipllm.container.streams import CountingSource, Readable, Writable, write_all
+from zipllm.container.streams import Readable, Writable, write_all
 from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file, find_engine
 from zipllm.errors import ModelNotFound, ZipllmError
 from zipllm.progress import Progress, ProgressCallback, Summary
@@ -117,8 +117,8 @@ class ArchiveDecoder:
         options: DecodeOptions | None = None,
         progress: ProgressCallback | None = None,
     ) -> None:
-        self._source = CountingSource(source)
         self._options = options or DecodeOptions()
+        self._reader = ArchiveReader(source, self._options.limits)
         self._progress = progress
         # Of all archives:
         self._archives = 0
@@ -153,17 +153,17 @@ class ArchiveDecoder:
 
     def _decode(self) -> Generator[bytes, None, None]:
         """Begin blocks as they are read; any other record, and any error, waits for the blocks before it."""
-        records = iter(ArchiveReader(self._source, self._options.limits))
+        records = iter(self._reader)
         with closing(self._works):
             while True:
-                begin = self._source.count
+                begin = self._reader.count
                 found = _next(records)
                 if isinstance(found, Block):
-                    yield from self._begin(BlockDecoding(found, self._engine, begin, self._source.count))
+                    yield from self._begin(BlockDecoding(found, self._engine, begin, self._reader.count))
                     continue
                 while self._works:
                     yield self._take()
-                self._coded = self._source.count
+                self._coded = self._reader.count
                 if found is None:
                     return
                 self._follow(found)

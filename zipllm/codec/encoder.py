@@ -9,8 +9,8 @@ from zipllm.codec.options import EncodeOptions
 from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import encoding_workers
 from zipllm.container import ArchiveHeader, ArchiveWriter, Coding, ContentHash
-from zipllm.container.model_record import MODEL_ID_BYTES
-from zipllm.container.streams import CountingSource, Readable, Writable, read_up_to
+from zipllm.container.model_record import MODEL_ID_BYTES, ModelRecord
+from zipllm.container.streams import Readable, Writable, read_up_to
 from zipllm.engine.engine import Engine, EngineSource, LazyEngine, lazy_engine
 from zipllm.errors import UsageError
 from zipllm.progress import Progress, ProgressCallback, Stage, Summary
@@ -49,9 +49,8 @@ def compress_stream(
     """
     options = options or EncodeOptions()
     encoder = ArchiveEncoder(sink, engine=engine, options=options, progress=progress, original_size=original_size)
-    counted = CountingSource(source)
     with closing(encoder):
-        while block := read_up_to(counted, options.block_size):
+        while block := read_up_to(source, options.block_size):
             encoder.write(block)
         return encoder.finish()
 
@@ -177,7 +176,7 @@ class ArchiveEncoder:
         """Write the model's record before the first block that needs it."""
         if self._model_id is None:
             engine = self._loaded()
-            self._writer.model(engine.model_id, self._embedded(engine), engine.numerics)
+            self._writer.model(ModelRecord(engine.model_id, self._embedded(engine), engine.numerics))
             self._model_id = engine.model_id
             self._portable = engine.numerics is None
 

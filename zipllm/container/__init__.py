@@ -6,26 +6,21 @@ and fetch single blocks.
 writer        records -> an archive, on any sink
 reader        an archive -> records, from any source
 survey        intact records and holes of a damaged archive
-record        the frame of all records
-header        the header of an archive
-model_record  names the model of the blocks that follow
+header        the header and the END of an archive, and the check of its content
 block         one coded block
-trailer       the end of an archive, and the check of its content
-varint        integers of variable length
-checksum      CRC-32
+model_record  names the model of the blocks that follow
+record        the frame of all records: varints, CRC-32, fields
 streams       whole reads and writes on files, pipes and sockets
 limits        how large an archive may be
 """
 
 from zipllm.container.block import Block, BlockHeader, Coding, CodingParameters, check_block
-from zipllm.container.checksum import crc32
-from zipllm.container.header import MAGIC, ArchiveHeader
+from zipllm.container.header import MAGIC, ArchiveHeader, ContentHash, End
 from zipllm.container.limits import Limits
 from zipllm.container.model_record import ModelHeader, ModelRecord
 from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
 from zipllm.container.streams import Seekable
 from zipllm.container.survey import Found, Hole, survey
-from zipllm.container.trailer import ContentHash, End
 from zipllm.container.writer import ArchiveWriter
 
 __all__ = [
@@ -48,7 +43,6 @@ __all__ = [
     "Scanned",
     "Seekable",
     "check_block",
-    "crc32",
     "read_payload",
     "scan",
     "survey",

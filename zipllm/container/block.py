@@ -3,10 +3,9 @@
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from zlib import crc32
 
-from zipllm.container.checksum import crc32
-from zipllm.container.record import RecordType, frame
-from zipllm.container.varint import MAX_VALUE, FieldReader, encode_varint
+from zipllm.container.record import MAX_VALUE, FieldReader, RecordType, encode_varint, frame
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
 RANGE_CODER = 1
@@ -83,12 +82,7 @@ class CodingParameters:
 
     @classmethod
     def parse(cls, reader: FieldReader) -> "CodingParameters":
-        """Read the fields.
-
-        Raises:
-            CorruptData: they are cut off.
-            UnsupportedData: a value that this version does not know.
-        """
+        """Read the fields; ``CorruptData`` if cut off, ``UnsupportedData`` for a value unknown to this version."""
         coder, precision = reader.u8("coder"), reader.u8("precision")
         probability_bits, mixer, history = reader.u8("probability bits"), reader.u8("mixer"), reader.u8("history")
         lanes = reader.varint("lanes")
@@ -180,11 +174,7 @@ class Block:
 
 
 def check_block(header: BlockHeader, raw: bytes | bytearray | memoryview) -> None:
-    """Compare decoded bytes with what the block's header says of them.
-
-    Raises:
-        CorruptData: their number or their CRC-32 differs.
-    """
+    """Raise ``CorruptData`` if the size or the CRC-32 of decoded bytes is not that of the block's header."""
     if len(raw) != header.raw_size:
         raise CorruptData(f"a block of {header.raw_size} bytes decoded to {len(raw)} bytes")
     if crc32(raw) != header.raw_crc32:

@@ -52,15 +52,7 @@ class Limits:
                 raise UsageError(f"the limit {field.name} is {value}; it must not be negative")
 
     def check(self, record: ArchiveHeader | BlockHeader | ModelHeader, blocks: int = 0) -> None:
-        """Refuse a record that declares too much, or the block that is one too many.
-
-        Args:
-            record: its header.
-            blocks: number of blocks so far, this one included.
-
-        Raises:
-            LimitExceeded: a value is over its limit; the message names both.
-        """
+        """Raise ``LimitExceeded`` for a record that declares too much, or block number ``blocks`` if too many."""
         match record:
             case ArchiveHeader():
                 self._check("block_raw", record.block_size, "the block size in the header")
@@ -73,11 +65,7 @@ class Limits:
                 self._check("lanes", parameters.lanes if parameters else 0, "the number of lanes of a block")
 
     def check_output(self, total: int, compressed: int) -> None:
-        """Refuse ``total`` original bytes after ``compressed`` bytes of archive.
-
-        Raises:
-            LimitExceeded: the output would be larger than allowed.
-        """
+        """Raise ``LimitExceeded`` if ``total`` original bytes are too many for ``compressed`` bytes of archive."""
         bound = self.output
         if bound is None:
             bound = max(self.output_floor, self.output_ratio * compressed)

@@ -3,10 +3,9 @@
 import hashlib
 import struct
 from dataclasses import dataclass
+from zlib import crc32
 
-from zipllm.container.checksum import crc32
-from zipllm.container.record import RecordType, frame
-from zipllm.container.varint import FieldReader
+from zipllm.container.record import FieldReader, RecordType, frame
 from zipllm.errors import CorruptData, UsageError
 
 MODEL_ID_BYTES = 32
@@ -15,16 +14,13 @@ MAX_NUMERICS_BYTES = (1 << 16) - 1
 
 @dataclass(frozen=True, slots=True)
 class ModelHeader:
-    """A MODEL or LOCAL record without its payload.
+    """A MODEL or LOCAL record without its payload; ``UsageError`` if a length is not allowed.
 
     Attributes:
         model_id: SHA-256 of the model's canonical content, or of a LOCAL record's payload, 32 bytes.
         payload_size: bytes of the embedded model file or of the record of the machine; 0 if no file is embedded.
         payload_crc32: CRC-32 of the payload; 0 if it is empty.
         local: whether only the machine that wrote the archive computes the model's numbers.
-
-    Raises:
-        UsageError: the model_id does not have 32 bytes, or a record of a machine is missing or too long.
     """
 
     model_id: bytes
@@ -53,11 +49,7 @@ class ModelHeader:
 
     @classmethod
     def parse(cls, reader: FieldReader, *, local: bool) -> "ModelHeader":
-        """Read the fields of a MODEL or LOCAL record.
-
-        Raises:
-            CorruptData: they are cut off or contradict each other.
-        """
+        """Read the fields of a MODEL or LOCAL record; ``CorruptData`` if they are cut off or contradict each other."""
         payload_size = reader.varint("payload size")
         model_id = reader.take(MODEL_ID_BYTES, "model_id")
         payload_crc32 = reader.u32("CRC-32 of the payload")

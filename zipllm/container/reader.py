@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zipllm.container.block import Block, BlockHeader, Coding
-from zipllm.container.header import MAGIC, PREFIX_BYTES, ArchiveHeader, header_bytes, parse_header
+from zipllm.container.header import (
+    END_MARKER,
+    MAGIC,
+    PREFIX_BYTES,
+    ArchiveHeader,
+    End,
+    check_marker,
+    header_bytes,
+    parse_header,
+)
 from zipllm.container.limits import Limits
 from zipllm.container.model_record import ModelHeader, ModelRecord
 from zipllm.container.record import RecordType, parse_frame, read_frame
 from zipllm.container.streams import ByteSource, Readable, Seekable
-from zipllm.container.trailer import END_MARKER, End, check_marker
 from zipllm.errors import CorruptData, LimitExceeded, UnsupportedData
 
 RecordHeader = ArchiveHeader | ModelHeader | BlockHeader | End
@@ -60,10 +68,16 @@ class ArchiveReader:
 
     def __init__(self, source: Readable, limits: Limits | None = None) -> None:
         self._source = ByteSource(source)
+        self._start = self._source.position
         self._records = self._read(_Walk(self._source, limits or Limits()))
 
     def __iter__(self) -> Iterator[Record]:
         return self._records
+
+    @property
+    def count(self) -> int:
+        """Bytes read so far."""
+        return self._source.position - self._start
 
     def _read(self, walk: "_Walk") -> Iterator[Record]:
         for item in walk.records():

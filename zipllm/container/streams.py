@@ -34,10 +34,15 @@ def read_up_to(source: Readable, size: int) -> bytes:
     """Return ``size`` bytes, or fewer if the source ends.
 
     Reads chunk by chunk, so that memory follows the bytes that arrive and never a declared size.
+
+    Raises:
+        BlockingIOError: the source is in non-blocking mode and has nothing yet.
     """
     parts = []
     while size:
-        part = source.read(min(size, CHUNK_BYTES))
+        part: bytes | None = source.read(min(size, CHUNK_BYTES))
+        if part is None:
+            raise BlockingIOError("the source is in non-blocking mode; zipllm needs a blocking one")
         if not part:
             break
         parts.append(part)
@@ -57,26 +62,6 @@ def write_all(sink: Writable, data: bytes) -> None:
         if written == 0:
             raise FileError("the output takes no more bytes")
         left = left[len(left) if written is None else written :]
-
-
-class CountingSource:
-    """A source that counts the bytes read from it. It hides ``seek``, which would make the count wrong."""
-
-    def __init__(self, source: Readable) -> None:
-        self._source = source
-        self.count = 0
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to ``size`` bytes; empty at the end.
-
-        Raises:
-            BlockingIOError: the source is in non-blocking mode and has nothing yet.
-        """
-        data: bytes | None = self._source.read(size)
-        if data is None:
-            raise BlockingIOError("the source is in non-blocking mode; zipllm needs a blocking one")
-        self.count += len(data)
-        return data
 
 
 class ByteSource:

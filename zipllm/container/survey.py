@@ -7,17 +7,25 @@ archive nor the end of the file follows.
 
 import re
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from zipllm.container.block import BlockHeader, Coding
-from zipllm.container.checksum import CRC_BYTES, crc32, is_sealed
-from zipllm.container.header import MAGIC, PREFIX_BYTES, ArchiveHeader, header_bytes, parse_header
+from zipllm.container.header import (
+    MAGIC,
+    PREFIX_BYTES,
+    SHA256_BYTES,
+    ArchiveHeader,
+    End,
+    check_marker,
+    header_bytes,
+    parse_header,
+)
 from zipllm.container.limits import Limits
 from zipllm.container.model_record import ModelHeader
 from zipllm.container.reader import Scanned, parse_record, read_payload
-from zipllm.container.record import MAX_FIELD_BYTES, RecordType, read_frame
+from zipllm.container.record import CRC_BYTES, MAX_FIELD_BYTES, RecordType, is_sealed, read_frame
 from zipllm.container.record import PREFIX_BYTES as RECORD_PREFIX_BYTES
 from zipllm.container.streams import ByteSource, Seekable
-from zipllm.container.trailer import SHA256_BYTES, End, check_marker
 from zipllm.errors import CorruptData, UnsupportedData
 
 _WINDOW = 1 << 20

@@ -1,10 +1,9 @@
 """Archives written record by record to any sink; nothing is ever rewritten, so the sink may be a pipe."""
 
 from zipllm.container.block import BlockHeader, Coding
-from zipllm.container.header import ArchiveHeader
+from zipllm.container.header import ArchiveHeader, End
 from zipllm.container.model_record import ModelRecord
 from zipllm.container.streams import Writable, write_all
-from zipllm.container.trailer import End
 from zipllm.errors import FileError, UsageError
 
 
@@ -25,27 +24,14 @@ class ArchiveWriter:
         self.size = 0
 
     def begin(self, header: ArchiveHeader) -> None:
-        """Write the header of a new archive.
-
-        Raises:
-            UsageError: the archive before has not ended.
-        """
+        """Write the header of a new archive; ``UsageError`` if the archive before has not ended."""
         if self._header is not None:
             raise UsageError("an archive begins before the one before has ended")
-        self._header = header
-        self._output = 0
-        self._has_model = False
+        self._header, self._output, self._has_model = header, 0, False
         self._write(header.encode())
 
-    def model(self, model_id: bytes, embedded: bytes | None = None, numerics: bytes | None = None) -> None:
-        """Name the model of the model-coded blocks that follow.
-
-        Call it right before the first of them, so that archives without any do not carry it.
-
-        Args:
-            model_id: SHA-256 of the model's canonical content, 32 bytes.
-            embedded: the model file, to make the archive decodable by itself.
-            numerics: the record of the machine; see ``ModelRecord``.
+    def model(self, record: ModelRecord) -> None:
+        """Name the model of the model-coded blocks that follow, right before the first of them.
 
         Raises:
             UsageError: it is the archive's second model, or contradicts itself; see ``ModelRecord.header``.
@@ -53,17 +39,12 @@ class ArchiveWriter:
         self._begun()
         if self._has_model:
             raise UsageError("an archive names one model only")
-        record = ModelRecord(model_id, embedded, numerics)
         self._write(record.header().encode())
-        self._write(embedded or numerics or b"")
+        self._write(record.embedded or record.numerics or b"")
         self._has_model = True
 
     def block(self, header: BlockHeader, payload: bytes) -> None:
-        """Write one block.
-
-        Raises:
-            UsageError: header, payload and archive contradict each other.
-        """
+        """Write one block; ``UsageError`` if header, payload and archive contradict each other."""
         archive = self._begun()
         if header.payload_size != len(payload):
             raise UsageError(f"a payload of {len(payload)} bytes is declared as {header.payload_size} bytes")

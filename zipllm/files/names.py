@@ -67,22 +67,14 @@ def has_suffix(path: str, suffix: str) -> bool:
 
 
 def add_suffix(path: str, suffix: str, *, force: bool = False) -> str:
-    """Return the name of the archive of ``path``.
-
-    Raises:
-        PathError: the file already has the suffix and ``force`` is not set.
-    """
+    """Return the name of the archive of ``path``; `PathError` if it has the suffix already, without ``force``."""
     if has_suffix(path, suffix) and not force:
         raise PathError(path, f"already has the suffix {escape_name(suffix)}, skipped", "-f compresses it again")
     return path + suffix
 
 
 def strip_suffix(path: str, suffix: str) -> str:
-    """Return the name of the file that was compressed to ``path``.
-
-    Raises:
-        PathError: the name does not end in the suffix, so there is no telling what the result should be called.
-    """
+    """Return the name of the file that was compressed to ``path``; `PathError` if that does not end in the suffix."""
     if not has_suffix(path, suffix):
         raise PathError(path, f"unknown suffix, expected {escape_name(suffix)}", "name the result with -o or use -c")
     return path[: -len(suffix)]

@@ -10,8 +10,7 @@ import errno
 import io
 import os
 import stat
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from zipllm.files.names import PathError
 from zipllm.files.source import Source
@@ -21,12 +20,23 @@ from zipllm.temporary import create_temporary, discard_temporary, remove_abandon
 _STDOUT_PATHS = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 
-class Output(Protocol):
-    """Somewhere to write a result. Leaving the ``with`` block without ``commit`` throws away what can be."""
+class Output:
+    """A pipe, a device or standard output: bytes leave at once and cannot be taken back.
 
-    name: str  # for messages, not escaped
-    stream: "io.BufferedWriter[NamedFile]"
-    keeps: bool  # the bytes lie in a regular file afterwards, so the source may be removed
+    Leaving the ``with`` block without ``commit`` discards what has not left yet.
+
+    Attributes:
+        name: for messages, not escaped.
+        stream: takes the bytes.
+        keeps: whether the bytes lie in a regular file afterwards, so the source may be removed.
+    """
+
+    keeps = False
+
+    def __init__(self, name: str, descriptor: int, *, owned: bool = True) -> None:
+        self.name = name
+        self._raw = NamedFile(descriptor, "w", name, owned=owned)
+        self.stream = io.BufferedWriter(self._raw, BUFFER_SIZE)
 
     def commit(self) -> None:
         """Finish: after this the result is complete and safe.
@@ -35,21 +45,22 @@ class Output(Protocol):
             PathError: it cannot be written in full, or published.
             BrokenPipeError: the reader went away.
         """
+        self.stream.flush()
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_error: object) -> None:
+        self._raw.discarding = True  # what commit could not write, closing must not try again
+        self.stream.close()
 
 
-class FileOutput:
+class FileOutput(Output):
     """A regular file that appears under its name, complete, when it is committed."""
 
     keeps = True
 
     def __init__(self, path: str, source: Source, *, force: bool) -> None:
-        self.name = path
         self._source = source
         self._force = force
         self._folder = os.path.dirname(path) or "."
@@ -58,8 +69,7 @@ class FileOutput:
             descriptor, self._temporary = create_temporary(self._folder)
         except OSError as error:
             raise PathError.from_os(path, error) from error
-        self._raw = NamedFile(descriptor, "w", path)
-        self.stream = io.BufferedWriter(self._raw, BUFFER_SIZE)
+        super().__init__(path, descriptor)
 
     def commit(self) -> None:
         try:
@@ -86,47 +96,14 @@ class FileOutput:
                 raise _already_exists(self.name) from None
             os.rename(self._temporary, self.name)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._raw.discarding = True  # what is still in the buffer is not worth an error
-        self.stream.close()
+    def __exit__(self, *_error: object) -> None:
+        super().__exit__()
         discard_temporary(self._temporary)
 
 
-class DirectOutput:
-    """A pipe, a device or standard output: bytes leave at once and cannot be taken back."""
-
-    keeps = False
-
-    def __init__(self, name: str, descriptor: int, *, owned: bool) -> None:
-        self.name = name
-        self._raw = NamedFile(descriptor, "w", name, owned=owned)
-        self.stream = io.BufferedWriter(self._raw, BUFFER_SIZE)
-
-    def commit(self) -> None:
-        self.stream.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._raw.discarding = True  # what commit could not write, closing must not try again
-        self.stream.close()
-
-
-def standard_output() -> DirectOutput:
-    """Return standard output as bytes.
-
-    Raises:
-        PathError: it is closed.
-    """
-    return DirectOutput("stdout", 1, owned=False)
+def standard_output() -> Output:
+    """Return standard output as bytes; `PathError` if it is closed."""
+    return Output("stdout", 1, owned=False)
 
 
 def is_standard_output(path: str) -> bool:
@@ -163,7 +140,7 @@ def _create(path: str, source: Source, force: bool) -> Output:
         if os.path.samestat(status, source.status) and stat.S_ISREG(status.st_mode):
             raise PathError(path, "is the input itself")
         if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
-            return DirectOutput(path, os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY), owned=True)
+            return Output(path, os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY))
         if not stat.S_ISREG(status.st_mode):
             raise PathError(path, "exists and is not a regular file")
     if not force:
@@ -200,7 +177,7 @@ def _carry_metadata(descriptor: int, source: Source) -> None:
 
 
 def _sync(descriptor: int) -> None:
-    """Force the content to disk before it gets its name, or a power cut could leave the name with nothing in it."""
+    """Force the content to disk before it gets its name, or a power cut could leave an empty file."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -209,7 +186,7 @@ def _sync(descriptor: int) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the new name itself survive a power cut; not every file system can, and the file is whole either way."""
+    """Make the new name survive a power cut, where the file system can; the file is whole either way."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -4,7 +4,6 @@ import io
 import os
 import stat
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from zipllm.files.names import PathError
@@ -61,18 +60,12 @@ class Source:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stream.close()
 
 
 def standard_input() -> Source:
-    """Return standard input as bytes.
-
-    Raises:
-        PathError: it is closed or a directory.
-    """
+    """Return standard input as bytes; `PathError` if it is closed or a directory."""
     try:
         status = os.fstat(0)
     except OSError as error:

@@ -25,8 +25,8 @@ class ZipllmFile(io.BufferedIOBase):
     Reading returns a block's bytes once the block has been decoded and its CRC-32 checked; the SHA-256 of the whole is
     checked at the end, so read to the end before trusting the content. After a seek only blocks that are read from are
     decoded, checked by their CRC-32 alone.
-    Writing codes a block whenever one is full. Appending adds a second archive, whose content continues the first's.
-    An instance belongs to one thread at a time.
+    Writing codes a block whenever one is full; bytes of a block that is not full yet stay in memory. Appending adds a
+    second archive, whose content continues the first's. An instance belongs to one thread at a time.
 
     Args:
         file: a path, or a binary file object, which stays open when this one is closed.
@@ -95,13 +95,12 @@ class ZipllmFile(io.BufferedIOBase):
             self._close_file()
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Take bytes to compress; they reach the file when a block is full or the archive is closed.
-
-        Returns:
-            How many bytes were taken: all of them.
-        """
-        encoder = self._writing()
-        view = memoryview(data).cast("B")
+        self._check_open()
+        if self._reader is not None:
+            raise io.UnsupportedOperation("write on an archive opened for reading")
+        if self._encoder is None:
+            raise ValueError("write on an archive after a block of it could not be coded")
+        encoder, view = self._encoder, memoryview(data).cast("B")
         self._encoder = None  # a block that fails must not be followed by the end of a seemingly whole archive
         encoder.write(view)
         self._encoder = encoder
@@ -109,22 +108,18 @@ class ZipllmFile(io.BufferedIOBase):
         return view.nbytes
 
     def writelines(self, lines: "Iterable[ReadableBuffer]", /) -> None:
-        """Write every item."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush the underlying file. Bytes of a block that is not full yet stay in memory."""
         self._check_open()
         if self._encoder is not None and hasattr(self._file, "flush"):
             self._file.flush()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return ``size`` bytes, fewer only at the end; all that are left without ``size``."""
         return self._reading().read(size)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Return some bytes, at most ``size``, with little waiting."""
         return self._reading().read1(size)
 
     def peek(self, size: int = 0, /) -> bytes:
@@ -132,34 +127,26 @@ class ZipllmFile(io.BufferedIOBase):
         return self._reading().peek(size)
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Return the bytes up to and including the next line feed, at most ``size``."""
         return self._reading().readline(-1 if size is None else size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to another place of the original bytes when reading; decodes nothing of what lies between."""
         return self._reading("seek").seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the position in the original bytes."""
         self._check_open()
         return self._written if self._reader is None else self._reader.tell()
 
     def readable(self) -> bool:
-        """Whether the file was opened for reading."""
         self._check_open()
         return self._reader is not None
 
     def writable(self) -> bool:
-        """Whether the file was opened for writing."""
         return not self.readable()
 
     def seekable(self) -> bool:
-        """Whether ``seek`` works: when reading from a file that is seekable itself."""
-        self._check_open()
-        return self._reader is not None and self._reader.seekable()
+        return self.readable() and self._reading().seekable()
 
     def fileno(self) -> int:
-        """Return the descriptor of the underlying file."""
         self._check_open()
         return self._file.fileno()
 
@@ -172,14 +159,6 @@ class ZipllmFile(io.BufferedIOBase):
         if self._reader is None:
             raise io.UnsupportedOperation(f"{what} on an archive opened for writing")
         return self._reader
-
-    def _writing(self) -> ArchiveEncoder:
-        self._check_open()
-        if self._reader is not None:
-            raise io.UnsupportedOperation("write on an archive opened for reading")
-        if self._encoder is None:
-            raise ValueError("write on an archive after a block of it could not be coded")
-        return self._encoder
 
     def _close_file(self) -> None:
         if self._owned:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipllm.container.varint import MAX_VALUE, FieldReader, encode_varint
+from zipllm.container.record import MAX_VALUE, FieldReader, encode_varint
 from zipllm.errors import CorruptData, UsageError
 
 
