@@ -17,8 +17,7 @@ from tests.codec.engines import TEXT, bpe_engine, compress, decompress
 from tests.data.test_registry import A, B, tar
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.engine.engine import Engine, engine_from_model
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import save_model
+from zipllm.model_file.file import build_model, save_model
 from zipllm.tokenizer import ByteTokenizer
 
 ROOT = Path(__file__).parents[1]

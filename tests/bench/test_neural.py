@@ -15,8 +15,7 @@ from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.bench.spec import parse_spec
 from zipllm.codec.levels import encode_options
 from zipllm.errors import UsageError
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import model_to_bytes
+from zipllm.model_file.file import build_model, model_to_bytes
 from zipllm.tokenizer.byte import ByteTokenizer
 
 

@@ -16,7 +16,7 @@ from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import UsageError
 from zipllm.measure.costs import history_costs, model_costs
 from zipllm.mixing.contexts import TEXT
-from zipllm.model_file.build import build_model
+from zipllm.model_file.file import build_model
 from zipllm.predictor.base import Traits
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.tokenizer import ByteTokenizer

@@ -11,8 +11,7 @@ import pytest
 from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.cli.classify import table as classify_table
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import save_model
+from zipllm.model_file.file import build_model, save_model
 from zipllm.tokenizer import ByteTokenizer
 
 Inside = Callable[..., Outcome]

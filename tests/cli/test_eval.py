@@ -15,9 +15,8 @@ from zipllm.cli.bars import file_bar
 from zipllm.cli.eval import results as eval_results
 from zipllm.container import BlockHeader, scan
 from zipllm.data.registry import samples_folder
-from zipllm.model_file.build import build_model, with_card
 from zipllm.model_file.card import DataSource
-from zipllm.model_file.file import Model, save_model
+from zipllm.model_file.file import Model, build_model, save_model
 from zipllm.tokenizer import ByteTokenizer
 
 Inside = Callable[..., Outcome]
@@ -151,7 +150,7 @@ def test_quiet(inside: Inside) -> None:
 
 def test_data_the_model_has_learned_from(inside: Inside, folder: Path, model: Model) -> None:
     card = replace(CARD, sources=(DataSource("T.txt", "CC0-1.0", 5),))
-    save_model(with_card(model, card), folder / "learned.safetensors")
+    save_model(replace(model, card=card), folder / "learned.safetensors")
     (folder / "sub").mkdir()
     (folder / "sub" / "t").write_bytes(TEXT)
     done = inside("eval", "learned.safetensors", "sub/t", "a")

@@ -13,8 +13,7 @@ from tests.cli.processes import ARCHIVE, Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.cli.explain import map as explain_map
 from zipllm.container import MAGIC
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import model_to_bytes
+from zipllm.model_file.file import build_model, model_to_bytes
 from zipllm.tokenizer import ByteTokenizer
 
 TEXT = "Ein Wort, 一个词, and a word.\n\tOne more word <b>.".encode()

@@ -9,8 +9,7 @@ import pytest
 from tests.cli.processes import Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.cli.generate import _Terminal
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import model_to_bytes
+from zipllm.model_file.file import build_model, model_to_bytes
 from zipllm.tokenizer import ByteTokenizer
 
 

@@ -15,8 +15,7 @@ from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.model.transformer.parameters import TransformerParameters
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import model_to_bytes, tokenizer_json
+from zipllm.model_file.file import build_model, model_to_bytes, tokenizer_json
 from zipllm.model_file.identity import compute_model_id
 from zipllm.tokenizer import ByteTokenizer
 

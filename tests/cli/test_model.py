@@ -13,9 +13,8 @@ from tests.cli.processes import Outcome
 from tests.cli.test_hostile_models import GOOD, HOSTILE, MODEL
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.engine.engine import find_engine, stored_engine
-from zipllm.model_file.build import build_model, with_card
 from zipllm.model_file.card import Card
-from zipllm.model_file.file import Model, save_model
+from zipllm.model_file.file import Model, build_model, save_model
 from zipllm.model_file.store import ModelStore
 from zipllm.tokenizer import ByteTokenizer
 
@@ -152,7 +151,7 @@ def test_show(inside: Inside, query: str) -> None:
 
 
 def test_show_a_card_without_facts(inside: Inside, folder: Path) -> None:
-    save_model(with_card(MODEL, Card("bare")), folder / "bare.safetensors")
+    save_model(replace(MODEL, card=Card("bare")), folder / "bare.safetensors")
     text = inside("model", "show", "bare.safetensors").out.decode()
     assert "Not measured." in text
     assert "Not recorded." in text

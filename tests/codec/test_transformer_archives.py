@@ -13,8 +13,7 @@ from zipllm.codec.block.model_block import predicted_chunks
 from zipllm.container import Coding
 from zipllm.engine.engine import Engine, engine_from_model, engine_from_model_file
 from zipllm.errors import ModelInvalid, ModelNotFound
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import Model, model_to_bytes
+from zipllm.model_file.file import Model, build_model, model_to_bytes
 from zipllm.model_file.store import ModelStore
 from zipllm.tokenizer.byte import ByteTokenizer
 

@@ -12,8 +12,7 @@ from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.errors import LimitExceeded, ModelError
 from zipllm.model.architecture import architecture_of
 from zipllm.model.transformer.parameters import TransformerParameters
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import Model, model_from_bytes, model_to_bytes, tokenizer_json
+from zipllm.model_file.file import Model, build_model, model_from_bytes, model_to_bytes, tokenizer_json
 from zipllm.model_file.identity import compute_model_id
 from zipllm.predictor.base import PRECISION
 from zipllm.tokenizer import ByteTokenizer

@@ -22,7 +22,7 @@ from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import BlockHeader, Coding, scan
 from zipllm.engine.engine import Engine, engine_from_model, load_engine
-from zipllm.model_file.build import build_model
+from zipllm.model_file.file import build_model
 from zipllm.tokenizer import ByteTokenizer
 
 FOLDER = Path(__file__).parent

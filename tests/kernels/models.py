@@ -1,5 +1,7 @@
 """Small random models, tokens for them, and what the reference predicts."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ SHAPES = [
 ]
 
 
+@lru_cache(64)
 def random_model(config: TransformerConfig, seed: int) -> TransformerParameters:
     tokens = markov_tokens(4, 24, seed=seed, vocabulary=config.vocabulary_size)
     return quantize(randomized(config, seed, spread=1.5), tokens)

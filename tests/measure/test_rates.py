@@ -18,7 +18,7 @@ from zipllm.errors import LimitExceeded
 from zipllm.measure.rates import Evaluation, archive_summary, evaluate_stream, total
 from zipllm.model.gap import integer_bits
 from zipllm.model.transformer.integer import IntegerTransformer
-from zipllm.model_file.build import build_model
+from zipllm.model_file.file import build_model
 from zipllm.predictor.base import PRECISION
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.progress import Progress

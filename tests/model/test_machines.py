@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = "import tests.model.test_machines as t; print(t.checksum())"
 
 
+@cache
 def checksum() -> int:
     """A number that depends on every cumulative frequency of a model with the largest sums there are."""
     integer = IntegerTransformer(extreme_model())

@@ -18,10 +18,8 @@ from zipllm.model.transformer.architecture import TransformerArchitecture
 from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.float_form import Transformer
 from zipllm.model.transformer.parameters import TransformerParameters
-from zipllm.model_file.build import build_model, check_reference
-from zipllm.model_file.card import Card
-from zipllm.model_file.card_markdown import render_card
-from zipllm.model_file.file import Model, model_from_bytes, model_to_bytes, save_model
+from zipllm.model_file.card import Card, render_card
+from zipllm.model_file.file import Model, build_model, check_reference, model_from_bytes, model_to_bytes, save_model
 from zipllm.tokenizer import ByteTokenizer
 from zipllm.train.config import TrainConfig
 from zipllm.train.trainer import Trainer

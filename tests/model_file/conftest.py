@@ -13,9 +13,8 @@ from zipllm.model.parameters import IntegerArray
 from zipllm.model.ranges import NORM_SHIFT
 from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.parameters import TransformerParameters
-from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card, DataSource, DomainResult
-from zipllm.model_file.file import Model, model_to_bytes
+from zipllm.model_file.file import Model, build_model, model_to_bytes
 from zipllm.tokenizer import ByteTokenizer
 
 CONFIG = TransformerConfig(vocabulary_size=256, width=16, layers=2, heads=2, feedforward=32, window=8)

@@ -7,8 +7,7 @@ import pytest
 
 from tests.model_file.conftest import CARD, CONFIG
 from zipllm.errors import ModelInvalid
-from zipllm.model_file.card import Card, DataSource, DomainResult, card_from_dict
-from zipllm.model_file.card_markdown import render_card
+from zipllm.model_file.card import Card, DataSource, DomainResult, card_from_dict, render_card
 from zipllm.model_file.limits import MAX_CARD_BYTES
 
 

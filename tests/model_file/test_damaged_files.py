@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from tests.model_file.conftest import CARD, CONFIG, join, random_integer_model, split
 from zipllm.errors import FileError, LimitExceeded, ModelInvalid, ModelNotFound, ZipllmError
 from zipllm.model_file import file
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import Model, load_model_file, model_from_bytes, model_to_bytes
+from zipllm.model_file.file import Model, build_model, load_model_file, model_from_bytes, model_to_bytes
 from zipllm.model_file.limits import ModelLimits
 
 

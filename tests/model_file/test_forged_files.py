@@ -14,8 +14,7 @@ import pytest
 from tests.model_file.conftest import CARD, CONFIG, join, split
 from zipllm.errors import LimitExceeded, ModelInvalid
 from zipllm.model.transformer.parameters import TransformerParameters
-from zipllm.model_file.build import build_model
-from zipllm.model_file.file import Model, load_model_file, model_from_bytes, model_to_bytes
+from zipllm.model_file.file import Model, build_model, load_model_file, model_from_bytes, model_to_bytes
 from zipllm.model_file.limits import MAX_TOKENIZER_BYTES, ModelLimits
 from zipllm.tokenizer import ByteTokenizer
 

@@ -20,11 +20,12 @@ from zipllm.model.parameters import IntegerParameters
 from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.float_form import Transformer
 from zipllm.model.transformer.quantize import quantize
-from zipllm.model_file.build import build_model, check_reference, with_card
 from zipllm.model_file.canonical_json import dump_json
 from zipllm.model_file.file import (
     TOKENIZER_TENSOR,
     Model,
+    build_model,
+    check_reference,
     load_model_file,
     model_from_bytes,
     model_to_bytes,
@@ -177,7 +178,7 @@ def test_config_and_tokenizer_change_the_id(model: Model) -> None:
 
 
 def test_card_may_be_corrected_without_changing_the_id(model: Model, good: bytes) -> None:
-    corrected = with_card(model, replace(model.card, summary="Something else.", steps=5))
+    corrected = replace(model, card=replace(model.card, summary="Something else.", steps=5))
     data = model_to_bytes(corrected)
     assert data != good
     loaded = model_from_bytes(data)

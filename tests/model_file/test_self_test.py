@@ -11,8 +11,7 @@ from tests.model_file.conftest import CONFIG
 from zipllm.errors import ModelInvalid
 from zipllm.model.architecture import architecture_of
 from zipllm.model_file import self_test
-from zipllm.model_file.build import check_reference
-from zipllm.model_file.file import Model
+from zipllm.model_file.file import Model, check_reference
 from zipllm.model_file.self_test import SelfTest, make_self_test, run_self_test, self_test_from_dict
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from tests.model_file.conftest import CARD
 from zipllm.errors import FileError, ModelInvalid, ModelNotFound, UsageError
-from zipllm.model_file.build import with_card
 from zipllm.model_file.file import Model, save_model
 from zipllm.model_file.limits import ModelLimits
 from zipllm.model_file.store import DEFAULT_MODEL, ENVIRONMENT_VARIABLE, ModelStore, StoredModel, UnusableModel
@@ -31,7 +30,7 @@ def test_default_name_is_looked_up_when_nothing_is_said(store: ModelStore, model
 
 
 def test_shipped_then_search_path_then_user(store: ModelStore, model: Model, other_model: Model) -> None:
-    third = with_card(model, replace(CARD, summary="third"))
+    third = replace(model, card=replace(CARD, summary="third"))
     store.user.mkdir(parents=True)
     save_model(other_model, store.user / "m.safetensors")
     assert store.find("m").origin == "user"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from tests.predictor import contract
-from zipllm.model_file.build import build_model
+from zipllm.model_file.file import build_model
 from zipllm.predictor.base import Predictor
 from zipllm.predictor.lstm import LstmPredictor
 from zipllm.predictor.ngram import NgramPredictor

@@ -17,9 +17,8 @@ from zipllm.errors import ModelInvalid, UsageError
 from zipllm.jit.compiled import COMPILES
 from zipllm.kernels.cpu.network import CpuNetwork
 from zipllm.model.transformer.integer import IntegerTransformer
-from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
-from zipllm.model_file.file import Model
+from zipllm.model_file.file import Model, build_model
 from zipllm.predictor import late as late_module
 from zipllm.predictor import transformer
 from zipllm.predictor.late import LateNetwork

@@ -8,9 +8,8 @@ from tests.model.conftest import CONFIG, extreme_model, shaped
 from zipllm.errors import ModelInvalid
 from zipllm.jit.compiled import COMPILES
 from zipllm.model.transformer.config import TransformerConfig
-from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
-from zipllm.model_file.file import Model
+from zipllm.model_file.file import Model, build_model
 from zipllm.predictor.base import PRECISION, Predictor, Selection
 from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.byte import ByteTokenizer

@@ -8,9 +8,8 @@ import pytest
 import zipllm
 from zipllm.codec.levels import LEVELS
 from zipllm.engine.engine import Engine, engine_from_model
-from zipllm.model_file.build import check_reference
-from zipllm.model_file.card_markdown import render_card
-from zipllm.model_file.file import Model
+from zipllm.model_file.card import render_card
+from zipllm.model_file.file import Model, check_reference
 from zipllm.model_file.store import DEFAULT_MODEL, ModelStore, StoredModel
 
 ENGLISH = (Path(__file__).parents[2] / "zipllm/container/FORMAT.md").read_bytes()

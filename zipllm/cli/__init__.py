@@ -18,7 +18,6 @@ listing     what an archive says about itself, for ``list``
 loader      loads the model that the user named
 messages    lines on stderr, numbers as people read them
 model       ``model list``, ``model show``, ``model verify``, ``model import``, ``model remove``
-model_page  what ``model list`` and ``model show`` print
 options     the options that several commands share, and the values of flags
 progress    whether a progress bar is shown
 reports     files that hold a report: checked before the work, replaced in one step

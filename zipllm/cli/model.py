@@ -1,12 +1,22 @@
 """``zipllm model``: the model files that can be found here; listed, shown, verified, installed, removed."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zipllm.cli.command import add_command, new_group
-from zipllm.cli.model_page import meant_by, model_json, model_page, model_table, unusable_json
+from zipllm.cli.listing import aligned
+from zipllm.cli.messages import format_size
 from zipllm.cli.options import FLAGS, JsonOptions, QuietOptions, argument
-from zipllm.cli.results import print_json, write_stdout
+from zipllm.cli.results import name_json, print_json, write_stdout
+from zipllm.files.names import escape_name
+
+if TYPE_CHECKING:
+    from zipllm.model_file.store import StoredModel, UnusableModel
+
+_COLUMNS = ("Name", "Id", "Size", "Parameters", "Origin", "Licence")
+_LEFT = ("Name", "Id", "Origin", "Licence")
 
 model_app = new_group("Model files: list, show, verify, import and remove them.")
 
@@ -108,6 +118,93 @@ def remove(options: RemoveOptions) -> int:
     path = ModelStore.default().remove(options.name)
     options.voice.tell(f"{options.name}: removed ({path})")
     return 0
+
+
+def meant_by(stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]") -> Path:
+    """Return the file that a model's name means: the first of that name in ``found``; it need not be a usable one."""
+    first = next((each.path for each in found if each.path.name == stored.path.name), stored.path)
+    return stored.path if stored.origin == "file" else first
+
+
+def model_table(found: "Sequence[StoredModel | UnusableModel]") -> str:
+    """Return a line for every usable model, then one with the reason for every file that is none."""
+    from zipllm.model_file.store import StoredModel, UnusableModel
+
+    models = [each for each in found if isinstance(each, StoredModel)]
+    lines = list(aligned(_COLUMNS, [_row(model, found) for model in models], left=_LEFT))
+    lines += [f"unusable: {escape_name(each.reason)}" for each in found if isinstance(each, UnusableModel)]
+    return "\n".join(lines) + "\n"
+
+
+def model_page(stored: "StoredModel") -> str:
+    """Return the card as text with Markdown's headings."""
+    from zipllm.model_file.card import UNKNOWN, card_page
+
+    metadata = stored.summary.metadata
+    card, config = metadata.card, metadata.config
+    body, embedding = config.parameter_counts()
+    facts = (
+        ("model id", metadata.model_id.hex()),
+        ("file", f"{os.fspath(stored.path)} ({stored.summary.file_bytes:,} bytes, {stored.origin})"),
+        ("parameters", f"{body:,} in the layers, {embedding:,} in the embeddings"),
+        ("shape", config.shape),
+        ("context", config.context),
+        ("vocabulary", f"{config.vocabulary_size:,} tokens{', tied' if config.tied else ''}"),
+        ("licence", card.licence or UNKNOWN),
+    )
+    return card_page(card, [(label, escape_name(value)) for label, value in facts], _table, escape_name)
+
+
+def model_json(
+    stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]", *, card: bool = False
+) -> dict[str, object]:
+    """Return one of the models that the store has ``found`` as an object: with its card, or ``licence`` alone."""
+    from zipllm.model_file.store import DEFAULT_MODEL
+
+    metadata = stored.summary.metadata
+    body, embedding = metadata.config.parameter_counts()
+    shadowed = meant_by(stored, found) != stored.path
+    return {
+        "command": "model",
+        **name_json("name", stored.name),
+        "ok": True,
+        "model_id": metadata.model_id.hex(),
+        "origin": stored.origin,
+        **name_json("path", os.fspath(stored.path)),
+        "bytes": stored.summary.file_bytes,
+        "parameters": body + embedding,
+        "parameters_in_layers": body,
+        "default": stored.name == DEFAULT_MODEL and not shadowed,
+        "shadowed": shadowed,
+        "config": metadata.config.to_dict(),
+        **({"card": metadata.card.to_dict()} if card else {"licence": metadata.card.licence}),
+    }
+
+
+def unusable_json(unusable: "UnusableModel") -> dict[str, object]:
+    """Return a file that is no usable model as an object."""
+    path, error = name_json("path", os.fspath(unusable.path)), name_json("error", unusable.reason)
+    return {"command": "model", **path, "ok": False, **error}
+
+
+def _row(stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]") -> tuple[str, ...]:
+    from zipllm.model_file.card import UNKNOWN
+
+    metadata = stored.summary.metadata
+    return (
+        escape_name(stored.name),
+        metadata.model_id.hex()[:16],
+        format_size(stored.summary.file_bytes),
+        f"{sum(metadata.config.parameter_counts()):,}",
+        stored.origin + (", shadowed" if meant_by(stored, found) != stored.path else ""),
+        escape_name(metadata.card.licence or UNKNOWN),
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
+    left = [column for column in columns if column in ("", "held-out data", "source", "licence", "note")]
+    lines = aligned(columns, rows, left=left)
+    return "\n".join(line for line in lines if line)
 
 
 add_command(model_app, "list", list_models)

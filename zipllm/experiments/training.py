@@ -18,9 +18,8 @@ from zipllm.errors import file_errors
 from zipllm.model.architecture import architecture_of
 from zipllm.model.float_network import FloatNetwork
 from zipllm.model.transformer.config import TransformerConfig
-from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
-from zipllm.model_file.file import Model
+from zipllm.model_file.file import Model, build_model
 from zipllm.tokenizer import ByteTokenizer, Tokenizer, tokenizer_from_dict
 from zipllm.tokenizer.bpe import train_bpe
 from zipllm.train.compiler import decide_compiler

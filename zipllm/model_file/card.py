@@ -5,16 +5,29 @@ The card is not part of ``model_id``: correcting it leaves every archive decodab
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from zipllm.errors import ModelInvalid
+from zipllm.model.config import NetworkConfig
 from zipllm.model_file.canonical_json import dump_json
 from zipllm.model_file.limits import MAX_CARD_BYTES
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 """Terminal escapes, invisible and direction-changing characters, and lone surrogates."""
+
+UNKNOWN = "not recorded"
+
+_HOW_TO_DECODE = """## How to decode
+
+    zipllm decompress FILE.zllm --model {name}.safetensors
+
+An archive names the `model_id` it needs. A model that is shipped, installed with `zipllm model import`, or
+embedded in the archive is found by itself; any other model than the one named is refused."""
+
+Table = Callable[[Sequence[str], Sequence[tuple[str, ...]]], str]
+"""From the heads of columns, empty where they have none, and rows to a table as text."""
 
 _WORDS = {str: "a text", int: "an integer", float: "a number"}
 
@@ -118,6 +131,74 @@ def card_from_dict(value: object) -> Card:
         return Card(**members)
     except ValueError as error:
         raise ModelInvalid(str(error)) from error
+
+
+def card_page(
+    card: Card, facts: Sequence[tuple[str, str]], table: Table, escape: Callable[[str], str], *behind: str
+) -> str:
+    """Return a card as text under Markdown's headings.
+
+    Args:
+        card: shown.
+        facts: names and values, the values escaped.
+        table: lays out rows.
+        escape: makes a text harmless, since a card may come from anywhere.
+        behind: sections between training and limits.
+    """
+    results = [
+        (escape(r.domain), f"{r.bytes:,}", f"{r.float_bpb:.4f}", f"{r.integer_bpb:.4f}", f"{r.gap:+.2%}")
+        for r in card.results
+    ]
+    sources = [(escape(s.name), f"{s.bytes:,}", escape(s.licence), escape(s.note)) for s in card.sources]
+    training = (
+        ("steps", f"{card.steps:,}" if card.steps else UNKNOWN),
+        ("tokens", f"{card.tokens:,}" if card.tokens else UNKNOWN),
+        ("time", f"{card.seconds / 3600:.2f} hours" if card.seconds else UNKNOWN),
+        ("machine", escape(card.machine or UNKNOWN)),
+        ("recipe", escape(card.recipe or UNKNOWN)),
+    )
+    measured = table(("held-out data", "bytes", "float model", "integer model", "gap"), results)
+    sections = (
+        f"# {escape(card.name)}",
+        escape(card.summary),
+        table(("", ""), facts),
+        "## Bits per byte",
+        f"The integer model is the one that codes files.\n\n{measured}" if results else "Not measured.",
+        "## Training data",
+        table(("source", "bytes", "licence", "note"), sources) if sources else "Not recorded.",
+        "## Training",
+        table(("", ""), training),
+        *behind,
+        "## Limits" if card.limits else "",
+        "\n".join(f"* {escape(limit)}" for limit in card.limits),
+    )
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def render_card(card: Card, config: NetworkConfig, model_id: bytes, file_bytes: int) -> str:
+    """Return the card of a model file of ``file_bytes`` as a Markdown page."""
+    body, embedding = config.parameter_counts()
+    facts = (
+        ("model_id", f"`{model_id.hex()}`"),
+        ("parameters", f"{body:,} in the layers, {embedding:,} in the embeddings"),
+        ("shape", f"{config.shape}, window {config.window} tokens" if config.window else config.shape),
+        ("vocabulary", f"{config.vocabulary_size:,} tokens"),
+        ("file size", f"{file_bytes:,} bytes"),
+        ("licence of the weights", _escape(card.licence or UNKNOWN)),
+    )
+    return card_page(card, facts, _table, _escape, _HOW_TO_DECODE.format(name=card.name))
+
+
+def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (columns, ("---",) * len(columns), *rows))
+
+
+def _escape(text: str) -> str:
+    """Neutralize HTML, and Markdown that could change the page's structure or add links."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for character in "\\`*[]|#!":
+        text = text.replace(character, "\\" + character)
+    return text
 
 
 def _each(value: object, where: str, kind: Callable[..., Any]) -> list[Any]:

@@ -25,12 +25,10 @@ from zipllm.model.parameters import IntegerParameters, fits, shown
 from zipllm.model_file.canonical_json import dump_json, load_json
 from zipllm.model_file.card import Card
 from zipllm.model_file.identity import compute_model_id
-from zipllm.model_file.layout import Header, read_header, write_header
+from zipllm.model_file.layout import Header, dtype_name, little_endian, read_array, read_header, write_header
 from zipllm.model_file.limits import MAX_TOKENIZER_BYTES, MAX_TOKENIZER_DEPTH, ModelLimits
-from zipllm.model_file.metadata import Metadata, dump_metadata, parse_metadata
-from zipllm.model_file.self_test import SelfTest, self_test_from_dict
-from zipllm.model_file.summary import naming, open_model_file
-from zipllm.model_file.tensors import dtype_name, little_endian, read_array
+from zipllm.model_file.self_test import SelfTest, make_self_test, run_self_test, self_test_from_dict
+from zipllm.model_file.summary import Metadata, dump_metadata, naming, open_model_file, parse_metadata
 from zipllm.temporary import replacing
 from zipllm.tokenizer import Tokenizer, tokenizer_from_dict
 
@@ -56,6 +54,33 @@ class Model:
     card: Card
     self_test: SelfTest
     model_id: bytes
+
+
+def build_model(config: NetworkConfig, tokenizer: Tokenizer, integer: IntegerParameters, card: Card) -> Model:
+    """Return a model ready to be saved.
+
+    Args:
+        config: shape of the network.
+        tokenizer: its vocabulary has ``config.vocabulary_size`` tokens.
+        integer: the exported network, of the same shape, on any device.
+        card: provenance and measurements; not part of the id.
+
+    Raises:
+        ValueError: the tokenizer and the config disagree about the vocabulary.
+    """
+    if len(tokenizer.vocabulary) != config.vocabulary_size:
+        raise ValueError(
+            f"the tokenizer has {len(tokenizer.vocabulary)} tokens, the config a vocabulary of {config.vocabulary_size}"
+        )
+    model_id = compute_model_id(config, tokenizer_json(tokenizer), integer.values)
+    self_test = make_self_test(config, architecture_of(config).reference(integer))
+    return Model(config, tokenizer, integer, card, self_test, model_id)
+
+
+def check_reference(model: Model) -> None:
+    """Run the self-test on the reference network, once per process. Raises ``ModelInvalid``."""
+    network = architecture_of(model.config).reference(model.integer)
+    run_self_test(model.model_id, model.self_test, model.config, "reference", network)
 
 
 def model_to_bytes(model: Model) -> bytes:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from zipllm.model.config import NetworkConfig
 from zipllm.model.parameters import IntegerArray
 from zipllm.model_file.canonical_json import dump_json
-from zipllm.model_file.tensors import dtype_name, little_endian
+from zipllm.model_file.layout import dtype_name, little_endian
 
 DOMAIN = b"zipllm-model-0"
 

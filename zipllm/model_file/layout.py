@@ -9,6 +9,7 @@ Offsets count from the end of the header. The ``safetensors`` library reads thes
 reader of its own because it wants more than the library checks: integers only, one metadata key, no
 tensor outside the expected set, and no allocation before a size is known to be true. The writer's output
 equals the library's for the same tensors: widest dtype first, then by name, header padded with spaces to 8.
+Headers are read without numpy, so that many models are listed quickly.
 """
 
 import json
@@ -16,7 +17,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zipllm.errors import LimitExceeded, ModelInvalid
 from zipllm.model_file.canonical_json import load_json
@@ -28,10 +29,16 @@ from zipllm.model_file.limits import (
     ModelLimits,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zipllm.model.parameters import IntegerArray
+
 METADATA_KEY = "zipllm"
 ITEM_BYTES = {"I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 """Element types of an integer model and their sizes, in the order in which the file stores them."""
 
+_NUMPY = dict(zip(ITEM_BYTES, ("int64", "int32", "int16", "int8", "uint8"), strict=True))
 _ORDER = {dtype: rank for rank, dtype in enumerate(ITEM_BYTES)}
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 _MAX_BYTES = 1 << 62
@@ -130,6 +137,42 @@ def write_header(shapes: Mapping[str, tuple[str, tuple[int, ...]]], metadata: st
     raw = json.dumps(members, separators=(",", ":")).encode("ascii")
     raw += b" " * (-len(raw) % 8)
     return len(raw).to_bytes(8, "little") + raw, tuple(names)
+
+
+def dtype_name(dtype: "np.dtype[Any]") -> str:
+    """Return the file's name for an element type. Raises ``ValueError`` if no model file holds it."""
+    for name, known in _NUMPY.items():
+        if dtype.name == known:
+            return name
+    raise ValueError(f"{dtype} is not an integer type of a model file ({', '.join(_NUMPY)})")
+
+
+def little_endian(array: "IntegerArray") -> memoryview:
+    """Return the array's bytes, row-major and little-endian, without a copy where it already lies like that."""
+    import numpy as np
+
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data
+
+
+def read_array(stream: BinaryIO, entry: TensorEntry) -> "IntegerArray":
+    """Read one tensor; ``stream`` stands at its first byte, and the header's sizes have been checked.
+
+    The bytes are copied, not mapped: a mapped file could change after it was hashed, and if it shrank, SIGBUS would
+    end the process.
+
+    Raises:
+        ModelInvalid: the file ends early.
+    """
+    import numpy as np
+
+    array: IntegerArray = np.empty(entry.shape, dtype=np.dtype(_NUMPY[entry.dtype]).newbyteorder("<"))
+    view = array.reshape(-1).view(np.uint8).data
+    while view:
+        count = stream.readinto(view)  # type: ignore[attr-defined]
+        if not count:
+            raise ModelInvalid(f"truncated in tensor {entry.name}")
+        view = view[count:]
+    return array.astype(_NUMPY[entry.dtype], copy=False)
 
 
 def _entry(name: str, value: Any) -> TensorEntry:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zipllm.errors import ModelInvalid
 from zipllm.model.config import NetworkConfig
-from zipllm.model_file.metadata import digest_from_hex
+from zipllm.model_file.summary import digest_from_hex
 
 LENGTH = 24
 """Tokens in a new self-test: some milliseconds of work."""

@@ -166,8 +166,7 @@ class ModelStore:
             FileError: the name is taken and ``replace`` is false, or the store cannot be written.
             ModelError: the source is missing or not a valid model.
         """
-        from zipllm.model_file.build import check_reference
-        from zipllm.model_file.file import load_model_file, save_model
+        from zipllm.model_file.file import check_reference, load_model_file, save_model
 
         model = load_model_file(source, self.limits)
         check_reference(model)

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from zipllm.model_file.build import check_reference
-from zipllm.model_file.file import load_model_file
+from zipllm.model_file.file import check_reference, load_model_file
 from zipllm.model_file.limits import ModelLimits
 from zipllm.model_file.summary import naming
 from zipllm.predictor.transformer import TransformerPredictor

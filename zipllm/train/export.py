@@ -11,9 +11,8 @@ from zipllm.data.windows import WindowSampler
 from zipllm.model.architecture import architecture_of
 from zipllm.model.float_network import FloatNetwork
 from zipllm.model.gap import Gap, measure_gap
-from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card, DomainResult
-from zipllm.model_file.file import Model, save_model
+from zipllm.model_file.file import Model, build_model, save_model
 from zipllm.model_file.provenance import with_digests
 from zipllm.train.checkpoint import TrainState
 from zipllm.train.corpus import Corpus

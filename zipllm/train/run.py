@@ -24,7 +24,7 @@ from zipllm.data.local import Places
 from zipllm.data.unpack import UNPACKED_LIMIT
 from zipllm.errors import FileError, UsageError
 from zipllm.model.config import NetworkConfig
-from zipllm.model_file.card_markdown import render_card
+from zipllm.model_file.card import render_card
 from zipllm.model_file.file import save_model
 from zipllm.tokenizer import Tokenizer
 from zipllm.train.checkpoint import BEST, TrainState, checkpoints, load_model

@@ -23,8 +23,8 @@ from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UnsupportedData, VerificationFailed, ZipllmError
 from zipllm.jit.compiled import COMPILES
-from zipllm.model_file.build import build_model
 from zipllm.model_file.card import Card
+from zipllm.model_file.file import build_model
 from zipllm.predictor.base import Traits
 from zipllm.predictor.ngram import NgramPredictor
 from zipllm.predictor.transformer import TransformerPredictor

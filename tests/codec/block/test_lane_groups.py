@@ -20,7 +20,7 @@ from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
 from zipllm.mixing.contexts import TEXT as TEXT_CONTEXTS
-from zipllm.model_file.build import build_model
+from zipllm.model_file.file import build_model
 from zipllm.tokenizer import ByteTokenizer
 
 pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")

@@ -8,6 +8,7 @@ The left operand is rows of unsigned bytes. The right one is *packed*: for every
 bytes hold those four of 16 columns, so that one vector instruction multiplies them all and adds in fours.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import llvmlite.binding as llvm
@@ -59,7 +60,7 @@ def make_tile(rows: int, vectors: int, instructions: Instructions, *, ahead: boo
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit(_Emitter(builder, instructions), rows, vectors, ahead, *arguments)
+        _emit(_Emitter(builder, instructions), rows, vectors, ahead, arguments)
         return context.get_dummy_value()
 
     @intrinsic
@@ -101,22 +102,9 @@ def make_address() -> Any:
     return address
 
 
-def _emit(
-    emit: "_Emitter",
-    rows: int,
-    vectors: int,
-    ahead: bool,
-    left: Any,
-    left_stride: Any,
-    right: Any,
-    vector_stride: Any,
-    step_stride: Any,
-    initial: Any,
-    out: Any,
-    out_stride: Any,
-    steps: Any,
-) -> None:
+def _emit(emit: "_Emitter", rows: int, vectors: int, ahead: bool, arguments: Sequence[Any]) -> None:
     """Write the loop over the inputs, with all sums of the tile in registers."""
+    left, left_stride, right, vector_stride, step_stride, initial, out, out_stride, steps = arguments
     builder = emit.builder
     starts = [emit.load(emit.offset(initial, _VECTOR_BYTES * v)) for v in range(vectors)]
     left_rows = [builder.add(left, builder.mul(left_stride, _long(r))) for r in range(rows)]
