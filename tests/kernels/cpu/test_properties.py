@@ -1,5 +1,6 @@
 """The compiled kernels beside the reference: hundreds of small models of any shape, tokens, lanes, cuts, threads."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,11 @@ from zipllm.model.transformer.parameters import TransformerParameters
 
 pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
 
-KINDS = {"random": random_integer_model, "quantized": random_model, "saturated": extreme_model}
+KINDS: dict[str, Callable[[TransformerConfig, int], TransformerParameters]] = {
+    "random": random_integer_model,
+    "quantized": random_model,
+    "saturated": extreme_model,
+}
 
 
 @dataclass(frozen=True)
