@@ -185,13 +185,12 @@ def test_progress_bar_counts_rows() -> None:
 
     sink = io.StringIO()
     console = Console(file=sink, force_terminal=True, width=100)
-    with rows_bar(2, console) as bar:
+    with rows_bar(2, console) as (begin, advance):
         import tempfile
 
         with tempfile.TemporaryDirectory() as place:
-            bar.begin(parse_spec("xz:9e"), bench_input(Path(place), file="[b]name"), "compress")
-        bar.advance()
-        bar._bar.refresh()
+            begin(parse_spec("xz:9e"), bench_input(Path(place), file="[b]name"), "compress")
+        advance()
     assert "compress [b]name with xz:9e" in sink.getvalue()
     assert "1/2" in sink.getvalue()
 

@@ -9,7 +9,7 @@ from zlib import crc32
 import pytest
 
 from tests.cli.processes import ARCHIVE, CONTENT, Outcome, archive
-from zipllm.cli.listing import Listing, details, listing_json, read_listing, table
+from zipllm.cli.list import Listing, details, listing_json, read_listing, table
 from zipllm.container import (
     ArchiveHeader,
     ArchiveWriter,

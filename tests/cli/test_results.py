@@ -11,7 +11,7 @@ import pytest
 from tests.cli.processes import ARCHIVE, CONTENT, Outcome
 from zipllm.cli.messages import explain_error, format_bpb, format_size, format_speed
 from zipllm.cli.options import parse_size
-from zipllm.cli.results import name_json
+from zipllm.cli.results import print_json
 from zipllm.errors import CorruptData, LimitExceeded
 from zipllm.files.names import PathError
 
@@ -109,8 +109,9 @@ def test_json_names_are_valid_and_lossless(inside: Inside, folder: Path, name: s
     assert ("file_base64" in record) == ("\udcff" in name)
 
 
-def test_name_with_the_replacement_character_itself() -> None:
-    assert name_json("file", "a\ufffd") == {"file": "a\ufffd"}
+def test_name_with_the_replacement_character_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"file": "a\ufffd"})
+    assert json.loads(capsys.readouterr().out) == {"file": "a\ufffd"}
 
 
 # --------------------------------------------------------------------------- words

@@ -14,7 +14,6 @@ explain/    ``explain``
 generate    ``generate``
 jobs        several files, one after the other: open, work, commit, report, worst exit code
 list        ``list``
-listing     what an archive says about itself, for ``list``
 loader      loads the model that the user named
 messages    lines on stderr, numbers as people read them
 model       ``model list``, ``model show``, ``model verify``, ``model import``, ``model remove``
@@ -22,7 +21,7 @@ options     the options that several commands share, and the values of flags
 progress    whether a progress bar is shown
 reports     files that hold a report: checked before the work, replaced in one step
 results     the result of one file as a line or as JSON
-tables      tables of several columns, as wide as the terminal
+tables      tables of several columns
 train/      ``train``
 voice       how much is said; errors -> lines and exit codes
 """

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -32,20 +32,20 @@ class _Numbers(ProgressColumn):
         parts = [format_size(int(task.completed)) + total]
         if task.elapsed:
             parts.append(format_speed(task.completed, task.elapsed))
-        bits_per_byte = task.fields["bits_per_byte"]
-        if bits_per_byte is not None:
-            parts.append(f"{format_bpb(bits_per_byte)} bpb")
+        if task.fields["bits_per_byte"] is not None:
+            parts.append(f"{format_bpb(task.fields['bits_per_byte'])} bpb")
         return Text("  ".join(parts))
 
 
-def _description(**column: Any) -> ProgressColumn:
-    return TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, **column))
-
-
 @contextlib.contextmanager
-def _wiped(console: Console | None, *columns: ProgressColumn, hidden: bool = False) -> Iterator[Progress]:
+def _wiped(
+    console: Console | None, name: dict[str, Any], *columns: ProgressColumn, hidden: bool = False
+) -> Iterator[Progress]:
     bar = Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, **name)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
         *columns,
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
         console=console or Console(stderr=True),
         transient=True,
         expand=True,
@@ -66,12 +66,10 @@ def file_bar(name: str, total: int | None, console: Console | None = None) -> It
 
     Without ``total``, the raw bytes of the file, the bar has no end. The console is stderr by default.
     """
-    wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
-    numbers, left = (kind(table_column=Column(no_wrap=True)) for kind in (_Numbers, TimeRemainingColumn))
     begun, shown = time.monotonic(), escape_name(name)
     if len(shown) > _NAME_WIDTH:
         shown = "…" + shown[1 - _NAME_WIDTH :]
-    with _wiped(console, _description(), wide, numbers, left) as bar:
+    with _wiped(console, {}, _Numbers(table_column=Column(no_wrap=True))) as bar:
         task = bar.add_task(shown, total=total, bits_per_byte=None)
 
         def advance(progress: "FileProgress") -> None:
@@ -82,28 +80,20 @@ def file_bar(name: str, total: int | None, console: Console | None = None) -> It
         yield advance
 
 
-class RowsBar:
-    """Counts rows on a bar, and names codec, file and direction."""
-
-    def __init__(self, bar: Progress, total: int) -> None:
-        self._bar = bar
-        self._task = bar.add_task("", total=total)
-
-    def begin(self, spec: "Spec", item: "BenchInput", what: str) -> None:
-        """Show which codec works on which file, in which direction."""
-        self._bar.update(self._task, description=f"{what} {escape_name(item.file)} with {escape_name(str(spec))}")
-
-    def advance(self) -> None:
-        """Count one row."""
-        self._bar.advance(self._task)
+Begin = Callable[["Spec", "BenchInput", str], None]
+"""Shows which codec works on which file, in which direction."""
 
 
 @contextlib.contextmanager
-def rows_bar(total: int, console: Console | None = None, *, hidden: bool = False) -> Iterator[RowsBar]:
-    """Show a bar of ``total`` rows while the ``with`` block runs, unless it is ``hidden``."""
-    wide = BarColumn(bar_width=None, table_column=Column(ratio=1))
-    with _wiped(
-        console, _description(ratio=2), wide, MofNCompleteColumn(), TimeRemainingColumn(), hidden=hidden
-    ) as bar:
+def rows_bar(
+    total: int, console: Console | None = None, *, hidden: bool = False
+) -> Iterator[tuple[Begin, Callable[[], None]]]:
+    """Show a bar of ``total`` rows unless ``hidden``; yield what begins a row, and what counts it."""
+    with _wiped(console, {"ratio": 2}, MofNCompleteColumn(), hidden=hidden) as bar:
+        task = bar.add_task("", total=total)
         bar.start()
-        yield RowsBar(bar, total)
+
+        def begin(spec: "Spec", item: "BenchInput", what: str) -> None:
+            bar.update(task, description=f"{what} {escape_name(item.file)} with {escape_name(str(spec))}")
+
+        yield begin, lambda: bar.advance(task)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from zipllm.progress import ProgressCallback, Summary
 
 
+_FLOATS = "a Hugging Face model computes in floats, and its archive decodes on this machine only"
+
+
 class CompressOptions(LevelOptions, WritingOptions, command="compress"):
     """Options of ``compress``."""
 
@@ -51,22 +54,12 @@ def compress(options: CompressOptions) -> int:
 
 
 def compressor(options: CompressOptions) -> Work:
-    """Return the work of ``compress``.
-
-    Raises:
-        UsageError: an option is out of range, or two contradict each other.
-        ModelError: the model named by the user cannot be found.
-    """
+    """Return the work of ``compress``. Raises ``UsageError`` for flags and ``ModelError`` for the model."""
     loader = options.loader
     if loader.is_huggingface and not options.same_machine:
-        raise UsageError(
-            "a Hugging Face model computes in floats, and its archive decodes on this machine only; if that will do, "
-            "say --same-machine"
-        )
+        raise UsageError(f"{_FLOATS}; if that will do, say --same-machine")
     if options.same_machine and not loader.is_huggingface:
-        raise UsageError(
-            "--same-machine is for a Hugging Face model (--model hf:FOLDER); other archives decode anywhere"
-        )
+        raise UsageError("--same-machine is for a Hugging Face model (--model hf:FOLDER); others decode anywhere")
     loader.check()
     coding = encode_options(
         options.level,

@@ -58,11 +58,7 @@ def check_archives(options: TestOptions) -> int:
 
 
 def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: bool = False) -> Work:
-    """Return the work of ``decompress`` and ``test``: all bytes or a part, or what is left of a damaged archive.
-
-    Raises:
-        ModelError: the model named by the user cannot be found.
-    """
+    """Return the work of ``decompress`` and ``test``: all bytes, a part, or what is left of a damaged archive."""
     loader = options.loader
     loader.check()
 
@@ -86,9 +82,9 @@ def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: b
 
 
 def content_size(source: Source) -> int | None:
-    """Return how many bytes an archive decodes to, from its headers, or None; the source is left at its beginning.
+    """Return how many bytes an archive decodes to, from its headers, or None; leaves the source at its beginning.
 
-    Only for the progress bar: damage is left for the decoder to find, which says where it is.
+    It serves the progress bar only, and ignores damage: the decoder says where that is.
     """
     if not source.is_regular_file:
         return None

@@ -60,12 +60,11 @@ def experiment(options: ExperimentOptions) -> int:
 
 
 def _listing(studies: "list[Study[Any]]") -> str:
-    lines = [
+    return "".join(
         f"{study.name:12} {study.question}\n{'':12} about {study.expected['quick'] / 60:.0f} min, "
-        f"--full {study.expected['full'] / 60:.0f} min"
+        f"--full {study.expected['full'] / 60:.0f} min\n"
         for study in studies
-    ]
-    return "\n".join(lines) + "\n"
+    )
 
 
 def _print(report: "Report", folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several files, one after the other: open, work, commit, report; the worst exit code wins."""
+"""A command over several files: open, work, commit, report; the worst exit code wins."""
 
 import contextlib
 import os
@@ -28,9 +28,7 @@ class Job:
     """What a command does with each of its files, and where the results go.
 
     Attributes:
-        options: of the command.
-        work: turns a source into a sink and reports its progress.
-        size: finds the raw size of an open source, for the bar; None when unknown.
+        size: finds the raw size of an open source, for the progress bar; None when unknown.
         derive_name: the result's path from the source's; None if nothing is written. Raises ``PathError`` where the
             source's suffix does not allow it.
         writes_archives: the results are archives, the sources anything else; False: the other way round.
@@ -66,11 +64,7 @@ class Job:
 
 
 def write_results(job: Job, options: WritingOptions) -> int:
-    """Do the job with the results where the flags say; return the worst exit code.
-
-    Raises:
-        UsageError: flags contradict each other.
-    """
+    """Do the job with the results where the flags say. Raises ``UsageError`` if flags contradict each other."""
     output, stdout = options.output, options.stdout
     if output is not None:
         if stdout:
@@ -85,19 +79,15 @@ def write_results(job: Job, options: WritingOptions) -> int:
 
 
 def run_job(job: Job) -> int:
-    """Do the job on every file, report each, and return the worst exit code; errors as in ``for_each``.
-
-    A salvaged file is written, and still counts as damaged.
-    """
+    """Do the job on every file, report each, and return the worst exit code; errors as in ``for_each``."""
     done, voice = list[Result](), job.options.voice
 
     def process(name: str) -> None:
-        result = _process(job, name)
-        voice.report(result)
-        done.append(result)
+        done.append(_process(job, name))
+        voice.report(done[-1])
 
     worst = for_each(job.options, job.wants, process)
-    if any(result.summary.lost for result in done):
+    if any(result.summary.lost for result in done):  # written, and still damaged
         worst = max(worst, CorruptData.exit_code)
     if len(done) > 1 and not voice.json:
         voice.tell(total_line(done))
@@ -109,21 +99,20 @@ def for_each(options: ReadingOptions, wanted: Callable[[str], bool], action: Cal
 
     Raises:
         UsageError: the suffix cannot end a file name.
-        BrokenPipeError: nobody reads standard output any more; there is nothing left to do.
-        StandardOutputError: standard output cannot take the results.
+        BrokenPipeError, StandardOutputError: standard output cannot take the results, which ends the command.
     """
     check_suffix(options.suffix)
     worst, voice = 0, options.voice
     for item in expand(options.names, recursive=options.recursive, follow=options.force, wanted=wanted):
-        name = item.name if isinstance(item, PathError) else item
+        if isinstance(item, PathError):
+            worst = max(worst, voice.fail(item.name, item))
+            continue
         try:
-            if isinstance(item, PathError):
-                raise item
             action(item)
         except (BrokenPipeError, StandardOutputError):
             raise
         except (ZipllmError, OSError, MemoryError) as error:
-            worst = max(worst, voice.fail(name, error))
+            worst = max(worst, voice.fail(item, error))
     return worst
 
 

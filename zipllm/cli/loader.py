@@ -1,8 +1,4 @@
-"""Loads the model that the user named.
-
-numpy, numba and torch are imported when a model is needed, so that messages and errors about files cost nothing. All
-files of a command share one loaded model.
-"""
+"""Loads the model that the user named; numpy, numba and torch are imported only then."""
 
 import os
 from dataclasses import dataclass, replace
@@ -35,7 +31,7 @@ class Loader:
         """Look for the model the user named, so that a typing error shows even where no block needs a model.
 
         Raises:
-            ModelError: there is no model of that name, path or id, or its header is damaged.
+            ModelError: no model has that name, path or id, or its header is damaged.
             UsageError: it needs a library that is not installed.
         """
         from zipllm.huggingface.folder import find_folder
@@ -66,12 +62,7 @@ class Loader:
         return load_engine(self.model, device)
 
     def embedded_engine(self, model_file: bytes) -> "Engine":
-        """Load the model file that an archive carries.
-
-        Raises:
-            ModelInvalid: it is damaged, hostile, or fails its self-test.
-            UsageError: the device cannot be used.
-        """
+        """Load the model file that an archive carries; ``ModelInvalid`` if it is damaged or hostile."""
         from zipllm.engine.engine import engine_from_model_file
 
         return engine_from_model_file(model_file, self._ready_device)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipllm.cli.command import add_command, new_group
-from zipllm.cli.listing import aligned
 from zipllm.cli.messages import format_size
 from zipllm.cli.options import FLAGS, JsonOptions, QuietOptions, argument
-from zipllm.cli.results import name_json, print_json, write_stdout
+from zipllm.cli.results import print_json, write_stdout
+from zipllm.cli.tables import aligned
 from zipllm.files.names import escape_name
 
 if TYPE_CHECKING:
@@ -166,11 +166,11 @@ def model_json(
     shadowed = meant_by(stored, found) != stored.path
     return {
         "command": "model",
-        **name_json("name", stored.name),
+        "name": stored.name,
         "ok": True,
         "model_id": metadata.model_id.hex(),
         "origin": stored.origin,
-        **name_json("path", os.fspath(stored.path)),
+        "path": os.fspath(stored.path),
         "bytes": stored.summary.file_bytes,
         "parameters": body + embedding,
         "parameters_in_layers": body,
@@ -183,8 +183,7 @@ def model_json(
 
 def unusable_json(unusable: "UnusableModel") -> dict[str, object]:
     """Return a file that is no usable model as an object."""
-    path, error = name_json("path", os.fspath(unusable.path)), name_json("error", unusable.reason)
-    return {"command": "model", **path, "ok": False, **error}
+    return {"command": "model", "path": os.fspath(unusable.path), "ok": False, "error": unusable.reason}
 
 
 def _row(stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]") -> tuple[str, ...]:

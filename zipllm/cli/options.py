@@ -1,7 +1,7 @@
-"""The options that several commands share, each stated once; a command's own are in its module.
+"""The options that several commands share; a command's own are in its module.
 
-The options of a command are a frozen dataclass: each field is a flag, with its names, help and default.
-``zipllm.cli.command`` makes the command from it.
+The options of a command are a frozen dataclass, from which ``zipllm.cli.command`` makes the command: each field is a
+flag, with its names, help and default.
 """
 
 import re
@@ -31,7 +31,7 @@ PANELS = (
 
 
 class Panel:
-    """Makes the flags of one of the groups in ``PANELS``; None: the flags that belong to no group."""
+    """Makes the flags of one of the groups in ``PANELS``."""
 
     def __init__(self, name: str | None) -> None:
         assert name in PANELS
@@ -72,8 +72,7 @@ _SIZE = re.compile(r"([0-9]{1,18})([KMG]?)(?:i?B)?", re.IGNORECASE)
 def parse_size(text: str) -> int:
     """Return a number of bytes from ``65536``, ``64K``, ``64KB`` or ``64KiB``; K, M and G are powers of 1024.
 
-    Raises:
-        typer.BadParameter: the text is none of these.
+    Raises ``typer.BadParameter`` for anything else.
     """
     match = _SIZE.fullmatch(text)
     if match is None:
@@ -90,11 +89,7 @@ class Span:
 
 
 def parse_range(text: str) -> Span:
-    """Return the range ``A:B``; A defaults to 0, B to the end.
-
-    Raises:
-        typer.BadParameter: the text is no range, or ends before it begins.
-    """
+    """Return the range ``A:B``, where A defaults to 0 and B to the end. Raises ``typer.BadParameter`` for others."""
     first, colon, last = text.partition(":")
     if not colon:
         raise typer.BadParameter(f"{text!r} is not a range; write 1000:2000, 4M: or :64K")
@@ -129,25 +124,25 @@ class Options:
 
 
 class QuietOptions(Options):
-    """Of a command that can be told to say less."""
+    """Say less."""
 
     quiet: int = MESSAGES("-q", "--quiet", count=True, help="Errors only; -qq nothing.", default=0, show_default=False)
 
 
 class VerboseOptions(QuietOptions):
-    """Of a command that can also be told to say more."""
+    """Say less, or more."""
 
     verbose: int = MESSAGES("-v", "--verbose", count=True, help="Show more details.", default=0, show_default=False)
 
 
 class ProgressOptions(Options):
-    """Of a command that shows a progress bar."""
+    """Show no progress bar."""
 
     no_progress: bool = MESSAGES.switch("--no-progress", help="Show no progress bar.")
 
 
 class JsonOptions(Options):
-    """Of a command that prints results for programs, too."""
+    """Print results for programs."""
 
     json: bool = MESSAGES.switch("--json", help="Print results as JSON on standard output, one line each.")
 
@@ -167,6 +162,11 @@ class DeviceOptions(ThreadOptions):
 
     device: Literal["auto", "cpu", "cuda"] = SPEED("--device", help="Where the model computes.", default="auto")
 
+    @cached_property
+    def loader(self) -> Loader:
+        """What loads the command's ``model``."""
+        return Loader(getattr(self, "model", None), self.device, self.threads)
+
 
 class ModelOptions(DeviceOptions):
     """Which model, and where it computes."""
@@ -176,11 +176,6 @@ class ModelOptions(DeviceOptions):
         metavar="NAME|PATH|ID",
         help="By default the level's model, or the one the archive names. hf:FOLDER is a Hugging Face model.",
     )
-
-    @cached_property
-    def loader(self) -> Loader:
-        """What loads the model."""
-        return Loader(self.model, self.device, self.threads)
 
 
 class LevelOptions(Options):
@@ -220,7 +215,7 @@ class DataOptions(Options):
 
 
 class ReadingOptions(JsonOptions, VerboseOptions):
-    """Of a command that reads archives."""
+    """Of a command over several files."""
 
     files: list[str] | None = argument(metavar="FILE|-", help="Files; none or - is standard input.", default=None)
     force: bool = FILES.switch("-f", "--force", help="Follow links in folders, read from a terminal.")

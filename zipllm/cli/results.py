@@ -1,4 +1,4 @@
-"""The result of one file: as a line for people and as JSON for programs."""
+"""Standard output, and the result of one file: as a line for people, as JSON for programs."""
 
 import base64
 import contextlib
@@ -81,12 +81,9 @@ def detail_line(result: Result) -> str:
 def result_json(command: str, result: Result) -> dict[str, object]:
     """Return the result as an object of JSON."""
     summary = result.summary
-    return {
-        "command": command,
-        **name_json("file", result.source),
-        "ok": not summary.lost,
+    return file_json(command, result.source, ok=not summary.lost) | {
         **({"exit_code": CorruptData.exit_code, "lost": [vars(lost) for lost in summary.lost]} if summary.lost else {}),
-        **({} if result.output is None else name_json("output", result.output)),
+        **({} if result.output is None else {"output": result.output}),
         "raw_bytes": summary.raw_bytes,
         "compressed_bytes": summary.coded_bytes,
         "bits_per_byte": summary.bits_per_byte,
@@ -102,19 +99,28 @@ def result_json(command: str, result: Result) -> dict[str, object]:
 
 def failure_json(command: str, source: str, message: str, code: int) -> dict[str, object]:
     """Return a failure as an object of JSON; the message also went to stderr."""
-    return {"command": command, **name_json("file", source), "ok": False, "exit_code": code, "error": message}
+    return file_json(command, source, ok=False) | {"exit_code": code, "error": message}
 
 
-def name_json(key: str, name: str) -> dict[str, object]:
-    """Return the name under ``key``. If it is not valid UTF-8, ``key_base64`` also holds the real bytes."""
-    raw = name.encode("utf-8", "surrogateescape")
-    shown = raw.decode("utf-8", "replace")
-    return {key: shown} if shown == name else {key: shown, f"{key}_base64": base64.b64encode(raw).decode("ascii")}
+def file_json(command: str, name: str, *, ok: bool = True) -> dict[str, object]:
+    """Return how the JSON of every command begins that says something of a file."""
+    return {"command": command, "file": name, "ok": ok}
 
 
 def print_json(record: Mapping[str, object]) -> None:
-    """Write one object as one line of ASCII to standard output, at once."""
-    write_stdout(json.dumps(record) + "\n")
+    """Write one object as one line of ASCII to standard output, at once.
+
+    A text that is not valid UTF-8, such as a file name, gets a neighbor ``KEY_base64`` with its bytes.
+    """
+    shown: dict[str, object] = {}
+    for key, value in record.items():
+        shown[key] = value
+        if isinstance(value, str) and not value.isascii():
+            raw = value.encode("utf-8", "surrogateescape")
+            shown[key] = raw.decode("utf-8", "replace")
+            if shown[key] != value:
+                shown[f"{key}_base64"] = base64.b64encode(raw).decode("ascii")
+    write_stdout(json.dumps(shown) + "\n")
 
 
 def write_stdout(text: str) -> None:

@@ -77,11 +77,11 @@ def _measure(inputs: Sequence[str], specs: "Sequence[Spec]", run: "RunOptions", 
         left = sum(not skip(item, spec) for item in files for spec in specs)
         if rows:
             options.voice.tell(f"zipllm: {len(rows)} finished rows kept, {left} left")
-        with rows_bar(left, hidden=not shows_bars(options.voice)) as bar:
-            for row in run_benchmark(files, specs, replace(run, scratch=Path(folder)), skip=skip, report=bar.begin):
+        with rows_bar(left, hidden=not shows_bars(options.voice)) as (begin, advance):
+            for row in run_benchmark(files, specs, replace(run, scratch=Path(folder)), skip=skip, report=begin):
                 rows.append(row)
                 outputs.add(row)
-                bar.advance()
+                advance()
     place = {(item.corpus, item.file): index for index, item in enumerate(files)}
     codec = {str(spec): index for index, spec in enumerate(specs)}
     return sorted(rows, key=lambda row: (codec.get(row.codec, 0), place.get((row.corpus, row.file), 0)))

@@ -33,7 +33,6 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from zipllm.cli.classify.flags import ClassifyOptions
-from zipllm.cli.results import name_json
 from zipllm.cli.tables import new_table, note, print_parts, shown
 
 if TYPE_CHECKING:
@@ -68,8 +67,8 @@ def row_json(row: "Row", setting: Setting) -> dict[str, object]:
     splits, scores = setting.splits, row.scores
     return {
         "command": "classify",
-        **name_json("train", str(setting.options.train)),
-        **name_json("test", str(setting.options.test)),
+        "train": str(setting.options.train),
+        "test": str(setting.options.test),
         "train_texts": len(splits.train),
         "train_of": setting.all_texts[0],
         "test_texts": len(splits.test),

@@ -1,9 +1,7 @@
 """``zipllm eval``.
 
 command    the command, for models that predict from left to right
-flags      its options
 masked     the same for masked models, which have no code length
 results    the results as JSON and in words
-subject    the model that is evaluated
 table      the table on standard output
 """

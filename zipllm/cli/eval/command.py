@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from zipllm.cli.eval.flags import EvalOptions
 from zipllm.cli.messages import display_name
+from zipllm.cli.options import DATA, DataOptions, DeviceOptions, LevelOptions, MeasuringOptions, Panel, argument
 from zipllm.cli.progress import file_progress
 from zipllm.cli.reports import scratch_folder
 from zipllm.cli.results import print_json
@@ -15,12 +15,28 @@ from zipllm.errors import UsageError
 from zipllm.files.source import standard_input
 
 if TYPE_CHECKING:
-    from zipllm.cli.eval.results import Measured, Setup
+    from zipllm.cli.eval.results import Measured
     from zipllm.codec.options import EncodeOptions
     from zipllm.engine.engine import Engine
     from zipllm.measure.raw_inputs import RawInput
 
 T = TypeVar("T")
+_WHAT = Panel("What is measured")
+
+
+class EvalOptions(LevelOptions, DeviceOptions, DataOptions, MeasuringOptions, command="eval"):
+    """Options of ``eval``."""
+
+    model: str = argument(metavar="MODEL", help="Name, path or id; hf:FOLDER or hub:OWNER/NAME for Hugging Face.")
+    data: list[str] = argument(
+        metavar="DATA",
+        help="Files and folders (.gz .xz .bz2 .zst are opened), corpora and slices like enwik8[95M:96M], or - for "
+        "standard input.",
+    )
+    history: bool = _WHAT.switch(
+        "--history", help="Also code the archive with adaptive prediction, and report its size; slower."
+    )
+    limit: int | None = DATA.size("--limit", help="Only the first SIZE bytes of each; 64K, 1M.")
 
 
 def evaluate(options: EvalOptions) -> int:
@@ -36,6 +52,8 @@ def evaluate(options: EvalOptions) -> int:
     if options.limit == 0:
         raise UsageError("--limit must leave a byte at least")
     options.loader.check()
+    if options.history and options.loader.is_masked:
+        raise UsageError("--history writes archives, and a masked model cannot code one")
     coding = encode_options(
         options.level,
         block_size=options.block_size,
@@ -45,28 +63,27 @@ def evaluate(options: EvalOptions) -> int:
     with scratch_folder("zipllm-eval-") as folder:
         inputs = prepare_raw(options.data, options.places, folder, lambda: standard_input().stream, options.limit)
         if options.loader.is_masked:
-            return evaluate_masked(inputs, options)
+            return evaluate_masked(inputs, options.loader, options.voice)
         return _evaluate(inputs, coding, options)
 
 
 def _evaluate(inputs: "Sequence[RawInput]", coding: "EncodeOptions", options: EvalOptions) -> int:
-    from zipllm.cli.eval.results import Setup, evaluation_json
-    from zipllm.cli.eval.subject import huggingface_subject, stored_subject
+    from zipllm.cli.eval.results import evaluation_json, huggingface_setup, stored_setup
     from zipllm.cli.eval.table import print_evaluation
 
     loader, voice = options.loader, options.voice
     if loader.is_huggingface:
         engine = loader.engine() if options.history else loader.measuring_engine()
-        setup = Setup(huggingface_subject(engine, loader.name), coding, options.limit)
+        setup = huggingface_setup(engine, loader.name, coding, options.limit)
     else:
-        setup = Setup(stored_subject(loader.stored()), coding, options.limit)
+        setup = stored_setup(loader.stored(), coding, options.limit)
         for raw in inputs:
             if reason := setup.contaminated(raw):
                 voice.warn(f"{display_name(raw.name)}: {reason}")
         engine = loader.engine()
     files = []
     for raw in inputs:
-        files.append(_measure(raw, engine, setup, options))
+        files.append(_measure(raw, engine, coding, options))
         if options.json:
             print_json(evaluation_json(files[-1:], setup, whole=False))
     if options.json:
@@ -76,15 +93,14 @@ def _evaluate(inputs: "Sequence[RawInput]", coding: "EncodeOptions", options: Ev
     return 0
 
 
-def _measure(raw: "RawInput", engine: "Engine", setup: "Setup", options: EvalOptions) -> "Measured":
-    from zipllm.cli.eval.results import Measured
-    from zipllm.cli.eval.subject import left_out_share
+def _measure(raw: "RawInput", engine: "Engine", coding: "EncodeOptions", options: EvalOptions) -> "Measured":
+    from zipllm.cli.eval.results import Measured, left_out_share
     from zipllm.measure.rates import archive_summary, evaluate_stream
 
     def run(measure: "Callable[..., T]") -> "T":
         bar = file_progress(options.voice, raw.name, lambda: raw.item.raw_bytes)
         with raw.item.path.open("rb") as source, bar as progress:
-            return measure(source, engine, setup.options, progress)
+            return measure(source, engine, coding, progress)
 
     begun = time.monotonic()
     evaluation = run(evaluate_stream)

@@ -2,36 +2,27 @@
 
 With ``--json`` there is one object for each file and, last, one for all of them, each on a line:
 
-command                  ``eval``
-file | files             as for other models
-ok                       true
-model                    name of the model
+command, file | files, ok, model, raw_bytes, tokens, seconds  as for other models, see ``results``
 kind                     ``masked``
 code_length              false: nothing here is the size of a file that could be decoded
-raw_bytes                size of the data, after ``--limit``
-tokens, unknown          tokens, and how many of them stand for something that the model has no token for
+unknown                  tokens that stand for something the model has no token for
 windows                  into which the tokens were cut, each seen by itself
-pseudo_bits              cost of all tokens, each predicted from both sides
-pseudo_bits_per_token    null, as what follows, where there is nothing to divide by
-pseudo_bits_per_byte     of the data
+pseudo_bits, pseudo_bits_per_token, pseudo_bits_per_byte  each token predicted from both sides; null if there is none
 pseudo_perplexity        2 ** pseudo_bits_per_token
-forward_bits             cost of all tokens, each predicted from those before it only
-forward_bits_per_token   the same for each token
-forward_bits_per_byte    the same for each byte
-seconds                  wall time
+forward_bits, forward_bits_per_token, forward_bits_per_byte  each token predicted from those before it only
 """
 
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zipllm.cli.eval.flags import EvalOptions
 from zipllm.cli.messages import display_name
 from zipllm.cli.progress import fraction_progress
-from zipllm.cli.results import name_json, print_json
-from zipllm.errors import UsageError
+from zipllm.cli.results import print_json
 
 if TYPE_CHECKING:
+    from zipllm.cli.loader import Loader
+    from zipllm.cli.voice import Voice
     from zipllm.huggingface.pseudo_likelihood import PseudoLikelihood
     from zipllm.measure.raw_inputs import RawInput
 
@@ -48,34 +39,26 @@ _WHAT = (
 )
 
 
-def evaluate_masked(inputs: "Sequence[RawInput]", options: EvalOptions) -> int:
-    """Measure every input, print, and return the exit code.
-
-    Raises:
-        UsageError: an archive was asked for.
-        ModelError: the model cannot be used.
-    """
+def evaluate_masked(inputs: "Sequence[RawInput]", loader: "Loader", voice: "Voice") -> int:
+    """Measure every input, print, and return the exit code. Raises ``ModelError`` if the model cannot be used."""
     from zipllm.huggingface.pseudo_likelihood import PseudoLikelihood, pseudo_likelihood
 
-    if options.history:
-        raise UsageError("--history writes archives, and a masked model cannot code one")
-    loaded = options.loader.masked()
-    name = options.loader.name
-    shared = {"command": "eval", "ok": True, "model": name, "kind": "masked", "code_length": False}
+    loaded = loader.masked()
+    shared = {"command": "eval", "ok": True, "model": loader.name, "kind": "masked", "code_length": False}
     files, seconds = list[PseudoLikelihood](), list[float]()
     for raw in inputs:
         begun = time.monotonic()
-        with fraction_progress(options.voice, raw.name, raw.item.raw_bytes) as advance:
+        with fraction_progress(voice, raw.name, raw.item.raw_bytes) as advance:
             files.append(pseudo_likelihood(loaded, raw.item.path.read_bytes(), advance))
         seconds.append(time.monotonic() - begun)
-        if options.json:
-            print_json({**shared, **name_json("file", raw.name), **_json(files[-1], seconds[-1])})
+        if voice.json:
+            print_json({**shared, "file": raw.name, **_json(files[-1], seconds[-1])})
     whole = _total(files)
-    if options.json:
+    if voice.json:
         print_json({**shared, "files": len(files), **_json(whole, sum(seconds))})
-    elif options.voice.level >= 0:
+    elif voice.level >= 0:
         rows = [(display_name(raw.name), *_cells(costs)) for raw, costs in zip(inputs, files, strict=True)]
-        _print(rows, whole, f"{name} ({loaded.folder.architecture}, {loaded.parameters:,} parameters)")
+        _print(rows, whole, f"{loader.name} ({loaded.folder.architecture}, {loaded.parameters:,} parameters)")
     return 0
 
 

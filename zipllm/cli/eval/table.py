@@ -33,8 +33,7 @@ _LEFT_OUT = (
 
 def print_evaluation(files: Sequence[Measured], setup: Setup) -> None:
     """Print a row for each file, one for all if there are several, and what the numbers mean."""
-    subject = setup.subject
-    title = f"{subject.name} ({subject.model_id.hex()[:16]}, {subject.parameters:,} parameters)"
+    title = f"{setup.name} ({setup.model_id.hex()[:16]}, {setup.parameters:,} parameters)"
     history = archive_bytes(files) is not None
     rows = [(_name(each, setup), *_cells([each])) for each in files]
     whole = (f"all {len(files)} files", *_cells(files)) if len(files) > 1 else ()
@@ -56,9 +55,9 @@ def _remarks(files: Sequence[Measured], setup: Setup) -> list[str]:
         remarks.append(CONTAMINATED)
     if not all(measured.evaluation.valid_utf8 for measured in files):
         remarks.append(_INVALID)
-    if not setup.subject.portable:
+    if not setup.portable:
         remarks.append(_FLOATS)
-        remarks.append(_LEFT_OUT.format(setup.subject.left_out, mean_left_out(files)))
+        remarks.append(_LEFT_OUT.format(setup.left_out, mean_left_out(files)))
     return remarks
 
 

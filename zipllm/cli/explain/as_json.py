@@ -2,7 +2,7 @@
 
 import base64
 
-from zipllm.cli.results import name_json
+from zipllm.cli.results import file_json
 from zipllm.measure.explanation import Explanation
 from zipllm.report.words import alone_bits
 
@@ -10,10 +10,7 @@ from zipllm.report.words import alone_bits
 def explanation_json(explanation: Explanation, source: str, offset: int) -> dict[str, object]:
     """Return all numbers; ``source`` is a path or ``-``, ``offset`` that of the first byte explained, in the file."""
     model_id = explanation.model_id
-    return {
-        "command": "explain",
-        **name_json("file", source),
-        "ok": True,
+    return file_json("explain", source) | {
         "offset": offset,
         "raw_bytes": len(explanation.raw),
         "coding": explanation.coding.name.lower(),

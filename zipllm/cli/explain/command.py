@@ -88,12 +88,7 @@ def _open(file: str) -> Source:
 
 
 def _read(source: Source, part: Span | None) -> bytes:
-    """Return the bytes to explain.
-
-    Raises:
-        LimitExceeded: there are too many.
-        PathError: there are none, or they are an archive.
-    """
+    """Return the bytes to explain: some, not too many, and no archive."""
     from zipllm.codec.options import MOST_EXPLAINED
 
     start, stop = (part.start, part.stop) if part is not None else (0, None)
