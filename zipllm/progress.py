@@ -12,7 +12,6 @@ class Progress:
     """How far the work is.
 
     Attributes:
-        stage: what is being done.
         done: finished work in raw bytes. Never falls, and ends at the raw size. While compressing with verification,
             encoding a byte counts half and verifying it half.
         raw_bytes: raw bytes coded or decoded so far.
@@ -67,7 +66,7 @@ class Summary:
     Attributes:
         raw_bytes: size of the original data.
         coded_bytes: size of the archive, headers and embedded models included.
-        archives: number of concatenated archives (1 when compressing).
+        archives: concatenated archives; 1 when compressing.
         codings: blocks by the name of their coding ("stored", "zstd", "lzma", "bz2", "model", "history").
         model_ids: the 32-byte ids of the models used, in order of first use.
         sha256: digest of all original bytes.

@@ -138,7 +138,7 @@ def test_page(inside: Callable[..., Outcome], model: Path, folder: Path) -> None
         (["archive"], 1, "archive: is an archive (explain takes the original file)"),
         (["text", "--range", "900:"], 1, "text: has no bytes from 900 on"),
         (["text", "--range", "7:7"], 2, "--range 7:7 holds no bytes"),
-        (["large"], 5, "large: more than 256 KiB cannot be explained at once; choose a part, as --range 0:262144"),
+        (["large"], 5, "large: more than 256 KiB cannot be explained at once; choose a part, such as --range 0:262144"),
         (["text", "--by", "history", "--no-history"], 2, "--by history and --no-history exclude each other"),
         (["text", "--html", "no/page.html"], 1, "no/page.html: its folder does not exist"),
         (["text", "--html", "."], 1, ".: exists and is not a regular file"),

@@ -14,11 +14,7 @@ Chosen = TypeVar("Chosen", bound=Options)
 
 
 def add_command(app: typer.Typer, name: str, run: Callable[[Chosen], int]) -> None:
-    """Add a command to a group.
-
-    ``run`` takes a dataclass ``options``, whose fields are the arguments and flags, and returns the exit code; its
-    docstring is the help.
-    """
+    """Add a command to a group: ``run`` takes ``options``, its docstring is the help, and it returns the exit code."""
     options: type[Chosen] = inspect.get_annotations(run)["options"]
 
     def command(**values: Any) -> NoReturn:

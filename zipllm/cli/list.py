@@ -97,10 +97,7 @@ def model_names() -> dict[bytes, str]:
 
 
 def read_listing(name: str, source: BinaryIO, limits: Limits, *, rows: bool = False) -> Listing:
-    """Read the headers; errors as in ``zipllm.container.scan``.
-
-    Payloads are skipped by seeking if the source can. With ``rows`` every block's header is kept, not only the sums.
-    """
+    """Read the headers with ``zipllm.container.scan``; with ``rows`` keep that of every block, not only the sums."""
     listing = Listing(name)
     for item in scan(source, limits):
         listing.coded_bytes += item.end_offset - item.offset

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zipllm.errors import UsageError
 
@@ -15,25 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loader:
-    """Which model, on which device, with how many threads; device and threads change no byte of a result.
+    """Which model (None: the archive's own or the default), on which device, with how many threads (0: one per core).
 
-    Attributes:
-        model: name, path or id; None is the level's when compressing, the archive's own when decompressing.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        threads: of the CPU; 0 leaves the choice to the libraries.
+    Its methods raise ``ModelError`` if the model is missing or unusable, and ``UsageError`` if the device or a library
+    is. Device and threads change no byte of a result.
     """
 
     model: str | None = None
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
 
     def check(self) -> None:
-        """Look for the model the user named, so that a typing error shows even where no block needs a model.
-
-        Raises:
-            ModelError: no model has that name, path or id, or its header is damaged.
-            UsageError: it needs a library that is not installed.
-        """
+        """Look for the model the user named, so that a typing error shows even where no block needs a model."""
         from zipllm.huggingface.folder import find_folder
 
         if self.model is not None and self.is_huggingface:
@@ -42,18 +35,13 @@ class Loader:
             self.stored()
 
     def stored(self) -> "StoredModel":
-        """Look for the model the user named, or the default one; errors as ``check``."""
+        """Look for the model file the user named, or the default one."""
         from zipllm.model_file.store import DEFAULT_MODEL, ModelStore
 
         return ModelStore.default().find(DEFAULT_MODEL if self.model is None else self.model)
 
     def engine(self, model_id: bytes | None = None) -> "Engine":
-        """Load the model the user named, else the one an archive names by its id, else the default.
-
-        Raises:
-            ModelError: it is missing or unusable.
-            UsageError: the device cannot be used.
-        """
+        """Load the model the user named, else the one an archive names by its id, else the default."""
         from zipllm.engine.engine import find_engine, load_engine
 
         device = self._ready_device
@@ -62,13 +50,13 @@ class Loader:
         return load_engine(self.model, device)
 
     def embedded_engine(self, model_file: bytes) -> "Engine":
-        """Load the model file that an archive carries; ``ModelInvalid`` if it is damaged or hostile."""
+        """Load the model file that an archive carries."""
         from zipllm.engine.engine import engine_from_model_file
 
         return engine_from_model_file(model_file, self._ready_device)
 
     def measuring_engine(self) -> "Engine":
-        """Load the Hugging Face model the user named for measuring only, which is faster; errors as ``engine``."""
+        """Load the Hugging Face model the user named for measuring only, which is faster."""
         from zipllm.huggingface.predictor import HuggingFacePredictor
 
         engine = self.engine()
@@ -76,7 +64,7 @@ class Loader:
         return replace(engine, predictor=engine.predictor.measuring())
 
     def masked(self) -> "Loaded":
-        """Load the masked model the user named; errors as ``engine``."""
+        """Load the masked model the user named."""
         from zipllm.huggingface.folder import find_folder, load_folder
 
         assert self.model is not None, "asked for only with a Hugging Face model"
@@ -91,7 +79,7 @@ class Loader:
 
     @property
     def is_masked(self) -> bool:
-        """Whether the model predicts a token from both sides; errors as ``check``."""
+        """Whether the model predicts a token from both sides."""
         from zipllm.huggingface.folder import find_folder
 
         return self.model is not None and self.is_huggingface and find_folder(self.model).kind == "masked"

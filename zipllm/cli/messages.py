@@ -31,7 +31,7 @@ def complain(text: str) -> None:
 
 
 def explain_error(name: str | None, error: Exception) -> str:
-    """Return what went wrong with a file (None: with the command as a whole) in one line, without "zipllm:"."""
+    """Return what went wrong with a file (None: with the whole command) in one line, without "zipllm:"."""
     if isinstance(error, PathError):
         return str(error)  # names the file itself, which may be the output
     if isinstance(error, MemoryError):

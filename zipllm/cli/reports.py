@@ -22,11 +22,7 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
 
 
 def check_report(path: Path, *, force: bool, hint: str = "-f overwrites it") -> None:
-    """Find out before the work what would fail after it.
-
-    Raises:
-        PathError: the folder does not exist, or something is there that may not be replaced.
-    """
+    """Raise `PathError` before the work if the folder does not exist, or holds something that may not be replaced."""
     if not path.parent.is_dir():
         raise PathError(path, "its folder does not exist")
     if path.exists() and not path.is_file():
@@ -36,11 +32,7 @@ def check_report(path: Path, *, force: bool, hint: str = "-f overwrites it") -> 
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Raises:
-        PathError: it cannot be written.
-    """
+    """Write a file so that it is there whole or not at all. Raises `PathError` if it cannot be written."""
     try:
         with replacing(path) as (stream, _):
             stream.write(text.encode("utf-8"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StandardOutputError(PathError):
-    """Results cannot be written to standard output; unlike an error with one file this ends the command."""
+    """Standard output is closed or full; unlike an error with one file this ends the command."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,6 @@ class Result:
     Attributes:
         source: path, or ``-``.
         output: path, ``-`` for standard output, None if nothing was to be written.
-        summary: the codec's account.
         seconds: wall time, verification included.
         is_archive: whether the output is an archive; otherwise the source is.
     """
@@ -124,12 +123,7 @@ def print_json(record: Mapping[str, object]) -> None:
 
 
 def write_stdout(text: str) -> None:
-    """Write text to standard output, at once.
-
-    Raises:
-        StandardOutputError: it is closed or full.
-        BrokenPipeError: nobody reads it any more.
-    """
+    """Write text to standard output, at once. ``BrokenPipeError``, not ``StandardOutputError``, if nobody reads it."""
     if sys.stdout is None:
         raise StandardOutputError("stdout", "is closed")
     try:

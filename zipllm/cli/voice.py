@@ -27,7 +27,6 @@ class Voice:
     """How much a command says, and where.
 
     Attributes:
-        command: its name.
         level: -1 nothing, 0 errors, 1 results, 2 and more details.
         progress: a bar may be shown.
         json: results go to standard output as JSON instead of to stderr as text.
@@ -39,7 +38,7 @@ class Voice:
     json: bool = False
 
     def tell(self, text: str, level: int = 1) -> None:
-        """Write a line to stderr, if the user wants to hear of this level."""
+        """Write a line to stderr from a ``level`` of voice on."""
         if self.level >= level:
             say(text)
 
@@ -70,10 +69,7 @@ class Voice:
         return worst
 
     def report(self, result: Result) -> None:
-        """Report what became of a file; next to data on standard output only with -v.
-
-        What was lost of a salvaged archive counts as an error.
-        """
+        """Report what became of a file: losses as errors, the rest beside data on standard output only with -v."""
         for lost in result.summary.lost:
             self.tell(f"zipllm: {escape_name(result.source)}: {lost}", 0)
         if self.json:

@@ -20,13 +20,7 @@ class Outputs:
     options: BenchOptions
 
     def check(self) -> None:
-        """Find out before a long run what would fail after it.
-
-        Raises:
-            UsageError: ``resume`` without ``json``.
-            PathError: as in ``check_report``.
-            MissingPackage: figures need matplotlib.
-        """
+        """Find out before a long run what would fail after it: flags, places, and matplotlib for figures."""
         options = self.options
         if options.resume and options.rows is None:
             raise UsageError("--resume needs the --json FILE of the run to go on with")
@@ -39,7 +33,7 @@ class Outputs:
             require_matplotlib()
 
     def old_rows(self) -> list[Row]:
-        """Return the rows to compare with; errors as in ``read_rows``."""
+        """Return the rows to compare with."""
         return read_rows(self.options.compare) if self.options.compare else []
 
     def begin(self, files: Sequence[BenchInput], specs: Sequence[Spec]) -> list[Row]:

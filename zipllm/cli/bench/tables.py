@@ -19,14 +19,14 @@ from zipllm.cli.tables import new_table, note, print_parts, shown
 _MOST_FILES = 40
 _NOTE = (
     "bpb: archive bits per byte of the original, less is better. geo.: its geometric mean, every file weighs the same. "
-    "+weights: bytes with the model file counted once. +program: with the codec's own code too. pays at: size of such "
-    "data from which the weights have paid for themselves against the best codec without weights. in, out: KB/s of "
-    "compressing and decompressing without start-up. RAM: peak memory. K and M are powers of 1024."
+    "+weights: bytes with the model file counted once. +program: with the codec's own code too. pays at: amount of "
+    "such data above which the weights pay off against the best codec without weights. in, out: KB/s of coding and "
+    "decoding, without start-up. RAM: peak memory. K and M are powers of 1024."
 )
 
 
 def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
-    """Print everything there is to say about the rows, and the changes against an earlier run."""
+    """Print the rows and totals of every corpus, and the changes against an earlier run."""
     parts: list[RenderableType] = []
     for corpus in corpora_of(rows):
         if len(files_of(rows, corpus)) <= _MOST_FILES:

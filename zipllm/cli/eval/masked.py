@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 _HEADS = ("file", "bytes", "tokens", "unknown", "pseudo bits", "pseudo bpb", "pseudo ppl", "fwd bits", "fwd bpb")
 _NO_CODER = (
-    "This model is no left-to-right coder, and no number here is a code length. It predicts a token from those before "
-    "and those behind it; a decoder has only those before, and could not follow."
+    "This model is no left-to-right coder, and no number here is a code length. It predicts a token from the tokens on "
+    "both sides; a decoder has only those before it and could not follow."
 )
 _WHAT = (
-    "pseudo: each token is masked in turn and predicted from all others of its window (Salazar et al. 2020). fwd: all "
-    "that comes behind the mask is hidden, too, as the chain rule asks of a coder; the model has not learned to do "
-    "without. bits: per token. bpb: per byte of the text, which the tokens do not give back: they forget blanks, case "
-    "or accents, and unknown ones what they stood for."
+    "pseudo: each token is masked in turn and predicted from all others of its window (Salazar et al. 2020). fwd: "
+    "every token behind the mask is hidden, too, as the chain rule demands; the model was not trained for that. "
+    "bits: per token. bpb: per byte of the text, which the tokens do not restore: they drop blanks, case or accents, "
+    "and an unknown token drops everything."
 )
 
 

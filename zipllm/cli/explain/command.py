@@ -96,7 +96,7 @@ def _read(source: Source, part: Span | None) -> bytes:
     raw = source.stream.read(MOST_EXPLAINED + 1 if stop is None else min(stop - start, MOST_EXPLAINED + 1))
     if len(raw) > MOST_EXPLAINED:
         part_of_it, most = f"--range {start}:{start + MOST_EXPLAINED}", f"{MOST_EXPLAINED >> 10} KiB"
-        raise LimitExceeded(f"more than {most} cannot be explained at once; choose a part, as {part_of_it}")
+        raise LimitExceeded(f"more than {most} cannot be explained at once; choose a part, such as {part_of_it}")
     if not raw:
         lack = f"has no bytes from {start} on" if start else "is empty, there is nothing to explain"
         raise PathError(source.name, lack)

@@ -37,7 +37,7 @@ def terminal_map(explanation: Explanation, *, legend: bool) -> str:
 
 
 def shows_colors(environment: Mapping[str, str]) -> bool:
-    """Whether standard output takes colors: a terminal that is not dumb and not asked to do without (no-color.org)."""
+    """Whether standard output takes colors: on a terminal that is not dumb, without NO_COLOR (no-color.org)."""
     if environment.get("NO_COLOR"):
         return False
     if environment.get("FORCE_COLOR"):
