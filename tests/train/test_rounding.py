@@ -10,7 +10,7 @@ import torch
 from tests.train.test_trainer import ignore, same_weights
 from zipllm.model.architecture import find_architecture
 from zipllm.model.gap import integer_bits, measure_gap
-from zipllm.model.rounding import LEVELS, Matrix, round_rows, round_to_levels
+from zipllm.model.rounding import Matrix, round_rows, round_to_levels
 from zipllm.train.runlog import Report
 from zipllm.train.trainer import Trainer
 
@@ -23,7 +23,7 @@ def test_values_are_rounded_to_127_steps_and_clipped() -> None:
     x = torch.tensor([0.0, 0.1, -0.3, 0.5, 2.0, -2.0])
     rounded = round_to_levels(x, torch.tensor(1.0))
     assert torch.allclose(rounded, torch.tensor([0.0, 13 / 127, -38 / 127, 64 / 127, 1.0, -1.0]))
-    assert len(set((rounded * LEVELS).round().tolist())) == 6
+    assert len(set((rounded * 127).round().tolist())) == 6
 
 
 def test_gradients_pass_unchanged() -> None:

@@ -1,5 +1,6 @@
 """A whole run in its folder: what it leaves there, how it is repeated, resumed, and carried on with other data."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_fine_tuning_a_run_or_a_model_file(tmp_path: Path, recipe: Recipe, start
     content = {
         "name": "tuned",
         "start": str(tmp_path / start),
-        "train": recipe.train.to_dict() | {"steps": 3},
+        "train": dataclasses.asdict(recipe.train) | {"steps": 3},
         "source": [{"name": "log", "paths": ["server.log"]}],
     }
     ear = Ear()

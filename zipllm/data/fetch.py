@@ -1,7 +1,6 @@
-"""Fetching corpora: https only, no more bytes than expected, every file verified before it takes its name.
+"""Fetches corpora: https only, no more bytes than expected, every file verified before it takes its name.
 
-Archive members are selected by their registered names and written under those names, so paths inside an archive lead
-nowhere. Files that are here and right are not fetched again; a torn download leaves nothing behind.
+Archive members are selected by and written under their registered names, so paths inside an archive lead nowhere.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ from zipllm.temporary import replacing
 Opener = Callable[[str], BinaryIO]
 
 _OVERHEAD = 4 << 20
-"""Bytes that a download may have beyond the content of its files; all known archives are smaller than their content."""
+"""Bytes that a download may have beyond the content of its files."""
 
 _TIMEOUT_SECONDS = 60
 
@@ -33,15 +32,7 @@ def missing_files(corpus: Corpus, places: Places) -> list[CorpusFile]:
 
 
 def fetch_corpus(corpus: Corpus, places: Places, *, opener: Opener | None = None) -> Path:
-    """Download the missing files of a corpus into the store.
-
-    Args:
-        corpus: the corpus to fetch.
-        places: where to look for copies; the last place is the store.
-        opener: opens a URL; ``open_https`` by default.
-
-    Returns:
-        The folder of the corpus in the store.
+    """Download the missing files of a corpus into the store, and return their folder; ``opener`` opens a URL.
 
     Raises:
         UsageError: the corpus has no address, or the address is not https.
@@ -68,11 +59,7 @@ def fetch_corpus(corpus: Corpus, places: Places, *, opener: Opener | None = None
 
 
 def open_https(url: str) -> BinaryIO:
-    """Open an https URL; redirects to anything else are refused.
-
-    Raises:
-        UsageError: the URL, or one it redirects to, is not https.
-    """
+    """Open an https URL. Raises ``UsageError`` for others, and for redirects to others."""
     if not url.startswith("https://"):
         raise UsageError(f"{url}: only https is allowed")
     opener = urllib.request.build_opener(_HttpsOnly())

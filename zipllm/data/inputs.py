@@ -1,8 +1,8 @@
 """From the data that a user names to files of known size and digest.
 
-Users name files, folders, patterns (``logs/**/*.gz``), ``-`` for standard input, and the parts of registered corpora
-set aside for training (``enwik8[0:90M]``). Standard input and corpora are copied into a folder first: a pipe can be
-read only once, and the digest of a corpus has to be checked.
+Users name files, folders, patterns (``logs/**/*.gz``), ``-`` for standard input, and parts of registered corpora
+(``enwik8[0:90M]``). Standard input and corpora are copied first: a pipe can be read only once, and the digest of a
+corpus has to be checked.
 """
 
 import hashlib
@@ -25,11 +25,9 @@ _INPUT_NAME = "stdin"
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of data.
+    """One file of data, by the user's name for it; the path may be of compressed bytes.
 
     Attributes:
-        name: as the user knows it.
-        path: of its bytes, which may be compressed.
         bytes: size of the raw content; 0 until ``survey``.
         sha256: of the raw content, hexadecimal; empty until ``survey``.
         binary: whether the start of the content holds a zero byte.
@@ -44,13 +42,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Spool:
-    """Where copies go, and where corpora come from.
-
-    Attributes:
-        folder: receives copies; created with the first one.
-        places: where to look for corpora.
-        limit: bytes of standard input, and bytes that a compressed file may unpack to.
-    """
+    """Where copies go (a folder, created with the first one), where corpora come from, and the limit on input."""
 
     folder: Path
     places: Places
@@ -62,9 +54,8 @@ def gather(paths: Sequence[Path], use: Use, spool: Spool) -> list[DataFile]:
 
     Raises:
         FileError: something is missing or cannot be read, or a copy cannot be written.
-        UsageError: an argument names data reserved for measuring.
-        CorruptData: a copy of a corpus is not what the registry says.
-        LimitExceeded: standard input holds more bytes than the limit.
+        UsageError: an argument names data of a benchmark.
+        CorruptData, LimitExceeded: as `copy_from_corpus` and `copy_bounded`.
     """
     files: list[DataFile] = []
     for path in paths:
@@ -78,14 +69,7 @@ def gather(paths: Sequence[Path], use: Use, spool: Spool) -> list[DataFile]:
 
 
 def survey(files: Sequence[DataFile], use: Use, limit: int = UNPACKED_LIMIT) -> Iterator[DataFile]:
-    """Read every file once and yield it with its size and digest.
-
-    Raises:
-        FileError: a file cannot be read.
-        CorruptData: a compressed file is damaged.
-        LimitExceeded: a compressed file unpacks to more than ``limit`` bytes.
-        UsageError: a file belongs to a benchmark.
-    """
+    """Read every file once and yield it with its size and digest; errors as `raw_chunks` and `check_file`."""
     for file in files:
         digest, size, binary = hashlib.sha256(), 0, False
         for chunk in raw_chunks(file.path, limit):
@@ -97,7 +81,7 @@ def survey(files: Sequence[DataFile], use: Use, limit: int = UNPACKED_LIMIT) -> 
 
 
 def _standard_input(spool: Spool) -> DataFile:
-    """Copy standard input unless a copy exists already: a run that resumes after a crash has no pipe any more."""
+    """Copy standard input, unless an interrupted run has left a copy."""
     whole = spool.folder / _INPUT_NAME
     if not whole.exists():
         try:

@@ -1,7 +1,6 @@
-"""Local copies of corpus files: the places to look for them, and copying what their digest proves right.
+"""Local copies of corpus files, compressed or not; their digest decides whether they are right.
 
-Several layouts are understood, compressed or not: ``DIR/canterbury/alice29.txt``, ``DIR/bench/calgary/book1.xz``,
-``DIR/enwik8``, ``DIR/bench/enwik8.xz``. The digest decides whether a copy is right, not its place.
+Layouts: ``DIR/canterbury/alice29.txt``, ``DIR/bench/calgary/book1.xz``, ``DIR/enwik8``, ``DIR/bench/enwik8.xz``.
 """
 
 import os
@@ -66,13 +65,7 @@ def find_copies(corpus: Corpus, file: CorpusFile, places: Places) -> Iterator[Pa
 def copy_verified(path: Path, file: CorpusFile, sink: Sink | None = None, part: slice = slice(None)) -> None:
     """Write the raw content of a copy, or a part of it, to ``sink``, and require the right digest.
 
-    Memory is bounded, and reading stops at the first excess byte.
-
-    Args:
-        path: the copy, compressed if its suffix says so.
-        file: the expected content.
-        sink: receives the bytes, which count only if nothing is raised; None checks the digest alone.
-        part: bytes of the raw content to write.
+    Bytes in the sink count only if nothing is raised; None checks the digest alone.
 
     Raises:
         CorruptData: the content is damaged, truncated, or another file.
@@ -120,17 +113,10 @@ def copy_from_corpus(corpus: Corpus, file: CorpusFile, places: Places, target: P
 
 
 def copy_bounded(source: IO[bytes], sink: Sink, limit: int, name: str, exceeded: str | None = None) -> None:
-    """Copy a stream to its end.
-
-    Args:
-        source: the stream.
-        sink: receives the bytes.
-        limit: bytes that the stream may hold.
-        name: of the stream, for the message.
-        exceeded: ``LimitExceeded.limit`` if the caller may raise the limit.
+    """Copy a stream, called ``name``, to its end.
 
     Raises:
-        LimitExceeded: the stream holds more than ``limit`` bytes.
+        LimitExceeded: the stream holds more than ``limit`` bytes; ``exceeded`` is its ``limit``.
     """
     size = 0
     while chunk := source.read(_CHUNK):

@@ -1,10 +1,8 @@
-"""Data that a model may learn from: nothing that will measure it.
+"""Refuses to learn from benchmarks: by name, and by digest under any name.
 
-The registry lists the files of the known benchmarks. These are refused by name, and by digest under any name. A corpus
-may set bytes aside for training (``train``), and others for validation (``valid``).
+A corpus may set bytes aside for training (``train``), and others for validation (``valid``).
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -27,14 +25,10 @@ def names_corpus(text: str) -> bool:
 
 
 def corpus_part(text: str, use: Use) -> tuple[Corpus, CorpusFile, slice]:
-    """Return the part of a corpus that an argument names.
-
-    Args:
-        text: as ``enwik8[0:90M]``.
-        use: training or validation.
+    """Return the part of a corpus that an argument like ``enwik8[0:90M]`` names.
 
     Raises:
-        UsageError: the corpus has no such file or part, or reserves it for measuring.
+        UsageError: the corpus has no such file or part, or does not set it aside for this use.
     """
     name, part = parse_slice(text)
     corpus_name, _, file_name = name.partition("/")
@@ -42,53 +36,36 @@ def corpus_part(text: str, use: Use) -> tuple[Corpus, CorpusFile, slice]:
     files = [file for file in corpus.files if file_name in ("", file.name)]
     if not files:
         raise UsageError(f"the corpus {corpus_name} has no file {file_name!r}")
-    allowed = allowed_part(corpus, use)
-    if allowed is None:
-        raise UsageError(f"{text}: {_refusal(corpus, use)}")
-    begin, end = check_slice(text, part, files[0].bytes)
-    if not allowed[0] <= begin < end <= allowed[1]:
+    allowed = _allowed_part(corpus, use)
+    begin, end = check_slice(text, part, files[0].bytes) if allowed else (0, 0)
+    if allowed is None or not allowed[0] <= begin < end <= allowed[1]:
         raise UsageError(f"{text}: {_refusal(corpus, use)}")
     return corpus, files[0], slice(begin, end)
 
 
-def allowed_part(corpus: Corpus, use: Use) -> tuple[int, int] | None:
+def _allowed_part(corpus: Corpus, use: Use) -> tuple[int, int] | None:
     """Return begin and end of the bytes that a corpus sets aside for a use; only corpora of a single file do."""
     return corpus.train if use == "train" else corpus.valid
 
 
 def check_file(name: str, path: Path, size: int, sha256: str, use: Use) -> None:
-    """Refuse a file of a benchmark, whatever its name.
-
-    Args:
-        name: for the message.
-        path: of the file.
-        size: of its raw content.
-        sha256: of its raw content, hexadecimal.
-        use: training or validation.
+    """Refuse a file of a benchmark, by the size and the SHA-256 (hexadecimal) of its raw content.
 
     Raises:
         UsageError: the file belongs to a benchmark.
     """
-    for corpus, file in _files_of_size(size):
-        found = sha256 if file.algorithm == "sha256" else _digest(path, file)
-        if found == file.digest:
+    if size < _TELLING_BYTES:
+        return
+    for corpus, file in [(owner, file) for owner in corpora().values() for file in owner.files if file.bytes == size]:
+        if file.digest == (sha256 if file.algorithm == "sha256" else _digest(path, file)):
             raise UsageError(f"{name}: is {corpus.name}/{file.name}; {_refusal(corpus, use)}")
 
 
 def _refusal(corpus: Corpus, use: Use) -> str:
-    allowed = allowed_part(corpus, use)
+    allowed = _allowed_part(corpus, use)
     if allowed is None:
         return f"{corpus.name} is a benchmark, nothing of it {_WORDS[use]}"
     return f"{corpus.name} is a benchmark, only {corpus.name}{show_slice(*allowed)} of it {_WORDS[use]}"
-
-
-def _files_of_size(size: int) -> Iterator[tuple[Corpus, CorpusFile]]:
-    if size < _TELLING_BYTES:
-        return
-    for corpus in corpora().values():
-        for file in corpus.files:
-            if file.bytes == size:
-                yield corpus, file
 
 
 def _digest(path: Path, file: CorpusFile) -> str:

@@ -15,9 +15,8 @@ DOCUMENT_BYTES = 1 << 16
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files named by ``paths``, each once.
 
-    A folder stands for every file below it, in sorted order, without hidden files. A path that does not exist and
-    contains ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders; matching folders stand for
-    every file below them.
+    A folder stands for every file below it that is not hidden, in sorted order. A path that does not exist and contains
+    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders.
 
     Raises:
         FileError: a path does not exist, a pattern matches nothing, or nothing was found.
@@ -36,12 +35,7 @@ def read_data(path: Path, limit: int = UNPACKED_LIMIT) -> bytes:
 
 
 def documents(chunks: Iterable[bytes], size: int = DOCUMENT_BYTES) -> Iterator[bytes]:
-    """Cut one file into documents of at most ``size`` bytes, after newlines where possible.
-
-    Args:
-        chunks: the file in chunks of any size; memory holds one document and one chunk.
-        size: in bytes; a file of at most this size is one document.
-    """
+    """Cut the chunks of one file into documents of at most ``size`` bytes, after newlines where possible."""
     rest = b""
     for chunk in chunks:
         rest += chunk
@@ -57,21 +51,15 @@ def documents(chunks: Iterable[bytes], size: int = DOCUMENT_BYTES) -> Iterator[b
 
 
 def _meant(path: Path) -> list[Path]:
+    pattern = glob.has_magic(str(path))
     try:
-        if path.is_dir():
-            return _walk(path)
-        if path.exists():
-            return [path]
-        matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []
+        found = glob.glob(str(path), recursive=True) if pattern else []
+        matches = [path] if path.exists() else sorted(map(Path, found))
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
     if not matches:
-        what = "no file matches this pattern" if glob.has_magic(str(path)) else "no such file or folder"
-        raise FileError(f"{path}: {what}")
-    found: list[Path] = []
-    for match in map(Path, matches):
-        found.extend(_walk(match) if match.is_dir() else [match])
-    return found
+        raise FileError(f"{path}: {'no file matches this pattern' if pattern else 'no such file or folder'}")
+    return [file for match in matches for file in (_walk(match) if match.is_dir() else [match])]
 
 
 def _walk(folder: Path) -> list[Path]:

@@ -20,13 +20,9 @@ SAMPLES = "samples"
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """One file of a corpus.
+    """One file of a corpus, without folder; size and hexadecimal digest are of the raw content.
 
-    Attributes:
-        name: plain file name, no folder.
-        bytes: raw size.
-        digest: hexadecimal digest of the raw content.
-        algorithm: ``sha256``, or ``md5`` where nothing better has been published.
+    ``algorithm`` is ``sha256``, or ``md5`` where nothing better has been published.
     """
 
     name: str
@@ -44,13 +40,10 @@ class Corpus:
     """A named set of files.
 
     Attributes:
-        name: as users type it.
         title: one line.
-        licence: as far as the corpus has one.
         citation: the source to cite with results.
         url: https address of the download, empty if the corpus is bundled.
-        files: in the corpus's own order.
-        train: begin and end of the bytes a model may learn from; None for most corpora, which only measure.
+        train: begin and end of the bytes to learn from; None for most corpora, which are benchmarks.
         valid: begin and end of the bytes for validation.
     """
 
@@ -77,11 +70,7 @@ def corpora() -> Mapping[str, Corpus]:
 
 
 def find_corpus(name: str) -> Corpus:
-    """Return the corpus of that name.
-
-    Raises:
-        UsageError: no corpus has this name; the message lists the known ones.
-    """
+    """Return the corpus of that name. Raises ``UsageError`` that lists the known ones."""
     if name not in corpora():
         raise UsageError(f"no corpus called {name!r} (known: {', '.join(corpora())})")
     return corpora()[name]
@@ -94,12 +83,8 @@ def samples_folder() -> Path:
 
 def _corpus(name: str, value: Mapping[str, Any]) -> Corpus:
     files = tuple(_file(entry) for entry in value["files"])
-    fields = (value["title"], value["licence"], value["citation"], value["url"])
-    return Corpus(name, *fields, files, train=_part(value.get("train")), valid=_part(value.get("valid")))
-
-
-def _part(value: list[int] | None) -> tuple[int, int] | None:
-    return None if value is None else (value[0], value[1])
+    parts = {use: tuple(value[use]) for use in ("train", "valid") if use in value}
+    return Corpus(name, **{**value, "files": files, **parts})
 
 
 def _file(entry: Mapping[str, Any]) -> CorpusFile:

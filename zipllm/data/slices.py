@@ -20,11 +20,7 @@ def parse_slice(text: str) -> tuple[str, slice]:
 
 
 def check_slice(text: str, part: slice, size: int) -> tuple[int, int]:
-    """Return begin and end of a part of a file of ``size`` bytes.
-
-    Raises:
-        UsageError: the part is empty, or ends after the file.
-    """
+    """Return begin and end of a part of a file of ``size`` bytes. Raises ``UsageError`` if it is empty or too long."""
     begin, end, _ = part.indices(size)
     if part != slice(None) and (begin >= end or (part.stop or 0) > size):
         raise UsageError(f"{text}: the file has {size} bytes, the slice would be empty or longer than that")

@@ -1,9 +1,8 @@
 """Decides which documents are held back for validation, from their bytes alone.
 
 The first 64 bits of a document's SHA-256 are its place between 0 and 1. Documents below 1/50 are held back: one in
-fifty, the same ones on every machine, and copies of a document always on the same side. In little data, these documents
-may hold far more or less than a fiftieth of the bytes. There the bound is raised until it holds back what the caller
-needs, but at most a fifth; if that is impossible, nothing is held back.
+fifty, the same ones on every machine, and copies of a document always on the same side. Little data gets a bound that
+holds back what the caller needs, at most a fifth; if that is impossible, nothing is held back.
 """
 
 import hashlib
@@ -51,11 +50,7 @@ def document_bytes(source_bytes: int) -> int:
 
 
 def fit_bound(documents: Iterable[bytes], wanted: int) -> int:
-    """Return the bound for a source of little data.
-
-    Args:
-        documents: all documents of the source.
-        wanted: bytes to hold back at least.
+    """Return the bound for a source of little data, of which at least ``wanted`` bytes are to be held back.
 
     Returns:
         The bound of one in fifty if it holds back ``wanted`` bytes, else the lowest bound that does; 0 if that would

@@ -17,13 +17,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class TextCounts:
-    """Counts of a text.
-
-    Attributes:
-        characters: Unicode code points, and one for each byte outside of valid UTF-8.
-        words: runs of characters that are not white space, as ``len(text.split())``.
-        valid_utf8: whether all bytes are valid UTF-8.
-    """
+    """Characters, words as in ``len(text.split())``, and whether all bytes are valid UTF-8."""
 
     characters: int
     words: int

@@ -1,8 +1,4 @@
-"""The raw bytes of a file in chunks, unpacked if its suffix is ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
-
-Memory holds one chunk, and a limit bounds the whole, so a small file that unpacks to terabytes is refused before it
-fills memory or disk.
-"""
+"""The raw bytes of a file in chunks, unpacked up to a limit if its suffix is ``.gz``, ``.xz``, ``.bz2`` or ``.zst``."""
 
 import bz2
 import contextlib
@@ -30,17 +26,12 @@ _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, "
 
 
 def raw_chunks(path: Path, limit: int = UNPACKED_LIMIT, *, regular: bool = True) -> Iterator[bytes]:
-    """Yield the bytes of a file, unpacked by suffix.
-
-    Args:
-        path: the file.
-        limit: bytes that a compressed file may unpack to; other files may have any size.
-        regular: refuse devices and pipes, which may have no end.
+    """Yield the bytes of a file, unpacked by suffix; ``regular`` refuses devices and pipes, which may have no end.
 
     Raises:
         FileError: the file cannot be read, or is not a regular file.
         CorruptData: the file is damaged, truncated, or not what its suffix says.
-        LimitExceeded: the file unpacks to more than ``limit`` bytes.
+        LimitExceeded: a compressed file unpacks to more than ``limit`` bytes.
     """
     size = 0
     with _naming(path):

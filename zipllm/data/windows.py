@@ -1,8 +1,8 @@
-"""Training windows drawn from token files, in an order that a counter describes completely.
+"""Training windows drawn from token files; one counter per source gives the next window, so a run can resume.
 
 Each source is one flat file of little-endian uint16 token ids, memory-mapped. The next window comes from the source
 furthest behind its share. Inside a source, windows come in a seeded random order without replacement, and every pass
-shifts the grid. The position is one integer per source, so a resumed run continues with exactly the next window.
+shifts the grid.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,7 @@ TOKEN_DTYPE = np.dtype("<u2")
 
 @dataclass(frozen=True)
 class TokenSource:
-    """One token file and its share of the training windows.
-
-    Attributes:
-        name: label for reports.
-        tokens: ids ``[n]``, uint16, usually a memory map.
-        weight: relative share of windows, above zero.
-    """
+    """One token file: name for reports, ids ``[n]``, and its relative share of the windows, above zero."""
 
     name: str
     tokens: NDArray[np.uint16]
@@ -39,15 +33,10 @@ def open_tokens(path: Path) -> NDArray[np.uint16]:
 
 
 class WindowSampler:
-    """Draws batches of windows ``[batch, length]`` of token ids.
-
-    Args:
-        sources: each with at least ``length`` tokens.
-        length: tokens in a window.
-        seed: of the order.
+    """Draws batches of windows ``[batch, length]`` of token ids, in the order of a seed.
 
     Raises:
-        ValueError: no source, a source that is too short, or a weight that is not positive.
+        ValueError: no source, a source of fewer than ``length`` tokens, or a weight that is not positive.
     """
 
     def __init__(self, sources: Sequence[TokenSource], length: int, seed: int) -> None:

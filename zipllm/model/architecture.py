@@ -31,7 +31,7 @@ Network = TypeVar("Network", bound="FloatNetwork")
 
 
 class IntegerNetwork(Protocol):
-    """Turns token ids into frequencies by integer arithmetic alone; what every faster form must equal bit for bit."""
+    """Turns token ids into frequencies by integer arithmetic alone; every faster form must equal it bit for bit."""
 
     @property
     def config(self) -> NetworkConfig:
@@ -80,21 +80,16 @@ class Architecture(Protocol[Config, Parameters, Network]):
 
     @staticmethod
     def start_rounding(network: Network, tokens: "Tensor") -> None:
-        """Choose where activations are clipped, as export does, and compute with rounding from now on.
-
-        Args:
-            network: in training; changed in place.
-            tokens: ids ``[sequences, time]`` of training data.
-        """
+        """Clip activations as export does for training ids ``[sequences, time]``, and round them from now on."""
 
     @staticmethod
     def quantize(network: Network, calibration_tokens: "Tensor", *, weight_bits: int = 8) -> Parameters:
-        """Export a trained network to integers.
+        """Export a trained network with an exportable config to integers.
 
         Args:
-            network: trained, with an exportable config.
-            calibration_tokens: ids ``[sequences, time]`` of data like that to be compressed; some ten thousand do.
-            weight_bits: 2 to 8. Fewer than 8 leave small int8 values that a file can pack.
+            network: the trained network.
+            calibration_tokens: ids ``[sequences, time]`` of data like that to compress; ten thousand suffice.
+            weight_bits: 2 to 8; fewer than 8 leave small int8 values that a file can pack.
 
         Raises:
             ModelInvalid: the weights are not finite, or too large for the integer form.
@@ -106,7 +101,7 @@ class Architecture(Protocol[Config, Parameters, Network]):
 
 
 def find_architecture(name: str) -> Architecture[Any, Any, Any]:
-    """Return the architecture of this name. Raises ``ModelInvalid`` that lists the names when there is no such one."""
+    """Return the architecture of this name. Raises ``ModelInvalid`` that lists the known ones."""
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ModelInvalid(f"unknown network architecture {name!r:.80} (known: {known})")
@@ -120,11 +115,7 @@ def architecture_of(config: NetworkConfig) -> Architecture[Any, Any, Any]:
 
 
 def config_from_dict(value: object) -> NetworkConfig:
-    """Restore the config of any architecture from its JSON-able form.
-
-    Raises:
-        ModelInvalid: unknown architecture, unknown or missing fields, or values out of range.
-    """
+    """Restore the config of any architecture from its JSON-able form. Raises ``ModelInvalid``."""
     members = dict(value) if isinstance(value, dict) else {}
     name = members.pop("architecture", TRANSFORMER)
     kind = find_architecture(name if isinstance(name, str) else repr(name)).config
@@ -149,11 +140,7 @@ def preset_names() -> list[str]:
 
 
 def preset(name: str, vocabulary_size: int, **changes: Any) -> NetworkConfig:
-    """Return the shape called ``name``, with some fields changed.
-
-    Raises:
-        ValueError: no preset has this name, or the network has no such field, or a value is out of range.
-    """
+    """Return the shape called ``name``, with some fields changed. Raises ``ValueError``."""
     for kind in config_types():
         if name in kind.presets:
             known = [field.name for field in fields(kind)]  # type: ignore[arg-type]

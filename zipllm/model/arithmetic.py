@@ -1,9 +1,8 @@
 """The integer operations the exact Transformer is made of, on any torch device.
 
-Every result is an integer that follows from the operands alone: sums are sums of integers in a type
-that holds them, and the only float operations are ones IEEE 754 rounds correctly (one square root per
-vector) or that are exact (matrix products of integers whose sums stay below the type's 24 or 53 bits).
-So no order of summation, thread count, batch shape, device or library version can change a bit.
+Sums are sums of integers in a type that holds them. The only float operations are one square root per vector, which
+IEEE 754 rounds correctly, and matrix products of integers whose sums stay below the type's 24 or 53 bits. So no order
+of summation, thread count, batch shape, device or library version can change a bit.
 """
 
 from functools import lru_cache
@@ -28,7 +27,7 @@ def requantize(accumulator: Tensor, multiplier: Tensor, shift: int) -> Tensor:
 
     Args:
         accumulator: int32 ``[..., rows]``.
-        multiplier: int32 ``[rows]``, not negative. The product is below ``2**62`` whatever the values.
+        multiplier: int32 ``[rows]``, not negative: the product is below ``2**62``.
         shift: 1 to 62.
     """
     return round_shift(accumulator.long() * multiplier.long(), shift)
@@ -52,11 +51,8 @@ def vector_length(x: Tensor) -> Tensor:
 def scale_to_int8(x: Tensor, numerator: Tensor, divisor: Tensor) -> Tensor:
     """Return ``x * numerator / divisor`` in units of ``2**-NORM_SHIFT``, rounded and saturated to int8.
 
-    ``round_shift(x * (numerator // divisor), NORM_SHIFT)`` clamped to +-127. The caller guarantees
-    ``abs(x) / divisor * numerator < 2**62``.
-
     Args:
-        x: integers ``[..., n]``.
+        x: integers ``[..., n]``; ``abs(x) / divisor * numerator`` must be below ``2**62``.
         numerator: int64 constant, broadcast against ``divisor``.
         divisor: int64 ``[..., 1]``, at least 1.
     """
@@ -67,9 +63,8 @@ def scale_to_int8(x: Tensor, numerator: Tensor, divisor: Tensor) -> Tensor:
 def integer_matmul(activations: Tensor, weight: Tensor, route: MatmulRoute | None = None) -> Tensor:
     """Multiply int8 ``[rows, inputs]`` by an int8 weight stored as ``[outputs, inputs]``: int32 ``[rows, outputs]``.
 
-    All routes give the same integers; ``route`` forces one (tests, measurements). By default the fast
-    int8 product is used where it has been seen to be exact, elsewhere float32 (exact below ``2**24``) or
-    float64 (below ``2**53``). int8 operands stay exact even where float32 products use TF32 or bfloat16.
+    All routes give the same integers. The default is the fast int8 product where a probe finds it exact, else float32
+    (exact below ``2**24``) or float64 (below ``2**53``). TF32 and bfloat16 keep int8 operands exact, too.
     """
     route = route or _best_route(activations, weight)
     if route == "int8":
@@ -105,8 +100,7 @@ def _int8_matmul(activations: Tensor, weight: Tensor) -> Tensor:
 def int8_matmul_is_exact() -> bool:
     """Whether ``torch._int_mm`` on this CPU keeps every bit.
 
-    Without VNNI instructions oneDNN adds pairs of products in saturating 16 bits: operands of +-127 then
-    give 130,560 instead of 16,516,096. Extreme operands of several shapes show it within a millisecond.
+    Without VNNI instructions oneDNN adds pairs of products in saturating 16 bits, which extreme operands show.
     """
     return all(_probe(rows, inputs) for rows in (1, 3, 17, 64) for inputs in (64, 96, 1024))
 

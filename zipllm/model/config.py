@@ -1,4 +1,4 @@
-"""What the config of a network, whatever its architecture, tells the rest of zipllm."""
+"""The config of a network of any architecture."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,10 +18,9 @@ class NetworkConfig(ABC):
     """Hyperparameters of a network; each architecture has a frozen dataclass of them. Needs neither torch nor numpy.
 
     Attributes:
-        architecture: name in the registry, see `zipllm.model.architecture`.
+        architecture: name in the registry of `zipllm.model.architecture`.
         presets: fields of named shapes for ``zipllm train --preset``, without ``vocabulary_size``.
-        vocabulary_size: number of token ids that can be predicted. The input alphabet has one more,
-            the start token, whose id is ``vocabulary_size``.
+        vocabulary_size: number of token ids that can be predicted; the start token is an input only.
         window: number of tokens that a layer sees; None: all before it.
         tied: whether the output matrix is the input embedding.
     """
@@ -35,7 +34,7 @@ class NetworkConfig(ABC):
 
     @property
     def start_token(self) -> int:
-        """Input id that stands for 'nothing before'; never predicted."""
+        """Input id at the beginning of a stream; never predicted."""
         return self.vocabulary_size
 
     @property
@@ -68,7 +67,7 @@ class NetworkConfig(ABC):
 
     @abstractmethod
     def check_exportable(self) -> None:
-        """Refuse a shape without an integer form, or with sizes for which nothing is proved. Raises ``ValueError``."""
+        """Refuse a shape without a proved integer form. Raises ``ValueError``."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; `zipllm.model.architecture.config_from_dict` restores it. The Transformer has no name."""

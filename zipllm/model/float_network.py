@@ -17,15 +17,12 @@ class FloatNetwork(nn.Module, ABC):
     ``forward`` maps token ids ``[batch, time]`` to natural-log logits ``[batch, time, vocabulary_size]``;
     the first id of a stream is ``config.start_token``. A subclass sets the attributes.
 
-    Args:
-        config: shape of the network.
-
     Attributes:
         embedding: a row for every token id and the start token.
-        blocks: what lies between embedding and output; Muon trains the matrices in them.
+        blocks: the layers; Muon trains the matrices in them.
         head: output matrix; None when tied.
-        final_clip: float32 ``[1]``, the largest magnitude the output matrix's input is rounded to; 0 = not yet known.
-        rounding: whether values are rounded as the integer form rounds them.
+        final_clip: float32 ``[1]``, where the output matrix's input is clipped; 0 = not yet known.
+        rounding: whether values are rounded as in the integer form.
     """
 
     config: NetworkConfig
@@ -45,16 +42,13 @@ class FloatNetwork(nn.Module, ABC):
 
     @abstractmethod
     def hidden(self, tokens: Tensor, biases: Sequence[Tensor] | None = None) -> Tensor:
-        """Return the activations ``[batch, time, width]`` that the output matrix reads.
+        """Return the activations ``[batch, time, width]`` that the output matrix reads, for ids ``[batch, time]``.
 
-        Args:
-            tokens: ids ``[batch, time]``.
-            biases: what ``biases(time)`` returns; passed in by a compiled caller, because the compiler would
-                otherwise compute every bias again for every score.
+        A compiled caller passes the result of ``biases(time)``, or it would compute every bias for every score.
         """
 
     def biases(self, time: int) -> list[Tensor]:
-        """Return what depends on the length of the sequence alone."""
+        """Return the values that depend on the length of the sequence alone."""
         return []
 
     def output_weight(self) -> Tensor:
@@ -63,7 +57,7 @@ class FloatNetwork(nn.Module, ABC):
         return round_rows(weight) if self.rounding else weight
 
     def set_rounding(self, on: bool) -> None:
-        """Compute as the int8 form does from now on, or plainly again; the clipping points must be set."""
+        """Switch int8 rounding on or off; on needs the clipping points."""
         self.rounding = on
         for module in self.modules():
             if isinstance(module, Matrix):

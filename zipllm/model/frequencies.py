@@ -10,9 +10,8 @@ def frequencies(logits: Tensor, exponential: Tensor) -> Tensor:
     """Turn logits into frequencies; int64 ``[..., vocabulary]``.
 
     With ``V`` entries, ``d`` the distance to the largest logit and ``w = exponential[min(d, last)]``:
-    ``f = 1 + (w * (((TOTAL - V) << 32) // sum(w)) >> 32)``, and what rounding down has left over goes to the
-    first of the largest logits. The table starts with ``TOTAL``, so the sum is at least that, the ratio is
-    below ``2**32`` and no product reaches ``2**56``.
+    ``f = 1 + (w * (((TOTAL - V) << 32) // sum(w)) >> 32)``; the first of the largest logits gets the remainder.
+    The table starts with ``TOTAL``, so the ratio is below ``2**32`` and no product reaches ``2**56``.
 
     Args:
         logits: int32 ``[..., vocabulary]``, below ``2**30`` in magnitude, in units of the table's steps.

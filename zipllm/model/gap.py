@@ -16,12 +16,7 @@ BATCH_TOKENS = 2_048
 
 @dataclass(frozen=True)
 class Gap:
-    """Coding cost of the same tokens under both forms.
-
-    Attributes:
-        float_bits: cross-entropy of the float model, in bits, summed.
-        integer_bits: the same from the integer frequencies, which is what files cost.
-    """
+    """Summed cost of the same tokens in both forms; files cost ``integer_bits``."""
 
     float_bits: float
     integer_bits: float
@@ -33,7 +28,7 @@ class Gap:
 
 
 def measure_gap(network: FloatNetwork, integer: IntegerNetwork, tokens: Tensor) -> Gap:
-    """Compare both forms on sequences ``[n, time]``, each coded as a stream of its own from the start token."""
+    """Compare both forms on sequences ``[n, time]``, each a stream that begins with the start token."""
     return Gap(float_bits(network, tokens), integer_bits(integer, tokens))
 
 

@@ -19,10 +19,9 @@ IntegerArray = NDArray[np.signedinteger[Any] | np.unsignedinteger[Any]]
 
 @dataclass(frozen=True, eq=False)
 class IntegerParameters:
-    """The config and the tensors of its specification. Torch, which takes a second to import, is not needed for it.
+    """The config and the tensors of its specification, without torch, which takes a second to import.
 
-    Build one with `from_arrays` or `from_tensors`, which check names, types and shapes. Tensors from outside go through
-    the architecture's ``parameters``, which checks their values too.
+    `from_arrays` and `from_tensors` check names, types and shapes; the architecture's ``parameters`` checks values too.
     """
 
     config: NetworkConfig
@@ -48,11 +47,11 @@ class IntegerParameters:
 
     @classmethod
     def from_tensors(cls, config: NetworkConfig, tensors: Mapping[str, "Tensor"]) -> Self:
-        """Take torch's tensors, from any device; as `from_arrays`."""
+        """Take torch's tensors from any device, as `from_arrays`."""
         return cls.from_arrays(config, {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()})
 
     def tensors(self) -> dict[str, "Tensor"]:
-        """Return every tensor by name, sorted, as torch's; they share this memory."""
+        """Return torch's tensors by name, sorted; they share this memory."""
         import torch
 
         return {name: torch.from_numpy(array) for name, array in self.values.items()}

@@ -1,7 +1,4 @@
-"""The numbers that fix the integer arithmetic: bounds, fraction bits, and how large the residual stream gets.
-
-Everything that computes with a model shares them, so they need neither torch nor numpy.
-"""
+"""The bounds and fraction bits of the integer arithmetic; needs neither torch nor numpy."""
 
 import math
 

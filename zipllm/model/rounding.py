@@ -1,27 +1,20 @@
-"""Rounding as the integer form does it, inside the float model: what the last phase of training learns to live with.
+"""The rounding of the integer form inside the float model, for the last phase of training.
 
-Forward, a value becomes the nearest of the 255 that an int8 can stand for; backward, the rounding is passed over
-(the straight-through estimator, Bengio et al. 2013, arXiv:1308.3432; for integer networks Jacob et al. 2018,
-arXiv:1712.05877).
+Forward, a value becomes the nearest of 255 levels; backward, gradients pass unchanged (the straight-through estimator,
+Bengio et al. 2013, arXiv:1308.3432; for integer networks Jacob et al. 2018, arXiv:1712.05877).
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LEVELS = 127
-"""Largest magnitude of an int8 operand."""
+from zipllm.model.ranges import INT8_MAX
 
 
 def round_to_levels(x: Tensor, clip: Tensor) -> Tensor:
-    """Round ``x`` to ``LEVELS`` steps either side of zero, of which the last is ``clip``; gradients pass unchanged.
-
-    Args:
-        x: any shape.
-        clip: above zero, broadcast to ``x``.
-    """
-    step = (clip / LEVELS).to(x.dtype)
-    rounded = (x / step).round().clamp(-LEVELS, LEVELS) * step
+    """Round ``x`` to 127 steps on each side of zero; the last is ``clip``, above zero, broadcast to ``x``."""
+    step = (clip / INT8_MAX).to(x.dtype)
+    rounded = (x / step).round().clamp(-INT8_MAX, INT8_MAX) * step
     return x + (rounded - x).detach()
 
 
@@ -31,15 +24,10 @@ def round_rows(weight: Tensor) -> Tensor:
 
 
 class Matrix(nn.Linear):
-    """A matrix without bias that multiplies either plainly or as its int8 form will.
-
-    Args:
-        inputs: columns.
-        outputs: rows.
+    """A matrix without bias that multiplies either plainly or, with ``rounding``, as its int8 form.
 
     Attributes:
-        input_clip: float32 ``[inputs]``, the largest magnitude an input is rounded to; 0 as long as nothing is rounded.
-        rounding: whether inputs and weights are rounded.
+        input_clip: float32 ``[inputs]``, where inputs are clipped; 0 as long as nothing is rounded.
     """
 
     input_clip: Tensor

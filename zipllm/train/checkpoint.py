@@ -1,8 +1,6 @@
-"""Checkpoints: float weights and optimizer state in safetensors, counters in JSON. Never pickle.
+"""Checkpoints resume training: float weights and optimizer state in safetensors, counters in JSON. Never pickle.
 
-A checkpoint is a folder ``step-000123`` with ``model.safetensors``, ``optimizer.safetensors`` and
-``state.json``. It is written under a temporary name and renamed, so a folder with the final name is
-always whole. A checkpoint is not a model file: it resumes training, it does not code.
+A checkpoint is a folder ``step-000123`` with ``model.safetensors``, ``optimizer.safetensors`` and ``state.json``.
 """
 
 import json
@@ -29,14 +27,13 @@ BEST = "best"
 
 @dataclass(frozen=True)
 class TrainState:
-    """Counters of a run: all that training needs besides tensors to go on.
+    """Counters of a run.
 
     Attributes:
         step: optimizer steps taken.
-        tokens: token ids trained on.
+        tokens: token ids trained on, and ``bytes`` that they stand for.
         seconds: wall-clock time spent training, over all sittings of the run.
         position: windows drawn per source (``WindowSampler.position``).
-        bytes: bytes of training data seen.
         best: lowest validation cost so far, in bits per byte; None before the first evaluation.
         worse: evaluations since then.
         compiled: whether ``torch.compile`` is used; None while that is undecided.
@@ -54,14 +51,7 @@ class TrainState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run at one moment, whole.
-
-    Attributes:
-        config: shape of the model.
-        state: counters.
-        weights: float tensors by name.
-        optimizers: tensors of the optimizers, named ``optimizer/parameter/field``; empty if there are none.
-    """
+    """A run at one moment: float weights by name, and optimizer tensors named ``optimizer/parameter/field``."""
 
     config: NetworkConfig
     state: TrainState
@@ -75,11 +65,7 @@ def snapshot(model: FloatNetwork, optimizers: list[torch.optim.Optimizer], state
 
 
 def save_checkpoint(run: Path, taken: Snapshot, keep: int = 2) -> Path:
-    """Write ``run/step-NNNNNN`` and drop all but the newest ``keep``. Returns the new folder.
-
-    Raises:
-        FileError: the folder cannot be written.
-    """
+    """Write ``run/step-NNNNNN`` and drop all but the newest ``keep``; return the new folder. Raises ``FileError``."""
     final = _write(run / f"step-{taken.state.step:06d}", taken)
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -87,7 +73,7 @@ def save_checkpoint(run: Path, taken: Snapshot, keep: int = 2) -> Path:
 
 
 def save_best(run: Path, taken: Snapshot) -> Path:
-    """Write ``run/best`` in place of the one before. Raises ``FileError`` when it cannot be written."""
+    """Write ``run/best`` in place of the one before. Raises ``FileError``."""
     return _write(run / BEST, taken)
 
 
@@ -116,11 +102,7 @@ def checkpoints(run: Path) -> list[Path]:
 
 
 def load_model(folder: Path) -> tuple[FloatNetwork, TrainState]:
-    """Read the float model and counters of a checkpoint.
-
-    Raises:
-        FileError: the folder is not a readable checkpoint.
-    """
+    """Read the float model and counters of a checkpoint. Raises ``FileError``."""
     try:
         description = json.loads((folder / "state.json").read_text())
         config = config_from_dict(description["model"])
@@ -133,11 +115,7 @@ def load_model(folder: Path) -> tuple[FloatNetwork, TrainState]:
 
 
 def load_optimizers(folder: Path, optimizers: list[torch.optim.Optimizer]) -> None:
-    """Restore optimizer state in place, cut as the parameters are.
-
-    Raises:
-        FileError: the state is missing or belongs to other parameters.
-    """
+    """Restore optimizer state in place, cut as the parameters are. Raises ``FileError``."""
     try:
         tensors = load_file(folder / "optimizer.safetensors")
     except (OSError, SafetensorError) as error:

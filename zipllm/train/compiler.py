@@ -1,4 +1,4 @@
-"""Whether training goes through ``torch.compile``: measured, since it depends on the machine and on the model."""
+"""Measures whether ``torch.compile`` makes training faster on this machine."""
 
 import math
 import time
@@ -19,14 +19,7 @@ _PROBES = 3
 
 @dataclass(frozen=True)
 class Probe:
-    """A measurement of one forward and backward pass.
-
-    Attributes:
-        plain: seconds without the compiler; the best of three.
-        compiled: seconds with it; infinite when it does not work here.
-        compiling: seconds the compiler took.
-        problem: why it does not work.
-    """
+    """Seconds of one pass, the best of three (infinite if the compiler fails), and of compiling."""
 
     plain: float
     compiled: float = math.inf
@@ -35,12 +28,7 @@ class Probe:
 
 
 def decide_compiler(trainer: Trainer, note: Callable[[str], None]) -> None:
-    """Settle whether ``torch.compile`` is used: as configured, as before, or by measuring both forms.
-
-    Args:
-        trainer: before its first step.
-        note: told in a line what was measured, if anything was.
-    """
+    """Settle whether a trainer uses ``torch.compile``: as before, as configured, or as measured; ``note`` tells it."""
     if trainer.state.compiled is not None:
         return
     if trainer.config.compile != "auto":
@@ -61,7 +49,7 @@ def decide_compiler(trainer: Trainer, note: Callable[[str], None]) -> None:
 
 
 def expected_seconds(trainer: Trainer, step_seconds: float) -> float:
-    """How long what is left of the budget would take at so many seconds a step."""
+    """Return how long the rest of the budget takes, in seconds."""
     config, state = trainer.config, trainer.state
     tokens_a_step = config.batch * config.sequence
     bounds = [

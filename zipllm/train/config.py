@@ -1,24 +1,24 @@
-"""Everything that decides how a training run goes, as one frozen dataclass."""
+"""The settings of a training run."""
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Literal, get_args, get_origin, get_type_hints
 
 Precision = Literal["auto", "bf16", "float32"]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one run. A run ends at the first budget that is reached.
+    """Settings of one run, which ends at the first budget that it reaches; 0 = no such budget.
 
     Attributes:
-        minutes: wall-clock budget; the learning rate falls to zero at its end. 0 = no time budget.
-        steps: budget in optimizer steps. 0 = no step budget.
-        tokens: budget in tokens trained on. 0 = no token budget.
+        minutes: wall-clock budget.
+        steps: budget in optimizer steps.
+        tokens: budget in tokens trained on.
         patience: evaluations in a row without a better result after which the run ends. 0 = never.
         sequence: tokens in a training window.
         batch: windows per step, over all processes.
-        accumulate: parts a batch is worked through in, one after the other, to save memory.
+        accumulate: parts of a batch, computed one after the other to save memory.
         matrix_lr: Muon's rate for the matrices inside the blocks.
         embedding_lr: AdamW's rate for the input embedding (and the output, when tied).
         head_lr: AdamW's rate for the output matrix.
@@ -26,14 +26,13 @@ class TrainConfig:
         weight_decay: decoupled decay of the matrices inside the blocks.
         warmup: fraction of the budget over which the rate rises from zero.
         cooldown: fraction of the budget over which it falls to zero.
-        rounding: fraction of the budget, at its end, in which the model computes with the rounding of its integer form.
+        rounding: fraction of the budget, at its end, with the rounding of the integer form.
         clip: largest gradient norm.
         seed: initial weights and order of windows.
-        precision: ``bf16`` runs the products in bfloat16, ``float32`` everything in float32; ``auto``
-            takes bf16 where the device has it.
-        compile: ``auto`` tries ``torch.compile`` on a long run and keeps it if it is measured to be faster.
-        shard: under torchrun, every process keeps only its part of weights and optimizer state (FSDP2), for models
-            that fill the memory; without it, all of them (DDP), which is faster.
+        precision: number format of the products; ``auto`` takes bf16 where the device has it.
+        compile: ``auto`` measures ``torch.compile`` on a long run and keeps it if it is faster.
+        shard: under torchrun, keep only a part of weights and optimizer state in each process (FSDP2 instead of DDP),
+            which is slower, for models that fill the memory.
         deterministic: refuse operations whose result may differ between runs (slower on a GPU).
         evaluate_every: minutes between evaluations.
         save_every: minutes between checkpoints.
@@ -100,17 +99,9 @@ class TrainConfig:
         fall = (1 - progress) / self.cooldown if self.cooldown else 1.0
         return max(0.0, min(1.0, rise, fall))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able form; ``TrainConfig(**d)`` restores it."""
-        return asdict(self)
-
 
 def check_types(instance: object) -> None:
-    """Refuse field values that are not of their declared type, as a TOML file may hold; int counts as float.
-
-    Raises:
-        ValueError: the message names the field and what it must be.
-    """
+    """Refuse field values of another than their declared type, with ``ValueError``; an int may stand for a float."""
     hints = get_type_hints(type(instance))
     for name in (field.name for field in fields(instance)):  # type: ignore[arg-type]
         value, wanted = getattr(instance, name), hints[name]

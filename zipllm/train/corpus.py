@@ -1,7 +1,7 @@
 """From files to token files in the run folder, with the tokenizer learned on the way.
 
-Layout inside a run: ``tokenizer.json``, ``tokens/train-NAME.bin``, ``tokens/valid-NAME.bin``, and ``data.json``,
-written last. A run that goes on uses them again and neither reads nor tokenizes its data a second time.
+A run has ``tokenizer.json``, ``tokens/train-NAME.bin``, ``tokens/valid-NAME.bin``, and ``data.json``, written last.
+A resumed run uses them again.
 """
 
 import contextlib
@@ -56,11 +56,10 @@ class Corpus:
     """Tokenized data of a run.
 
     Attributes:
-        tokenizer: of all token files.
         train: sources to draw windows from.
         valid: sources held back.
         digests: SHA-256 of the raw content of the training files, hexadecimal, by source; the largest file first.
-        notes: lines for the user: data that looks binary, validation data that is missing.
+        notes: lines for the user.
     """
 
     tokenizer: Tokenizer
@@ -72,14 +71,13 @@ class Corpus:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """How data is read.
+    """How to read data.
 
     Attributes:
-        vocabulary: 256 for a byte model, else the size of the byte-pair vocabulary; without ``tokenizer``.
-        tokenizer: taken instead of learning one.
-        sequence: tokens in a training window: of less nothing can be learned.
-        places: where corpora are looked for.
-        limit: bytes that a compressed file may unpack to, and standard input may bring.
+        vocabulary: 256 for a byte model, else the size of the byte-pair vocabulary; unused with ``tokenizer``.
+        tokenizer: None: learn one.
+        sequence: tokens in a training window.
+        limit: bytes that a compressed file may unpack to, and that standard input may hold.
     """
 
     vocabulary: int
@@ -90,12 +88,7 @@ class DataOptions:
 
 
 def data_sources(arguments: Sequence[str | os.PathLike[str]], name: str = "data") -> tuple[Source, ...]:
-    """Return what the arguments of a command mean: one source of all paths, and one for each corpus named.
-
-    Args:
-        arguments: as in ``Source.paths``.
-        name: of the source of paths.
-    """
+    """Return what arguments like ``Source.paths`` mean: one source, ``name``, of all paths, and one for each corpus."""
     paths: dict[str, list[Path]] = {}
     for argument in (os.fspath(argument) for argument in arguments):
         corpus = parse_slice(argument)[0].partition("/")[0] if names_corpus(argument) else ""
@@ -109,17 +102,12 @@ def prepare_corpus(
 ) -> Corpus:
     """Learn the tokenizer and tokenize everything into ``run``.
 
-    Args:
-        run: folder of the run; made when missing, and taken away again if nothing comes of it.
-        train: training sources. Without ``valid``, some documents of each are held back (``zipllm.data.split``).
-        valid: validation sources.
-        options: how.
-        resume: use what an earlier call has prepared, if that was completed.
+    Without ``valid``, some documents of each training source are held back (`zipllm.data.split`). With ``resume``,
+    completed work of an earlier call is used. After an error, a new folder is removed again.
 
     Raises:
-        FileError: data is missing or cannot be read, or the folder cannot be written.
-        UsageError: there is no data, or too little; a benchmark is among it; the vocabulary size is out of range; or
-            the run was prepared from other data.
+        FileError: data cannot be read, or the folder cannot be written.
+        UsageError: no data, too little, or a benchmark; a vocabulary out of range; a run prepared from other data.
         CorruptData: a compressed file is damaged.
         LimitExceeded: a file unpacks to more than the limit.
     """
@@ -134,11 +122,7 @@ def prepare_corpus(
 
 
 def open_corpus(run: Path) -> Corpus:
-    """Open what ``prepare_corpus`` has made, without reading any data: for a run that goes on, and other processes.
-
-    Raises:
-        FileError: it is not there, or damaged.
-    """
+    """Open what ``prepare_corpus`` has made, without reading any data. Raises ``FileError``."""
     manifest = read_manifest(run)
     if manifest is None:
         raise FileError(f"{run} holds no prepared data")
@@ -197,12 +181,12 @@ def _request(train: Sequence[Source], valid: Sequence[Source], options: DataOpti
 
 
 def place(path: Path) -> str:
-    """What a path of a source means wherever the command runs: absolute, unless it is a corpus or standard input."""
+    """Return a source's path such that it is valid in any working folder."""
     return str(path) if stands_alone(str(path)) else os.path.abspath(path)
 
 
 def stands_alone(path: str) -> bool:
-    """Whether a path of a source names a corpus or standard input, so that no folder belongs in front of it."""
+    """Whether a path of a source names a corpus or standard input, not a file."""
     return Path(path) == STDIN or names_corpus(path)
 
 
@@ -226,10 +210,7 @@ def _token_sources(run: Path, kind: Kind, sources: Sequence[ReadSource]) -> Iter
 
 @contextlib.contextmanager
 def _clean_folder(run: Path) -> Iterator[None]:
-    """Begin without what an earlier preparation left, and leave nothing of this one if it fails.
-
-    An interruption leaves the copy of standard input, which could not be read again.
-    """
+    """Remove an earlier preparation, and this one if it fails; an interruption leaves the copy of standard input."""
     missing = [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         _remove_prepared(run)

@@ -1,8 +1,8 @@
 """Data parallel training: the processes ``torchrun`` starts, and what they must agree on.
 
-Every process works on its share of each batch and gradients are averaged, so that the run is the same as that of one
-process on the whole batch, up to the order of sums. By default every process holds the whole model
-(DistributedDataParallel); ``train.shard`` gives each a part of it (``zipllm.train.sharding``).
+Every process works on its share of each batch and gradients are averaged: the result is that of one process on the
+whole batch, up to the order of sums. Every process holds the whole model (DistributedDataParallel), or with
+``train.shard`` a part of it (`zipllm.train.sharding`).
 """
 
 import gc
@@ -20,7 +20,7 @@ from zipllm.train.sharding import shard
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that train one model; by default there is only one.
+    """This process among those that train one model; by default it is alone.
 
     Attributes:
         rank: 0 for the process that reads, writes and reports.
@@ -42,7 +42,7 @@ class Group:
         return windows[self.rank :: self.size]
 
     def wrap(self, module: nn.Module, *, sharded: bool = False) -> nn.Module:
-        """Let a module's gradients be averaged over the group; if ``sharded``, cut its parameters in place, too."""
+        """Average a module's gradients over the group; if ``sharded``, cut its parameters in place, too."""
         if self.size == 1:
             return module
         if sharded:
@@ -71,11 +71,7 @@ class Group:
 
 @contextmanager
 def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[Group]:
-    """Join the group ``torchrun`` describes in the environment; without one, train alone.
-
-    Args:
-        device: ``cpu`` or ``cuda``; each process of a machine takes a GPU of its own.
-        environment: holds ``RANK``, ``WORLD_SIZE`` and ``LOCAL_RANK`` under torchrun.
+    """Join the group that ``torchrun`` describes in the environment, if any; each process takes a GPU of its own.
 
     Raises:
         UsageError: the group cannot be formed.

@@ -1,4 +1,4 @@
-"""Is there enough data to learn from? Otherwise one line says how much is missing."""
+"""Checks that there is enough data to learn from."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,39 +18,23 @@ def check_not_empty(sources: Sequence[SourceData]) -> None:
 
 
 def check_windows(run: Path, sources: Sequence[SourceData], sequence: int) -> None:
-    """Require one training window of every source that is not empty.
-
-    Args:
-        run: folder with the token files.
-        sources: of training data.
-        sequence: tokens in a window.
-
-    Raises:
-        UsageError: a source has less.
-    """
+    """Require one training window of every source that is not empty. Raises ``UsageError``."""
     for source in sources:
         tokens = _count(run, "train", source.name)
         if source.size and tokens < sequence:
             needed = -(-source.size * sequence // max(1, tokens))
+            smaller = "; a smaller vocabulary makes more tokens of it" if tokens * 2 < source.size else ""
             raise UsageError(
                 f"{source.name} has {tokens} tokens to train on, fewer than one window of {sequence}: about "
                 f"{needed:,} bytes of such data are needed instead of {source.size:,}, and a model worth having needs "
-                f"a thousand times that{_smaller(tokens, source.size)}"
+                f"a thousand times that{smaller}"
             )
 
 
 def notes(
     run: Path, train: Sequence[SourceData], valid: Sequence[SourceData], sequence: int, tokenizer: Tokenizer
 ) -> tuple[str, ...]:
-    """Return lines for the user about data that will train, but not as one might think.
-
-    Args:
-        run: folder with the token files.
-        train: sources of training data.
-        valid: sources of validation data, which may be the same.
-        sequence: tokens in a window.
-        tokenizer: of the run.
-    """
+    """Return lines for the user about data that may train worse than expected."""
     lines = []
     binary = sum(file.bytes for source in train for file in source.files if file.binary)
     total = sum(source.size for source in train)
@@ -67,7 +51,3 @@ def notes(
 
 def _count(run: Path, kind: Kind, name: str) -> int:
     return token_file(run, kind, name).stat().st_size // TOKEN_DTYPE.itemsize
-
-
-def _smaller(tokens: int, size: int) -> str:
-    return "; a smaller vocabulary makes more tokens of it" if tokens * 2 < size else ""

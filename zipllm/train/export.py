@@ -26,12 +26,7 @@ MEASURED_WINDOWS = 24
 
 @dataclass(frozen=True)
 class Exported:
-    """Result of an export.
-
-    Attributes:
-        model: what was written.
-        gap: coding cost of the validation windows in both forms, over all sources; None without such data.
-    """
+    """The model written, and the cost of the validation windows in both forms; None without such data."""
 
     model: Model
     gap: Gap | None

@@ -20,9 +20,6 @@ class WindowLoss(nn.Module):
     """Maps windows of token ids ``[batch, time]`` to the nats each costs: float32 ``[batch]``.
 
     Every window begins with the start token, as every lane does when files are coded.
-
-    Args:
-        model: the network to train.
     """
 
     def __init__(self, model: FloatNetwork) -> None:

@@ -1,23 +1,20 @@
-"""``data.json`` in the folder of a run: what was asked for, what was read, and that the preparation is complete.
-
-It is written last, so that a folder which has it can be used again without reading the data a second time.
-"""
+"""``data.json`` of a run: the data asked for and read, written last, when the preparation is complete."""
 
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from zipllm.errors import FileError, UsageError
+from zipllm.temporary import replacing
 
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A file that was read: its name, raw size, and SHA-256 of its raw content (hexadecimal)."""
+    """A file that was read, with the size and the SHA-256 (hexadecimal) of its raw content."""
 
     name: str
     bytes: int
@@ -26,7 +23,7 @@ class ReadFile:
 
 @dataclass(frozen=True)
 class ReadSource:
-    """A source that was read: its name, its own weight, and its files."""
+    """A source that was read."""
 
     name: str
     weight: float
@@ -35,14 +32,7 @@ class ReadSource:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in the token files of a run.
-
-    Attributes:
-        request: what was asked for, to be compared when the run goes on.
-        train: sources of training data.
-        valid: sources of validation data.
-        notes: lines for the user.
-    """
+    """What is in the token files of a run: the request, compared when it resumes; sources; lines for the user."""
 
     request: Mapping[str, Any]
     train: tuple[ReadSource, ...]
@@ -52,23 +42,12 @@ class Manifest:
 
 def write_manifest(manifest: Manifest, run: Path) -> None:
     """Write ``data.json`` in one step. Raises ``OSError``."""
-    path = run / "data.json"
-    part = run / ".data.json.part"
-    value = {"version": VERSION, "request": manifest.request, "notes": manifest.notes}
-    sides = {"train": _sources(manifest.train), "valid": _sources(manifest.valid)}
-    try:
-        part.write_text(json.dumps({**value, **sides}, indent=1), encoding="ascii")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(run / "data.json") as (sink, _):
+        sink.write(json.dumps({"version": VERSION, **asdict(manifest)}, indent=1).encode())
 
 
 def read_manifest(run: Path) -> Manifest | None:
-    """Return what was prepared in a run, or None if its preparation was not completed.
-
-    Raises:
-        FileError: ``data.json`` cannot be read or is damaged.
-    """
+    """Return what was prepared in a run; None if its preparation is incomplete. Raises ``FileError``."""
     path = run / "data.json"
     try:
         value = json.loads(path.read_bytes())
@@ -85,11 +64,7 @@ def read_manifest(run: Path) -> Manifest | None:
 
 
 def check_request(manifest: Manifest, request: Mapping[str, Any], run: Path) -> None:
-    """Require that a run goes on with the data it began with.
-
-    Raises:
-        UsageError: something else is asked for now.
-    """
+    """Require that a run goes on with the data it began with. Raises ``UsageError``."""
     for key, value in request.items():
         before = manifest.request.get(key)
         if before != value:
@@ -102,13 +77,6 @@ def check_request(manifest: Manifest, request: Mapping[str, Any], run: Path) -> 
 def _show(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 200 else f"{text[:197]}..."
-
-
-def _sources(sources: tuple[ReadSource, ...]) -> list[dict[str, Any]]:
-    return [
-        {"name": source.name, "weight": source.weight, "files": [vars(file) for file in source.files]}
-        for source in sources
-    ]
 
 
 def _source(value: Mapping[str, Any]) -> ReadSource:

@@ -22,10 +22,7 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 @cache
 def has_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 products are fast: CUDA that supports them, or a CPU with the instructions.
-
-    A processor without them computes bfloat16 products ten times slower than float32.
-    """
+    """Whether bfloat16 products are fast: a processor without the instructions is ten times slower than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
@@ -35,7 +32,7 @@ def has_bf16(device: torch.device) -> bool:
 def orthogonalise(matrices: Tensor, precision: Precision = "float32", steps: int = 5) -> Tensor:
     """Map each matrix of ``[n, rows, columns]`` to an approximately orthogonal one (singular values near 1).
 
-    The iteration bears bfloat16, which is taken where ``precision`` allows it and it is fast.
+    The iteration uses bfloat16 where ``precision`` allows it and it is fast.
     """
     a, b, c = _QUINTIC
     fast = precision != "float32" and has_bf16(matrices.device)
@@ -52,16 +49,10 @@ def orthogonalise(matrices: Tensor, precision: Precision = "float32", steps: int
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum orthogonalised by Newton-Schulz, with decoupled weight decay.
+    """Nesterov momentum orthogonalised by Newton-Schulz, with decoupled weight decay; for matrices only.
 
-    Sharded matrices are gathered for the iteration, which every process makes for itself.
-
-    Args:
-        parameters: two-dimensional parameters only.
-        lr: step size; the update has a spectral norm of about ``lr * sqrt(max(1, rows / columns))``.
-        momentum: decay of the Nesterov momentum.
-        weight_decay: fraction of ``lr`` by which weights shrink per step.
-        precision: of the iteration, see `orthogonalise`.
+    An update has a spectral norm of about ``lr * sqrt(max(1, rows / columns))``. Sharded matrices are gathered for the
+    iteration, which every process computes.
     """
 
     def __init__(

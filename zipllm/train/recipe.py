@@ -1,4 +1,4 @@
-"""All that makes a model: data, shape, settings, and what its card will say. See `recipe_file` for the TOML form."""
+"""A recipe: the data, shape and settings of a model, and the texts of its card. See `recipe_file` for its TOML form."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -21,22 +21,17 @@ SHAPE_KEYS = tuple(
 
 @dataclass(frozen=True)
 class Recipe:
-    """All a run needs besides its folder and its device.
+    """All a run needs but its folder and its device.
 
     Attributes:
-        train: budgets, rates, seed.
-        sources: training data.
         valid: validation data; empty: documents held back from ``sources``.
         preset: shape of the network.
         model: fields of its config that differ from the preset.
-        vocabulary: size of the vocabulary; 256 for a byte model.
+        vocabulary: its size; 256 for a byte model.
         tokenizer: model or file to take the tokenizer from; empty: learn one.
-        start: model or run to go on from (``--from``); it brings its shape and its tokenizer. Empty: a new network.
-        name: of the model, in its card.
-        summary: one sentence for the card.
-        licence: of the weights, for the card.
-        limits: known limits, one sentence each, for the card.
-        origin: the file or command the run can be repeated with, for the card.
+        start: model or run to fine-tune (``--from``), with its shape and tokenizer; empty: a new network.
+        name: of the model, in its card, like ``summary``, ``licence`` and ``limits``.
+        origin: the file or command that repeats the run, for the card.
 
     Raises:
         UsageError: the preset is unknown, or the card or shape would be refused later.
@@ -70,21 +65,17 @@ class Recipe:
             raise UsageError(str(error)) from error
 
     def shape(self, vocabulary_size: int) -> NetworkConfig:
-        """The network to train, for a tokenizer of so many tokens. Raises ``ValueError`` for an impossible shape."""
+        """The config of the network. Raises ``ValueError`` for an impossible shape."""
         return preset(self.preset, vocabulary_size, **self.model)
 
     def card(self) -> Card:
-        """What the card of the model will say of the recipe; measurements are put in after training."""
+        """The model's card, without measurements."""
         sources = tuple(DataSource(source.name, source.licence) for source in self.sources)
         return Card(self.name, self.summary, self.licence, sources, recipe=self.origin, limits=self.limits)
 
 
 def check_keys(content: Iterable[str], allowed: Iterable[str], where: str) -> None:
-    """Refuse a key that is not known.
-
-    Raises:
-        UsageError: it names the nearest known one.
-    """
+    """Refuse an unknown key with a ``UsageError`` that names the nearest known one."""
     known = list(allowed)
     for key in content:
         if key not in known:

@@ -32,6 +32,7 @@ from typing import Any
 import tomli_w
 
 from zipllm.errors import FileError, UsageError
+from zipllm.temporary import replacing
 from zipllm.train.config import TrainConfig
 from zipllm.train.corpus import Source, place, stands_alone
 from zipllm.train.recipe import SHAPE_KEYS, Recipe, check_keys
@@ -46,12 +47,7 @@ _TABLES = {"train": _TRAIN_KEYS, "model": list(SHAPE_KEYS)}
 
 
 def read_content(path: Path) -> Content:
-    """Read a recipe file.
-
-    Raises:
-        FileError: the file cannot be read.
-        UsageError: it is not TOML.
-    """
+    """Read a recipe file. Raises ``FileError``; ``UsageError`` when it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -61,14 +57,9 @@ def read_content(path: Path) -> Content:
 
 
 def change(content: Content, settings: Sequence[str]) -> None:
-    """Put settings as ``train.matrix_lr=0.01`` or ``name=logs`` into a recipe, in place.
+    """Put settings like ``train.matrix_lr=0.01`` or ``name=logs`` into a recipe, in place.
 
-    Args:
-        content: the recipe.
-        settings: keys, of a table behind a dot, and values as in TOML; a bare word is a text.
-
-    Raises:
-        UsageError: a setting has no ``=``, or its key is unknown; the nearest known one is named.
+    Values are written as in TOML; a bare word is a text. Raises ``UsageError``.
     """
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -87,13 +78,10 @@ def change(content: Content, settings: Sequence[str]) -> None:
 def build(content: Content, data_dir: Path, where: str) -> Recipe:
     """Check a recipe and make it.
 
-    Args:
-        content: the recipe as TOML gives it.
-        data_dir: what the paths of sources are relative to.
-        where: name of the file, or of the command line, for messages.
+    Paths of sources are relative to ``data_dir``; ``where`` is the file, or the command line, for messages.
 
     Raises:
-        UsageError: a key is unknown (the nearest known one is named), or a value is bad.
+        UsageError: a key is unknown, or a value is bad.
     """
     check_keys(content, [*_TOP_KEYS, "source", "valid"], where)
     rest = {key: value for key, value in content.items() if key not in ("train", "source", "valid")}
@@ -111,28 +99,22 @@ def build(content: Content, data_dir: Path, where: str) -> Recipe:
 
 
 def read_recipe(path: Path, data_dir: Path) -> Recipe:
-    """Read, check and make the recipe in a file; errors as in `read_content` and `build`."""
+    """Return the recipe in a file; errors as in `read_content` and `build`."""
     content = read_content(path)
     content.setdefault("origin", path.name)
     return build(content, data_dir, str(path))
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe such that reading it gives the same one wherever the command runs.
-
-    Raises:
-        FileError: the file cannot be written.
-    """
+    """Write a recipe such that reading it gives the same one in any working folder. Raises ``FileError``."""
     content: Content = {name: getattr(recipe, name) for name in _TOP_KEYS if name not in ("train", "model", "limits")}
-    content |= {"limits": list(recipe.limits), "model": dict(recipe.model), "train": recipe.train.to_dict()}
+    content |= {"limits": list(recipe.limits), "model": dict(recipe.model), "train": dataclasses.asdict(recipe.train)}
     content["source"] = [source_content(source) for source in recipe.sources]
     content["valid"] = [source_content(source) for source in recipe.valid]
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(tomli_w.dumps(content), encoding="utf-8")
-        part.replace(path)
+        with replacing(path) as (sink, _):
+            sink.write(tomli_w.dumps(content).encode())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
@@ -166,6 +148,6 @@ def _sources(content: Content, kind: str, data_dir: Path, where: str) -> tuple[S
 
 
 def source_content(source: Source) -> Content:
-    """A source as a recipe file lists it, with paths that mean the same wherever the command runs."""
+    """Return a source as a recipe file lists it, with paths that are valid in any working folder."""
     content = dataclasses.asdict(source)
     return {**content, "paths": [place(path) for path in source.paths]}

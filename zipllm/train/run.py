@@ -43,13 +43,13 @@ CONFIG, MODEL, CARD = "config.toml", "model.safetensors", "card.md"
 
 
 class Listener(Protocol):
-    """Who is told how the run goes; only the leading process tells."""
+    """Hears from the leading process."""
 
     def note(self, text: str) -> None:
-        """One line of what was decided."""
+        """Take one line about a decision."""
 
     def report(self, report: Report) -> None:
-        """Numbers of the last steps."""
+        """Take the numbers of the last steps."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,11 @@ class Setup:
 
     Attributes:
         folder: of the run.
-        out: where the model goes besides the folder; None: only there.
+        out: a second place for the model; None: only the folder.
         device: ``cpu`` or ``cuda``.
         resume: go on from the newest checkpoint in the folder.
         tensorboard: write event files as well.
-        places: where registered corpora are looked for; None: the usual places.
-        limit: bytes that a compressed file may unpack to, and standard input may bring.
+        places: see `DataOptions`, as for ``limit``.
     """
 
     folder: Path
@@ -81,8 +80,8 @@ class Outcome:
 
     Attributes:
         state: counters at the end.
-        path: the model file; None when the run was stopped before its end, or in a process that does not lead.
-        exported: the exported model.
+        path: the model file; None after a stop, and in a process that does not lead.
+        exported: the model; None as for ``path``.
     """
 
     state: TrainState
@@ -93,15 +92,11 @@ class Outcome:
 def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
     """Train a model and export it; under ``torchrun``, with the other processes.
 
-    Args:
-        recipe: what to train on what.
-        setup: where.
-        listener: told about decisions and progress.
-        should_stop: asked between steps; a stopped run is saved and can be resumed.
+    ``should_stop`` is asked between steps; a stopped run is saved and can be resumed.
 
     Raises:
         UsageError: the recipe cannot work: no data, a loss that is not finite, too little memory.
-        FileError: data cannot be read or results not be written.
+        FileError: data cannot be read, or results cannot be written.
         ModelError: the model to start from is missing or not usable.
     """
     _check_setup(setup)
@@ -112,7 +107,7 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
 
 
 def _run(recipe: Recipe, setup: Setup, group: Group, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
-    """Do what `run` does in a group, and let go of everything that belongs to the group."""
+    """Do what `run` does in a group; nothing that belongs to the group outlives the call."""
     start = load_start(recipe.start) if recipe.start else None
     trainer, corpus = prepare(recipe, setup, group, start)
     if group.leads:
@@ -198,15 +193,7 @@ def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> Network
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a dry run found out.
-
-    Attributes:
-        path: a model file made from two steps, in the folder the caller gave.
-        step_seconds: mean time of the two steps.
-        expected_seconds: how long the recipe's budget will take.
-        expected_tokens: how many tokens it will train on in that time.
-        parameters: in the layers, and in the embeddings.
-    """
+    """A model file of two steps, their mean time, what the recipe's budget takes, and parameters as in a config."""
 
     path: Path
     step_seconds: float
@@ -216,16 +203,7 @@ class Rehearsal:
 
 
 def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
-    """Prepare the data, take two steps, save, load, and export, all in a scratch folder.
-
-    Args:
-        recipe: what is to be trained; its budget is not used.
-        setup: of the run that will follow.
-        scratch: an empty folder.
-
-    Raises:
-        ZipllmError: whatever would stop the run itself.
-    """
+    """Prepare the data, take two steps, save, load, and export, all in an empty folder; errors as in `run`."""
     two = dataclasses.replace(recipe.train, steps=2, minutes=0.0, tokens=0, compile="off", rounding=0.5, patience=0)
     with joined(setup.device) as group:
         start = load_start(recipe.start) if recipe.start else None

@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: ``metrics.jsonl`` always, TensorBoard event files when asked."""
+"""The log of a run: ``metrics.jsonl``, and TensorBoard event files on request."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,20 +11,14 @@ from zipllm.train.validation import Validation
 
 @dataclass(frozen=True)
 class Report:
-    """What the run has to say now.
+    """The numbers of the steps since the last report; ``step``, ``tokens``, ``seconds`` as in `TrainState`.
 
     Attributes:
-        step: optimizer steps taken.
         progress: fraction of the budget used.
-        tokens: token ids trained on.
-        seconds: wall-clock time spent training, over all sittings.
-        train_bpb: mean bits per byte of the steps since the last report.
-        tokens_per_second: over the same steps.
-        bytes_per_second: over the same steps, of raw training data.
+        bytes_per_second: of raw training data.
         rate: learning-rate factor of the last step, 0 to 1.
-        rounding: whether the model already computes with the rounding of its integer form.
         valid: bits per byte of the validation data; None between evaluations.
-        best: the best of them so far.
+        best: the lowest of them so far.
     """
 
     step: int
@@ -53,22 +47,14 @@ class Report:
 
 
 class RunLog:
-    """Appends reports to the files of a run.
-
-    Args:
-        run: folder of the run.
-        tensorboard: whether event files are written to ``run/tensorboard`` as well.
-
-    Raises:
-        UsageError: TensorBoard is not installed.
-    """
+    """Appends reports to ``run/metrics.jsonl`` and, with ``tensorboard``, to event files in ``run/tensorboard``."""
 
     def __init__(self, run: Path, *, tensorboard: bool = False) -> None:
         self.path = run / "metrics.jsonl"
         self._board = board_writer()(str(run / "tensorboard")) if tensorboard else None
 
     def write(self, report: Report) -> None:
-        """Append one report. Raises ``FileError`` when the log cannot be written."""
+        """Append one report. Raises ``FileError``."""
         try:
             with self.path.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(report.to_dict()) + "\n")

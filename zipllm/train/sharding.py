@@ -1,8 +1,7 @@
 """Fully sharded training (FSDP2): every process keeps a part of the weights, gradients and optimizer state.
 
-DistributedDataParallel keeps all of it in every process. Here each tensor is cut along its rows, the parts are gathered
-for a pass and let go after it; only activations are as large as before. Method: Zhao et al. 2023, "PyTorch FSDP"
-(https://arxiv.org/abs/2304.11277), in the form of ``torch.distributed.fsdp.fully_shard``.
+Each tensor is cut along its rows, and its parts are gathered for a pass only; activations stay as large. Method: Zhao
+et al. 2023 (https://arxiv.org/abs/2304.11277), in the form of ``torch.distributed.fsdp.fully_shard``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def shard(module: nn.Module, device: str, size: int) -> None:
-    """Cut a module's parameters into ``size`` parts, of which this process keeps its own; every process calls this."""
+    """Cut a module's parameters into ``size`` parts and keep this process's own; every process calls this."""
     mesh = init_device_mesh(torch.device(device).type, (size,))
     fully_shard(module, mesh=mesh, reshard_after_forward=False)
 

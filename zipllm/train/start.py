@@ -1,6 +1,5 @@
 """What a fine-tuning run starts from: a model file, restored to float weights, or the checkpoint of another run."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,19 +7,14 @@ from zipllm.errors import FileError
 from zipllm.model.architecture import architecture_of
 from zipllm.model.float_network import FloatNetwork
 from zipllm.model_file.store import ModelStore
-from zipllm.tokenizer import Tokenizer, tokenizer_from_dict
+from zipllm.tokenizer import Tokenizer
 from zipllm.train.checkpoint import BEST, checkpoints, load_model
+from zipllm.train.vocabulary import read_tokenizer
 
 
 @dataclass(frozen=True)
 class Start:
-    """Weights to go on from.
-
-    Attributes:
-        model: float weights.
-        tokenizer: of those weights.
-        name: what they are, for the card.
-    """
+    """Float weights to go on from, their tokenizer, and their name for the card."""
 
     model: FloatNetwork
     tokenizer: Tokenizer
@@ -28,15 +22,10 @@ class Start:
 
 
 def load_start(query: str, store: ModelStore | None = None) -> Start:
-    """Find what to go on from.
+    """Load the weights to go on from.
 
-    The folder of a run gives its best checkpoint, else its newest, as it was trained. A model file holds integers
-    only: its float weights are restored from them, which costs about the rounding of int8.
-    The optimizer always begins afresh.
-
-    Args:
-        query: folder of a run; or name, id or path of a model.
-        store: where models are looked for.
+    The folder of a run gives its best checkpoint, else its newest. A model file holds integers only: float weights
+    restored from them lose about the rounding of int8. The optimizer always begins afresh.
 
     Raises:
         ModelError: no such model, or not a usable one.
@@ -57,8 +46,4 @@ def _from_run(folder: Path) -> Start:
     model, state = load_model(choices[0])
     model.set_rounding(False)
     model.final_clip.zero_()
-    try:
-        tokenizer = tokenizer_from_dict(json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise FileError(f"{folder} has no readable tokenizer.json: {error}") from error
-    return Start(model, tokenizer, f"{folder.name} at step {state.step}")
+    return Start(model, read_tokenizer(folder / "tokenizer.json"), f"{folder.name} at step {state.step}")

@@ -11,6 +11,7 @@ from zipllm.data.reading import documents
 from zipllm.data.split import SMALL_BYTES, Split, document_bytes, fit_bound
 from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
 from zipllm.data.windows import TOKEN_DTYPE
+from zipllm.temporary import replacing
 from zipllm.tokenizer import Tokenizer
 
 Kind = Literal["train", "valid"]
@@ -18,15 +19,7 @@ Kind = Literal["train", "valid"]
 
 @dataclass(frozen=True)
 class SourceData:
-    """The files of one source, and how they are cut and divided.
-
-    Attributes:
-        name: of the source.
-        weight: its own, not yet multiplied by its size.
-        files: surveyed.
-        split: which documents are held back; a bound of 0 holds none back.
-        limit: bytes a compressed file may unpack to.
-    """
+    """The surveyed files of one source, and how they are cut and divided; a split with bound 0 holds nothing back."""
 
     name: str
     weight: float
@@ -40,19 +33,13 @@ class SourceData:
         return sum(file.bytes for file in self.files)
 
     def documents(self) -> Iterator[tuple[bytes, bool]]:
-        """Yield every document, and whether it is held back."""
+        """Yield every document, and whether to hold it back."""
         for document in _cut(self.files, self.split.document_bytes, self.limit):
             yield document, self.split.is_valid(document)
 
 
 def divide(files: Sequence[DataFile], wanted: int, limit: int) -> Split:
-    """Choose how the files of a source are cut, and which documents are held back.
-
-    Args:
-        files: surveyed.
-        wanted: bytes of a training window, of which one must be held back; 0 to hold nothing back.
-        limit: bytes a compressed file may unpack to.
-    """
+    """Choose how to cut surveyed files, and the documents to hold back: at least ``wanted`` bytes, or none for 0."""
     size = sum(file.bytes for file in files)
     plain = Split(document_bytes(size))
     if not wanted:
@@ -68,30 +55,16 @@ def token_file(run: Path, kind: Kind, name: str) -> Path:
 
 
 def write_tokens(run: Path, source: SourceData, tokenizer: Tokenizer, kinds: Sequence[Kind]) -> None:
-    """Tokenize a source, each document into the file of its side; files appear only when they are whole.
-
-    Args:
-        run: folder of the run, ``tokens`` in it.
-        source: what is tokenized.
-        tokenizer: of the run.
-        kinds: ``train`` and ``valid`` for both sides of the split; one of them alone takes every document.
+    """Tokenize a source, each document into the file of its side; of a single kind, all into one file.
 
     Raises:
         OSError: a file cannot be written; none is left behind.
     """
-    paths = [token_file(run, kind, source.name) for kind in kinds]
-    parts = [path.with_suffix(".part") for path in paths]
-    try:
-        with contextlib.ExitStack() as stack:
-            sinks = [stack.enter_context(part.open("wb")) for part in parts]
-            for document, held in source.documents():
-                sink = sinks[-1] if held else sinks[0]
-                sink.write(tokenizer.encode(document).astype(TOKEN_DTYPE).tobytes())
-        for part, path in zip(parts, paths, strict=True):
-            part.replace(path)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        sinks = [stack.enter_context(replacing(token_file(run, kind, source.name)))[0] for kind in kinds]
+        for document, held in source.documents():
+            sink = sinks[-1] if held else sinks[0]
+            sink.write(tokenizer.encode(document).astype(TOKEN_DTYPE).tobytes())
 
 
 def _cut(files: Sequence[DataFile], size: int, limit: int) -> Iterator[bytes]:

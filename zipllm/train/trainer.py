@@ -48,11 +48,11 @@ class Trainer:
         model_config: shape of the network.
         config: budgets, rates, precision.
         sources: training tokens.
-        valid: validation tokens; never trained on.
+        valid: validation tokens.
         token_bytes: length in bytes of every token id ``[vocabulary_size]``.
         group: this process among those that train together.
-        start: weights to begin with instead of new ones.
-        resume: continue from the newest checkpoint in ``run`` when there is one.
+        start: weights to begin with.
+        resume: continue from the newest checkpoint, if any.
 
     Raises:
         UsageError: the data does not suffice for one window, or the batch cannot be shared.
@@ -112,25 +112,21 @@ class Trainer:
 
     @property
     def sources(self) -> tuple[TokenSource, ...]:
-        """What is trained on."""
+        """The training tokens."""
         return self._sampler.sources
 
     def use_compiler(self, on: bool) -> None:
-        """Settle whether ``torch.compile`` is used, for the rest of the run and after every resumption."""
+        """Use ``torch.compile`` or not, for the rest of the run and after every resumption."""
         self.loss.use_compiler(on)
         self.state = replace(self.state, compiled=on)
 
     def example(self) -> Tensor:
-        """A batch as one process works through it at a time, int64 ``[n, sequence]``; the data order is untouched."""
+        """Return a batch as one process computes it at a time, int64 ``[n, sequence]``; the data order is untouched."""
         sampler = WindowSampler(self._calibration.sources, self.config.sequence, self.config.seed)
         return torch.from_numpy(sampler.batch(self._part)).to(self.device)
 
     def train(self, report: Callable[[Report], None], should_stop: Callable[[], bool] = lambda: False) -> TrainState:
-        """Run until the budget is used or ``should_stop`` says so, saving and evaluating on the way.
-
-        Args:
-            report: called with every summary.
-            should_stop: asked between steps; the state is saved before the method returns.
+        """Train until the budget is used or ``should_stop``, asked between steps, says so; the state is always saved.
 
         Raises:
             UsageError: the loss is no longer a finite number, or memory does not suffice.
@@ -152,14 +148,8 @@ class Trainer:
 
     def evaluate(self) -> Validation | None:
         """Bits per byte of the validation data as the model stands; None without such data."""
-        return evaluate(
-            self._cost,
-            self._valid,
-            self._token_bytes,
-            sequence=self.config.sequence,
-            windows=self.config.batch,
-            batch=self._part,
-        )
+        sizes = {"sequence": self.config.sequence, "windows": self.config.batch, "batch": self._part}
+        return evaluate(self._cost, self._valid, self._token_bytes, **sizes)
 
     def save(self) -> None:
         """Write a checkpoint of the current state."""
@@ -170,7 +160,7 @@ class Trainer:
 
     @property
     def _part(self) -> int:
-        """Windows a process works through at a time."""
+        """Windows that a process computes at a time."""
         return self.config.batch // (self.config.accumulate * self.group.size)
 
     def is_finished(self) -> bool:
@@ -182,7 +172,7 @@ class Trainer:
         return self.config.progress(self.state.step, self.state.tokens, self.state.seconds)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the context that sets the number format of the products, for everything that runs the model."""
+        """Return the context in which to run the model: it sets the number format of products."""
         wanted = self.config.precision
         if wanted == "bf16" or (wanted == "auto" and has_bf16(self.device)):
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
@@ -248,10 +238,10 @@ class Trainer:
         return total
 
     def _round_at_the_end(self) -> float:
-        """Begin the last phase when its time has come; what counted as best before is not comparable with it.
+        """Begin the last phase when it is due; its costs are not comparable with the best so far.
 
         Returns:
-            Seconds this took, compiling the new form included; they are not taken from the budget.
+            Seconds this took, which do not count against the budget.
         """
         if not self.config.rounding or self.model.rounding or self._progress < 1 - self.config.rounding:
             return 0.0
@@ -267,7 +257,7 @@ class Trainer:
         return time.perf_counter() - clock
 
     def _judge(self) -> Validation | None:
-        """Evaluate, keep the model if it is the best so far, and count if it is not."""
+        """Evaluate; save the model if it is the best so far, else count it as worse."""
         result = self.evaluate() if self.group.leads or self.config.shard else None  # a part alone cannot compute
         total = self.group.largest(result.total if result else 0.0)[0]
         if self._valid and (self.state.best is None or total < self.state.best):
@@ -285,7 +275,7 @@ class Trainer:
 
 
 def _explain_memory(error: Exception, config: TrainConfig) -> None:
-    """Raise ``UsageError`` with a way out if an error means that memory has run out."""
+    """Raise a ``UsageError`` that names a remedy if memory has run out."""
     if means_out_of_memory(error):
         size = f"{config.batch // config.accumulate} windows of {config.sequence} tokens at a time"
         hint = f"--set train.accumulate={config.accumulate * 2} needs about half, with the same result"

@@ -1,4 +1,4 @@
-"""Bits per byte on data held back: one number for the run, one for each source."""
+"""Bits per byte of the data held back."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,12 +15,7 @@ from zipllm.train.loss import BITS_PER_NAT
 
 @dataclass(frozen=True)
 class Validation:
-    """Result of an evaluation.
-
-    Attributes:
-        total: bits per byte over all sources.
-        by_source: bits per byte of each.
-    """
+    """Bits per byte over all sources, and of each."""
 
     total: float
     by_source: dict[str, float] = field(default_factory=dict)
@@ -35,7 +30,7 @@ def evaluate(
     windows: int,
     batch: int,
 ) -> Validation | None:
-    """Measure evenly spaced windows of every source, each starting without context.
+    """Measure evenly spaced windows of every source, each starting without context; None without sources.
 
     Args:
         cost: nats of each window, float32 ``[n]`` for ids int64 ``[n, sequence]`` on the CPU.
@@ -43,10 +38,7 @@ def evaluate(
         token_bytes: length in bytes of every token id ``[vocabulary_size]``.
         sequence: tokens in a window.
         windows: per source, at most.
-        batch: windows ``cost`` is asked for at a time, always so many, so that a compiled form serves.
-
-    Returns:
-        The result, or None without sources.
+        batch: windows in each call of ``cost``; the number never varies, as a compiled form wants it.
     """
     nats: list[float] = []
     sizes: list[float] = []

@@ -9,6 +9,7 @@ from typing import Any
 from zipllm.errors import FileError, ModelInvalid, UsageError
 from zipllm.model_file.canonical_json import load_json
 from zipllm.model_file.limits import MAX_TOKENIZER_BYTES, MAX_TOKENIZER_DEPTH
+from zipllm.temporary import replacing
 from zipllm.tokenizer import ByteTokenizer, Tokenizer, tokenizer_from_dict, train_bpe
 from zipllm.train.token_files import SourceData
 
@@ -17,11 +18,7 @@ TOKENIZER_SAMPLE = 32_000_000
 
 
 def load_tokenizer(query: str | os.PathLike[str]) -> Tokenizer:
-    """Take over a tokenizer that is there.
-
-    Args:
-        query: a file ending in ``.json`` as a run leaves it (``runs/NAME/tokenizer.json``), or a model: its name, id or
-            path.
+    """Return the tokenizer in a ``.json`` file of a run, or of a model: its name, id or path.
 
     Raises:
         FileError: the JSON file cannot be read, or is no tokenizer of zipllm.
@@ -35,7 +32,7 @@ def load_tokenizer(query: str | os.PathLike[str]) -> Tokenizer:
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """Read a tokenizer's JSON file. Raises ``FileError`` when it is not one."""
+    """Read a tokenizer's JSON file. Raises ``FileError``."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_TOKENIZER_BYTES + 1)
@@ -51,20 +48,12 @@ def read_tokenizer(path: Path) -> Tokenizer:
 
 def write_tokenizer(tokenizer: Tokenizer, path: Path) -> None:
     """Write a tokenizer's JSON file in one step. Raises ``OSError``."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(tokenizer.to_dict()), encoding="ascii")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as (sink, _):
+        sink.write(json.dumps(tokenizer.to_dict()).encode())
 
 
 def learn_tokenizer(sources: Sequence[SourceData], size: int) -> Tokenizer:
-    """Learn a vocabulary from the training documents.
-
-    Args:
-        sources: training data; documents held back are left out.
-        size: 256 for bytes, else that of the byte-pair vocabulary; little data gives a smaller one.
+    """Learn a vocabulary from the documents that are not held back; little data gives a smaller one.
 
     Raises:
         UsageError: the size is out of range.

@@ -6,8 +6,7 @@ float_form    the network in floats, for training
 integer       the network in integers: the reference
 parameters    config and tensors of the integer form
 bounds        proof that no integer overflows
-calibrate     activations of the float form on real sequences
-clipping      starts training with the rounding of the integer form
+calibrate     activations of the float form on real sequences, and the clipping points they give
 quantize      float form to integers
 scales        scales of least error and their fixed-point form
 restore       integers back to a float form

@@ -44,7 +44,7 @@ class TransformerArchitecture:
 
     @staticmethod
     def start_rounding(network: "Transformer", tokens: "Tensor") -> None:
-        from zipllm.model.transformer.clipping import start_rounding
+        from zipllm.model.transformer.calibrate import start_rounding
 
         start_rounding(network, tokens)
 

@@ -1,9 +1,7 @@
 """Proof that no number in an integer Transformer can overflow, whatever it is fed.
 
-A model file may be hostile, so `check_bounds` runs at export and at every load. It bounds each stage of
-`integer` by its tensors alone, from exact integers, and refuses the model where a bound could be passed;
-what it accepts gives the same integers in int64 arithmetic, in int32 vectors and in the float products used.
-The facts it establishes, which kernels may rely on:
+A model file may be hostile, so `check_bounds` runs at export and at every load. It bounds each stage of `integer` by
+its tensors alone. Kernels may rely on:
 
 - int8 weights lie in [-127, 127]; multipliers, norm constants and table entries are not negative;
 - every int8 product sum is below ``2**31``, and below ``2**30`` after requantization;
@@ -35,11 +33,7 @@ SCORE_SHIFTS = (4, 30)
 
 
 def check_bounds(model: TransformerParameters) -> None:
-    """Accept a model whose every computation is proved to fit.
-
-    Raises:
-        ModelInvalid: names the tensor or the config field, and the reason.
-    """
+    """Refuse a model with a computation that may not fit, with a ``ModelInvalid`` that names tensor or config field."""
     try:
         model.config.check_exportable()
     except ValueError as error:
@@ -64,10 +58,9 @@ def check_bounds(model: TransformerParameters) -> None:
 
 
 def score_limit(query_norm: int, key_norm: int, head_size: int) -> int:
-    """Bound ``abs(query . key)`` of normalized heads.
+    """Bound ``abs(query . key)`` of normalized heads, by Cauchy-Schwarz or by saturation.
 
-    A head of length at most ``norm / 2**NORM_SHIFT`` grows by at most ``sqrt(head_size) / 2`` when its entries
-    are rounded; Cauchy-Schwarz bounds the product. Saturation bounds it too, whichever is smaller.
+    Rounding the entries of a head of length ``norm / 2**NORM_SHIFT`` adds at most ``sqrt(head_size) / 2`` to it.
     """
     slack = math.isqrt(head_size) // 2 + 2
     lengths = [(norm >> NORM_SHIFT) + slack for norm in (query_norm, key_norm)]
@@ -80,7 +73,7 @@ def _check_embedding(model: TransformerParameters) -> None:
 
 
 def _check_linear(weight: IntegerArray, multiplier: IntegerArray, shift: int, name: str) -> None:
-    sums = _row_sums(weight) * INT8_MAX
+    sums: NDArray[np.int64] = np.abs(weight).sum(-1, dtype=np.int64) * INT8_MAX
     _require(int(sums.max()) < MAX_ACCUMULATOR, name, "product sum can pass 2**31")
     _check_requantized(int((sums * multiplier).max()), shift, f"{name}_multiplier")
 
@@ -120,12 +113,6 @@ def _check_table(table: IntegerArray, name: str) -> None:
     _require(2 <= table.size <= MAX_TABLE, name, f"length not from 2 to {MAX_TABLE}")
     _require(bool((table[1:] <= table[:-1]).all()), name, "not monotone")
     _require(int(table[-1]) == 0, name, "last entry is not 0")
-
-
-def _row_sums(weight: IntegerArray) -> NDArray[np.int64]:
-    """Sum of magnitudes of every row, int64."""
-    sums: NDArray[np.int64] = np.abs(weight).sum(-1, dtype=np.int64)
-    return sums
 
 
 def _check_range(array: IntegerArray, name: str, low: int, high: int) -> None:

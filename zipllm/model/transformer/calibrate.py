@@ -1,4 +1,4 @@
-"""What goes on inside a float Transformer on real sequences, for choosing integer scales."""
+"""Records the activations of a float Transformer on real sequences, to choose integer scales and clipping points."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -9,21 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zipllm.model.ranges import INT8_MAX
 from zipllm.model.transformer.config import TransformerConfig
-from zipllm.model.transformer.float_form import Attention, Block, FeedForward, Transformer, rms_normalize
+from zipllm.model.transformer.float_form import Attention, FeedForward, Transformer, rms_normalize
+from zipllm.model.transformer.scales import best_clip
 
 BATCH_TOKENS = 4_096
 SAMPLES_PER_BATCH = 1 << 13
 """Values kept per site, group and batch."""
+_SMALLEST_CLIP = 1e-3
 
 
 @dataclass
 class Observations:
-    """Samples of activations by site; a site is a name and a layer.
+    """Activations by site, which is a name and a layer; a group is a whole tensor or a head.
 
     Attributes:
-        samples: values float32 ``[groups, n]``: one group for a whole tensor, or one per head.
-        largest: largest magnitude met per group, float64 ``[groups]``.
+        samples: values float32 ``[groups, n]``.
+        largest: largest magnitude per group, float64 ``[groups]``.
         power: mean square of every input of a matrix, float64 ``[inputs]``.
     """
 
@@ -64,13 +67,7 @@ class _Recorder:
 
 @torch.no_grad()
 def observe(transformer: Transformer, tokens: Tensor, seed: int = 0) -> Observations:
-    """Run sequences through the float model and sample every activation that gets an integer scale.
-
-    Args:
-        transformer: the float model; its mode and weights are left as they are.
-        tokens: ids ``[sequences, time]`` of real data; the start token is put before each.
-        seed: of the sampling.
-    """
+    """Run ids ``[sequences, time]``, each behind a start token, and sample every activation that gets a scale."""
     recorder = _Recorder(transformer.config, seed)
     handles = _attach(transformer, recorder)
     device = transformer.embedding.weight.device
@@ -96,8 +93,7 @@ def _attach(transformer: Transformer, recorder: _Recorder) -> list[Any]:
     def after(module: nn.Module, hook: Callable[[Tensor], None]) -> None:
         handles.append(module.register_forward_hook(lambda _, inputs, output: hook(output)))
 
-    for layer, block in enumerate(transformer.blocks):
-        assert isinstance(block, Block)
+    for layer, block in enumerate(transformer.layers):
         before(block, partial(recorder.keep, "residual", layer))
         after(block, partial(recorder.keep, "residual", layer))
         _attach_attention(block.attention, layer, recorder, before, after)
@@ -130,3 +126,23 @@ def _attach_feedforward(feedforward: FeedForward, layer: int, recorder: _Recorde
     before(feedforward.up, partial(recorder.keep_power, "feedforward_input", layer))
     before(feedforward.down, partial(recorder.keep, "squared", layer))
     before(feedforward.down, partial(recorder.keep_power, "squared", layer))
+
+
+def start_rounding(model: Transformer, tokens: Tensor) -> None:
+    """Begin the last phase of training, with the rounding of the integer form; see `Architecture.start_rounding`."""
+    seen = observe(model, tokens)
+    for layer, block in enumerate(model.layers):
+        attention, feedforward = block.attention, block.feedforward
+        for matrix in (attention.query, attention.key, attention.value):
+            matrix.input_clip.fill_(_clip(seen, "attention_input", layer).item())
+        mixed = _clip(seen, "mixed", layer).repeat_interleave(model.config.head_size)
+        attention.output.input_clip.copy_(mixed)
+        feedforward.up.input_clip.fill_(_clip(seen, "feedforward_input", layer).item())
+        feedforward.down.input_clip.fill_(_clip(seen, "squared", layer).item())
+    model.final_clip.fill_(_clip(seen, "final", 0).item())
+    model.set_rounding(True)
+
+
+def _clip(seen: Observations, name: str, layer: int) -> Tensor:
+    """Clipping point of least error per group, float64 ``[groups]``."""
+    return best_clip(seen.samples[name, layer], INT8_MAX).clamp(min=_SMALLEST_CLIP)

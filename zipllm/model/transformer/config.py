@@ -10,7 +10,7 @@ Position = Literal["relative", "alibi", "rotary", "sinusoidal"]
 
 POSITIONS: tuple[str, ...] = get_args(Position)
 EXPORTABLE_POSITIONS: tuple[str, ...] = ("relative", "alibi")
-"""Positions with an integer form. The others exist for experiments on the float model only."""
+"""Positions with an integer form; the others are for experiments on the float model."""
 
 MAX_VOCABULARY = 65_536
 MAX_WINDOW = 65_536
@@ -37,21 +37,15 @@ With 8192 tokens the embeddings add 1.6, 2.6, 4.2 and 6.3 M; a model file has ab
 
 @dataclass(frozen=True)
 class TransformerConfig(NetworkConfig):
-    """Hyperparameters of a Transformer.
+    """Hyperparameters of a Transformer; see also `NetworkConfig`. Raises ``ValueError`` that names the field.
 
     Attributes:
-        vocabulary_size: number of token ids that can be predicted.
         width: size of the residual stream.
         layers: number of blocks (attention, then feed-forward).
         heads: attention heads; ``width`` is a multiple of it.
         feedforward: hidden size of the feed-forward layer.
         window: every token attends to itself and the ``window - 1`` tokens before it.
-        position: how attention knows distance. ``relative`` (learned bias per head and distance) and
-            ``alibi`` can be exported to integers; ``rotary`` and ``sinusoidal`` cannot.
-        tied: whether the output matrix is the input embedding.
-
-    Raises:
-        ValueError: a field is out of range; the message names the field and the fix.
+        position: how attention knows distance; ``relative`` is a learned bias per head and distance.
     """
 
     architecture: ClassVar[str] = TRANSFORMER

@@ -1,13 +1,13 @@
-"""The float Transformer that is trained; ``integer.py`` is what codes files.
+"""The float Transformer, for training; ``integer.py`` codes files.
 
-Pre-norm blocks with gainless RMS norm (Zhang & Sennrich 2019), multi-head attention with normalized
-queries and keys (Henry et al. 2020) in a sliding window (Longformer, Beltagy et al. 2020), and a
-squared-ReLU feed-forward (Primer, So et al. 2021). Positions enter only as relative distance, so
-position 5 of a stream and position 5,000,000 are the same to the network.
+Pre-norm blocks with gainless RMS norm (Zhang & Sennrich 2019), multi-head attention with normalized queries and keys
+(Henry et al. 2020) in a sliding window (Longformer, Beltagy et al. 2020), and a squared-ReLU feed-forward (Primer, So
+et al. 2021). Positions enter only as relative distance.
 """
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +27,7 @@ def rms_normalize(x: Tensor) -> Tensor:
 
 
 class Transformer(FloatNetwork):
-    """Predicts the next token.
-
-    Args:
-        config: shape of the network.
-    """
+    """The float form of a `TransformerConfig`."""
 
     config: TransformerConfig
 
@@ -46,22 +42,26 @@ class Transformer(FloatNetwork):
         x: Tensor = rms_normalize(self.embedding(tokens))
         if self.config.position == "sinusoidal":
             x = x + _sinusoids(tokens.shape[1], self.config.width, x.device).to(x.dtype)
-        for block, bias in zip(self.blocks, biases or self.biases(tokens.shape[1]), strict=True):
+        for block, bias in zip(self.layers, biases or self.biases(tokens.shape[1]), strict=True):
             x = block(x, bias)
         x = rms_normalize(x)
         return round_to_levels(x, self.final_clip) if self.rounding else x
 
     def biases(self, time: int) -> list[Tensor]:
         """Return for every block the additive bias and mask of its scores, as ``Attention.bias`` shapes it."""
-        return [block.attention.bias(time) for block in self.blocks if isinstance(block, Block)]
+        return [block.attention.bias(time) for block in self.layers]
+
+    @property
+    def layers(self) -> list["Block"]:
+        """The blocks, typed."""
+        return cast(list[Block], list(self.blocks))
 
     def _initialize(self) -> None:
         """Output projections start at zero, so that every block starts as the identity."""
         nn.init.normal_(self.embedding.weight, std=1.0 if self.head is not None else self.config.width**-0.5)
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
-        for block in self.blocks:
-            assert isinstance(block, Block)
+        for block in self.layers:
             for linear in (block.attention.query, block.attention.key, block.attention.value, block.feedforward.up):
                 nn.init.normal_(linear.weight, std=self.config.width**-0.5)
             nn.init.zeros_(block.attention.output.weight)
@@ -85,8 +85,7 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention over a causal window; scores are ``scale * q.k / head_size + bias[distance]``.
 
-    Queries are taken in chunks of one window, and each chunk sees its own keys and those of the chunk
-    before: the cost is linear in time, and no score outside a band of two windows is ever computed.
+    Each chunk of queries, one window long, sees its own keys and those of the chunk before: the cost is linear in time.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -168,8 +167,7 @@ def _bands(x: Tensor, chunks: int, chunk: int) -> Tensor:
 def _toeplitz(bias: Tensor) -> Tensor:
     """Spread ``[heads, n]`` by distance to ``[heads, n, 2 n]``: entry (i, j) is ``bias[n + i - j]``, else ``-inf``.
 
-    Built by shifting one long row by one place per query (a reshape), which has a cheap backward pass;
-    an index look-up would not.
+    The reshape of one long row has a cheaper backward pass than indexing.
     """
     heads, n = bias.shape
     row = torch.cat(

@@ -1,9 +1,7 @@
 """The integer Transformer: the exact reference that every faster form must equal bit for bit.
 
-It computes what `transformer.Transformer` computes, in integers only (see `arithmetic`), so a pass over
-many tokens, single steps, any chunking, any subset of lanes and any device give the same bits. Read
-`forward` top to bottom; each stage names the scale of its integers. What makes every accumulator fit is
-proved by `bounds.check_bounds`, which whatever loads a model must have called.
+A pass over many tokens, single steps, any chunking, any subset of lanes and any device give the same bits (see
+`arithmetic`). `bounds.check_bounds` proves that every accumulator fits; every loader calls it.
 """
 
 from dataclasses import dataclass
@@ -28,9 +26,9 @@ from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.parameters import TransformerParameters
 
 CHUNK_ELEMENTS = 1 << 20
-"""Largest temporary of a pass on the CPU, in elements (it should fit the cache); a longer pass is cut into chunks."""
+"""Largest temporary of a pass on the CPU, in elements; it fits the cache."""
 DEVICE_CHUNK_ELEMENTS = 1 << 25
-"""The same on any other device, where few large operations are faster."""
+"""The same on other devices, where few large operations are faster."""
 
 
 @dataclass
@@ -40,7 +38,7 @@ class State:
     Attributes:
         keys: int8 ``[layers, lanes, window, width]``, a ring: token ``p`` of a lane is in slot ``p % window``.
         values: int8, as ``keys``.
-        positions: int64 ``[lanes]``, how many tokens each lane has been fed.
+        positions: int64 ``[lanes]``, tokens that each lane has been fed.
     """
 
     keys: Tensor
@@ -49,12 +47,7 @@ class State:
 
 
 class IntegerTransformer:
-    """Runs an `TransformerParameters`.
-
-    Args:
-        model: a model that has passed `bounds.check_bounds`.
-        device: where to run; the result does not depend on it.
-    """
+    """Runs a model that has passed `bounds.check_bounds`, on any torch device."""
 
     def __init__(self, model: TransformerParameters, device: torch.device | str = "cpu") -> None:
         self.config: TransformerConfig = model.config
@@ -84,18 +77,12 @@ class IntegerTransformer:
 
     @torch.no_grad()
     def forward(self, state: State, tokens: Tensor, lanes: Tensor | None = None) -> Tensor:
-        """Feed tokens to lanes and return the normalized activations after each token.
+        """Feed tokens to lanes and return the normalized activations after each token: int8 ``[n, time, width]``.
 
         Args:
             state: changed in place, for the named lanes only.
-            tokens: integers ``[n, time]``, each from 0 to ``config.start_token``.
+            tokens: integers ``[n, time]``, each from 0 to ``config.start_token``, else ``ValueError``.
             lanes: distinct lane numbers ``[n]``; None means all, in order.
-
-        Returns:
-            int8 ``[n, time, width]``, what `logits` and `cumulative` take.
-
-        Raises:
-            ValueError: a token id is out of range.
         """
         tokens = tokens.to(self.device).long()
         chosen = torch.arange(len(state.positions)) if lanes is None else lanes
@@ -199,7 +186,7 @@ class IntegerTransformer:
     def _weights(self, query: Tensor, keys: Tensor, positions: Tensor, layer: int) -> Tensor:
         """Attention weights int32 ``[n, heads, time, window - 1 + time]``, not normalized, 0 outside the window.
 
-        Scores are logarithms to base 2 in steps of the table: ``2**(score - largest)`` by look-up.
+        Scores are logarithms to base 2, in steps of the table.
         """
         dot = exact_matmul(query.transpose(1, 2), self._split(keys).permute(0, 2, 3, 1))
         multiplier = self._tensors["score_multiplier"][layer][:, None, None]

@@ -1,8 +1,7 @@
-"""Export: a trained float Transformer to the integers that compute the same, after training.
+"""Export: a trained float Transformer to integers.
 
-Weights become int8 with one scale per row; activations int8 with one static scale per tensor or head,
-chosen for the smallest squared error on real sequences. All scales end up in integer multipliers, shifts
-and tables, so inference never meets a float.
+Weights become int8 with one scale per row; activations int8 with one static scale per tensor or head, chosen for the
+smallest squared error on real sequences. All scales end up in integer multipliers, shifts and tables.
 """
 
 import math
@@ -14,7 +13,7 @@ from zipllm.errors import ModelInvalid
 from zipllm.model.ranges import INT8_MAX, INT16_MAX, NORM_SHIFT, SQUARE_SHIFT, TOTAL, residual_limit
 from zipllm.model.transformer.bounds import MAX_ACCUMULATOR, MAX_BIAS, check_bounds
 from zipllm.model.transformer.calibrate import Observations, observe
-from zipllm.model.transformer.float_form import NORM_EPSILON, Block, Transformer
+from zipllm.model.transformer.float_form import NORM_EPSILON, Transformer
 from zipllm.model.transformer.parameters import TransformerParameters
 from zipllm.model.transformer.scales import (
     TABLE_STEPS,
@@ -29,29 +28,20 @@ from zipllm.model.transformer.scales import (
 MAX_ATTENTION_WEIGHT = 16_383
 """Largest entry of the attention table: 14 bits, so it is two 7-bit limbs or one int16."""
 RESIDUAL_HEADROOM = 4.0
-"""Room above the largest residual value met in calibration."""
+"""Room above the largest residual value in calibration."""
 RAW_HEADROOM = 2.0
-"""Room above the largest query or key met before normalization."""
+"""Room above the largest query or key before normalization."""
 MIN_CLIP = 1e-3
 """Smallest clipping point: a layer that never fires in calibration must not get a huge scale."""
 MIN_RAW = 0.1
-"""Queries and keys that stay far below this become 0, as the epsilon of the float norm makes them nearly."""
+"""Queries and keys far below this become 0; the epsilon of the float norm makes them nearly 0."""
 MIN_UNIT_CLIP = 0.25
 """Smallest clipping point after a norm."""
 LOG2_E = 1 / math.log(2)
 
 
 def quantize(transformer: Transformer, calibration_tokens: Tensor, *, weight_bits: int = 8) -> TransformerParameters:
-    """Export a float model.
-
-    Args:
-        transformer: trained model with an exportable position scheme.
-        calibration_tokens: ids ``[sequences, time]`` of data like that to be compressed; some ten thousand do.
-        weight_bits: 2 to 8. Fewer than 8 leave small int8 values that a file can pack.
-
-    Raises:
-        ModelInvalid: the weights are not finite, or too large for the integer form.
-    """
+    """Export a float model; see `zipllm.model.architecture.Architecture`."""
     config = transformer.config
     try:
         config.check_exportable()
@@ -84,7 +74,7 @@ class _Exporter:
         transformer: the float model.
         seen: its activations.
         residual: integer units of the residual stream per float unit.
-        levels: largest magnitude of an integer weight.
+        levels: largest integer weight.
     """
 
     def __init__(self, transformer: Transformer, seen: Observations, residual: float, levels: int) -> None:
@@ -103,15 +93,11 @@ class _Exporter:
         rows, scale = self.rows(weight, power if self.config.tied else torch.ones_like(power))
         tensors = {"embedding": rows, "final_norm": self.norm(final, self.config.width)}
         tensors |= fixed_point("embedding", scale / length * self.residual, one=True)
-        if self.head_is_separate:
+        if not self.config.tied:
             rows, scale = self.rows(self.transformer.output_weight(), power)
             tensors["head"] = rows
         scale = scale[: self.config.vocabulary_size]
         return tensors | fixed_point("head", scale / final * LOG2_E * TABLE_STEPS, one=True)
-
-    @property
-    def head_is_separate(self) -> bool:
-        return not self.config.tied
 
     def block(self, layer: int) -> dict[str, Tensor]:
         """Tensors of one block, without the layer dimension."""
@@ -119,7 +105,7 @@ class _Exporter:
 
     def attention(self, layer: int) -> dict[str, Tensor]:
         """Input norm, queries, keys and scores."""
-        attention = self._block(layer).attention
+        attention = self.transformer.layers[layer].attention
         power = self.seen.power["attention_input", layer]
         entry = self.unit_activation("attention_input", layer)
         sign = torch.where(attention.score_scale < 0, -1.0, 1.0).double().cpu()  # multipliers are not negative
@@ -148,7 +134,7 @@ class _Exporter:
 
     def mixing(self, layer: int) -> dict[str, Tensor]:
         """Values, their weighted mean and the output matrix; every head has scales of its own."""
-        attention = self._block(layer).attention
+        attention = self.transformer.layers[layer].attention
         entry = self.unit_activation("attention_input", layer)
         value, mixed = self.activation("value", layer), self.activation("mixed", layer)
         rows, scale = self.rows(attention.value.weight, self.seen.power["attention_input", layer])
@@ -161,7 +147,7 @@ class _Exporter:
 
     def feedforward(self, layer: int) -> dict[str, Tensor]:
         """The two matrices around the squared ReLU."""
-        feedforward = self._block(layer).feedforward
+        feedforward = self.transformer.layers[layer].feedforward
         entry = self.unit_activation("feedforward_input", layer)
         squared = self.activation("squared", layer)
         up, up_scale = self.rows(feedforward.up.weight, self.seen.power["feedforward_input", layer])
@@ -189,11 +175,6 @@ class _Exporter:
     def rows(self, weight: Tensor, power: Tensor) -> Scaled:
         """Quantize every row with the scale of least error on inputs of this mean square."""
         return quantize_rows(weight.detach().double().cpu(), power, self.levels)
-
-    def _block(self, layer: int) -> Block:
-        block = self.transformer.blocks[layer]
-        assert isinstance(block, Block)
-        return block
 
 
 def _largest(seen: Observations, name: str) -> float:

@@ -1,9 +1,8 @@
-"""From the integer form back to a float model that computes nearly the same: what fine-tuning a model file starts from.
+"""From the integer form back to a float model that predicts nearly the same, to fine-tune a model file.
 
-Export drops what has no influence on the result: the length of an embedding row, the scale of queries and keys in
-front of their norm, how a head shares its scale between values and output matrix, and how the feed-forward shares
-it between its two matrices. Those are set to what a new model starts with. Everything else is the integers times
-their scales, so the restored model predicts what the integer model predicts, up to the rounding of activations.
+Export drops what has no influence on the result: the length of an embedding row, the scale of queries and keys before
+their norm, how a head shares its scale between values and output matrix, and the feed-forward between its two
+matrices. These start as in a new model. Everything else is the integers times their scales.
 """
 
 import math
@@ -24,16 +23,11 @@ _STEPS_PER_NAT = TABLE_STEPS / math.log(2)
 
 @torch.no_grad()
 def restore(integer: TransformerParameters) -> Transformer:
-    """Return a float model that predicts what ``integer`` predicts.
-
-    Args:
-        integer: as read from a model file.
-    """
+    """Return a float model that predicts what ``integer`` predicts, up to the rounding of activations."""
     model = Transformer(integer.config)
     tensors = integer.tensors()
     residual = _restore_ends(model, tensors)
-    for layer, block in enumerate(model.blocks):
-        assert isinstance(block, Block)
+    for layer, block in enumerate(model.layers):
         _restore_scores(block, integer.config, tensors, layer)
         _restore_mixing(block, integer.config, tensors, layer, residual)
         _restore_feedforward(block, integer.config, tensors, layer, residual)

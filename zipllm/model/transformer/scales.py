@@ -1,7 +1,7 @@
-"""Numbers for export: scales of least error, and their fixed-point form.
+"""Scales of least error for export, and their fixed-point form.
 
-Inputs of a matrix are weighted by their mean square when a row's scale is chosen: the diagonal of the
-layer's Hessian, as in Optimal Brain Compression (Frantar & Alistarh 2022, arXiv:2208.11580).
+The mean squares of a matrix's inputs weigh the error of a row: the diagonal of the layer's Hessian, as in Optimal Brain
+Compression (Frantar & Alistarh 2022, arXiv:2208.11580).
 """
 
 import math
@@ -20,13 +20,7 @@ Scaled = tuple[Tensor, Tensor]
 
 
 def quantize_rows(weight: Tensor, power: Tensor, levels: int) -> Scaled:
-    """Round every row to integers within ``+-levels`` times a scale, clipping where that lowers the error.
-
-    Args:
-        weight: float64 ``[rows, inputs]``.
-        power: mean square of each input ``[inputs]``; weighs the error.
-        levels: largest integer.
-    """
+    """Round rows ``[rows, inputs]`` to integers up to ``levels``; ``power [inputs]`` weighs the error."""
     largest = weight.abs().amax(-1, keepdim=True).clamp(min=1e-12)
     best_error = torch.full_like(largest, math.inf)
     best_scale = largest / levels
