@@ -13,7 +13,7 @@ from benchmarks.speed.row import Row, Settings, timed
 
 STAGES = {
     "tokenizer": ["zipllm.tokenizer.bpe:BpeTokenizer.encode_all", "zipllm.tokenizer.bpe:BpeTokenizer.decode"],
-    "network": ["zipllm.predictor.transformer:TransformerPredictor.predict"],
+    "network": ["zipllm.predictor.model:ModelPredictor.predict"],
     "decisions and coder": [
         "zipllm.codec.block.coding:StaticEncoder.encode",
         "zipllm.codec.block.coding:StaticDecoder.decode",

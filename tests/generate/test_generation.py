@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from zipllm.errors import LimitExceeded, UsageError
 from zipllm.generate.generation import MOST_PROMPT, Continuation, RandomBits, from_words, sample
 from zipllm.generate.sampling import Randomness, Sampling, draw
 from zipllm.mixing.decision_tree import DecisionTree
-from zipllm.predictor.base import Traits, delivered
+from zipllm.predictor.base import PredictOptions, Traits, delivered
 
 NONE = np.empty(0, dtype=np.uint32)
 
@@ -48,10 +48,8 @@ class Fixed:
     def start(self, lanes: int) -> Any:
         return None
 
-    def predict(
-        self, state: Any, tokens: Any, lanes: Any, *, out: Any = None, threads: int = 1, selection: Any = None
-    ) -> Any:
-        return delivered(self._cumulative[tokens], out, selection)
+    def predict(self, state: Any, tokens: Any, lanes: Any, **how: Unpack[PredictOptions]) -> Any:
+        return delivered(self._cumulative[tokens], how)
 
 
 @cache

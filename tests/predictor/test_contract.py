@@ -9,13 +9,13 @@ from tests.predictor import contract
 from zipllm.model_file.file import build_model
 from zipllm.predictor.base import Predictor
 from zipllm.predictor.lstm import LstmPredictor
+from zipllm.predictor.model import ModelPredictor
 from zipllm.predictor.ngram import NgramPredictor
-from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.byte import ByteTokenizer
 
 
 def transformer() -> Predictor:
-    return TransformerPredictor(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD))
+    return ModelPredictor(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD))
 
 
 MAKERS: dict[str, Callable[[], Predictor]] = {

@@ -20,10 +20,10 @@ from zipllm.model.transformer.integer import IntegerTransformer
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model, build_model
 from zipllm.predictor import late as late_module
-from zipllm.predictor import transformer
+from zipllm.predictor import model as model_predictor
 from zipllm.predictor.late import LateNetwork
+from zipllm.predictor.model import network_for
 from zipllm.predictor.network import ReferenceNetwork
-from zipllm.predictor.transformer import network_for
 from zipllm.tokenizer.byte import ByteTokenizer
 
 EVERY = np.arange(3, dtype=np.int32)
@@ -49,12 +49,12 @@ def tokens() -> NDArray[np.int32]:
 def test_the_user_chooses(name: str, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "cpu" and not COMPILES:
         pytest.skip("numba is missing or told not to compile")
-    monkeypatch.setenv(transformer.KERNELS, name)
+    monkeypatch.setenv(model_predictor.KERNELS, name)
     assert isinstance(network_for(model, "cpu"), {"reference": ReferenceNetwork, "cpu": CpuNetwork}[name])
 
 
 def test_an_engine_that_does_not_exist(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(transformer.KERNELS, "abacus")
+    monkeypatch.setenv(model_predictor.KERNELS, "abacus")
     with pytest.raises(UsageError, match="abacus"):
         network_for(model, "cpu")
 
@@ -69,19 +69,19 @@ def test_where_the_kernels_of_a_gpu_work(
     module = None if version is None else SimpleNamespace(__version__=version)
     monkeypatch.setitem(sys.modules, "triton", module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert transformer.triton_works("cuda") is works
+    assert model_predictor.triton_works("cuda") is works
 
 
 def test_kernels_of_a_gpu_without_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(transformer.KERNELS, "cuda")
+    monkeypatch.setenv(model_predictor.KERNELS, "cuda")
     with pytest.raises(UsageError, match="capability 8.0"):
         network_for(model, "cpu")
 
 
 def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transformer, "COMPILES", False)
+    monkeypatch.setattr(model_predictor, "COMPILES", False)
     assert isinstance(network_for(model, "cpu"), ReferenceNetwork)
-    monkeypatch.setenv(transformer.KERNELS, "cpu")
+    monkeypatch.setenv(model_predictor.KERNELS, "cpu")
     with pytest.raises(UsageError, match="numba"):
         network_for(model, "cpu")
 
@@ -91,7 +91,7 @@ def test_without_numba_the_reference_computes(model: Model, monkeypatch: pytest.
 def test_the_reference_goes_first_where_kernels_were_never_compiled(
     cached: bool, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(transformer.KERNELS, raising=False)
+    monkeypatch.delenv(model_predictor.KERNELS, raising=False)
     monkeypatch.setattr("zipllm.kernels.cpu.network.kernels_are_cached", lambda: cached)
     assert isinstance(network_for(model, "cpu"), CpuNetwork if cached else LateNetwork)
 

@@ -8,16 +8,7 @@ from dataclasses import dataclass, field
 from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.codec.workers import MOST_MEMORY, decoding_memory
-from zipllm.container import (
-    ArchiveHeader,
-    ArchiveReader,
-    Block,
-    ContentHash,
-    End,
-    Limits,
-    ModelRecord,
-    Record,
-)
+from zipllm.container import ArchiveHeader, ArchiveReader, Block, ContentHash, End, Limits, ModelRecord, Record
 from zipllm.container.streams import Readable, Writable, write_all
 from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file, find_engine
 from zipllm.errors import ModelNotFound, ZipllmError
@@ -111,11 +102,7 @@ class ArchiveDecoder:
     """
 
     def __init__(
-        self,
-        source: Readable,
-        *,
-        options: DecodeOptions | None = None,
-        progress: ProgressCallback | None = None,
+        self, source: Readable, *, options: DecodeOptions | None = None, progress: ProgressCallback | None = None
     ) -> None:
         self._options = options or DecodeOptions()
         self._reader = ArchiveReader(source, self._options.limits)

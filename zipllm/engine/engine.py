@@ -125,9 +125,9 @@ def engine_from_model(model: "Model", device: str = "cpu") -> Engine:
         ModelInvalid: the model fails its self-test here.
     """
     from zipllm.model_file.file import model_to_bytes
-    from zipllm.predictor.transformer import TransformerPredictor
+    from zipllm.predictor.model import ModelPredictor
 
-    predictor = TransformerPredictor(model, device)
+    predictor = ModelPredictor(model, device)
     file = partial(model_to_bytes, model)
     return Engine(model.model_id, model.tokenizer, predictor, file, side_by_side=device != "cpu")
 

@@ -11,7 +11,7 @@ pass; so a token sees between half of the context and all of it.
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 from zipllm.errors import ModelInvalid
 from zipllm.huggingface.folder import Loaded
 from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
-from zipllm.predictor.base import PRECISION, Integers, Selection, Traits, delivered
+from zipllm.predictor.base import PRECISION, Integers, PredictOptions, Traits, delivered
 from zipllm.predictor.ngram import cumulative_frequencies
 
 _SCALE = 1 << 30
@@ -86,18 +86,9 @@ class HuggingFacePredictor:
     def start(self, lanes: int) -> list[_Lane]:
         return [_Lane() for _ in range(lanes)]
 
-    def predict(
-        self,
-        state: list[_Lane],
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
+    def predict(self, state: list[_Lane], tokens: Integers, lanes: Integers, **how: Unpack[PredictOptions]) -> Integers:
         rows = [self._predict(state[lane], row) for lane, row in zip(lanes.tolist(), tokens, strict=True)]
-        return delivered(np.stack(rows), out, selection)
+        return delivered(np.stack(rows), how)
 
     def copy(self, state: list[_Lane], lanes: int) -> list[_Lane]:
         raise NotImplementedError("the library's cache cannot be copied")

@@ -13,17 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, part
-from zipllm.mixing.memory import (
-    ABOVE,
-    EARLIER,
-    LAST_WORD,
-    LINE,
-    OPENING,
-    POSITION,
-    RECENT,
-    WORD,
-    Memory,
-)
+from zipllm.mixing.memory import ABOVE, EARLIER, LAST_WORD, LINE, OPENING, POSITION, RECENT, WORD, Memory
 
 TEXT, ROWS = 0, 1
 HASH = 0x2545F491

@@ -9,7 +9,7 @@ many tokens at once, decoders one.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,20 @@ class Selection(NamedTuple):
     wanted: Integers
 
 
+class PredictOptions(TypedDict, total=False):
+    """Keyword arguments of ``Network.predict``.
+
+    Attributes:
+        out: C-contiguous array of the result's shape that receives the result.
+        threads: processor threads that the call may use; 1 by default.
+        selection: the columns to return of each prediction; all by default.
+    """
+
+    out: Integers | None
+    threads: int
+    selection: Selection | None
+
+
 @dataclass(frozen=True)
 class Traits:
     """What a predictor can do beyond the contract.
@@ -53,8 +67,38 @@ class Traits:
     copies: bool = False
 
 
-class Predictor(Protocol):
-    """Frequencies of the next token, for a batch of lanes."""
+class Network(Protocol):
+    """Predicts the next token for a batch of lanes."""
+
+    def start(self, lanes: int) -> State:
+        """Return the state of ``lanes`` lanes that have been fed nothing."""
+
+    def predict(self, state: State, tokens: Integers, lanes: Integers, **how: Unpack[PredictOptions]) -> Integers:
+        """Feed T tokens to each of n lanes.
+
+        Args:
+            state: changed in place; lanes that are not named stay as they are.
+            tokens: int32 ``[n, T]``, ids 0 to V.
+            lanes: int32 ``[n]``, distinct lane numbers, ascending.
+            how: see ``PredictOptions``.
+
+        Returns:
+            Cumulative frequencies of the token after each one fed: int32 ``[n, T, V + 1]``, strictly ascending along
+            the last axis from 0 to ``2**precision``; ``[n, T, d]`` with a selection. It is ``out`` if given. Otherwise
+            it belongs to the state and is valid until the next call with that state; with a selection, until the next
+            call but one, so that the next chunk can be predicted while this one is being coded.
+
+        Raises:
+            MemoryError: memory, of the processor or of a GPU, has run out.
+            ValueError: an index is out of range, or ``out`` has the wrong shape or type.
+        """
+
+    def copy(self, state: State, lanes: int) -> State:
+        """Return the state of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was; see ``Traits``."""
+
+
+class Predictor(Network, Protocol):
+    """A network and what the codec must know of it."""
 
     @property
     def vocabulary(self) -> tuple[bytes, ...]:
@@ -76,42 +120,10 @@ class Predictor(Protocol):
     def traits(self) -> Traits:
         """What this predictor can do; may change once ``start`` has been called."""
 
-    def start(self, lanes: int) -> State:
-        """Return the state of ``lanes`` lanes that have been fed nothing."""
 
-    def predict(
-        self,
-        state: State,
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
-        """Feed T tokens to each of n lanes.
-
-        Args:
-            state: changed in place; lanes that are not named stay as they are.
-            tokens: int32 ``[n, T]``, ids 0 to V.
-            lanes: int32 ``[n]``, distinct lane numbers, ascending.
-            out: C-contiguous array of the result's shape that receives the result.
-            threads: processor threads that this call may use.
-            selection: the columns to return of each prediction; None returns all.
-
-        Returns:
-            Cumulative frequencies of the token after each one fed: int32 ``[n, T, V + 1]``, strictly ascending along
-            the last axis from 0 to ``2**precision``; ``[n, T, d]`` with a selection. It is ``out`` if given. Otherwise
-            it belongs to the state and is valid until the next call with that state; with a selection, until the next
-            call but one, so that the next chunk can be predicted while this one is being coded.
-        """
-
-    def copy(self, state: State, lanes: int) -> State:
-        """Return the state of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was; see ``Traits``."""
-
-
-def delivered(cumulative: Integers, out: Integers | None, selection: Selection | None) -> Integers:
-    """Turn whole predictions int32 ``[n, T, V + 1]`` into what ``Predictor.predict`` was asked to return."""
+def delivered(cumulative: Integers, how: PredictOptions) -> Integers:
+    """Turn whole predictions int32 ``[n, T, V + 1]`` into what ``Network.predict`` was asked to return."""
+    out, selection = how.get("out"), how.get("selection")
     if selection is not None:
         cumulative = np.take_along_axis(cumulative, selection.columns[selection.wanted], axis=2)
     if out is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from zipllm.model_file.file import check_reference, load_model_file
 from zipllm.model_file.limits import ModelLimits
 from zipllm.model_file.summary import naming
-from zipllm.predictor.transformer import TransformerPredictor
+from zipllm.predictor.model import ModelPredictor
 
 
 def check_model_file(path: Path, limits: ModelLimits | None = None) -> tuple[str, ...]:
@@ -23,4 +23,4 @@ def check_model_file(path: Path, limits: ModelLimits | None = None) -> tuple[str
     model = load_model_file(path, limits)
     with naming(path):
         check_reference(model)
-        return "reference", TransformerPredictor(model).network.name
+        return "reference", ModelPredictor(model).network.name

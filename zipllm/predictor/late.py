@@ -4,11 +4,11 @@ import logging
 import time
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from zipllm.model_file.file import Model
-from zipllm.predictor.base import Integers, Selection
-from zipllm.predictor.network import Network, ReferenceNetwork, kernels_of, tested
+from zipllm.predictor.base import Integers, PredictOptions
+from zipllm.predictor.network import ModelNetwork, ReferenceNetwork, kernels_of, tested
 
 PATIENCE = 2.0
 """Seconds that the reference may compute before kernels are compiled. With the import of torch this is less than the
@@ -17,7 +17,7 @@ compiler takes, so small inputs never wait for it; and where the reference is sl
 _log = logging.getLogger(__name__)
 
 
-class _Kernels(Network, Protocol):
+class _Kernels(ModelNetwork, Protocol):
     """Compiled kernels of the model's architecture."""
 
     def take_over(self, state: Any) -> Any:
@@ -65,25 +65,16 @@ class LateNetwork:
         source = self._tested_reference() if state.early else self._compiled()
         return _LateState(source.copy(state.inner, lanes), state.early)
 
-    def predict(
-        self,
-        state: _LateState,
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
+    def predict(self, state: _LateState, tokens: Integers, lanes: Integers, **how: Unpack[PredictOptions]) -> Integers:
         kernels = self._compiled() if self._spent > PATIENCE else self._kernels
         if kernels is None:
             begin = time.perf_counter()
-            prediction = self._tested_reference().predict(state.inner, tokens, lanes, out=out, selection=selection)
+            prediction = self._tested_reference().predict(state.inner, tokens, lanes, **how)
             self._spent += time.perf_counter() - begin
             return prediction
         if state.early:
             state.inner, state.early = kernels.take_over(state.inner), False
-        return kernels.predict(state.inner, tokens, lanes, out=out, threads=threads, selection=selection)
+        return kernels.predict(state.inner, tokens, lanes, **how)
 
     def _tested_reference(self) -> ReferenceNetwork:
         with self._lock:

@@ -10,11 +10,12 @@ so they agree on one machine with the same libraries, which is all a benchmark n
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.predictor.base import PRECISION, Integers, Selection, Traits, delivered
+from zipllm.predictor.base import PRECISION, Integers, PredictOptions, Traits, delivered
 from zipllm.predictor.ngram import cumulative_frequencies
 
 CELLS = 96
@@ -139,21 +140,12 @@ class LstmPredictor:
     def start(self, lanes: int) -> list[_Lane]:
         return [_Lane.new() for _ in range(lanes)]
 
-    def predict(
-        self,
-        state: list[_Lane],
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
+    def predict(self, state: list[_Lane], tokens: Integers, lanes: Integers, **how: Unpack[PredictOptions]) -> Integers:
         scores = np.ones((*tokens.shape, _BYTES), dtype=np.int64)
         for row, index in enumerate(lanes.tolist()):
             for column, token in enumerate(tokens[row].tolist()):
                 scores[row, column] += (state[index].feed(token) * _SCALE).astype(np.int64)
-        return delivered(cumulative_frequencies(scores, self.precision), out, selection)
+        return delivered(cumulative_frequencies(scores, self.precision), how)
 
     def copy(self, state: list[_Lane], lanes: int) -> list[_Lane]:
         return [deepcopy(state[0]) for _ in range(lanes)]

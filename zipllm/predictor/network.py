@@ -1,16 +1,16 @@
 """What computes the network of a model file: token ids -> cumulative frequencies."""
 
 import importlib
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, Unpack
 
 from zipllm.errors import memory_errors
 from zipllm.model.architecture import architecture_of
 from zipllm.model_file.file import Model
 from zipllm.model_file.self_test import run_self_test
-from zipllm.predictor.base import Integers, Selection, delivered
+from zipllm.predictor.base import Integers, Network, PredictOptions, delivered
 
 
-class Network(Protocol):
+class ModelNetwork(Network, Protocol):
     """An implementation of a model's network; every one gives the same integers."""
 
     @property
@@ -24,29 +24,6 @@ class Network(Protocol):
     @property
     def selects(self) -> bool:
         """Whether even a single thread gains from a ``Selection``."""
-
-    def start(self, lanes: int) -> Any:
-        """As ``Predictor.start``."""
-
-    def predict(
-        self,
-        state: Any,
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
-        """As ``Predictor.predict``.
-
-        Raises:
-            MemoryError: memory, of the processor or of a GPU, has run out.
-            ValueError: an index is out of range, or ``out`` has the wrong shape or type.
-        """
-
-    def copy(self, state: Any, lanes: int) -> Any:
-        """As ``Predictor.copy``."""
 
 
 class ReferenceNetwork:
@@ -68,17 +45,8 @@ class ReferenceNetwork:
         return self._network.copy(state, lanes)
 
     @memory_errors()
-    def predict(
-        self,
-        state: Any,
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
-        return delivered(self._network.predict(state, tokens, lanes), out, selection)
+    def predict(self, state: Any, tokens: Integers, lanes: Integers, **how: Unpack[PredictOptions]) -> Integers:
+        return delivered(self._network.predict(state, tokens, lanes), how)
 
 
 def kernels_of(model: Model, kind: Literal["cpu", "gpu"]) -> Any:
@@ -86,7 +54,7 @@ def kernels_of(model: Model, kind: Literal["cpu", "gpu"]) -> Any:
     return importlib.import_module(f"{architecture_of(model.config).kernels}.{kind}.network")
 
 
-AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+AnyNetwork = TypeVar("AnyNetwork", bound=ModelNetwork)
 
 
 def tested(model: Model, network: AnyNetwork) -> AnyNetwork:

@@ -6,11 +6,12 @@ simplest example of the protocol. All arithmetic is on integers, so it is as exa
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.predictor.base import PRECISION, Integers, Selection, Traits, delivered
+from zipllm.predictor.base import PRECISION, Integers, PredictOptions, Traits, delivered
 
 ORDERS = (0, 1, 2)
 """Lengths of the contexts, in tokens."""
@@ -81,16 +82,7 @@ class NgramPredictor:
     def start(self, lanes: int) -> list[_Lane]:
         return [_Lane(len(self.vocabulary), self.orders) for _ in range(lanes)]
 
-    def predict(
-        self,
-        state: list[_Lane],
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
+    def predict(self, state: list[_Lane], tokens: Integers, lanes: Integers, **how: Unpack[PredictOptions]) -> Integers:
         scores = np.ones((*tokens.shape, len(self.vocabulary)), dtype=np.int64)
         for row, index in enumerate(lanes.tolist()):
             lane = state[index]
@@ -98,7 +90,7 @@ class NgramPredictor:
                 if token != self.start_token:
                     lane.learn(token)
                 lane.add_scores(scores[row, column])
-        return delivered(cumulative_frequencies(scores, self.precision), out, selection)
+        return delivered(cumulative_frequencies(scores, self.precision), how)
 
     def copy(self, state: list[_Lane], lanes: int) -> list[_Lane]:
         return [deepcopy(state[0]) for _ in range(lanes)]

@@ -26,8 +26,8 @@ from zipllm.jit.compiled import COMPILES
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import build_model
 from zipllm.predictor.base import Traits
+from zipllm.predictor.model import ModelPredictor
 from zipllm.predictor.ngram import NgramPredictor
-from zipllm.predictor.transformer import TransformerPredictor
 from zipllm.tokenizer.bpe import train_bpe
 from zipllm.tokenizer.byte import ByteTokenizer
 
@@ -105,11 +105,11 @@ def test_a_transformer_of_compiled_kernels(
     monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
     config = shaped(vocabulary_size=256)
     model = build_model(config, ByteTokenizer(), random_model(config, 5), Card("tiny"))
-    reference = Engine(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
+    reference = Engine(named("tiny"), ByteTokenizer(), ModelPredictor(model))
     payload = encode_model_block(reference, TEXT, parameters, None)
     monkeypatch.setenv("ZIPLLM_KERNELS", "cpu")
     monkeypatch.setenv("OMP_NUM_THREADS", count)
-    compiled = Engine(named("tiny"), ByteTokenizer(), TransformerPredictor(model))
+    compiled = Engine(named("tiny"), ByteTokenizer(), ModelPredictor(model))
     assert encode_model_block(compiled, TEXT, parameters, None) == payload
     for engine in (reference, compiled):
         check_with_draft(engine, payload, TEXT, parameters, None)

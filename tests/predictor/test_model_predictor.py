@@ -11,7 +11,7 @@ from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model, build_model
 from zipllm.predictor.base import PRECISION, Predictor, Selection
-from zipllm.predictor.transformer import TransformerPredictor
+from zipllm.predictor.model import ModelPredictor
 from zipllm.tokenizer.byte import ByteTokenizer
 
 EVERY = np.arange(3, dtype=np.int32)
@@ -31,7 +31,7 @@ def tokens() -> NDArray[np.int32]:
 
 
 def test_it_keeps_the_protocol(model: Model, tokens: NDArray[np.int32]) -> None:
-    predictor: Predictor = TransformerPredictor(model)
+    predictor: Predictor = ModelPredictor(model)
     assert predictor.vocabulary == ByteTokenizer().vocabulary
     assert (predictor.precision, predictor.start_token) == (PRECISION, 256)
     assert predictor.lane_bytes >= 2 * CONFIG.layers * CONFIG.window * CONFIG.width
@@ -44,7 +44,7 @@ def test_it_keeps_the_protocol(model: Model, tokens: NDArray[np.int32]) -> None:
 
 
 def test_steps_of_some_lanes_leave_the_others_as_they_are(model: Model, tokens: NDArray[np.int32]) -> None:
-    predictor = TransformerPredictor(model)
+    predictor = ModelPredictor(model)
     expected = predictor.predict(predictor.start(3), tokens, EVERY).copy()
     state = predictor.start(3)
     fed = np.zeros(3, dtype=np.int64)
@@ -57,7 +57,7 @@ def test_steps_of_some_lanes_leave_the_others_as_they_are(model: Model, tokens: 
 
 
 def test_passes_of_some_lanes(model: Model, tokens: NDArray[np.int32]) -> None:
-    predictor = TransformerPredictor(model)
+    predictor = ModelPredictor(model)
     expected = predictor.predict(predictor.start(3), tokens, EVERY).copy()
     state = predictor.start(3)
     predictor.predict(state, tokens[:, :7], EVERY)
@@ -72,7 +72,7 @@ def test_a_model_that_computes_something_else_is_refused(model: Model) -> None:
     other = extreme_model(model.config, seed=9)
     wrong = Model(model.config, model.tokenizer, other, model.card, model.self_test, b"w" * 32)
     with pytest.raises(ModelInvalid, match="self-test"):
-        TransformerPredictor(wrong)
+        ModelPredictor(wrong)
 
 
 @pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
@@ -83,7 +83,7 @@ def test_columns_of_predictions(
     """One thread is not asked for them: the next chunk would be made by a second one."""
     monkeypatch.setenv("ZIPLLM_KERNELS", "cpu")
     monkeypatch.setenv("OMP_NUM_THREADS", count)
-    predictor = TransformerPredictor(model)
+    predictor = ModelPredictor(model)
     assert predictor.traits.selects == selects
     generator = np.random.default_rng(2)
     columns = generator.integers(0, 258, (9, 4), dtype=np.int32) % 257

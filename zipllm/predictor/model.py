@@ -5,7 +5,6 @@ Every implementation passes the model's self-test before its first use. The choi
 
 import importlib
 import os
-from typing import Any
 
 from zipllm.errors import UsageError, memory_errors
 from zipllm.jit.compiled import COMPILES
@@ -13,9 +12,9 @@ from zipllm.machine import threads as usual_threads
 from zipllm.model.architecture import architecture_of
 from zipllm.model.config import NetworkConfig
 from zipllm.model_file.file import Model
-from zipllm.predictor.base import PRECISION, Integers, Selection, Traits
+from zipllm.predictor.base import PRECISION, Traits
 from zipllm.predictor.late import LateNetwork
-from zipllm.predictor.network import Network, ReferenceNetwork, kernels_of, tested
+from zipllm.predictor.network import ModelNetwork, ReferenceNetwork, kernels_of, tested
 
 KERNELS = "ZIPLLM_KERNELS"
 """Environment variable: ``reference``, ``cpu`` or ``cuda`` overrides the automatic choice."""
@@ -26,8 +25,8 @@ CAPABILITY = (8, 0)
 """Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
 
 
-class TransformerPredictor:
-    """Predicts with an integer Transformer; the frequencies do not depend on what computes them.
+class ModelPredictor:
+    """Predicts with the integer network of a model file; the frequencies do not depend on what computes them.
 
     Args:
         model: loaded or built, its bounds checked.
@@ -46,6 +45,7 @@ class TransformerPredictor:
         self.lane_bytes: int = lane_bytes(model.config)
         self.network = network_for(model, device)
         self.start = self.network.start
+        self.predict = self.network.predict
         self.copy = self.network.copy
 
     @property
@@ -53,21 +53,9 @@ class TransformerPredictor:
         threads = usual_threads() if self.network.concurrent else 1
         return Traits(threads, selects=self.network.selects or threads > 1, copies=True)
 
-    def predict(
-        self,
-        state: Any,
-        tokens: Integers,
-        lanes: Integers,
-        *,
-        out: Integers | None = None,
-        threads: int = 1,
-        selection: Selection | None = None,
-    ) -> Integers:
-        return self.network.predict(state, tokens, lanes, out=out, threads=threads, selection=selection)
-
 
 @memory_errors()
-def network_for(model: Model, device: str) -> Network:
+def network_for(model: Model, device: str) -> ModelNetwork:
     """Return the implementation that computes a model on a device; only those that need torch import it.
 
     On a CPU that is compiled kernels, unless ``ZIPLLM_KERNELS`` says otherwise or numba does not work. Where they were
@@ -91,7 +79,7 @@ def network_for(model: Model, device: str) -> Network:
         needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
         raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
     if on_gpu and wanted != "reference":
-        network: Network = kernels_of(model, "gpu").GpuNetwork(model.integer, device)
+        network: ModelNetwork = kernels_of(model, "gpu").GpuNetwork(model.integer, device)
         return tested(model, network)
     if wanted == "reference" or not possible:
         return tested(model, ReferenceNetwork(model, device))
