@@ -16,9 +16,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from zipllm.codec.block.coding import AdaptiveEncoder, Predicted
-from zipllm.codec.block.lanes import default_lanes, split
-from zipllm.codec.block.model_block import predicted_chunks
-from zipllm.codec.block.setup import TEXT_STYLE, BlockSetup
+from zipllm.codec.block.lane_groups import predicted_chunks
+from zipllm.codec.block.setup import TEXT_STYLE, BlockSetup, lane_count, split
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
 from zipllm.container.block import MIXER_VERSION
@@ -32,7 +31,7 @@ TARGET = Path(__file__).resolve().parents[1] / "zipllm" / "mixing" / "prior.safe
 
 
 def encoder(raw: bytes, engine: Engine | None, prior: Prior) -> AdaptiveEncoder:
-    lanes = 1 if engine is None else default_lanes(len(raw))
+    lanes = 1 if engine is None else lane_count(len(raw))
     parameters = CodingParameters(lanes, PROBABILITY_BITS, mixer=MIXER_VERSION, history=SLOT_BITS)
     setup = BlockSetup(engine, len(raw), parameters)
     return AdaptiveEncoder(setup.vocabulary, new_memory(setup.sizes, SLOT_BITS, prior), TEXT_STYLE)
@@ -45,7 +44,7 @@ def learn(raw: bytes, engine: Engine | None, prior: Prior) -> tuple[Prior, int]:
         tokens = np.frombuffer(raw, dtype=np.uint8).astype(np.int32)[None]
         coder.encode(Predicted(np.zeros(1, np.int32), np.array([len(raw)]), tokens, NO_MODEL))
     else:
-        lanes = default_lanes(len(raw))
+        lanes = lane_count(len(raw))
         pieces = [engine.tokenizer.encode(piece) for piece in split(raw, lanes)]
         for chunk in predicted_chunks(engine, pieces, whole=True):
             coder.encode(chunk)

@@ -75,7 +75,7 @@ class TestFunctions:
     ) -> None:
         """As many as cores, unless they share one for a model on the processor."""
         seen = {}
-        monkeypatch.setattr("zipllm.codec.workers.usual_threads", lambda: 5)
+        monkeypatch.setattr("zipllm.codec.options.usual_threads", lambda: 5)
         monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
         model = None if side_by_side is None else replace(byte_engine(), side_by_side=side_by_side)
         zipllm.compress(TEXT, level=level, model=model)

@@ -258,7 +258,7 @@ def _encoding(
     A model that is not loaded yet will compute on the processor, where all threads share one block.
     """
     from zipllm.codec.levels import encode_options, level_of
-    from zipllm.codec.workers import worker_count
+    from zipllm.codec.options import worker_count
 
     chosen = level_of(level).model if model is None else model
     engine = (lambda: load_model(chosen)) if isinstance(chosen, str | _os.PathLike) else chosen
@@ -268,7 +268,7 @@ def _encoding(
 
 def _decode_options(model: ModelChoice, max_output: int | None) -> "DecodeOptions":
     from zipllm.codec.decoder import DecodeOptions
-    from zipllm.codec.workers import worker_count
+    from zipllm.codec.options import worker_count
     from zipllm.container import Limits
     from zipllm.engine.engine import find_engine
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, byte_engine, codings, compress, decompress
 from zipllm.codec import choose as choosing
-from zipllm.codec.block.model_block import encode_model_block
+from zipllm.codec.block.predicted_block import encode_model_block
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding, CodingParameters

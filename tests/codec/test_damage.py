@@ -11,7 +11,7 @@ import pytest
 import zipllm.codec.block_decoding
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decompress
 from zipllm.codec.block import conventional_block
-from zipllm.codec.block.history_block import encode_history_block
+from zipllm.codec.block.predicted_block import encode_history_block
 from zipllm.container import (
     ArchiveHeader,
     ArchiveWriter,

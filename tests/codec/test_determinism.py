@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, engine_with
-from zipllm.codec.block import model_block
+from zipllm.codec.block import lane_groups
 from zipllm.container import ArchiveReader, Block
 
 PROGRAM = (
@@ -51,7 +51,7 @@ def test_in_another_process() -> None:
 @pytest.mark.parametrize("steps", [1, 7, 64])
 def test_chunks_of_any_length(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     whole = compress(TEXT, bpe_engine(), lanes=3)
-    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", steps)
+    monkeypatch.setattr(lane_groups, "MAX_CHUNK_STEPS", steps)
     assert compress(TEXT, bpe_engine(), lanes=3) == whole
 
 
@@ -59,14 +59,14 @@ def test_ragged_lanes_in_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Text and random bytes side by side: lanes with very different numbers of tokens."""
     data = TEXT + random.Random(3).randbytes(len(TEXT)) + TEXT
     whole = compress(data, bpe_engine(), lanes=3)
-    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 5)
+    monkeypatch.setattr(lane_groups, "MAX_CHUNK_STEPS", 5)
     assert compress(data, bpe_engine(), lanes=3) == whole
 
 
 def test_chunks_are_bounded_by_memory() -> None:
-    assert model_block.chunk_steps(byte_engine(), 1) == model_block.MAX_CHUNK_STEPS
-    assert model_block.chunk_steps(byte_engine(), 4096) == (32 << 20) // (4096 * 257 * 4)
-    assert model_block.chunk_steps(byte_engine(), 1 << 24) == 1
+    assert lane_groups.chunk_steps(byte_engine(), 1) == lane_groups.MAX_CHUNK_STEPS
+    assert lane_groups.chunk_steps(byte_engine(), 4096) == (32 << 20) // (4096 * 257 * 4)
+    assert lane_groups.chunk_steps(byte_engine(), 1 << 24) == 1
 
 
 def test_words_of_the_format() -> None:

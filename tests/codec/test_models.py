@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, compress, decode, decompress
-from zipllm.codec.block import lanes
+from zipllm.codec.block import setup
 from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
@@ -148,7 +148,7 @@ def test_lanes_that_take_too_much_memory_are_refused() -> None:
 
 def test_default_lanes_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five by the size of the block, two by the memory that a lane takes."""
-    monkeypatch.setattr(lanes, "LANE_BYTES", 64)
+    monkeypatch.setattr(setup, "LANE_BYTES", 64)
     archive = compress(TEXT[:350], heavy(700 << 20))
     (block,) = [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Block)]
     assert block.header.parameters is not None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
-from zipllm.codec.block import lanes as lanes_module
+from zipllm.codec.block import setup
 from zipllm.container import ArchiveReader, Block, Coding
 from zipllm.engine.engine import Engine
 
@@ -114,7 +114,7 @@ def test_more_lanes_than_bytes_are_not_made() -> None:
 
 def test_default_lanes_of_a_large_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five lanes of one block, each with start and end of its own, decode from one coder."""
-    monkeypatch.setattr(lanes_module, "LANE_BYTES", 64)
+    monkeypatch.setattr(setup, "LANE_BYTES", 64)
     archive = compress(TEXT[:350])
     (block,) = [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Block)]
     assert block.header.parameters is not None

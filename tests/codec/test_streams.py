@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.codec.engines import TEXT, byte_engine, codings, compress, decode, decode_options, decompress
-from zipllm.codec.block import model_block
+from zipllm.codec.block import lane_groups
 from zipllm.codec.decoder import decompress_stream
 from zipllm.codec.encoder import ArchiveEncoder, compress_stream
 from zipllm.codec.options import EncodeOptions
@@ -169,7 +169,7 @@ def _check_progress(told: list[Progress], raw_size: int, coded_size: int) -> Non
 
 def test_progress_inside_a_long_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """With bits per byte that come near the final ones long before the block is done."""
-    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 50)
+    monkeypatch.setattr(lane_groups, "MAX_CHUNK_STEPS", 50)
     told: list[Progress] = []
     sink, options = io.BytesIO(), EncodeOptions(history_bits=None, fallback=False)
     compress_stream(io.BytesIO(TEXT), sink, engine=byte_engine(), options=options, progress=told.append)

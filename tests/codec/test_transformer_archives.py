@@ -9,7 +9,7 @@ import pytest
 from tests.codec.engines import TEXT, codings, compress, decode, decompress
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.codec.block.coding import StaticEncoder
-from zipllm.codec.block.model_block import predicted_chunks
+from zipllm.codec.block.lane_groups import predicted_chunks
 from zipllm.container import Coding
 from zipllm.engine.engine import Engine, engine_from_model, engine_from_model_file
 from zipllm.errors import ModelInvalid, ModelNotFound

@@ -8,7 +8,7 @@ from zlib import crc32
 from tests.codec.engines import byte_engine, compress, decompress
 from tests.codec.test_damage import SMALL, archive_by, archive_with
 from tests.fuzz.feed import Feed, edited
-from zipllm.codec.block.history_block import encode_history_block
+from zipllm.codec.block.predicted_block import encode_history_block
 from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.reading.salvage import salvage_stream
 from zipllm.container import Coding, CodingParameters, Limits, scan

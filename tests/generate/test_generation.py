@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from zipllm.codec.block.coding import StaticEncoder
-from zipllm.codec.block.model_block import predicted_chunks
+from zipllm.codec.block.lane_groups import predicted_chunks
 from zipllm.coder.fused import FusedEncoder
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UsageError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
-from zipllm.codec.block import model_block
+from zipllm.codec.block import lane_groups
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import MOST_EXPLAINED, EncodeOptions
 from zipllm.container import Coding
@@ -80,7 +80,7 @@ def test_any_bytes(raw: bytes, history: int | None, lanes: int) -> None:
 def test_chunks_of_steps_change_nothing(monkeypatch: pytest.MonkeyPatch, history: int | None) -> None:
     options = EncodeOptions(history_bits=history, lanes=2)
     whole = explain_bytes(TEXT, bpe_engine(), by="model", options=options)
-    monkeypatch.setattr(model_block, "chunk_steps", lambda engine, lanes, *, selecting: 7)
+    monkeypatch.setattr(lane_groups, "chunk_steps", lambda engine, lanes, *, selecting: 7)
     parts = explain_bytes(TEXT, bpe_engine(), by="model", options=options)
     np.testing.assert_allclose(whole.costs.bits, parts.costs.bits, atol=1e-6)
     assert whole.costs.opinions is not None

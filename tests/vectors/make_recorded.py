@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from tests.golden.make_golden import tiny
 from tests.vectors.good_predicted import HISTORY_BLOCKS, MODEL_BLOCKS, MODEL_FILE, Predicted
 from tests.vectors.payloads import RECORDED
-from zipllm.codec.block.history_block import encode_history_block
-from zipllm.codec.block.model_block import encode_model_block
+from zipllm.codec.block.predicted_block import encode_history_block, encode_model_block
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
 

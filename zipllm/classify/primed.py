@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zipllm.classify.continued import Advance
 from zipllm.codec.block.coding import AdaptiveEncoder, Predicted
-from zipllm.codec.block.model_block import chunk_steps
+from zipllm.codec.block.lane_groups import chunk_steps
 from zipllm.codec.block.setup import TEXT_STYLE, BlockSetup, coding_parameters
 from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError

@@ -95,7 +95,7 @@ class Loader:
 
     def workers(self, *, model: bool = False) -> int:
         """Return how many blocks are coded at a time: one if all threads share it for a ``model`` on the CPU."""
-        from zipllm.codec.workers import worker_count
+        from zipllm.codec.options import worker_count
         from zipllm.machine import best_device
 
         on_cpu = model and (self.device == "cpu" or (self.device == "auto" and best_device() == "cpu"))

@@ -7,7 +7,6 @@ block_encoding  one block -> a verified record
 choose          the coding that makes a block smallest
 decoder         archive -> original bytes
 block_decoding  one record -> checked bytes
-workers         how many blocks are worked on at a time
 block/          one block, coded and decoded
 reading/        archive files, read from the start or anywhere
 threads/        threads that share work and keep its order

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from zipllm.codec.block.conventional_block import decode_conventional_block
-from zipllm.codec.block.history_block import decode_history_block
-from zipllm.codec.block.model_block import decode_model_block
+from zipllm.codec.block.predicted_block import decode_history_block, decode_model_block
+from zipllm.codec.block.setup import block_memory
 from zipllm.codec.threads.side_by_side import Tick
 from zipllm.container import Block, Coding, check_block
 from zipllm.engine.engine import Engine, LazyEngine
@@ -41,6 +41,13 @@ class BlockDecoding:
     def by_model(self) -> bool:
         """Whether decoding needs the archive's model."""
         return self.block.header.coding is Coding.MODEL
+
+    def memory(self, lane_bytes: int) -> int:
+        """Estimate the bytes that decoding takes; ``lane_bytes`` is the model's state per lane."""
+        header = self.block.header
+        if header.parameters is None:
+            return block_memory(header.raw_size, 0)
+        return block_memory(header.raw_size, header.parameters.history, header.parameters.lanes, lane_bytes)
 
     def run(self, tick: Tick) -> None:
         """Decode; raises what ``decode_block`` and ``tick`` raise."""

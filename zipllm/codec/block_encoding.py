@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from zlib import crc32
 
-from zipllm.codec.block.model_block import check_with_draft
+from zipllm.codec.block.predicted_block import check_with_draft
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.choose import choose
 from zipllm.codec.options import EncodeOptions

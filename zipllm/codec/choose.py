@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from zipllm.codec.block.coding import StaticEncoder
 from zipllm.codec.block.conventional_block import QUICK, STRONG, bz2_strong, each, smallest, stored, zstd_quick
-from zipllm.codec.block.history_block import encode_history_block
-from zipllm.codec.block.model_block import chunk_steps, encode_model_block, predicted_chunks
+from zipllm.codec.block.lane_groups import chunk_steps, predicted_chunks
+from zipllm.codec.block.predicted_block import encode_history_block, encode_model_block
 from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for, row_style
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
 from zipllm.codec.threads.side_by_side import beside

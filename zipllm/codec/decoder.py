@@ -5,9 +5,9 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
+from zipllm.codec.block.setup import MOST_MEMORY
 from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.threads.side_by_side import SideBySide
-from zipllm.codec.workers import MOST_MEMORY, decoding_memory
 from zipllm.container import ArchiveHeader, ArchiveReader, Block, ContentHash, End, Limits, ModelRecord, Record
 from zipllm.container.streams import Readable, Writable, write_all
 from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file, find_engine
@@ -169,7 +169,7 @@ class ArchiveDecoder:
     def _has_room(self, work: BlockDecoding) -> bool:
         """Whether a block may be decoded beside those in work."""
         lane_bytes = 0 if self._loaded is None else self._loaded.predictor.lane_bytes
-        needed = sum(decoding_memory(other.block.header, lane_bytes) for other in [work, *self._works])
+        needed = sum(other.memory(lane_bytes) for other in [work, *self._works])
         return self._shares(work) and needed <= MOST_MEMORY
 
     def _shares(self, work: BlockDecoding) -> bool:

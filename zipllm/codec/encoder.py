@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from zipllm.codec.block.setup import MOST_MEMORY, block_memory
 from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.threads.side_by_side import SideBySide
-from zipllm.codec.workers import encoding_workers
 from zipllm.container import ArchiveHeader, ArchiveWriter, Coding, ContentHash
 from zipllm.container.model_record import MODEL_ID_BYTES, ModelRecord
 from zipllm.container.streams import Readable, Writable, read_up_to
@@ -55,6 +55,11 @@ def compress_stream(
         return encoder.finish()
 
 
+def _workers(options: EncodeOptions) -> int:
+    """Return how many of the wanted workers fit in memory."""
+    return max(1, min(options.workers, MOST_MEMORY // block_memory(options.block_size, options.history_bits or 0)))
+
+
 def _checked(engine: LazyEngine | None, options: EncodeOptions) -> LazyEngine | None:
     """Refuse, on loading, a model whose archives decode on this machine only, unless the options allow that."""
 
@@ -97,7 +102,7 @@ class ArchiveEncoder:
         self._model_id: bytes | None = None
         self._portable = True
         self._done = 0.0
-        self._blocks: SideBySide[BlockEncoding] = SideBySide(encoding_workers(self._options), self._watch)
+        self._blocks: SideBySide[BlockEncoding] = SideBySide(_workers(self._options), self._watch)
         self._writer = ArchiveWriter(sink)
         self._writer.begin(ArchiveHeader(self._options.block_size, original_size))
 

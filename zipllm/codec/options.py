@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from zipllm.codec.block.lanes import DEFAULT_MAX_LANES
 from zipllm.errors import UsageError
+from zipllm.machine import threads as usual_threads
 
 DEFAULT_BLOCK_SIZE = 16 << 20
 """16 MiB: each block learns its own history, so larger blocks are predicted better."""
@@ -22,6 +22,16 @@ MOST_EXPLAINED = 256 << 10
 
 MAX_LANES = 4096
 """More than any device profits from."""
+
+DEFAULT_MAX_LANES = 16
+"""Enough rows for the matrix products, few enough for a decoder's keys and values to stay in 32 MB of cache: with the
+default model 16 lanes decode a tenth faster than 64 (benchmarks/LOG.md, 2026-11-26)."""
+
+LANE_BYTES = 16 * 1024
+"""A lane starts without context, which costs 4 to 8 bytes with the default model: 0.15 % at this length."""
+
+MOST_WORKERS = 16
+"""Upper limit, regardless of the number of cores."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,19 @@ class EncodeOptions:
             raise UsageError(f"workers must be at least 1, not {self.workers}")
         if self.history_bits is not None and self.history_bits not in HISTORY_BITS:
             raise UsageError(f"history_bits must be {HISTORY_BITS[0]} to {HISTORY_BITS[-1]}, not {self.history_bits}")
+
+
+def worker_count(threads: int = 0, *, one_block: bool = False) -> int:
+    """Return how many blocks to work on at a time; this changes no byte.
+
+    Coding by the history uses one thread per block, so several blocks are coded in parallel; so are blocks that share
+    a model on a GPU. A model on the processor already spreads one block over all threads.
+
+    Args:
+        threads: number wanted; 0: as many as the kernels use, which is one per core or ``OMP_NUM_THREADS``.
+        one_block: the model is on the processor, where all threads share one block.
+    """
+    return 1 if one_block else min(threads or usual_threads(), MOST_WORKERS)
 
 
 By = Literal["auto", "model", "history"]

@@ -9,8 +9,7 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.block.lanes import LANE_BYTES
-from zipllm.codec.options import HISTORY_BITS, EncodeOptions
+from zipllm.codec.options import HISTORY_BITS, LANE_BYTES, EncodeOptions
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
 from zipllm.container.block import MIXER_VERSION

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.block.model_block import chunk_steps
+from zipllm.codec.block.lane_groups import chunk_steps
 from zipllm.codec.block.setup import check_memory
 from zipllm.coder.fused import FusedDecoder
 from zipllm.engine.engine import Engine

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.codec.block.coding import AdaptiveEncoder, Predicted
-from zipllm.codec.block.history_block import byte_table
-from zipllm.codec.block.model_block import predicted_chunks
+from zipllm.codec.block.lane_groups import predicted_chunks
+from zipllm.codec.block.predicted_block import byte_table
 from zipllm.codec.block.setup import BlockSetup
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_to_bytes
 from zipllm.container import CodingParameters

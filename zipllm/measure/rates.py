@@ -1,6 +1,6 @@
 """Bits per byte, token, character and word of data under a model, computed without coding it.
 
-Blocks, lanes, start token, window and integer frequencies are the encoder's own (``zipllm.codec.block.model_block``).
+Blocks, lanes, start token, window and integer frequencies are the encoder's own (``zipllm.codec.block.lane_groups``).
 The result is the size of the payloads that the model alone would give, but for a few bytes per block that the range
 coder adds to the sum of ``-log2`` of the probabilities.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zipllm.codec.block.coding import Predicted
-from zipllm.codec.block.model_block import predicted_chunks
+from zipllm.codec.block.lane_groups import predicted_chunks
 from zipllm.codec.block.setup import BlockSetup, coding_parameters, lanes_for
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions

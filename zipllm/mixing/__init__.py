@@ -3,10 +3,9 @@
 The model's word as it is:
 
     decision_tree   the byte trie of a vocabulary as a binary tree of decisions
-    predictions     a model's predictions, whole or by columns
+    predictions     a model's predictions, whole or by columns; what fails with them
     decisions       frequencies + tokens -> bits and probabilities; frequencies + coder -> tokens
     lockstep        compiled kernels of ``decisions``
-    failures        negative results of compiled code, as errors
 
 Mixed with what the block has shown so far (FORMAT.md, section 12), read top down:
 

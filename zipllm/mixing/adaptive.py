@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from zipllm.coder.fused import FusedDecoder, FusedEncoder, decode_bit, encode_bit
 from zipllm.jit.compiled import Integer, entry_from, inlined
-from zipllm.mixing import failures
 from zipllm.mixing.contexts import Style, remember_byte
 from zipllm.mixing.matches import follow_matches
 from zipllm.mixing.memory import HALF, Memory
 from zipllm.mixing.prediction import predict_bit
+from zipllm.mixing.predictions import check_result
 from zipllm.mixing.tables import Tables, tables
 from zipllm.mixing.token_path import Vocabulary, make_token_coder
 
@@ -128,4 +128,4 @@ def decode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: St
 def _run(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, coder: _Coder, *, encoding: bool) -> None:
     with np.errstate(over="ignore"):  # uncompiled, the coder's uint64 wraps on purpose; numpy would warn
         status: int = _code_chunk(memory, tables(), vocabulary, chunk, style, coder, encoding)
-    failures.check(status)
+    check_result(status)

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from zipllm.coder.fused import FusedDecoder
 from zipllm.coder.range_coder import PROBABILITY_BITS, PROBABILITY_ONE, BitDecoder
 from zipllm.jit.compiled import COMPILES
-from zipllm.mixing import failures, lockstep
+from zipllm.mixing import lockstep
 from zipllm.mixing.decision_tree import DecisionTree
-from zipllm.mixing.predictions import Predictions
+from zipllm.mixing.predictions import BROKEN, Predictions, check_result
 
 
 class Walk:
@@ -95,7 +95,7 @@ class Walk:
         columns = self._tree.cut[self.node] if self._depth < 0 else np.full_like(self.node, self._depth)
         middle: NDArray[np.int64] = self._cumulative[self.active, columns].astype(np.int64)
         if not ((self._low < middle) & (middle < self._high)).all():
-            failures.check(failures.BROKEN)
+            check_result(BROKEN)
         return middle
 
 
@@ -135,7 +135,7 @@ def chunk_decisions(
         probabilities,
         predictions.selected,
     )
-    failures.check(written)
+    check_result(written)
     assert written == total
     return bits, probabilities
 
@@ -181,7 +181,7 @@ def decode_tokens(tree: DecisionTree, cumulative: NDArray[np.int32], decoder: Bi
     check_predictions(tree, Predictions(cumulative), 2)
     tokens = np.empty(cumulative.shape[0], dtype=np.int32)
     rows = np.require(cumulative, np.int32, ["C", "W"])
-    failures.check(lockstep.decode_kernel(tree.root, tree.child, rows, decoder.state, decoder.words, tokens))
+    check_result(lockstep.decode_kernel(tree.root, tree.child, rows, decoder.state, decoder.words, tokens))
     return tokens
 
 

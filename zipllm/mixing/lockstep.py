@@ -1,7 +1,7 @@
 """Compiled kernels that walk the decision trees of many lanes in lock-step.
 
 They do exactly what the plain forms in ``decisions`` do, decision by decision, in the order defined there.
-A kernel returns the number of decisions, or a failure (``failures.py``).
+A kernel returns the number of decisions, or a failure (``predictions.check_result``).
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from zipllm.coder.fused import IMPOSSIBLE, decoded
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.jit.compiled import Integer, compiled
 from zipllm.jit.prefetch import prefetch
-from zipllm.mixing.failures import BROKEN, DAMAGED
+from zipllm.mixing.predictions import BROKEN, DAMAGED
 
 _MOST = (1 << PROBABILITY_BITS) - 1
 

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from zipllm.jit.compiled import Integer, inlined
 from zipllm.mixing.contexts import HASH, Style, hash_pair, set_contexts
 from zipllm.mixing.decision_tree import STOP
-from zipllm.mixing.failures import BROKEN
 from zipllm.mixing.history import find_slots, find_stops, history_inputs, learn_history
 from zipllm.mixing.matches import learn_match_bit, learn_match_stop, match_bit_inputs, match_stop_inputs
 from zipllm.mixing.memory import (
@@ -31,6 +30,7 @@ from zipllm.mixing.memory import (
     Memory,
 )
 from zipllm.mixing.mixer import LEAST, fetch_refiner, learn_mix, learn_refined, mix, refined, stretch_fine
+from zipllm.mixing.predictions import BROKEN
 from zipllm.mixing.tables import LIMIT, ONE_BITS, UNIT, Tables
 
 _ONE = 1 << ONE_BITS

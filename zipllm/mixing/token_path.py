@@ -14,9 +14,9 @@ from zipllm.coder.fused import IMPOSSIBLE
 from zipllm.jit.compiled import Integer, inlined, part
 from zipllm.mixing.contexts import Style
 from zipllm.mixing.decision_tree import STOP, DecisionTree
-from zipllm.mixing.failures import BROKEN, DAMAGED, OVERRUN
 from zipllm.mixing.memory import BEFORE, BIT_NUMBER, END, HALF, LAST_TOKEN, POSITION, Memory
 from zipllm.mixing.prediction import hear_model, learn, predict_stop
+from zipllm.mixing.predictions import BROKEN, DAMAGED, OVERRUN
 from zipllm.mixing.tables import Tables
 
 
@@ -90,7 +90,7 @@ def make_token_coder(
 
     Returns:
         ``(memory, constants, vocabulary, lane, cumulative, selected, style, wanted, tape)``, which codes one token of a
-        lane and returns it, or a failure (``failures.py``). ``cumulative`` is empty without a model.
+        lane and returns it, or a failure (``predictions.check_result``). ``cumulative`` is empty without a model.
         ``tape`` is the caller's own value, handed to the hooks.
     """
 

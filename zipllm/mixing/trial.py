@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, entry_from, part
-from zipllm.mixing import failures
 from zipllm.mixing.contexts import Style, remember_byte, set_contexts
 from zipllm.mixing.history import first_candidate, half_key
 from zipllm.mixing.matches import follow_matches, match_place
 from zipllm.mixing.memory import BIT_NUMBER, CONTEXTS, HALF, MATCHES, MIXTURE, POSITION, ROW_1, ROW_2, Memory
 from zipllm.mixing.mixer import nearest_point
 from zipllm.mixing.prediction import predict_bit
+from zipllm.mixing.predictions import check_result
 from zipllm.mixing.tables import ONE_BITS, Tables, tables
 from zipllm.mixing.token_path import Vocabulary, make_token_coder
 
@@ -101,7 +101,7 @@ class Trial:
             np.copyto(getattr(memory, name), saved)
         memory.seen[self._start : self._start + size] = 0
         memory.begins[self._start : self._start + size] = 0
-        failures.check(cost)
+        check_result(cost)
         return cost
 
 

@@ -13,8 +13,8 @@ from tests.codec.engines import TEXT, compress, decompress, named
 from tests.kernels.models import random_model
 from tests.model.conftest import shaped
 from zipllm.codec import block_encoding
-from zipllm.codec.block import model_block
-from zipllm.codec.block.model_block import check_with_draft, decode_model_block, encode_model_block
+from zipllm.codec.block import lane_groups, predicted_block
+from zipllm.codec.block.predicted_block import check_with_draft, decode_model_block, encode_model_block
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.coder.range_coder import PROBABILITY_BITS
@@ -67,8 +67,8 @@ class Both(Selecting):
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts here are short: so are chunks, and what is asked for step by step."""
-    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 7)
-    monkeypatch.setattr(model_block, "SINGLE_STEPS", 5)
+    monkeypatch.setattr(lane_groups, "MAX_CHUNK_STEPS", 7)
+    monkeypatch.setattr(predicted_block, "SINGLE_STEPS", 5)
 
 
 def engine_of(predictor: NgramPredictor) -> Engine:

@@ -11,7 +11,7 @@ import pytest
 from tests.codec.engines import TEXT
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.codec.block.lane_groups import LEAST_LANES, cut
-from zipllm.codec.block.model_block import decode_model_block, encode_model_block
+from zipllm.codec.block.predicted_block import decode_model_block, encode_model_block
 from zipllm.codec.threads.work_queue import WorkQueue
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
@@ -70,7 +70,7 @@ def test_chunks_ahead(engine: Engine, threads: Callable[[int], None], monkeypatc
     whole = encode_model_block(engine, raw, how, None)
     threads(2)
     for steps in (1, 7):
-        monkeypatch.setattr("zipllm.codec.block.model_block.MAX_CHUNK_STEPS", steps)
+        monkeypatch.setattr("zipllm.codec.block.lane_groups.MAX_CHUNK_STEPS", steps)
         assert encode_model_block(engine, raw, how, None) == whole
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipllm.codec.block.lanes import default_lanes, lane_count, lane_sizes, split
+from zipllm.codec.block.setup import lane_count, lane_sizes, split
 
 KIB = 1024
 
@@ -14,12 +14,12 @@ KIB = 1024
     [(0, 1), (1, 1), (32 * KIB - 1, 1), (32 * KIB, 2), (200 * KIB, 12), (256 * KIB, 16), (16 << 20, 16)],
 )
 def test_default(raw_size: int, lanes: int) -> None:
-    assert default_lanes(raw_size) == lane_count(raw_size, None) == lanes
+    assert lane_count(raw_size) == lanes
 
 
 def test_more_where_a_level_has_more() -> None:
-    assert default_lanes(512 * KIB, 64) == lane_count(512 * KIB, None, 64) == 32
-    assert default_lanes(16 << 20, 64) == 64
+    assert lane_count(512 * KIB, most=64) == 32
+    assert lane_count(16 << 20, most=64) == 64
 
 
 @pytest.mark.parametrize(("raw_size", "wanted", "lanes"), [(1000, 7, 7), (3, 7, 3), (1, 4096, 1), (0, 5, 1)])

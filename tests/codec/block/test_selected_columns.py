@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.codec.engines import TEXT, compress, decompress, named
-from zipllm.codec.block import model_block
+from zipllm.codec.block import lane_groups
 from zipllm.engine.engine import Engine
 from zipllm.predictor.base import Selection, Traits
 from zipllm.predictor.ngram import NgramPredictor
@@ -42,7 +42,7 @@ def engine_of(predictor: NgramPredictor) -> Engine:
 @pytest.mark.parametrize("history_bits", [None, 14])
 @pytest.mark.parametrize("lanes", [1, 3, 40])
 def test_archives_are_the_same(lanes: int, history_bits: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_block, "MAX_CHUNK_STEPS", 5)
+    monkeypatch.setattr(lane_groups, "MAX_CHUNK_STEPS", 5)
     selecting = Selecting()
     archives = [
         compress(TEXT, engine_of(predictor), lanes=lanes, history_bits=history_bits)
@@ -55,7 +55,7 @@ def test_archives_are_the_same(lanes: int, history_bits: int | None, monkeypatch
 
 
 def test_a_table_that_would_be_too_large_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_block, "MAX_COLUMNS", 1000)
+    monkeypatch.setattr(lane_groups, "MAX_COLUMNS", 1000)
     selecting = Selecting()
     compress(TEXT, engine_of(selecting))
     assert selecting.tables == []

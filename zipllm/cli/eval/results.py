@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from zipllm.bench.contamination import contamination, learned_digests, learned_names
 from zipllm.cli.messages import format_size
-from zipllm.codec.block.lanes import LANE_BYTES
+from zipllm.codec.options import LANE_BYTES
 from zipllm.measure.rates import Evaluation, total
 
 if TYPE_CHECKING:

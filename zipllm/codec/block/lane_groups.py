@@ -1,4 +1,4 @@
-"""Lanes in groups, so that a predictor can work on some lanes while others are coded.
+"""Predictions of known tokens, chunk by chunk; lanes in groups, so that some are predicted while others are coded.
 
 A group is a run of neighboring lanes with a predictor state of its own; predictions do not depend on the grouping. When
 encoding, threads share a chunk's groups; when decoding, each group has a thread that predicts and decodes it.
@@ -14,16 +14,32 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from zipllm.codec.block.coding import Integers, Predicted
 from zipllm.codec.threads.work_queue import Task, WorkQueue
+from zipllm.engine.engine import Engine
+from zipllm.mixing.predictions import Predictions
 from zipllm.predictor.base import Predictor, Selection, State
+
+CHUNK_CUMULATIVE_BYTES = 32 << 20
+"""Frequencies predicted by one call when encoding: enough rows to fill the processor, little enough memory."""
+
+CHUNK_ROWS = 2048
+"""Upper limit on rows per call when prediction and coding overlap; larger calls leave one thread idle at the ends of a
+block."""
+
+MAX_CHUNK_STEPS = 1024
+
+EVEN_STEPS = 64
+"""Calls to a GPU have a multiple of this many steps, so that it can cut them into equal pieces."""
+
+MAX_COLUMNS = 1 << 23
+"""Largest table ``DecisionTree.columns``, in entries, that is worth its memory."""
 
 LEAST_LANES = 4
 """Groups have a multiple of this many lanes; smaller groups would read the network's weights too often."""
 
 GROUPS_PER_THREAD = 2
 """Encoding has more groups than threads, so that all threads stay busy until a chunk is done."""
-
-Integers = NDArray[np.int32]
 
 
 def cut(lanes: int, groups: int) -> list[tuple[int, int]]:
@@ -169,3 +185,56 @@ class _Chunks:
                 self._last[group] = task = queue.put(work, after=self._last[group])
                 tasks.append(task)
         return _Chunk(begin, running, out, tasks)
+
+
+def predicted_chunks(
+    engine: Engine, tokens: Sequence[Integers], *, whole: bool = False, steps: int | None = None, single: int = 0
+) -> Iterator[Predicted]:
+    """Predict the tokens of all lanes, chunk by chunk; the size of chunks changes nothing but speed and memory.
+
+    Args:
+        engine: the model.
+        tokens: ids of each lane, int32 ``[n_lane]``.
+        whole: whole predictions are needed, also where coding reads only some columns.
+        steps: of a chunk; None chooses.
+        single: this many steps at the beginning are predicted one by one, as a decoder does.
+    """
+    columns = engine.tree.columns if not whole and _selects(engine) else None
+    steps = chunk_steps(engine, len(tokens), selecting=columns is not None) if steps is None else steps
+    counts = np.array([len(lane) for lane in tokens], dtype=np.int64)
+    longest = int(counts.max())
+    # Column 0 is the start token, column t + 1 the token of step t. Shorter lanes end in zeros, which are fed to the
+    # predictor only after a lane's last token and never coded.
+    table = np.zeros((len(tokens), longest + 1), dtype=np.int32)
+    table[:, 0] = engine.predictor.start_token
+    for row, lane in zip(table, tokens, strict=True):
+        row[1 : len(lane) + 1] = lane
+    single = min(single, longest)
+    edges = [*range(single), *range(single, longest, steps), longest]
+    found = predictions(engine.predictor, table, counts, edges, columns, single)
+    for (begin, end), (_, running, cumulative) in zip(pairwise(edges), found, strict=True):
+        # Single steps may come whole.
+        selected = None if cumulative.shape[2] > engine.tree.size else columns
+        left = np.minimum(counts[running] - begin, end - begin)
+        known = table[running, begin + 1 : end + 1]
+        yield Predicted(running, left, known, Predictions(cumulative, selected), end / longest)
+
+
+def chunk_steps(engine: Engine, lanes: int, *, selecting: bool = False) -> int:
+    """Return how many steps of all lanes to predict at once, at least one.
+
+    ``CHUNK_CUMULATIVE_BYTES`` limits their whole or selected predictions, and ``CHUNK_ROWS`` their number where several
+    threads of the processor share them.
+    """
+    row = 4 * ((engine.tree.longest if selecting else engine.tree.size) + 1)
+    rows = CHUNK_CUMULATIVE_BYTES // row
+    if selecting and engine.predictor.traits.threads > 1:
+        rows = min(rows, CHUNK_ROWS)
+    steps = max(1, min(MAX_CHUNK_STEPS, rows // lanes))
+    return steps // EVEN_STEPS * EVEN_STEPS if selecting and steps > EVEN_STEPS else steps
+
+
+def _selects(engine: Engine) -> bool:
+    """Return whether predictions are best limited to what coding reads; a hostile vocabulary is not worth a table."""
+    tree = engine.tree
+    return engine.predictor.traits.selects and tree.size * (tree.longest + 1) <= MAX_COLUMNS

@@ -1,4 +1,9 @@
-"""Everything a block needs before its first token is coded: parameters, checks, lanes, memory and coder."""
+"""Everything a block needs before its first token is coded: parameters, checks, lanes, memory and coder.
+
+A block is cut into lanes that are coded side by side, each with a context of its own. The cut depends only on the
+block's size and the number of lanes, so an archive stores just that number. A lane ends when its bytes are complete, so
+no token counts are stored either.
+"""
 
 from functools import lru_cache
 
@@ -6,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.codec.block.coding import AdaptiveDecoder, AdaptiveEncoder, StaticDecoder, StaticEncoder
-from zipllm.codec.block.lanes import lane_count, lane_sizes, split
+from zipllm.codec.options import DEFAULT_MAX_LANES, LANE_BYTES
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes
 from zipllm.container import CodingParameters
 from zipllm.container.block import MIXER_VERSION
@@ -14,12 +19,21 @@ from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UnsupportedData
 from zipllm.mixing.contexts import ROWS, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
-from zipllm.mixing.memory import MIN_SLOT_BITS, Memory, new_memory
+from zipllm.mixing.memory import MIN_SLOT_BITS, SLOT_BYTES, Memory, new_memory
 from zipllm.mixing.prior import load_prior
 from zipllm.mixing.token_path import Vocabulary
 
 MAX_STATE_BYTES = 2 << 30
 """Limit on the memory for the predictor's state and frequencies of all lanes, for encoders and decoders."""
+
+MOST_MEMORY = 8 << 30
+"""Approximate limit in bytes for all blocks in work; a single block is always allowed."""
+
+_HISTORY_TABLES = 64 << 20
+"""Bytes of a history besides its slots; measured: 190 to 240 MB for a block with 128 MiB of slots."""
+
+_BLOCK_COPIES = 16
+"""Multiple of its size that a block in work takes besides its history: bytes, tokens, tables of parallel codecs."""
 
 MAX_ROW = 4096
 _LOOKED_AT = 1 << 17
@@ -61,10 +75,42 @@ def coding_parameters(
     )
 
 
+def lane_count(raw_size: int, wanted: int | None = None, most: int = DEFAULT_MAX_LANES) -> int:
+    """Return the wanted number of lanes, but no more than the block has bytes.
+
+    By default a block has one lane per ``LANE_BYTES``, at least one and at most ``most``.
+    """
+    return min(wanted or max(1, min(most, raw_size // LANE_BYTES)), max(1, raw_size))
+
+
+def lane_sizes(raw_size: int, lanes: int) -> list[int]:
+    """Return the size of each lane in bytes; sizes differ by at most one, and none is 0.
+
+    Requires ``raw_size >= lanes >= 1``, which readers check first.
+    """
+    assert raw_size >= lanes >= 1
+    return [raw_size * (lane + 1) // lanes - raw_size * lane // lanes for lane in range(lanes)]
+
+
+def split(data: bytes, lanes: int) -> list[bytes]:
+    """Cut a block into its lanes; joining them gives the block back."""
+    pieces, begin = [], 0
+    for size in lane_sizes(len(data), lanes):
+        pieces.append(data[begin : begin + size])
+        begin += size
+    return pieces
+
+
 def lanes_for(engine: Engine, raw_size: int, wanted: int | None, most: int) -> int:
     """Return the lanes of a block: as wanted, or by its size and, for a large model, by what memory allows."""
     lanes = lane_count(raw_size, wanted, most)
     return lanes if wanted else max(1, min(lanes, MAX_STATE_BYTES // _lane_memory(engine)))
+
+
+def block_memory(raw_size: int, history_bits: int, lanes: int = 0, lane_bytes: int = 0) -> int:
+    """Estimate the bytes that coding a block takes; ``lane_bytes`` is the model's state per lane."""
+    history = (SLOT_BYTES << history_bits) + _HISTORY_TABLES if history_bits else 0
+    return _BLOCK_COPIES * raw_size + history + lanes * lane_bytes
 
 
 def check_memory(engine: Engine, lanes: int) -> None:
