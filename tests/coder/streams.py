@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.reference import BigIntegerDecoder
+from tests.coder.big_integers import BigIntegerDecoder
 from zipllm.errors import CorruptData
 
 ONE = 1 << 24

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.coder.big_integers import BigIntegerDecoder
 from tests.coder.streams import ONE
 from tests.coder.test_words import DECODERS, ENCODERS, coded, reference_words
 from zipllm.coder.fused import FusedEncoder
-from zipllm.coder.reference import BigIntegerDecoder
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.coder.big_integers import BigIntegerDecoder, BigIntegerEncoder
 from tests.coder.streams import ONE, follow, stream
 from zipllm.coder import fused
 from zipllm.coder.fused import FusedDecoder, FusedEncoder
@@ -20,7 +21,6 @@ from zipllm.coder.range_coder import (
     words_from_bytes,
     words_to_bytes,
 )
-from zipllm.coder.reference import BigIntegerDecoder, BigIntegerEncoder
 from zipllm.jit import compiled
 
 HALF = ONE // 2

@@ -18,8 +18,7 @@ class BlockDecoding:
     Args:
         block: as read from an archive.
         engine: the archive's model, if it names one.
-        begin: offset of the block's record, counted over all archives.
-        end: offset of the first byte after it.
+        begin: offset of the block's record, counted over all archives; ``end`` is that of the first byte after it.
 
     Attributes:
         raw: the result.
@@ -63,10 +62,7 @@ class BlockDecoding:
 def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:
     """Decode one block by itself and check its size and CRC-32.
 
-    Args:
-        block: as read from an archive.
-        engine: gives the archive's model; called only for a model-coded block.
-        advance: told about progress, if given.
+    ``engine`` is called only for a model-coded block.
 
     Raises:
         CorruptData: the payload does not decode to what the header says.

@@ -17,11 +17,7 @@ from zipllm.progress import Advance, Stage
 class BlockEncoding:
     """The encoding and verification of one block: ``Work`` for any thread, with its progress.
 
-    Args:
-        raw: the block, at least one byte.
-        engine: the model, or None.
-        options: how to code it, and whether to verify.
-        model_cost: bytes that the archive pays for naming the model, in addition to the block.
+    Arguments are those of ``choose``; ``options`` also say whether to verify.
 
     Attributes:
         block: the result.
@@ -78,16 +74,10 @@ class BlockEncoding:
 
 
 def verify_block(block: Block, raw: bytes, engine: Callable[[], Engine] | None, advance: Advance | None) -> None:
-    """Require that a coded block decodes to the original bytes.
+    """Require that a block, as it is about to be written, decodes to the original bytes.
 
     Where the model computes with integers, the known content serves as a draft, and many tokens are predicted at once.
     Other blocks are decoded as by ``decompress``.
-
-    Args:
-        block: as it is about to be written.
-        raw: the original bytes.
-        engine: the model it was coded with, if any.
-        advance: told about progress, if given.
 
     Raises:
         VerificationFailed: it does not decode, or decodes to other bytes.

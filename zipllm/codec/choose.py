@@ -64,8 +64,7 @@ class Choice(NamedTuple):
     """A block's coding.
 
     Attributes:
-        coding: of the block.
-        payload: the coded bytes.
+        coding, payload: of the block.
         parameters: of a prediction; None for conventional codings.
         cost_counts: the model was left out, perhaps only because naming it costs bytes. Another ``model_cost`` might
             then change the choice.
@@ -85,14 +84,14 @@ class Choice(NamedTuple):
 def choose(
     raw: bytes, engine: LazyEngine | None, options: EncodeOptions, model_cost: int, advance: Advance | None
 ) -> Choice:
-    """Code a block in the smallest way.
+    """Code a block of at least one byte in the smallest way.
 
     Args:
-        raw: the block, at least one byte.
-        engine: the model, loaded only if it is tried; None for no model.
-        options: only ``sample``, ``fallback``, ``lanes``, ``max_lanes`` and ``history_bits`` matter.
+        raw: the block.
+        engine: the model, loaded only if it is tried.
+        options: how to code.
         model_cost: bytes that the archive pays for naming the model, in addition to the block.
-        advance: told about the progress of long predictions, if given.
+        advance: told about the progress of long predictions.
     """
     if engine is not None and not options.fallback:
         return _with_model(raw, engine(), TEXT_STYLE, options, advance)

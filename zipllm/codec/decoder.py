@@ -37,11 +37,7 @@ class DecodeOptions:
     workers: int = 1
 
     def engine_of(self, model: Callable[[], ModelRecord]) -> LazyEngine:
-        """Return the engine of an archive's model-coded blocks, to be loaded for the first of them.
-
-        Args:
-            model: gives the record that names the model.
-        """
+        """Return the engine of an archive's model-coded blocks; the first of them loads what the record names."""
 
         def find() -> Engine:
             record = model()
@@ -75,7 +71,7 @@ def decompress_stream(
     Args:
         source: binary, at the first byte of an archive; may be a pipe.
         sink: binary; None only tests the archive.
-        options: see ``DecodeOptions``; None for the defaults.
+        options: None for the defaults.
         progress: told about the work done, in the caller's thread.
 
     Raises:

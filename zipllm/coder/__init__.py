@@ -1,6 +1,5 @@
 """Binary decisions to words and back. Knows no model, no vocabulary and no file.
 
-range_coder   the wrapper around constriction's range coder: the definition of the coded words
-fused         the same words from compiled loops, for callers that code one decision at a time
-reference     the same words from Python's big integers: the tests' oracle, and the algorithm in prose
+range_coder  the wrapper around constriction's range coder: the definition of the coded words
+fused        the same words from compiled loops, for callers that code one decision at a time
 """

@@ -2,9 +2,9 @@
 
 Decoding with few lanes asks for one or two decisions at a time, and the next probability depends on the bit
 just decoded. A call into constriction costs microseconds each time; here a whole step of decisions runs
-inside one kernel, which calls ``decode_bit``. The algorithm is the one written out in ``reference.py``, on
-64-bit state: the decoder keeps only ``offset = number - lower`` for its decisions, and ``lower`` to check the
-end; the encoder adds a carry into the words already written. Equality with constriction is tested word for word.
+inside one kernel, which calls ``decode_bit``. The algorithm is that of ``range_coder``, on 64-bit state: the decoder
+keeps only ``offset = number - lower`` for its decisions, and ``lower`` to check the end; the encoder adds a carry into
+the words already written. Equality with constriction is tested word for word.
 
 Kernels need numba (``COMPILES``); ``open_encoder`` and ``open_decoder`` choose what works here.
 """
@@ -34,9 +34,7 @@ _ONE = np.uint64(1 << PROBABILITY_BITS)
 _LOW_WORD = np.uint64(0xFFFFFFFF)
 _UNIT = np.uint64(1)
 _ZERO = np.uint64(0)
-_FULL_RANGE = 2**64 - 1
-_STATE_MASK = 2**64 - 1
-
+_FULL_RANGE = _STATE_MASK = 2**64 - 1
 
 IMPOSSIBLE = 2  # decode_bit: the words cannot come from an encoder
 
@@ -52,13 +50,7 @@ def decoded(
 
     Both halves of the interval are computed and one is chosen: what a bit will be is what a processor cannot guess.
 
-    Args:
-        words: the coded words, uint32 ``[m]``.
-        lower: with ``width``, ``offset`` and ``position`` a ``FusedDecoder``'s state, uint64.
-        width: see there.
-        offset: see there.
-        position: see there.
-        probability: of bit 1, in ``1..2**24 - 1``.
+    The state is a ``FusedDecoder``'s, uint64; ``probability`` is that of bit 1, in ``1..2**24 - 1``.
     """
     chance = np.uint64(probability)
     scale = width >> _PRECISION
@@ -82,10 +74,7 @@ def decoded(
 
 @compiled
 def decode_bit(state: NDArray[np.uint64], words: NDArray[np.uint32], probability: Integer) -> int:
-    """Return the next bit, or ``IMPOSSIBLE``; for use inside kernels. Arguments as ``decoded``.
-
-    ``state`` is a ``FusedDecoder``'s, uint64 ``[4]``, changed in place.
-    """
+    """Do what ``decoded`` does with a ``FusedDecoder``'s state, uint64 ``[4]``, changed in place."""
     bit, state[_LOWER], state[_RANGE], state[_OFFSET], state[_POSITION] = decoded(
         words, state[_LOWER], state[_RANGE], state[_OFFSET], state[_POSITION], probability
     )
@@ -138,11 +127,7 @@ def _encoded(
 def encode_bit(state: NDArray[np.uint64], words: NDArray[np.uint32], bit: Integer, probability: Integer) -> None:
     """Append one decision; for use inside kernels.
 
-    Args:
-        state: a ``FusedEncoder``'s state, uint64 ``[4]``, changed in place.
-        words: room for the words, uint32 ``[m]``; one decision writes one word at most.
-        bit: 0 or 1.
-        probability: of bit 1, in ``1..2**24 - 1``.
+    ``state`` is a ``FusedEncoder``'s, uint64 ``[4]``, changed in place; ``words`` has room for one more word.
     """
     state[_LOWER], state[_RANGE], state[_POSITION] = _encoded(
         words, state[_LOWER], state[_RANGE], state[_POSITION], bit, probability
@@ -253,7 +238,7 @@ def open_decoder(words: NDArray[np.uint32]) -> BitDecoder:
 
 
 def _closing_words(lower: int, width: int) -> list[int]:
-    """Return the words that end a stream in this state (``finish`` in ``reference.py``), carry left out."""
+    """Return the words that end a stream in this state (``finish`` in ``range_coder``), carry left out."""
     if width == _FULL_RANGE:
         return []
     point = (lower + int(_LOW_WORD)) & _STATE_MASK

@@ -3,7 +3,24 @@
 A decision is a bit and the probability that it is 1, as an integer ``k`` of ``2**PROBABILITY_BITS``. The
 words are those of constriction's range coder (Bamler, "Understanding Entropy Coding With Asymmetric Numeral
 Systems (ANS): a Statistician's Perspective", arXiv:2201.01741; Martin, "Range encoding", 1979) with its
-``Bernoulli(perfect=False)`` model. The algorithm, state by state, is written out in ``reference.py``.
+``Bernoulli(perfect=False)`` model.
+
+The state is an interval ``[lower, lower + width)`` of a number line that is read as a string of 32-bit words
+after the point. ``lower`` is one unbounded integer; coders keep its last 64 bits and add carries into the words
+already written.
+
+    start      lower = 0, width = 2**64 - 1, shifts = 0
+    decision   scale = width >> 24; split = scale * (2**24 - k) for bit 1's probability k of 2**24
+               bit 0: width = split                      bit 1: lower += split, width = scale * k
+               (the remainder ``width mod 2**24`` is given up)
+    refill     if width < 2**32: lower <<= 32, width <<= 32, shifts += 1
+    finish     nothing at all if nothing was coded; else the word at the top of ``lower + 2**32 - 1``, after
+               the ``shifts`` words before it; and a zero word if the top word of ``lower + width`` equals
+               it, so that whatever bytes follow cannot lift the number out of the interval
+
+The invariant ``width >= 2**32`` holds between decisions. The decoder follows the same states and asks where
+its number, the words padded with zeros, lies: bit 1 iff ``number - lower >= split``. A number past
+``scale * 2**24`` lies in the part that was given up, and no encoder wrote it.
 
 Why 24 bits, and which float64 carries them. constriction works with frequencies of ``N = 2**24``. From a
 float64 ``p`` it makes the frequency of bit 0 as ``1 + floor((1 - p) * (N - 2))``. For ``p = j / N`` every

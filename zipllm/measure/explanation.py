@@ -32,7 +32,7 @@ class Explanation:
         costs: of each token.
         vocabulary: byte string of every token id.
         archive_bytes: size of the archive in this coding.
-        lanes: streams coded side by side, each with a context of its own.
+        lanes: number of lanes of its block.
         history: whether predictions learn from the file.
         model_id: of the model; None without one.
         whole: the sum of the model's frequencies.

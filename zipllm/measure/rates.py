@@ -31,9 +31,7 @@ class Evaluation:
 
     Attributes:
         raw_bytes: size of the data.
-        characters: see ``zipllm.data.text``.
-        words: see there.
-        valid_utf8: whether all of it is UTF-8.
+        characters, words, valid_utf8: see ``zipllm.data.text``.
         tokens: number of tokens that the model predicts.
         blocks: number of blocks.
         lanes: of all blocks together; each starts with an empty context.
@@ -109,11 +107,7 @@ def evaluate_stream(
 ) -> Evaluation:
     """Evaluate a model on everything in ``source``. Memory is bounded by the block.
 
-    Args:
-        source: binary.
-        engine: the model.
-        options: only ``block_size``, ``lanes`` and ``max_lanes`` matter; they decide the context.
-        progress: told about the work done.
+    Of the options only ``block_size``, ``lanes`` and ``max_lanes`` matter; they decide the context.
 
     Raises:
         LimitExceeded: so many lanes of this model need too much memory.

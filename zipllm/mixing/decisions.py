@@ -42,12 +42,7 @@ class Walk:
     """
 
     def __init__(self, tree: DecisionTree, predictions: Predictions) -> None:
-        """Start at the root.
-
-        Args:
-            tree: of the predictor's vocabulary.
-            predictions: ``[n, V+1]``, or ``[n, d]`` with ``tree.columns`` for the tokens that the walk will lead to.
-        """
+        """Start at the root; predictions ``[n, V+1]``, or ``[n, d]`` with the columns of the tokens to reach."""
         check_predictions(tree, predictions, 2)
         cumulative, selected = predictions.cumulative, predictions.selected
         self._tree = tree
@@ -104,14 +99,13 @@ def chunk_decisions(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     """Return the decisions of a chunk of steps of all lanes, in coding order.
 
-    Chunks of consecutive steps, one after the other, give the same decisions as all steps at once, so memory
-    is bounded by the chunk.
+    Chunks of consecutive steps, one after the other, give the same decisions as all steps at once.
 
     Args:
         tree: of the predictor's vocabulary.
         predictions: ``[lanes, steps, V+1]``, or ``[lanes, steps, d]`` with ``tree.columns``.
         tokens: integers ``[lanes, steps]``.
-        counts: integers ``[lanes]``: how many of the steps a lane has; what lies behind is not looked at.
+        counts: integers ``[lanes]``, how many of the steps a lane has.
 
     Returns:
         Bits uint8 ``[n]`` and probabilities of a 1, uint32 ``[n]`` in units of ``2**-24``.

@@ -52,10 +52,7 @@ def half_key(key: Integer, half: Integer) -> Integer:
 def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) -> Integer:
     """Return where the slot of a context begins, emptied if it was another's.
 
-    Args:
-        slots: uint16 ``[2**n * SLOT_ENTRIES]``.
-        seen: ``Tables.seen``.
-        key: hash of the context, 32 bits.
+    ``slots`` is uint16 ``[2**n * SLOT_ENTRIES]``; ``key`` is the hash of the context, 32 bits.
     """
     index = first_candidate(slots, key)
     check = key & 0xFFFF
@@ -88,11 +85,7 @@ def find_slots(memory: Memory, tables: Tables, half: Integer) -> None:
 def find_stops(memory: Memory, lane: NDArray[np.int64], node: Integer, depth: Integer) -> None:
     """Fill ``memory.places`` for a stop, by contexts that know the token so far and what surrounds it.
 
-    Args:
-        memory: all.
-        lane: its registers.
-        node: of the trie: the token's first bytes.
-        depth: how many bytes these are.
+    The token's first ``depth`` bytes lead to ``node`` of the trie.
     """
     recent, keys = lane[RECENT], memory.contexts
     keys[0] = hash_pair(node, np.int64(1))

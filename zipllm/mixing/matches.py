@@ -78,15 +78,8 @@ def match_bit_inputs(
 ) -> Integer:
     """Fill the mixer's inputs for a bit; a place that has been wrong in this byte is given up.
 
-    Args:
-        memory: all.
-        tables: constants.
-        lane: its registers.
-        bit_number: number of the bit, 0 the highest.
-        partial: the bits of this byte before it, behind a leading 1.
-
-    Returns:
-        Length class of the first match, 0 to 15.
+    ``partial`` holds the bits of this byte before it, behind a leading 1. Returns the length class of the first match,
+    0 to 15.
     """
     found = np.int64(0)
     for number in range(MATCHES):

@@ -114,7 +114,7 @@ def new_memory(sizes: NDArray[np.int64], slot_bits: int, prior: Prior | None) ->
     Args:
         sizes: int64 ``[lanes]``, bytes of each lane.
         slot_bits: there are ``2**slot_bits`` slots of 32 bytes, ``MIN_SLOT_BITS`` to ``MAX_SLOT_BITS``.
-        prior: what other files have taught; None begins with plain assumptions.
+        prior: what other files have taught; None: ``plain_prior``.
     """
     lanes, total = len(sizes), int(sizes.sum())
     prior = prior or plain_prior()

@@ -84,12 +84,8 @@ def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], nod
 def predict_bit(memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, style: Style) -> Integer:
     """Return the probability of a 1 in the bit at hand, in units of ``2**-24``.
 
-    Args:
-        memory: ``now[BIT_NUMBER]`` is the number of the bit, ``now[HALF]`` -1 at the beginning of a byte.
-        constants: tables.
-        lane: registers.
-        letter: a byte whose bits before this one are those that are known.
-        style: of the contexts.
+    ``memory.now[BIT_NUMBER]`` is the number of the bit, ``now[HALF]`` is -1 at the beginning of a byte. ``letter`` is a
+    byte whose bits before this one are those that are known.
     """
     _look_up(memory, constants, lane, letter, style)
     now, sets, last = memory.now, memory.sets, lane[RECENT] & 0xFF

@@ -65,10 +65,7 @@ class Journal(NamedTuple):
 class Trial:
     """A memory against which texts are measured, one after the other, all from the same beginning.
 
-    Args:
-        memory: what has been learned, in one lane that has room for the longest text; in use until the trial is over.
-        vocabulary: of the tokens.
-        style: of the contexts.
+    The memory has one lane, with room for the longest text; it is in use until the trial is over.
     """
 
     def __init__(self, memory: Memory, vocabulary: Vocabulary, style: Style) -> None:
@@ -79,11 +76,9 @@ class Trial:
         self._journal = Journal.of(_PIECE)
 
     def bits(self, tokens: NDArray[np.int32], cumulative: NDArray[np.int32]) -> float:
-        """Return what tokens cost, in bits.
+        """Return what tokens int32 ``[n]`` cost, in bits.
 
-        Args:
-            tokens: int32 ``[n]``.
-            cumulative: int32 ``[n, V + 1]``, the model's frequencies; ``[1, 0]`` without a model.
+        ``cumulative`` has the model's frequencies, int32 ``[n, V + 1]``; ``[1, 0]`` without a model.
 
         Raises:
             ValueError: the frequencies do not ascend, or the text is longer than the room for it.

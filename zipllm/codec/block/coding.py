@@ -1,6 +1,6 @@
 """Codes the tokens of a block: with the model's predictions as they are, or mixed with the block's own history."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,52 +38,8 @@ class Predicted(NamedTuple):
     done: float = 0.0
 
 
-class BlockEncoder(Protocol):
-    """Codes the tokens of a block, chunk by chunk."""
-
-    def encode(self, chunk: Predicted) -> None:
-        """Append the tokens of some steps."""
-
-    def written_bytes(self) -> int:
-        """Return about how many bytes of payload there are so far."""
-
-    def finish(self) -> NDArray[np.uint32]:
-        """Close the stream and return its words, uint32 ``[m]``."""
-
-
-class BlockDecoder(Protocol):
-    """Decodes the tokens of a block, step by step.
-
-    Attributes:
-        by_lane: the tokens of a step are coded one after the other, so that some lanes can be decoded before the next
-            lanes' predictions are known.
-    """
-
-    by_lane: bool
-
-    def decode(self, cumulative: Integers, lanes: Integers) -> Integers:
-        """Return a token for each lane, int32 ``[n]``; cumulative int32 ``[n, V + 1]``.
-
-        Raises:
-            CorruptData: the words are impossible.
-        """
-
-    def gives(self, chunk: Predicted) -> bool:
-        """Decode some steps that were predicted for known tokens; return whether just these tokens come.
-
-        Raises:
-            CorruptData: the words are impossible, or a token goes past its lane's end.
-        """
-
-    def read_bytes(self) -> int:
-        """Return about how many bytes of payload were read so far."""
-
-    def at_end(self) -> bool:
-        """Return whether the payload is exactly that of what was decoded."""
-
-
 class StaticEncoder:
-    """Codes with the model's frequencies as they are."""
+    """Codes the tokens of a block, chunk by chunk, with the model's frequencies as they are."""
 
     def __init__(self, engine: Engine) -> None:
         self._tree = engine.tree
@@ -100,7 +56,12 @@ class StaticEncoder:
 
 
 class StaticDecoder:
-    """Undoes ``StaticEncoder``."""
+    """Undoes ``StaticEncoder``. Methods raise ``CorruptData`` if the words are impossible or a token overruns its lane.
+
+    Attributes:
+        by_lane: the tokens of a step are coded one after the other, so that some lanes can be decoded before the next
+            lanes' predictions are known.
+    """
 
     by_lane = False
 
@@ -110,17 +71,21 @@ class StaticDecoder:
         self._words = words
 
     def decode(self, cumulative: Integers, lanes: Integers) -> Integers:
+        """Return a token for each lane, int32 ``[n]``; cumulative int32 ``[n, V + 1]``."""
         return decode_tokens(self._tree, cumulative, self._decoder)
 
     def gives(self, chunk: Predicted) -> bool:
+        """Decode steps that were predicted for known tokens; return whether just these tokens come."""
         bits, probabilities = chunk_decisions(self._tree, chunk.predictions, chunk.tokens, chunk.counts)
         return np.array_equal(self._decoder.decode(probabilities), bits)
 
     def read_bytes(self) -> int:
+        """Return about how many bytes of payload were read so far."""
         position = self._decoder.position() if isinstance(self._decoder, FusedDecoder) else self._words.size
         return _WORD_BYTES * position
 
     def at_end(self) -> bool:
+        """Return whether the payload is exactly that of what was decoded."""
         return self._decoder.at_end()
 
 
@@ -190,6 +155,10 @@ class AdaptiveDecoder:
 
     def at_end(self) -> bool:
         return self._decoder.at_end()
+
+
+Encoder = StaticEncoder | AdaptiveEncoder
+Decoder = StaticDecoder | AdaptiveDecoder
 
 
 def _compiled_chunk(chunk: Predicted, tokens: Integers) -> Chunk:

@@ -7,7 +7,7 @@ while one group's tokens are decoded, the other groups predict. Decoding keeps t
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.block.coding import BlockDecoder, Integers
+from zipllm.codec.block.coding import Decoder, Integers
 from zipllm.codec.block.lane_groups import cut
 from zipllm.codec.threads.turns import Turns
 from zipllm.errors import CorruptData
@@ -20,10 +20,6 @@ _REPORT_STEPS = 64
 
 class DecodedLanes:
     """Collects tokens.
-
-    Args:
-        vocabulary: the bytes of each token.
-        sizes: int64 ``[lanes]``, bytes of each lane.
 
     Attributes:
         ids: int32 ``[sizes.sum()]``; each lane's tokens start at the offset of its bytes.
@@ -58,9 +54,7 @@ class DecodedLanes:
 class _Group:
     """Some neighboring lanes: a worker of ``Turns``."""
 
-    def __init__(
-        self, predictor: Predictor, coder: BlockDecoder, decoded: DecodedLanes, edges: tuple[int, int], own: bool
-    ):
+    def __init__(self, predictor: Predictor, coder: Decoder, decoded: DecodedLanes, edges: tuple[int, int], own: bool):
         self._first, end = edges
         lanes = end - self._first
         self._predictor = predictor
@@ -92,15 +86,9 @@ class _Group:
 
 
 def decode_lanes(
-    predictor: Predictor, coder: BlockDecoder, sizes: NDArray[np.int64], advance: Advance | None
+    predictor: Predictor, coder: Decoder, sizes: NDArray[np.int64], advance: Advance | None
 ) -> DecodedLanes:
-    """Decode all lanes until the bytes of each are complete.
-
-    Args:
-        predictor: of the model.
-        coder: decodes the tokens.
-        sizes: int64 ``[lanes]``, bytes of each lane.
-        advance: told about progress, if given, in the calling thread.
+    """Decode all lanes until the bytes of each (``sizes``, int64 ``[lanes]``) are complete.
 
     Raises:
         CorruptData: a token overruns its lane, or the payload is not exactly what was decoded.

@@ -31,13 +31,7 @@ tokens pass through the network in other batches than when they were encoded."""
 
 
 def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters, advance: Advance | None) -> bytes:
-    """Code one block.
-
-    Args:
-        engine: the model.
-        raw: the block, at least one byte per lane.
-        parameters: for the block's header.
-        advance: told about progress, if given.
+    """Code one block of at least one byte per lane.
 
     Returns:
         The payload: the range coder's words, little-endian.
@@ -57,14 +51,7 @@ def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters,
 def decode_model_block(
     engine: Engine, payload: bytes, raw_size: int, parameters: CodingParameters, advance: Advance | None
 ) -> bytes:
-    """Undo ``encode_model_block``.
-
-    Args:
-        engine: the same model.
-        payload: may be damaged in any way.
-        raw_size: bytes of the block, at least one per lane.
-        parameters: from the block's header.
-        advance: told about progress, if given.
+    """Undo ``encode_model_block``; the payload may be damaged in any way.
 
     Returns:
         ``raw_size`` bytes, the original ones if their checksum agrees.
@@ -94,13 +81,6 @@ def check_with_draft(
     "Fast inference from transformers via speculative decoding", 2023), with the original as the draft. As long as the
     decoded tokens are the draft's, the predictions are those of a decoder without one. That holds for exact predictors,
     whose passes over many tokens give what single steps give.
-
-    Args:
-        engine: the model; its predictor is exact.
-        payload: the words.
-        draft: the expected bytes, at least one per lane.
-        parameters: from the block's header.
-        advance: told about progress, if given.
 
     Raises:
         CorruptData: the payload decodes to something else, or its words are not exactly those of the draft.

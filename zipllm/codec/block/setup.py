@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.block.coding import AdaptiveDecoder, AdaptiveEncoder, StaticDecoder, StaticEncoder
+from zipllm.codec.block.coding import AdaptiveDecoder, AdaptiveEncoder, Decoder, Encoder, StaticDecoder, StaticEncoder
 from zipllm.codec.options import DEFAULT_MAX_LANES, LANE_BYTES
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes
 from zipllm.container import CodingParameters
@@ -150,11 +150,9 @@ class BlockSetup:
     Args:
         engine: the model; None if the history predicts bytes alone.
         raw_size: bytes of the block, at least one per lane.
-        parameters: of the block's header.
+        parameters: of the block's header; they choose encoder and decoder.
 
-    Attributes:
-        sizes: int64 ``[lanes]``, bytes of each lane.
-        vocabulary: the model's, or the 256 bytes.
+    Attributes: ``sizes`` int64 ``[lanes]``, bytes of each lane; ``vocabulary``, the model's or the 256 bytes.
 
     Raises:
         UnsupportedData: the block is of another precision than this version or the engine has.
@@ -177,26 +175,22 @@ class BlockSetup:
         assert self._engine is not None, "tokens are the model's"
         return self._engine.tokenizer.encode_all(split(raw, self._parameters.lanes))
 
-    def encoder(self) -> "StaticEncoder | AdaptiveEncoder":
-        """Return the encoder that the parameters ask for."""
+    def encoder(self) -> Encoder:
         if self._parameters.mixer:
             return self.adaptive_encoder()
         assert self._engine is not None, "something predicts"
         return StaticEncoder(self._engine)
 
-    def decoder(self, payload: bytes) -> "StaticDecoder | AdaptiveDecoder":
-        """Return the decoder of a payload that the parameters ask for."""
+    def decoder(self, payload: bytes) -> Decoder:
         if self._parameters.mixer:
             return self.adaptive_decoder(payload)
         assert self._engine is not None, "something predicts"
         return StaticDecoder(self._engine, words_from_bytes(payload))
 
     def adaptive_encoder(self) -> AdaptiveEncoder:
-        """Return the encoder with history."""
         return AdaptiveEncoder(self.vocabulary, self._memory(), self._style)
 
     def adaptive_decoder(self, payload: bytes) -> AdaptiveDecoder:
-        """Return the decoder with history."""
         return AdaptiveDecoder(self.vocabulary, self._memory(), self._style, words_from_bytes(payload))
 
     def _memory(self) -> Memory:

@@ -1,24 +1,4 @@
-"""The range coder in big integers: readable, slow, and word for word the real one.
-
-The state is an interval ``[lower, lower + width)`` of a number line that is read as a string of 32-bit words
-after the point. ``lower`` is one unbounded integer here, so carries need no care; the fast coders keep its
-last 64 bits and add carries into the words already written.
-
-    start      lower = 0, width = 2**64 - 1, shifts = 0
-    decision   scale = width >> 24; split = scale * (2**24 - k) for bit 1's probability k of 2**24
-               bit 0: width = split                      bit 1: lower += split, width = scale * k
-               (the remainder ``width mod 2**24`` is given up)
-    refill     if width < 2**32: lower <<= 32, width <<= 32, shifts += 1
-    finish     nothing at all if nothing was coded; else the word at the top of ``lower + 2**32 - 1``, after
-               the ``shifts`` words before it; and a zero word if the top word of ``lower + width`` equals
-               it, so that whatever bytes follow cannot lift the number out of the interval
-
-The invariant ``width >= 2**32`` holds between decisions. The decoder follows the same states and asks where
-its number, the words padded with zeros, lies: bit 1 iff ``number - lower >= split``. A number past
-``scale * 2**24`` lies in the part that was given up, and no encoder wrote it.
-
-Words are those of constriction 0.5 (``RangeEncoder`` with 64-bit state, 32-bit words and 24-bit models).
-"""
+"""The range coder of ``zipllm.coder.range_coder`` in big integers: slow, readable, word for word the real one."""
 
 from collections.abc import Sequence
 
