@@ -70,7 +70,7 @@ def test_chunks_are_bounded_by_memory() -> None:
 
 
 def test_words_of_the_format() -> None:
-    """Exact bytes: whoever changes them breaks every archive that was ever written."""
+    """Exact bytes: a change breaks every archive ever written."""
     archive = compress(b"how much wood would a woodchuck chuck", lanes=2, block_size=20)
     blocks = [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Block)]
     assert [block.payload.hex(" ", -4) for block in blocks] == [

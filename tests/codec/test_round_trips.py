@@ -113,7 +113,7 @@ def test_more_lanes_than_bytes_are_not_made() -> None:
 
 
 def test_default_lanes_of_a_large_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five lanes of one block, each with start and end of its own, decode from one coder."""
+    """Five lanes of one block, each with its own start and end, decode from one coder."""
     monkeypatch.setattr(setup, "LANE_BYTES", 64)
     archive = compress(TEXT[:350])
     (block,) = [record for record in ArchiveReader(io.BytesIO(archive)) if isinstance(record, Block)]

@@ -61,7 +61,7 @@ def test_it_is_the_payload_of_the_archive(
     headers = blocks(archive)
     payload = sum(header.payload_size for header in headers)
     assert abs(payload - found.bits / 8) < 0.002 * payload + 8 * len(headers)
-    assert 0 < len(archive) - payload < 120 + 20 * len(headers), "what is besides the payload is headers"
+    assert 0 < len(archive) - payload < 120 + 20 * len(headers), "the rest of the archive is headers"
     assert (found.raw_bytes, found.blocks) == (len(data), len(headers))
     assert found.lanes == sum(header.parameters.lanes for header in headers if header.parameters)
 

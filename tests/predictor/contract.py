@@ -101,7 +101,7 @@ def check_copies(predictor: Predictor, tokens: Lanes, fed: int) -> None:
 
 
 def check_out_and_selection(predictor: Predictor, tokens: Lanes, seed: int = 0) -> None:
-    """The result goes where the caller wants it, whole or the selected columns, whoever owns it."""
+    """The result goes where the caller wants it, whole or the selected columns."""
     draw, size = np.random.default_rng(seed), len(predictor.vocabulary) + 1
     expected = by_steps(predictor, tokens)
     columns = draw.integers(0, size, (7, 3), dtype=np.int32)

@@ -13,7 +13,7 @@ SMALL = NgramPredictor([b"a", b"ab", b"b", b"c", b"d"])
 
 
 def test_it_learns_each_order() -> None:
-    """After 'abab...', 'a' follows 'b'; in a lane of its own nothing is known."""
+    """After 'abab...', 'a' follows 'b'; another lane knows nothing."""
     state = SMALL.start(2)
     tokens = np.array([[5, 0, 2, 0, 2, 0, 2]], dtype=np.int32)
     learned = np.diff(SMALL.predict(state, tokens, np.array([0], dtype=np.int32))[0, -1])

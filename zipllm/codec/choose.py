@@ -217,7 +217,7 @@ def _history(
 
 
 def _pieces(raw: bytes, count: int, size: int) -> list[bytes]:
-    """Return ``count`` pieces of ``size`` bytes at even distances; a block that is no longer is one piece."""
+    """Return ``count`` pieces of ``size`` bytes at even distances; a block that is not longer is one piece."""
     if len(raw) <= count * size:
         return [raw]
     room = len(raw) - size

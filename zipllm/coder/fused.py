@@ -48,7 +48,7 @@ def decoded(
 ) -> tuple[int, Integer, Integer, Integer, Integer]:
     """Return the next bit, or ``IMPOSSIBLE``, and what becomes of the state; for loops that keep it in registers.
 
-    Both halves of the interval are computed and one is chosen: what a bit will be is what a processor cannot guess.
+    It computes both halves of the interval and chooses one, since a processor cannot predict the bit.
 
     The state is a ``FusedDecoder``'s, uint64; ``probability`` is that of bit 1, in ``1..2**24 - 1``.
     """
@@ -153,7 +153,7 @@ class FusedEncoder:
         self._finished = False
 
     def reserve(self, decisions: int) -> None:
-        """Make room in ``words`` for so many decisions and the closing words."""
+        """Make room in ``words`` for a number of decisions and the closing words."""
         if self._finished:
             raise ValueError("encode() after finish()")
         needed = int(self.state[_POSITION]) + decisions + 2

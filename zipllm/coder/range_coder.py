@@ -56,7 +56,7 @@ class BitEncoder(Protocol):
         """Append ``n`` decisions: uint8 ``[n]`` of 0 or 1, uint32 ``[n]`` probabilities of a 1."""
 
     def position(self) -> int:
-        """Return how many words there are so far, give or take those that close the stream."""
+        """Return the number of words so far, with or without those that close the stream."""
 
     def finish(self) -> NDArray[np.uint32]:
         """Close the stream and return its words ``[m]``; no decisions give no words."""

@@ -173,7 +173,7 @@ def _by_history(raw: bytes, options: EncodeOptions, progress: ProgressCallback |
     alone = _compress(raw, None, options, progress)
     if alone.coding is not Coding.HISTORY:
         name = alone.coding.name.lower()
-        raise UsageError(f"without a model these bytes are coded as {name}, in which no byte has a cost of its own")
+        raise UsageError(f"without a model these bytes are coded as {name}, which gives no cost of single bytes")
     return alone
 
 

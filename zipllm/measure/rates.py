@@ -110,7 +110,7 @@ def evaluate_stream(
     Of the options only ``block_size``, ``lanes`` and ``max_lanes`` matter; they decide the context.
 
     Raises:
-        LimitExceeded: so many lanes of this model need too much memory.
+        LimitExceeded: the lanes take more than ``MAX_STATE_BYTES``.
     """
     counter = TextCounter()
     raw_bytes = tokens = blocks = lanes = 0

@@ -1,4 +1,4 @@
-"""Match models: what came after the last place with the same context will perhaps come again.
+"""Match models: what followed the last place with the same context may follow again.
 
 Two places are followed at a time, found by hashes of the last six and of the last four bytes and verified backwards.
 How far a match is trusted is learned by its length. It predicts bits, and stops: whether a token began there.

@@ -19,9 +19,9 @@ CONTEXTS = 16
 STOPS = 6
 """Contexts in which the stops of tokens are remembered."""
 MATCHES = 2
-"""Earlier places whose continuation may come again: after a long and after a short context."""
+"""Earlier places whose continuation may repeat: after a long and after a short context."""
 MATCH_STATES = 64
-"""Lengths of a match that are told apart."""
+"""Classes of match lengths."""
 
 BIAS, MODEL, MATCH, FIRST = 0, 1, 3, 3 + 2 * MATCHES
 """Where inputs of the mixer begin: a constant, the model, the matches, the contexts (two for each)."""

@@ -1,6 +1,6 @@
 """Tables of the adaptive predictor: probabilities on the logistic scale, and small histories of bits.
 
-Made from integers alone, so that no mathematics library has a say in an archive. The logistic scale is the
+Made from integers alone, so that archives do not depend on a mathematics library. The logistic scale is the
 natural logarithm of ``p / (1 - p)`` in units of ``1/256``, between ``-LIMIT`` and ``LIMIT``; mixing is done there
 (Mahoney, "Adaptive weighing of context models for lossless data compression", 2005).
 """
@@ -22,11 +22,11 @@ MAP_BITS = 22
 COARSE_BITS = 12
 """Learned probabilities are looked up with this many bits."""
 MANTISSA_BITS = 7
-"""A probability of the model is looked up by its exponent and so many bits after the leading one."""
+"""A probability of the model is looked up by its exponent and this many bits after the leading one."""
 STATES = 2048
 """Room for bit histories; fewer are used."""
 RECIPROCALS = 1024
-"""Counts that an adaptive probability tells apart."""
+"""Largest count of an adaptive probability, plus one."""
 
 _FIXED = 96  # fraction bits of the exponential below
 # How large the larger of two counts gets, by the smaller one: a long run of one bit is worth remembering.

@@ -74,7 +74,7 @@ def make_dot(size: int) -> Callable[..., Any]:
     """Return ``plain_dot`` for compiled code and rows of this size, next to each other in memory.
 
     Raises:
-        ValueError: the size is no multiple of 8; vectors would reach beyond the row.
+        ValueError: the size is not a multiple of 8.
     """
     _check_size(size)
     if not COMPILES:

@@ -1,6 +1,6 @@
 """The contract of a predictor: the only thing the codec knows about a model.
 
-A predictor follows several *lanes* side by side, each a token stream of its own. What one lane is fed never changes
+A predictor follows several *lanes* side by side, each a token stream. What one lane is fed never changes
 the prediction of another. A stream begins with ``start_token``, whose prediction is that of the first real token.
 
 Lossless coding rests on this: one call with T tokens gives, bit for bit, what T calls with one token give, however
@@ -53,7 +53,7 @@ class Traits:
     """What a predictor can do beyond the contract.
 
     Attributes:
-        threads: Python threads that may predict side by side, each with a state of its own; 1 if that gains nothing,
+        threads: Python threads that may predict side by side, each with its own state; 1 if that gains nothing,
             for example because the predictor runs threads itself.
         selects: predicting is faster with a ``Selection``.
         exact: the contract holds by construction, because all arithmetic is on integers. A predictor of floats can

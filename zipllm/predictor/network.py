@@ -19,7 +19,7 @@ class ModelNetwork(Network, Protocol):
 
     @property
     def concurrent(self) -> bool:
-        """Whether Python threads gain from predicting side by side, each with a state of its own."""
+        """Whether Python threads gain from predicting side by side, each with its own state."""
 
     @property
     def selects(self) -> bool:
@@ -27,7 +27,7 @@ class ModelNetwork(Network, Protocol):
 
 
 class ReferenceNetwork:
-    """The integer network itself, on any torch device; torch uses threads of its own."""
+    """The integer network itself, on any torch device; torch runs its own threads."""
 
     concurrent = False
     selects = False

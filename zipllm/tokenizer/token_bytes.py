@@ -29,7 +29,7 @@ _LETTERS = {chr(value): value for value in _PRINTED} | {
 def bytes_of_tokens(description: Mapping[str, Any]) -> dict[int, bytes]:
     """Return the bytes of every id that stands for some; ids of special tokens are left out.
 
-    Where a byte has a token of its own besides the ``<0x..>`` one, both are given.
+    Where a byte has an ordinary token and the ``<0x..>`` one, both are given.
 
     Args:
         description: of a tokenizer, as ``tokenizer.json`` has it.

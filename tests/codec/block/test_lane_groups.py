@@ -116,7 +116,7 @@ def test_groups_are_whole_and_even(lanes: int, groups: int) -> None:
     assert max(sizes) - min(sizes) < 2 * LEAST_LANES
 
 
-def test_failing_work_is_told_to_whoever_waits() -> None:
+def test_waiting_raises_the_error_of_the_work() -> None:
     def fail() -> None:
         raise ValueError("work")
 

@@ -1,4 +1,4 @@
-"""No thread of zipllm's stays behind; those of other libraries, and of its own pools, come and go as they like."""
+"""zipllm leaves no thread behind; other libraries may keep theirs."""
 
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The lanes of a block, decoded step by step until the bytes of each are complete.
 
-Where the tokens of a step are coded one after the other, neighboring lanes form groups, each with a thread of its own:
-while one group's tokens are decoded, the other groups predict. Decoding keeps the format's order.
+Where the tokens of a step are coded one after the other, neighboring lanes form groups, each with a thread: while
+one group's tokens are decoded, the other groups predict. Decoding keeps the format's order.
 """
 
 import numpy as np

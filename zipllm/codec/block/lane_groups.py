@@ -1,6 +1,6 @@
 """Predictions of known tokens, chunk by chunk; lanes in groups, so that some are predicted while others are coded.
 
-A group is a run of neighboring lanes with a predictor state of its own; predictions do not depend on the grouping. When
+A group is a run of neighboring lanes that share a predictor state; predictions do not depend on the grouping. When
 encoding, threads share a chunk's groups; when decoding, each group has a thread that predicts and decodes it.
 """
 

@@ -37,7 +37,7 @@ def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters,
         The payload: the range coder's words, little-endian.
 
     Raises:
-        LimitExceeded: so many lanes of this model need too much memory.
+        LimitExceeded: the lanes take more than ``MAX_STATE_BYTES``.
     """
     setup = BlockSetup(engine, len(raw), parameters)
     coder = setup.encoder()
@@ -59,7 +59,7 @@ def decode_model_block(
     Raises:
         CorruptData: the payload does not decode to a block of this size.
         UnsupportedData: the block is of another precision than this engine.
-        LimitExceeded: so many lanes of this model need too much memory.
+        LimitExceeded: the lanes take more than ``MAX_STATE_BYTES``.
     """
     setup = BlockSetup(engine, raw_size, parameters)
     decoded = decode_lanes(engine.predictor, setup.decoder(payload), setup.sizes, advance)
@@ -85,7 +85,7 @@ def check_with_draft(
     Raises:
         CorruptData: the payload decodes to something else, or its words are not exactly those of the draft.
         UnsupportedData: the block is of another precision than this engine.
-        LimitExceeded: so many lanes of this model need too much memory.
+        LimitExceeded: the lanes take more than ``MAX_STATE_BYTES``.
     """
     setup = BlockSetup(engine, len(draft), parameters)
     tokens = setup.tokens(draft)

@@ -1,6 +1,6 @@
 """Everything a block needs before its first token is coded: parameters, checks, lanes, memory and coder.
 
-A block is cut into lanes that are coded side by side, each with a context of its own. The cut depends only on the
+A block is cut into lanes that are coded side by side, each with its own context. The cut depends only on the
 block's size and the number of lanes, so an archive stores just that number. A lane ends when its bytes are complete, so
 no token counts are stored either.
 """
@@ -30,10 +30,10 @@ MOST_MEMORY = 8 << 30
 """Approximate limit in bytes for all blocks in work; a single block is always allowed."""
 
 _HISTORY_TABLES = 64 << 20
-"""Bytes of a history besides its slots; measured: 190 to 240 MB for a block with 128 MiB of slots."""
+"""Bytes of a history without its slots; measured: 190 to 240 MB for a block with 128 MiB of slots."""
 
 _BLOCK_COPIES = 16
-"""Multiple of its size that a block in work takes besides its history: bytes, tokens, tables of parallel codecs."""
+"""A block in work takes this multiple of its size, history excluded: bytes, tokens, tables of parallel codecs."""
 
 MAX_ROW = 4096
 _LOOKED_AT = 1 << 17
@@ -114,7 +114,7 @@ def block_memory(raw_size: int, history_bits: int, lanes: int = 0, lane_bytes: i
 
 
 def check_memory(engine: Engine, lanes: int) -> None:
-    """Refuse more lanes than memory allows, before any of it is allocated.
+    """Refuse more lanes than memory allows, before allocating any.
 
     Raises:
         LimitExceeded: the state and the frequencies of all lanes would take more than ``MAX_STATE_BYTES``.
@@ -156,7 +156,7 @@ class BlockSetup:
 
     Raises:
         UnsupportedData: the block is of another precision than this version or the engine has.
-        LimitExceeded: so many lanes of this model need too much memory.
+        LimitExceeded: the lanes take more than ``MAX_STATE_BYTES``.
     """
 
     def __init__(self, engine: Engine | None, raw_size: int, parameters: CodingParameters) -> None:

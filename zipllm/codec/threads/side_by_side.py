@@ -1,6 +1,6 @@
 """Pieces of work in several threads, their results in order.
 
-With one worker there is no extra thread: a piece runs when its result is taken. So the same code serves one worker and
+With one worker, a piece runs in the caller's thread when its result is taken. So the same code serves one worker and
 many, and neither results nor errors depend on their number.
 """
 
@@ -16,7 +16,7 @@ WATCH_SECONDS = 0.1
 """Interval at which a thread that waits for a result calls ``watch``."""
 
 Tick = Callable[[], None]
-"""Called now and then by a piece of work; raises to end work whose result is no longer wanted."""
+"""Called now and then by a piece of work; raises to end work whose result nobody needs any more."""
 
 
 class Work(Protocol):
@@ -27,7 +27,7 @@ class Work(Protocol):
 
 
 class _Stopped(Exception):
-    """Ends work whose result is no longer wanted."""
+    """Ends work whose result nobody needs any more."""
 
 
 W = TypeVar("W", bound=Work)
@@ -36,7 +36,7 @@ Other = TypeVar("Other")
 
 
 def beside(other: Callable[[Advance], Other], mine: Callable[[], Mine]) -> tuple[Other, Mine]:
-    """Run ``other`` in a thread of its own while ``mine`` runs here; return both results.
+    """Run ``other`` in another thread while ``mine`` runs here; return both results.
 
     Args:
         other: reports to the callback it is given, which ends it if ``mine`` fails or is interrupted.
