@@ -12,7 +12,8 @@ from tests.codec.engines import TEXT, byte_engine, codings, decode_options
 from tests.codec.many_blocks import ALONE, MIXED, SIZE, Failing, compress, shared
 from tests.codec.test_choose import CHAIN, chain
 from tests.codec.threads.left_threads import no_new_threads
-from zipllm.codec import block_encoding, decoder, workers
+from zipllm.codec import block_encoding, decoder, encoder, options
+from zipllm.codec.block.setup import block_memory
 from zipllm.codec.block_decoding import BlockDecoding
 from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.choose import choose
@@ -20,7 +21,7 @@ from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.archive_file import ZipllmFile
-from zipllm.container import BlockHeader, Coding, CodingParameters
+from zipllm.container import Block, BlockHeader, Coding, CodingParameters
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import UsageError
 
@@ -153,19 +154,17 @@ def test_little_memory_gives_few_blocks_at_a_time(monkeypatch: pytest.MonkeyPatc
 
     assert blocks_together(monkeypatch, BlockDecoding, decode) == 4
     assert blocks_together(monkeypatch, BlockEncoding, encode) == 4
-    needed = workers.decoding_memory(
-        BlockHeader(Coding.HISTORY, SIZE, 9, 0, CodingParameters(1, 24, mixer=1, history=12))
-    )
+    needed = block_memory(SIZE, 12)
     monkeypatch.setattr(decoder, "MOST_MEMORY", 2 * needed)
-    monkeypatch.setattr(workers, "MOST_MEMORY", 2 * needed)
+    monkeypatch.setattr(encoder, "MOST_MEMORY", 2 * needed)
     assert blocks_together(monkeypatch, BlockEncoding, encode) == 2
     monkeypatch.setattr(decoder, "MOST_MEMORY", 1)
     assert blocks_together(monkeypatch, BlockDecoding, decode) == 1
 
 
 def test_the_models_state_counts() -> None:
-    block = BlockHeader(Coding.MODEL, SIZE, 9, 0, CodingParameters(100, 24))
-    assert workers.decoding_memory(block, 1000) - workers.decoding_memory(block) == 100_000
+    work = BlockDecoding(Block(BlockHeader(Coding.MODEL, SIZE, 9, 0, CodingParameters(100, 24)), b""), None, 0, 9)
+    assert work.memory(1000) - work.memory(0) == 100_000
 
 
 @pytest.mark.parametrize(("engine", "most"), [(byte_engine(), 1), (shared(), 3)], ids=["processor", "gpu"])
@@ -197,13 +196,13 @@ def test_a_model_on_the_processor_decodes_its_blocks_alone(
 
 # --------------------------------------------------------------------------- how many
 def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "usual_threads", lambda: 6)
-    assert workers.worker_count() == 6
-    assert workers.worker_count(3) == 3
-    assert workers.worker_count(3, one_block=True) == 1
-    assert workers.worker_count(100) == workers.MOST_WORKERS == 16
-    assert workers.encoding_workers(EncodeOptions(workers=16)) == 16
-    assert workers.encoding_workers(EncodeOptions(workers=16, history_bits=24)) < 16
+    monkeypatch.setattr(options, "usual_threads", lambda: 6)
+    assert options.worker_count() == 6
+    assert options.worker_count(3) == 3
+    assert options.worker_count(3, one_block=True) == 1
+    assert options.worker_count(100) == options.MOST_WORKERS == 16
+    assert encoder.encoding_workers(EncodeOptions(workers=16)) == 16
+    assert encoder.encoding_workers(EncodeOptions(workers=16, history_bits=24)) < 16
     with pytest.raises(UsageError, match="workers must be at least 1"):
         EncodeOptions(workers=0)
 

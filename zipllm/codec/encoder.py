@@ -55,7 +55,7 @@ def compress_stream(
         return encoder.finish()
 
 
-def _workers(options: EncodeOptions) -> int:
+def encoding_workers(options: EncodeOptions) -> int:
     """Return how many of the wanted workers fit in memory."""
     return max(1, min(options.workers, MOST_MEMORY // block_memory(options.block_size, options.history_bits or 0)))
 
@@ -102,7 +102,7 @@ class ArchiveEncoder:
         self._model_id: bytes | None = None
         self._portable = True
         self._done = 0.0
-        self._blocks: SideBySide[BlockEncoding] = SideBySide(_workers(self._options), self._watch)
+        self._blocks: SideBySide[BlockEncoding] = SideBySide(encoding_workers(self._options), self._watch)
         self._writer = ArchiveWriter(sink)
         self._writer.begin(ArchiveHeader(self._options.block_size, original_size))
 
