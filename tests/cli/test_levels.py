@@ -54,11 +54,45 @@ def test_a_level_chooses_the_model(zipllm: CommandLine, flag: str, name: str | N
     assert (zipllm.folder / "text").read_bytes() == text
 
 
-@pytest.mark.parametrize("flags", [["--level", "0"], ["--level", "10"], ["-0"], ["--level", "best"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--level", "0"],
+        ["--level", "10"],
+        ["-0"],
+        ["--level", "best"],
+        ["-10"],
+        ["-19"],
+        ["-k19"],
+        ["-19k"],
+        ["-3", "-0"],
+    ],
+)
 def test_levels_that_do_not_exist(zipllm: CommandLine, flags: list[str]) -> None:
     outcome = zipllm("compress", *flags, "a")
     assert outcome.code == 2
+    assert "levels are 1 to 9" in outcome.err
     assert zipllm.names() == {"a", "b.zllm"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "level", "written"),
+    [
+        (["-o", "-2", "-1"], 1, "-2"),
+        (["-o", "--best", "-1"], 1, "--best"),
+        (["-1", "-o-2"], 1, "-2"),
+        (["-S", "-2", "-1"], 1, "a-2"),
+        (["--suffix", "-3", "-2"], 2, "a-3"),
+        (["-k2"], 2, "a.zllm"),
+        (["-fq3"], 3, "a.zllm"),
+        (["-9", "-1"], 1, "a.zllm"),
+        (["--best", "--level", "1"], 1, "a.zllm"),
+    ],
+)
+def test_a_level_is_no_value_of_another_flag(zipllm: CommandLine, flags: list[str], level: int, written: str) -> None:
+    assert zipllm("compress", "-q", *flags, "a").error == (0, "")
+    assert zipllm.names() == {"a", "b.zllm", written}
+    assert (zipllm.folder / written).read_bytes() == by_level(level)
 
 
 def test_a_file_may_be_called_like_a_level(zipllm: CommandLine) -> None:

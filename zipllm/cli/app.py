@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from zipllm import __version__
 from zipllm.cli.bench.command import bench
 from zipllm.cli.classify.command import classify
-from zipllm.cli.command import add_command
+from zipllm.cli.command import add_command, new_group
 from zipllm.cli.compress import compress
 from zipllm.cli.data import data_app
 from zipllm.cli.decompress import check_archives, decompress
@@ -29,15 +29,12 @@ from zipllm.cli.model import model_app
 from zipllm.cli.results import StandardOutputError, write_stdout
 from zipllm.cli.train.command import train
 from zipllm.cli.voice import BROKEN_PIPE, exit_code
-from zipllm.codec.levels import LEVELS, MAX_LEVEL, MIN_LEVEL
 from zipllm.container.header import MAJOR, MINOR
 
-app = typer.Typer(
+app = new_group(
+    "Lossless compression by prediction: a small Transformer and a range coder.",
     name="zipllm",
-    help="Lossless compression by prediction: a small Transformer and a range coder.",
-    add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 add_command(app, "compress", compress)
 add_command(app, "decompress", decompress)
@@ -70,7 +67,7 @@ def _root(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments (None: those of the process) name, and return its exit code."""
-    arguments = _spell_levels(sys.argv[1:] if arguments is None else arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = app(args=arguments, prog_name="zipllm", standalone_mode=False)
     except TyperException as error:
@@ -84,16 +81,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as error:  # typer's way to end when the reader of its help has gone
         return BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)
     return code if isinstance(code, int) else 0
-
-
-def _spell_levels(arguments: Sequence[str]) -> list[str]:
-    """Write ``-1`` to ``-9``, ``--fast`` and ``--best`` of ``compress`` as ``--level``, up to a ``--``."""
-    if not arguments or arguments[0] != "compress":
-        return list(arguments)
-    spelled = {f"-{level}": f"--level={level}" for level in LEVELS}
-    spelled |= {"--fast": f"--level={MIN_LEVEL}", "--best": f"--level={MAX_LEVEL}"}
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    return [spelled.get(argument, argument) for argument in arguments[:end]] + list(arguments[end:])
 
 
 def _versions() -> str:

@@ -38,6 +38,10 @@ def compress(options: CompressOptions) -> int:
     """Compress FILE to FILE.zllm and keep FILE.
 
     Every block is decoded and compared before it counts.
+
+    $ zipllm compress notes.txt            # writes notes.txt.zllm
+    $ zipllm compress -3 --rm *.log        # fast, without a model; removes each log
+    $ tar c src | zipllm compress > src.tar.zllm
     """
     if options.decompress:
         return decompress(DecompressOptions(**{f.name: getattr(options, f.name) for f in fields(WritingOptions)}))

@@ -22,13 +22,13 @@ class ListCorporaOptions(JsonOptions, DataOptions, command="data"):
 class FetchOptions(DataOptions, QuietOptions, command="data"):
     """Options of ``data fetch``."""
 
-    names: list[str] = argument(metavar="CORPUS...", help="Names of corpora.")
+    names: list[str] = argument(metavar="CORPUS", help="Names of corpora.")
 
 
 class VerifyCorporaOptions(DataOptions, QuietOptions, command="data"):
     """Options of ``data verify``."""
 
-    names: list[str] | None = argument(metavar="[CORPUS]...", help="Names of corpora; by default all.", default=None)
+    names: list[str] | None = argument(metavar="CORPUS", help="Names of corpora; by default all.", default=None)
 
 
 def list_corpora(options: ListCorporaOptions) -> int:

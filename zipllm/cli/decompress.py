@@ -35,6 +35,9 @@ def decompress(options: DecompressOptions) -> int:
     """Decompress FILE.zllm to FILE and keep FILE.zllm.
 
     A damaged archive gives an error and no file, unless --salvage asks for what is left.
+
+    $ zipllm decompress notes.txt.zllm     # writes notes.txt
+    $ zipllm decompress -c big.log.zllm --range 4M:5M | less
     """
     part, salvage = options.part, options.salvage
     if part is not None and salvage:
@@ -53,7 +56,10 @@ def decompress(options: DecompressOptions) -> int:
 
 
 def check_archives(options: TestOptions) -> int:
-    """Decode archives and compare every checksum; write nothing."""
+    """Decode archives and compare every checksum; write nothing.
+
+    $ zipllm test -r backup/               # every archive in the folder
+    """
     return run_job(Job(options=options, work=decompressor(options), size=content_size))
 
 

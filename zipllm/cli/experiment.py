@@ -32,6 +32,9 @@ def experiment(options: ExperimentOptions) -> int:
     """Run a study that shows prediction at work as compression, with tables, figures and a conclusion.
 
     Without corpora it learns from text on this machine: the sources and documentation of Python.
+
+    $ zipllm experiment list
+    $ zipllm experiment context --quick
     """
     from zipllm.experiments.course import Settings, check_free, run_study
     from zipllm.experiments.studies import NAMES, find_study

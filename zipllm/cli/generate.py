@@ -84,6 +84,9 @@ def generate(options: GenerateOptions) -> int:
     """Write text from a model to standard output: the continuation of a prompt, or of nothing.
 
     The text ends after the tokens or bytes asked for, which may be within a character.
+
+    $ zipllm generate --prompt "Beautiful is better than" --bytes 100
+    $ zipllm generate --from-bits 1        # decompress random bits
     """
     _check(options)
     if options.by is not None:

@@ -67,6 +67,8 @@ def list_archives(options: ListOptions) -> int:
     """Show blocks, sizes, bits per byte and model of archives.
 
     Reads the headers only and needs no model. -v shows every header field and every block.
+
+    $ zipllm list *.zllm
     """
     long = options.verbose > 0
     listings: list[Listing] = []

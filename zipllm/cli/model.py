@@ -35,7 +35,7 @@ class VerifyModelsOptions(QuietOptions, command="model"):
     """Options of ``model verify``."""
 
     models: list[str] | None = argument(
-        metavar="[NAME|ID|PATH]...", help="Models; by default all that are found here.", default=None
+        metavar="NAME|ID|PATH", help="Models; by default all that are found here.", default=None
     )
 
 

@@ -15,7 +15,7 @@ import typer
 from zipllm.cli.loader import Loader
 from zipllm.cli.messages import MEMORY_LIMITS
 from zipllm.cli.voice import Voice
-from zipllm.codec.levels import DEFAULT_LEVEL, MAX_LEVEL, MIN_LEVEL, levels_help
+from zipllm.codec.levels import DEFAULT_LEVEL, LEVEL_NAMES, MAX_LEVEL, MIN_LEVEL, levels_help
 from zipllm.container.limits import Limits
 from zipllm.files.names import STDIN, SUFFIX
 
@@ -65,6 +65,7 @@ FILES, CODING, SPEED, LIMITS, RESULTS, MESSAGES, DATA, FLAGS = map(
     Panel, ("Files", "Coding", "Model and speed", "Limits", "Results", "Messages", "Data", None)
 )
 
+NO_LEVEL = f"levels are {MIN_LEVEL} to {MAX_LEVEL}"
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _SIZE = re.compile(r"([0-9]{1,18})([KMG]?)(?:i?B)?", re.IGNORECASE)
 
@@ -78,6 +79,13 @@ def parse_size(text: str) -> int:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a size; write 65536, 64K or 4M")
     return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def parse_level(text: str | int) -> int:
+    """Return the number of a level; typer passes the default, too. Raises ``typer.BadParameter`` for anything else."""
+    if str(text) not in LEVEL_NAMES:
+        raise typer.BadParameter(NO_LEVEL)
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -183,8 +191,7 @@ class LevelOptions(Options):
 
     level: int = CODING(
         "--level",
-        min=MIN_LEVEL,
-        max=MAX_LEVEL,
+        parser=parse_level,
         metavar=f"{MIN_LEVEL}-{MAX_LEVEL}",
         help=f"Also -{MIN_LEVEL} to -{MAX_LEVEL}. {levels_help()}.",
         default=DEFAULT_LEVEL,

@@ -27,6 +27,9 @@ def bench(options: BenchOptions) -> int:
 
     Every archive is decoded by another process and compared. What does not come back is shown as a failure, never
     as a number, and the exit code is 1.
+
+    $ zipllm bench                         # the bundled samples
+    $ zipllm bench notes/ --codecs gzip,xz,zstd:19,zipllm --html report.html
     """
     from zipllm.bench.codecs import parse_codecs
     from zipllm.bench.environment import environment

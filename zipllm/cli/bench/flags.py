@@ -12,7 +12,7 @@ class BenchOptions(DataOptions, ThreadOptions, ProgressOptions, QuietOptions, co
     """Options of ``bench``."""
 
     inputs: list[str] | None = argument(
-        metavar="[CORPUS|FILE|FOLDER]...",
+        metavar="CORPUS|FILE|FOLDER",
         help="Corpora (see zipllm data list), slices like enwik8[95M:100M], files; by default the bundled samples.",
         default=None,
     )

@@ -19,6 +19,8 @@ def classify(options: ClassifyOptions) -> int:
     """Label the texts of TEST by how well those of TRAIN help to compress them.
 
     Accuracy is expected accuracy: labels that tie are drawn by lot, and no true label is looked at.
+
+    $ zipllm classify train.jsonl test.jsonl
     """
     neighbors = _numbers(options.neighbors)
     if options.threads:

@@ -45,6 +45,9 @@ def evaluate(options: EvalOptions) -> int:
     Bits per byte, character and token; perplexities. The exact integer model predicts every token in the context that
     the token has in an archive, so the cost is the payload of compress --no-history. For a masked Hugging Face model,
     like BERT, the result is a pseudo-likelihood, which is not a code length.
+
+    $ zipllm eval small notes.txt
+    $ zipllm eval base 'enwik8[95M:96M]' --json
     """
     from zipllm.cli.eval.masked import evaluate_masked
     from zipllm.measure.raw_inputs import prepare_raw

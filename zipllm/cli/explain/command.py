@@ -48,6 +48,9 @@ def explain(options: ExplainOptions) -> int:
     FILE is compressed as by the compress command, and the bits are those of that archive: with its headers and
     checksums they add up to its size. On a terminal, colors show the costs; with NO_COLOR and in a pipe, the signs
     . - + # under the text.
+
+    $ zipllm explain notes.txt
+    $ zipllm explain notes.txt --range :10K --html notes.html
     """
     part = options.part
     if options.no_history and options.by == "history":

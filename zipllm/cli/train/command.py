@@ -27,6 +27,9 @@ def train(options: TrainOptions) -> int:
     A run ends when its budget is used: 10 minutes unless --minutes, --steps or --tokens says otherwise (reading the
     data and exporting come on top). Ctrl-C saves a checkpoint; --resume goes on from it. Settings are taken from the
     recipe, then from --set, then from the other options. Several GPUs or machines: torchrun -m zipllm train ...
+
+    $ zipllm train logs/ -o logs.safetensors --preset tiny --minutes 10
+    $ zipllm train more/ -o tuned.safetensors --from logs.safetensors
     """
     from zipllm.data.unpack import UNPACKED_LIMIT
     from zipllm.train.run import Setup
