@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from zipllm import temporary
-from zipllm.temporary import replacing
+from zipllm.temporary import private_as, replacing
 
 OLD, NEW = b"what was there before", bytes(range(256)) * 4096
 WRITER = """
 import os, signal, sys
 from pathlib import Path
 from zipllm.files.signals import exit_on_signals
-from zipllm.temporary import replacing
+from zipllm.temporary import private_as, replacing
 
 exit_on_signals()
 with replacing(Path(sys.argv[1])) as (stream, _):
@@ -79,3 +79,48 @@ def test_a_signal_leaves_nothing_that_the_next_run_does_not_remove(
     with replacing(path) as (stream, _):
         stream.write(NEW)
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("modes", "file", "folder"),
+    [
+        ([0o644], 0o644, 0o755),
+        ([0o600], 0o600, 0o700),
+        ([0o640], 0o640, 0o750),
+        ([0o644, 0o400], 0o600, 0o700),
+        ([0o604], 0o604, 0o705),
+        ([], 0o644, 0o755),
+    ],
+)
+def test_derived_files_are_as_private_as_their_sources(
+    tmp_path: Path, modes: list[int], file: int, folder: int
+) -> None:
+    sources = [tmp_path / str(number) for number in range(len(modes))]
+    for source, mode in zip(sources, modes, strict=True):
+        source.touch()
+        source.chmod(mode)
+    read, write = os.pipe()
+    before = os.umask(0o022)
+    try:
+        with pytest.raises(KeyError), private_as([*sources, tmp_path / "missing", read, write]):
+            with replacing(tmp_path / "derived") as (stream, _):
+                stream.write(NEW)
+            (tmp_path / "folder").mkdir()
+            raise KeyError
+    finally:
+        assert os.umask(before) == 0o022
+        os.close(read)
+        os.close(write)
+    assert stat.S_IMODE((tmp_path / "derived").stat().st_mode) == file
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_another_group_does_not_read_more(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.touch()
+    source.chmod(0o640)
+    os.chown(source, -1, os.getegid() + 1)
+    with private_as([source]):
+        (tmp_path / "derived").touch()
+    assert stat.S_IMODE((tmp_path / "derived").stat().st_mode) == 0o600

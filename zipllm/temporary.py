@@ -6,11 +6,13 @@ run that writes into the same folder can tell: what nobody holds is removed.
 
 import contextlib
 import fcntl
+import functools
+import operator
 import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -111,6 +113,33 @@ def _remove_if_abandoned(path: str) -> None:
 def is_temporary_name(name: str) -> bool:
     """Whether a file of this name is the unfinished work of some run, perhaps one that was killed."""
     return name.startswith(_PREFIX) and name.endswith(_ENDING)
+
+
+@contextlib.contextmanager
+def private_as(sources: Iterable[Path | int]) -> Iterator[None]:
+    """Create files inside that only those may read who may read every source (a path or a descriptor).
+
+    The umask of the whole process is narrower meanwhile. Missing sources, pipes and devices do not count.
+    """
+    before = umask()
+    os.umask(functools.reduce(operator.or_, map(_closed_to, sources), before))
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _closed_to(source: Path | int) -> int:
+    """Return the bits of a umask that keep out group and others, as far as they cannot read a source."""
+    try:
+        status = os.stat(source)
+    except OSError:
+        return 0
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return 0
+    others = bool(status.st_mode & stat.S_IROTH)
+    group = status.st_mode & stat.S_IRGRP and (others or status.st_gid == os.getegid())
+    return (0 if others else 0o007) | (0 if group else 0o070)
 
 
 def umask() -> int:
