@@ -57,6 +57,62 @@ def test_all_outputs(inside: Inside, folder: Path) -> None:
     assert row["environment"]["command"].startswith("zipllm bench")
 
 
+def test_names_of_any_bytes_in_every_output(inside: Inside, folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    name = os.fsdecode(b"caf\xe9|<b>\n.txt")
+    (folder / name).write_bytes(b"text " * 99)
+    names = ("--json", "r.jsonl", "--csv", "r.csv", "--markdown", "r.md", "--html", "r.html", "--figures", "figures")
+    done = inside("bench", name, "--codecs", "gzip", *names)
+    assert (done.code, done.err) == (0, "")
+    assert r"caf\xe9|<b>\n.txt" in done.out.decode()
+    assert rows_of(folder / "r.jsonl")[0]["file"] == r"caf\xe9|<b>\n.txt"
+    for file in ("r.csv", "r.md", "r.html"):
+        assert "caf" in (folder / file).read_text(encoding="utf-8")
+
+
+def test_files_of_the_same_name_go_by_their_paths(inside: Inside, folder: Path) -> None:
+    for place in ("p", "q", "p/d", "q/d"):
+        (folder / place).mkdir()
+        (folder / place / "x").write_text(place)
+    assert inside("bench", "p/x", "q/x", "a", "p/d", "q/d", "--codecs", "copy", "--json", "r.jsonl").code == 0
+    assert [row["file"] for row in rows_of(folder / "r.jsonl")] == ["p/x", "q/x", "a", "p/d/x", "q/d/x"]
+    twice = inside("bench", "p/x", "q/x", "./p/x", "--codecs", "copy")
+    assert (twice.code, twice.err) == (2, "zipllm: files/p/x is named twice\n")
+
+
+def test_results_are_written_as_they_come(inside: Inside, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a report fails, everything else is there: the other files and the tables."""
+    from zipllm.cli.bench import output
+
+    def fails(rows: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    seen: list[int] = []
+    append = output._append
+
+    def watched(path: Path, row: Any) -> None:
+        append(path, row)
+        seen.append(len((folder / "r.csv").read_text().splitlines()) if (folder / "r.csv").exists() else 0)
+
+    monkeypatch.setattr(output, "_append", watched)
+    monkeypatch.setattr("zipllm.bench.tables.to_markdown", fails)
+    names = ("--json", "r.jsonl", "--csv", "r.csv", "--markdown", "r.md", "--html", "r.html")
+    done = inside("bench", "a", "--codecs", "gzip,bzip2,xz", *names)
+    assert (done.code, done.err) == (1, "zipllm: No space left on device\n")
+    assert seen == [0, 2, 3], "a row of CSV each, below the heads, before the next is measured"
+    assert "gzip:9" in done.out.decode()
+    assert len(rows_of(folder / "r.jsonl")) == 3
+    assert (folder / "r.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"), [("--json", "-f overwrites it, --resume goes on"), ("--html", "-f overwrites it")]
+)
+def test_existing_results_are_kept(inside: Inside, folder: Path, flag: str, hint: str) -> None:
+    done = inside("bench", "a", "--codecs", "copy", flag, "b.zllm")
+    assert (done.code, done.err) == (1, f"zipllm: b.zllm: already exists, not overwritten ({hint})\n")
+
+
 def test_faults_have_exit_code_1_and_are_marked(inside: Inside, folder: Path) -> None:
     done = inside("bench", "a", "--programs", programs(folder), "--codecs", "gzip,liar,missing", "--json", "r.jsonl")
     assert done.code == 1

@@ -74,6 +74,13 @@ def test_standard_input(prepare: Prepare, limit: int | None, cut: bool) -> None:
     assert (raw.name, raw.item.path.read_bytes(), raw.cut) == ("-", b"12345"[:limit], cut)
 
 
+@pytest.mark.parametrize("argument", ["./-", "./-[1:3]"])
+def test_a_file_called_dash(prepare: Prepare, argument: str) -> None:
+    Path("-").write_bytes(b"file")
+    (raw,) = prepare(argument, stdin=b"standard input")
+    assert (raw.name, raw.item.path.read_bytes()) == (argument, b"file" if argument == "./-" else b"il")
+
+
 @pytest.mark.timeout(20)
 def test_an_endless_input_is_read_no_further_than_its_limit(prepare: Prepare) -> None:
     (raw,) = prepare("/dev/zero", limit=3_000_000)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import zipllm
+from zipllm.files.names import escape_name
 from zipllm.machine import processor_name
 
 _PACKAGES = ("torch", "numpy", "numba", "constriction", "zstandard", "brotli", "pyppmd", "lz4")
@@ -34,7 +35,7 @@ def environment(arguments: Sequence[str], threads: int = 0, program: str = "zipl
         "os": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
-        "command": " ".join([program, *map(_without_folder, arguments)]),
+        "command": escape_name(" ".join([program, *map(_without_folder, arguments)])),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

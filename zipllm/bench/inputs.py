@@ -1,8 +1,9 @@
 """From arguments to files with a digest: corpora (``canterbury``), their files, paths, and slices of all of these."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zipllm.data.local import Places, copy_from_corpus
@@ -10,6 +11,7 @@ from zipllm.data.reading import find_files
 from zipllm.data.registry import Corpus, CorpusFile, corpora
 from zipllm.data.slices import check_slice, parse_slice
 from zipllm.errors import FileError, UsageError
+from zipllm.files.names import escape_name
 
 _CHUNK = 1 << 20
 FILES = "files"
@@ -22,7 +24,7 @@ class BenchInput:
 
     Attributes:
         corpus: name of the corpus or folder it belongs to.
-        file: its name there, with the slice if it is one.
+        file: its name there, as it can be shown, with the slice if it is one.
         path: of the raw bytes.
         raw_bytes: their number.
         sha256: of these bytes, hexadecimal.
@@ -58,15 +60,21 @@ def prepare_inputs(arguments: Sequence[str], places: Places, folder: Path) -> li
         CorruptData: a copy of a corpus file is not that file.
         FileError: a corpus has no local copy, or a file cannot be read.
     """
-    inputs: list[BenchInput] = []
-    for argument in arguments:
-        for part in resolve(argument, places):
-            inputs.append(part.into(folder / f"{len(inputs):06d}"))
-    names = [(item.corpus, item.file) for item in inputs]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"{'/'.join(name)} is named twice")
-    return inputs
+    parts = [part for argument in arguments for part in resolve(argument, places)]
+    twice = _repeated((part.place, part.label) for part in parts)
+    parts = [  # files of the same name in several folders go by their paths
+        replace(part, label=escape_name(part.name))
+        if isinstance(part, PathPart) and (part.place, part.label) in twice
+        else part
+        for part in parts
+    ]
+    for place in _repeated((part.place, part.label) for part in parts):
+        raise UsageError(f"{'/'.join(place)} is named twice")
+    return [part.into(folder / f"{number:06d}") for number, part in enumerate(parts)]
+
+
+def _repeated(places: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [place for place, count in Counter(places).items() if count > 1]
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ class CorpusPart:
     places: Places
 
     @property
+    def place(self) -> str:
+        """Name of the corpus."""
+        return self.corpus.name
+
+    @property
     def name(self) -> str:
         """``canterbury/alice29.txt``, ``enwik8[95M:96M]``."""
         return self.label if len(self.corpus.files) == 1 else f"{self.corpus.name}/{self.label}"
@@ -88,7 +101,7 @@ class CorpusPart:
         """Copy the bytes into a file; errors as in ``prepare_inputs``."""
         copy_from_corpus(self.corpus, self.file, self.places, target, self.part)
         whole = self.file.digest if self.file.algorithm == "sha256" else ""
-        return BenchInput.of_file(self.corpus.name, self.label, target, whole)
+        return BenchInput.of_file(self.place, self.label, target, whole)
 
 
 @dataclass(frozen=True)
@@ -96,15 +109,15 @@ class PathPart:
     """A file outside of the corpora, or a part of it."""
 
     path: Path
-    corpus: str
+    place: str
     label: str
     part: slice
     suffix: str = ""
 
     @property
     def name(self) -> str:
-        """The path as the user gave it, with the slice."""
-        return f"{self.path}{self.suffix}"
+        """The path as the user gave it, with the slice; ``./-`` for a file called ``-``, which is standard input."""
+        return f"{'./' if str(self.path) == '-' else ''}{self.path}{self.suffix}"
 
     def into(self, target: Path) -> BenchInput:
         """Copy the bytes into a file; errors as in ``prepare_inputs``."""
@@ -116,7 +129,7 @@ class PathPart:
                     begin += sink.write(chunk)
         except OSError as error:
             raise FileError(f"{self.path}: {error.strerror or error}") from error
-        return BenchInput.of_file(self.corpus, self.label, target)
+        return BenchInput.of_file(self.place, self.label, target)
 
 
 def resolve(argument: str, places: Places) -> Iterator[CorpusPart | PathPart]:
@@ -140,7 +153,7 @@ def resolve(argument: str, places: Places) -> Iterator[CorpusPart | PathPart]:
         raise UsageError(f"{name!r} is neither a file nor a corpus (known: {', '.join(corpora())})")
     for found in find_files([path]):
         if path.is_dir():
-            label = found.relative_to(path).as_posix() + suffix
-            yield PathPart(found, path.resolve().name or "/", label, part, suffix)
+            label = escape_name(found.relative_to(path).as_posix() + suffix)
+            yield PathPart(found, escape_name(path.resolve().name or "/"), label, part, suffix)
         else:
-            yield PathPart(found, FILES, found.name + suffix, part, suffix)
+            yield PathPart(found, FILES, escape_name(found.name + suffix), part, suffix)

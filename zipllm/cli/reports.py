@@ -35,6 +35,6 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all. Raises `PathError` if it cannot be written."""
     try:
         with replacing(path) as (stream, _):
-            stream.write(text.encode("utf-8"))
+            stream.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise PathError.from_os(path, error) from error

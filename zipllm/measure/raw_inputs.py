@@ -82,7 +82,7 @@ def _unpacked(part: PathPart, target: Path, limit: int | None) -> RawInput:
     if part.part != slice(None):
         begin, end = check_slice(part.name, part.part, _raw_size(part.path))
     with open_raw(part.path) as stream:
-        found = _copy(stream, target, (part.corpus, part.label), begin, end, limit)
+        found = _copy(stream, target, (part.place, part.label), begin, end, limit)
     return replace(found, name=part.name)
 
 

@@ -83,7 +83,7 @@ def _measure(inputs: Sequence[str], specs: "Sequence[Spec]", run: "RunOptions", 
         with rows_bar(left, hidden=not shows_bars(options.voice)) as (begin, advance):
             for row in run_benchmark(files, specs, replace(run, scratch=Path(folder)), skip=skip, report=begin):
                 rows.append(row)
-                outputs.add(row)
+                outputs.add(rows)
                 advance()
     place = {(item.corpus, item.file): index for index, item in enumerate(files)}
     codec = {str(spec): index for index, spec in enumerate(specs)}
@@ -91,19 +91,19 @@ def _measure(inputs: Sequence[str], specs: "Sequence[Spec]", run: "RunOptions", 
 
 
 def _report(rows: "Sequence[Row]", outputs: "Outputs", voice: Voice) -> int:
-    """Write and print the results, and return the exit code."""
+    """Print the results, then write what is better written at the end, and return the exit code."""
     from zipllm.bench.result import failures
     from zipllm.cli.bench.tables import print_tables
 
-    outputs.end(rows)
     if voice.level >= 0:
         print_tables(rows, outputs.old_rows())
+    worst = outputs.end(rows)
     failed = list(failures(rows))
     for row in failed:
         voice.tell(f"zipllm: {row.codec} on {row.file}: {row.status}: {row.message}", 0)
     for reason in sorted({f"{row.codec} on {row.file}: {row.contaminated}" for row in rows if row.contaminated}):
         voice.warn(reason)
-    return 1 if failed else 0
+    return max(worst, bool(failed))
 
 
 def _installed(voice: Voice) -> str:

@@ -1,7 +1,7 @@
 """Where the results of ``zipllm bench`` go, and what is kept of an interrupted run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zipllm.bench.inputs import BenchInput
@@ -9,7 +9,7 @@ from zipllm.bench.result import Row, read_rows, row_to_json
 from zipllm.bench.spec import Spec
 from zipllm.cli.bench.flags import BenchOptions
 from zipllm.cli.reports import check_report, replace_text
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, ZipllmError
 from zipllm.files.names import PathError
 
 
@@ -18,6 +18,7 @@ class Outputs:
     """The files that the options ask for."""
 
     options: BenchOptions
+    _failed: dict[Path, int] = field(default_factory=dict)
 
     def check(self) -> None:
         """Find out before a long run what would fail after it: flags, places, and matplotlib for figures."""
@@ -25,7 +26,8 @@ class Outputs:
         if options.resume and options.rows is None:
             raise UsageError("--resume needs the --json FILE of the run to go on with")
         for path in filter(None, (options.rows, options.csv, options.markdown, options.html)):
-            check_report(path, force=options.force or options.resume, hint="-f overwrites it, --resume goes on")
+            hint = "-f overwrites it" + (", --resume goes on" if path == options.rows else "")
+            check_report(path, force=options.force or options.resume, hint=hint)
         self.old_rows()
         if options.figures is not None:
             from zipllm.report.plots import require_matplotlib
@@ -45,30 +47,53 @@ class Outputs:
             _write_rows(path, kept)
         return kept
 
-    def add(self, row: Row) -> None:
-        """Write a finished row, so that nothing is lost when the run ends early."""
-        if path := self.options.rows:
-            try:
-                with path.open("a", encoding="utf-8") as sink:
-                    sink.write(row_to_json(row) + "\n")
-            except OSError as error:
-                raise PathError.from_os(path, error) from error
+    def add(self, rows: Sequence[Row]) -> None:
+        """Write the newest of the rows, so that nothing is lost when the run ends early."""
+        self._write(self.options.rows, lambda path: _append(path, rows[-1]))
+        self._write_tables(rows)
 
-    def end(self, rows: Sequence[Row]) -> None:
-        """Write everything that was asked for; the JSON again, now in the order of the command line."""
+    def end(self, rows: Sequence[Row]) -> int:
+        """Write everything, now in the order of the command line, and return the exit code of what could not be."""
+        self._write(self.options.rows, lambda path: _write_rows(path, rows))
+        self._write_tables(rows)
+        self._write(self.options.html, lambda path: _write_page(path, rows))
+        self._write(self.options.figures, lambda path: _write_figures(path, rows))
+        return max(self._failed.values(), default=0)
+
+    def _write_tables(self, rows: Sequence[Row]) -> None:
         from zipllm.bench.tables import to_csv, to_markdown
-        from zipllm.report.bench_page import bench_page
 
-        options = self.options
-        if options.rows:
-            _write_rows(options.rows, rows)
-        for path, text in ((options.csv, to_csv), (options.markdown, to_markdown), (options.html, bench_page)):
-            if path:
-                replace_text(path, text(rows))
-        if options.figures:
-            from zipllm.report.plots import save_figures
+        self._write(self.options.csv, lambda path: replace_text(path, to_csv(rows)))
+        self._write(self.options.markdown, lambda path: replace_text(path, to_markdown(rows)))
 
-            save_figures(rows, options.figures)
+    def _write(self, path: Path | None, write: Callable[[Path], object]) -> None:
+        """Write a file that was asked for; if that fails, say so once and go on, for the sake of the other results."""
+        if path is not None:
+            try:
+                write(path)
+            except (ZipllmError, OSError) as error:
+                if path not in self._failed:
+                    self._failed[path] = self.options.voice.fail(None, error)
+
+
+def _append(path: Path, row: Row) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as sink:
+            sink.write(row_to_json(row) + "\n")
+    except OSError as error:
+        raise PathError.from_os(path, error) from error
+
+
+def _write_page(path: Path, rows: Sequence[Row]) -> None:
+    from zipllm.report.bench_page import bench_page
+
+    replace_text(path, bench_page(rows))
+
+
+def _write_figures(path: Path, rows: Sequence[Row]) -> None:
+    from zipllm.report.plots import save_figures
+
+    save_figures(rows, path)
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:
