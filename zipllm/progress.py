@@ -37,26 +37,26 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Lost:
-    """A part of a damaged archive that could not be salvaged.
+    """A part of a damaged archive that could not be salvaged, or of which nobody knows where it belongs.
 
     Attributes:
-        begin: offset in the result; None if unknown.
+        begin: offset in the result.
         end: offset of the first byte after it; None if its length is unknown and it was left out.
         reason: the damage.
+        uncertain: whether bytes were found and written there that may belong elsewhere; otherwise zeros stand there.
     """
 
-    begin: int | None
+    begin: int
     end: int | None
     reason: str
+    uncertain: bool = False
 
     def __str__(self) -> str:
-        if self.begin is None:
-            return self.reason
         if self.end == self.begin:
             return f"nothing is lost at byte {self.begin}: {self.reason}"
         if self.end is None:
             return f"an unknown number of bytes is lost at byte {self.begin}: {self.reason}"
-        return f"bytes {self.begin} to {self.end} are lost: {self.reason}"
+        return f"bytes {self.begin} to {self.end} are {'uncertain' if self.uncertain else 'lost'}: {self.reason}"
 
 
 @dataclass(frozen=True)

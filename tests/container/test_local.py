@@ -10,9 +10,10 @@ from zlib import crc32
 import pytest
 
 from tests.container.archives import LOCAL, MODEL_ID, NUMERICS, archive, modeled, records, stored
-from zipllm.container import ModelHeader, ModelRecord, read_payload, scan, survey
+from zipllm.container import ModelHeader, ModelRecord, read_payload, scan
 from zipllm.container import record as record_module
 from zipllm.container.record import seal
+from zipllm.container.survey import Survey
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
 
@@ -70,7 +71,5 @@ def test_scan_and_survey_find_it() -> None:
     (found,) = (item for item in scan(source) if isinstance(item.record, ModelHeader))
     assert found.record == LOCAL.header()
     assert read_payload(source, found) == NUMERICS
-    (whole,) = survey(io.BytesIO(data))
-    assert whole.parts[0] == found
-    (damaged,) = survey(io.BytesIO(data.replace(b"\x89ZLM", b"\x89ZLN", 1)))
-    assert found in damaged.parts
+    damaged = Survey(io.BytesIO(data.replace(b"\x89ZLM", b"\x89ZLN", 1)), 0)
+    assert next(damaged.records()) == found

@@ -5,7 +5,7 @@ and fetch single blocks.
 
 writer        records -> an archive, on any sink
 reader        an archive -> records, from any source
-survey        intact records and holes of a damaged archive
+survey        intact records behind the damage of an archive
 header        the header and the END of an archive, and the check of its content
 block         one coded block
 model_record  names the model of the blocks that follow
@@ -20,7 +20,6 @@ from zipllm.container.limits import Limits
 from zipllm.container.model_record import ModelHeader, ModelRecord
 from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
 from zipllm.container.streams import Seekable
-from zipllm.container.survey import Found, Hole, survey
 from zipllm.container.writer import ArchiveWriter
 
 __all__ = [
@@ -34,8 +33,6 @@ __all__ = [
     "CodingParameters",
     "ContentHash",
     "End",
-    "Found",
-    "Hole",
     "Limits",
     "ModelHeader",
     "ModelRecord",
@@ -45,5 +42,4 @@ __all__ = [
     "check_block",
     "read_payload",
     "scan",
-    "survey",
 ]

@@ -74,7 +74,8 @@ def test_one_block_lost(number: int, part: str) -> None:
     content, summary = salvage(flip(ARCHIVE, item.payload_offset if part == "payload" else item.offset + 2))
     assert content == without(number)
     (lost,) = summary.lost
-    assert (lost.begin, lost.end) == (number * SIZE, min(len(CONTENT), (number + 1) * SIZE))
+    end = number * SIZE if content == CONTENT else min(len(CONTENT), (number + 1) * SIZE)  # zeros were right
+    assert (lost.begin, lost.end, lost.uncertain) == (number * SIZE, end, False)
 
 
 def test_two_lost_blocks_that_can_be_counted() -> None:
@@ -84,11 +85,40 @@ def test_two_lost_blocks_that_can_be_counted() -> None:
     assert content == without(1)[:400] + bytes(100) + CONTENT[500:]
 
 
-def test_two_lost_record_headers_leave_the_places_open() -> None:
-    content, summary = salvage(flip(flip(ARCHIVE, blocks()[1].offset + 2), blocks()[4].offset + 2))
-    assert content == CONTENT[:100] + CONTENT[200:400] + CONTENT[500:]
-    assert [lost.begin for lost in summary.lost] == [100, 300]
-    assert "unknown number" in str(summary.lost[0])
+def test_blocks_between_two_lost_record_headers_are_uncertain() -> None:
+    """They may stand at a wrong place, or belong to an archive inside of a lost block."""
+    content, summary = salvage(flip(flip(ARCHIVE, blocks()[1].offset + 2), blocks()[5].offset + 2))
+    assert content == CONTENT[:100] + CONTENT[200:500] + bytes(100 + 100) + CONTENT[600:]
+    assert [(lost.begin, lost.end, lost.uncertain) for lost in summary.lost] == [(100, 400, True), (400, 600, False)]
+    assert str(summary.lost[0]) == "bytes 100 to 400 are uncertain: they stand between damaged records"
+
+
+def test_border_of_archives_in_the_damage() -> None:
+    """Nobody knows what is lost; nothing behind it is called good."""
+    joined = known_size(CONTENT) + known_size(CONTENT[::-1])
+    begin, end = blocks(joined)[5].offset, blocks(joined)[10].offset
+    for damaged in (joined[:begin] + bytes(end - begin) + joined[end:], joined[:begin] + joined[end:]):
+        content, summary = salvage(damaged)
+        assert content.startswith(CONTENT[:500])
+        assert any(lost.uncertain and lost.end == len(content) for lost in summary.lost)
+
+
+def test_end_of_another_archive() -> None:
+    """An archive between the two was lost, so the third stands at a place that nobody knows."""
+    archives = [known_size(bytes([letter]) * 250) for letter in b"abc"]
+    content, summary = salvage(archives[0][:-41] + archives[1][-41:] + archives[2])
+    assert content == b"a" * 250 + b"c" * 250
+    assert (summary.lost[-1].end, summary.lost[-1].uncertain) == (500, True)
+
+
+def test_losses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zipllm.codec.reading.salvage.MOST_LOST", 2)
+    damaged = ARCHIVE
+    for number in (0, 2, 5):
+        damaged = flip(damaged, blocks()[number].payload_offset)
+    _, summary = salvage(damaged)
+    assert [(lost.begin, lost.end) for lost in summary.lost] == [(0, 100), (200, 300), (500, 650)]
+    assert "more than 2 places" in str(summary.lost[-1])
 
 
 def known_size(content: bytes) -> bytes:
@@ -142,7 +172,7 @@ def test_lost_header_of_an_archive_that_states_its_size_there() -> None:
     assert [(lost.begin, lost.end) for lost in summary.lost] == [(0, 0)]
     content, summary = salvage(flip(flip(archive, 9), blocks(archive)[1].offset + 2))
     assert content == CONTENT[:100] + CONTENT[200:]
-    assert [(lost.begin, lost.end) for lost in summary.lost] == [(0, None), (100, None)]
+    assert [(lost.begin, lost.end) for lost in summary.lost] == [(0, 100), (100, None), (100, 550)]
 
 
 def test_lost_name_of_the_model() -> None:
@@ -182,7 +212,8 @@ def test_exchanged_blocks_are_noticed() -> None:
         + archive[two.end_offset :]
     )
     _, summary = salvage(swapped)
-    assert str(summary.lost[0]) == "the SHA-256 differs: blocks are missing, doubled or exchanged"
+    expected = "bytes 0 to 650 are uncertain: the SHA-256 differs: blocks are missing, doubled or exchanged"
+    assert list(map(str, summary.lost)) == [expected]
 
 
 def test_bytes_behind_the_end() -> None:
