@@ -12,6 +12,7 @@ import pytest
 from tests.cli.processes import ARCHIVE, Outcome
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.cli.explain import map as explain_map
+from zipllm.cli.tables import shows_colors
 from zipllm.container import MAGIC
 from zipllm.model_file.file import build_model, model_to_bytes
 from zipllm.tokenizer import ByteTokenizer
@@ -64,12 +65,12 @@ def test_who_gets_colors(monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert explain_map.shows_colors({"TERM": "xterm"})
-    assert not explain_map.shows_colors({"TERM": "xterm", "NO_COLOR": "1"})
-    assert not explain_map.shows_colors({"NO_COLOR": "1", "FORCE_COLOR": "1"})
-    assert not explain_map.shows_colors({"TERM": "dumb"})
+    assert shows_colors({"TERM": "xterm"})
+    assert not shows_colors({"TERM": "xterm", "NO_COLOR": "1"})
+    assert not shows_colors({"NO_COLOR": "1", "FORCE_COLOR": "1"})
+    assert not shows_colors({"TERM": "dumb"})
     monkeypatch.setattr(sys, "stdout", None)
-    assert not explain_map.shows_colors({"TERM": "xterm"})
+    assert not shows_colors({"TERM": "xterm"})
 
 
 @pytest.mark.parametrize(("bits", "kind"), [(0, 0), (0.99, 0), (1, 1), (2, 2), (3.9, 2), (4, 3), (99, 3)])

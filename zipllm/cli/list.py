@@ -130,7 +130,7 @@ def table(listings: Sequence[Listing], names: Mapping[bytes, str]) -> str:
         counts = [(listing.codings.total(), listing.raw_bytes, listing.coded_bytes) for listing in listings]
         blocks, raw, coded = map(sum, zip(*counts, strict=True))
         rows.append((str(blocks), *_size_cells(raw, coded), _CHECK, "", f"{len(listings)} files"))
-    return "\n".join(aligned(_COLUMNS, rows, left=("Check", "Model", "Filename"))) + "\n"
+    return "\n".join(aligned(_COLUMNS, rows, left=("Filename", "Check", "Model"))) + "\n"
 
 
 def details(listing: Listing, names: Mapping[bytes, str]) -> str:

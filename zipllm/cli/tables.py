@@ -1,70 +1,167 @@
-"""Tables of several columns, and the texts around them, on standard output."""
+"""Tables of several columns, and the texts around them, on standard output: as wide as the terminal, in its colors."""
 
+import os
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from zipllm.cli.results import write_stdout
 from zipllm.files.names import escape_name
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-    from rich.text import Text
-
+BOLD, DIM, RED, GREEN, BOLD_RED = "1", "2", "31", "32", "1;31"
+"""Styles, as the numbers of ANSI's codes."""
 _PIPED_WIDTH = 160
+_LEAST_NAME = 12  # columns; a table whose names would get less is shown row by row
 
 
-def aligned(columns: Sequence[str], rows: Sequence[tuple[str, ...]], left: Sequence[str]) -> Iterator[str]:
-    """Yield a table line by line: each column as wide as its widest cell, those in ``left`` aligned there."""
-    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-    for cells in (tuple(columns), *rows):
-        padded = (
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, cell, width in zip(columns, cells, widths, strict=True)
-        )
-        yield "  ".join(padded).rstrip()
+@dataclass(frozen=True)
+class Styled:
+    """A text with a style."""
+
+    text: str
+    style: str = ""
 
 
-def shown(text: str) -> "Text":
-    """Return a name as it can be shown; a ``Text``, so that nothing in it is markup."""
-    from rich.text import Text
-
-    return Text(escape_name(text))
+Cell = str | Styled
 
 
-def note(text: str) -> "Text":
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under heads: the first column holds names, the others numbers; the last row may be a ``total``."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    total: bool = False
+
+
+def note(text: str) -> Styled:
     """Return what explains a table."""
-    from rich.text import Text
-
-    return Text(text, style="dim")
+    return Styled(text, DIM)
 
 
-def new_table(
-    title: str, heads: Sequence[str], rows: "Iterable[Iterable[str | Text]]", total: "Iterable[str | Text]" = ()
-) -> "Table":
-    """Return a table: the first column holds names, the others numbers; ``total`` is a row below a line."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=shown(title), title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    for index, head in enumerate(heads):
-        table.add_column(shown(head), justify="left" if index == 0 else "right", overflow="fold")
-    last = list(total)
-    for row in (*rows, *([last] if last else [])):
-        if row is last:
-            table.add_section()
-        table.add_row(*(shown(cell) if isinstance(cell, str) else cell for cell in row))
-    return table
+def new_table(title: str, heads: Sequence[str], rows: Iterable[Iterable[Cell]], total: Iterable[Cell] = ()) -> Table:
+    """Return a table; ``total`` is a row below a line, and short rows end in empty cells."""
+    lines = [(*row, *[""] * (len(heads) - len(row))) for row in map(tuple, rows)]
+    last = tuple(total)
+    return Table(title, tuple(heads), [*lines, last] if last else lines, total=bool(last))
 
 
-def print_parts(parts: "Iterable[RenderableType]") -> None:
-    """Print tables and texts on standard output: with colors on a terminal, wide elsewhere."""
-    from rich.console import Console
+def print_parts(parts: Iterable[Table | Cell]) -> None:
+    """Print tables and texts on standard output, with styles and in the width of a terminal, wide elsewhere."""
+    width, styled = _width() or _PIPED_WIDTH, shows_colors(os.environ)
+    lines: list[str] = []
+    for part in parts:
+        if isinstance(part, Table):
+            lines += [_show(Styled(part.title, BOLD), styled), *_table(part, _width(), styled), ""]
+        else:
+            cell = part if isinstance(part, Styled) else Styled(part)
+            wrapped = (part for line in cell.text.splitlines() for part in _wrapped(escape_name(line), width))
+            lines += [_show(Styled(line, cell.style), styled) for line in wrapped]
+    write_stdout("".join(f"{line}\n" for line in lines))
 
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    console = Console(width=None if terminal else _PIPED_WIDTH, force_terminal=terminal, highlight=False)
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part, markup=False, emoji=False)
-    write_stdout(captured.get())
+
+def shows_colors(environment: Mapping[str, str]) -> bool:
+    """Whether standard output takes colors: on a terminal that is not dumb, without NO_COLOR (no-color.org)."""
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return sys.stdout is not None and sys.stdout.isatty() and environment.get("TERM") != "dumb"
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[Cell]], left: Sequence[str]) -> list[str]:
+    """Return the lines of a plain table: each column as wide as its widest cell, those in ``left`` aligned there.
+
+    On a terminal that is too narrow, each row is a list below its name, the first column in ``left``. Names in the last
+    column may run over the edge.
+    """
+    lines = list(_aligned([columns, *rows], [column in left for column in columns], "  ", styled=False))
+    at, width = columns.index(left[0]), _width()
+    over = max(_size(row[at]) for row in (columns, *rows)) - _LEAST_NAME if at == len(columns) - 1 else 0
+    if width is None or max(map(_size, lines)) - max(0, over) <= width:
+        return lines
+    moved = [(row[at], *row[:at], *row[at + 1 :]) for row in (columns, *rows)]
+    return list(_lists(Table("", [_text(head) for head in moved[0]], moved[1:]), styled=False))
+
+
+def _table(table: Table, width: int | None, styled: bool) -> Iterator[str]:
+    """Yield the lines of a table; where it is wider than ``width``, names are folded, or each row is a list."""
+    sizes = [max(map(_size, column)) for column in zip(table.heads, *table.rows, strict=True)]
+    names = sizes[0] if width is None else min(sizes[0], width - sum(sizes[1:]) - len(sizes) + 1)
+    if names < min(sizes[0], _LEAST_NAME):
+        yield from _lists(table, styled)
+        return
+    rule = _show(Styled("─" * (names + sum(sizes[1:]) + len(sizes) - 1)), styled)
+    rule = rule if rule.startswith("─") else "-" * (names + sum(sizes[1:]) + len(sizes) - 1)
+    rows: list[Sequence[Cell]] = [table.heads, *(line for row in table.rows for line in _folded(row, names))]
+    lines = list(_aligned(rows, [True] + [False] * (len(sizes) - 1), " ", styled=styled))
+    last = len(list(_folded(table.rows[-1], names))) if table.total else 0
+    yield from (lines[0], rule, *lines[1 : len(lines) - last])
+    if last:
+        yield from (rule, *lines[-last:])
+
+
+def _lists(table: Table, styled: bool) -> Iterator[str]:
+    """Yield each row as its name and, below it, a line for each other column."""
+    heads = [f"  {head}" for head in table.heads[1:]]
+    for name, *cells in table.rows:
+        yield _show(name, styled)
+        yield from _aligned(list(zip(heads, cells, strict=True)), [True, False], "  ", styled=styled)
+
+
+def _folded(row: Sequence[Cell], width: int) -> Iterator[Sequence[Cell]]:
+    """Yield a row as several whose names take at most ``width`` columns."""
+    name, *cells = row
+    parts = _wrapped(_text(name), width)
+    for number, part in enumerate(parts):
+        styled = Styled(part, name.style) if isinstance(name, Styled) else part
+        yield (styled, *(cells if number == 0 else [""] * len(cells)))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = textwrap.wrap(text, width) or [""]
+    if all(_size(line) <= width for line in lines):
+        return lines
+    from rich.cells import chop_cells  # characters of two columns
+
+    return [part for line in lines for part in chop_cells(line, width)]
+
+
+def _aligned(rows: Sequence[Sequence[Cell]], left: Sequence[bool], gap: str, *, styled: bool) -> Iterator[str]:
+    widths = [max(map(_size, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = []
+        for cell, width, is_left in zip(row, widths, left, strict=True):
+            pad = " " * (width - _size(cell))
+            cells.append(_show(cell, styled) + pad if is_left else pad + _show(cell, styled))
+        yield gap.join(cells).rstrip()
+
+
+def _show(cell: Cell, styled: bool) -> str:
+    style = cell.style if styled and isinstance(cell, Styled) else ""
+    return f"\x1b[{style}m{_text(cell)}\x1b[0m" if style else _text(cell)
+
+
+def _text(cell: Cell) -> str:
+    """Return what standard output can show: printable, and of its encoding."""
+    text = escape_name(cell.text if isinstance(cell, Styled) else cell)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _size(cell: Cell) -> int:
+    """Return how many columns of a terminal a text takes."""
+    text = _text(cell)
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _width() -> int | None:
+    """Return the width of the terminal, or None for a pipe or file."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None

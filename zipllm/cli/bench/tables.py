@@ -1,20 +1,13 @@
-"""The tables of ``zipllm bench`` on standard output: bits per byte by file, totals, changes; best in bold.
-
-Imported after the measuring, because rich takes a while to import.
-"""
+"""The tables of ``zipllm bench`` on standard output: bits per byte by file, totals, changes; best in bold."""
 
 from collections.abc import Sequence
-
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from zipllm.bench.columns import CONTAMINATED, MARK, TOTALS, Cell, file_cells, file_heads, total_cells
 from zipllm.bench.compare import Change, compare
 from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of, files_of
 from zipllm.cli.messages import format_size
-from zipllm.cli.tables import new_table, note, print_parts, shown
+from zipllm.cli.tables import BOLD, BOLD_RED, GREEN, RED, Styled, Table, new_table, note, print_parts
 
 _MOST_FILES = 40
 _NOTE = (
@@ -27,7 +20,7 @@ _NOTE = (
 
 def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
     """Print the rows and totals of every corpus, and the changes against an earlier run."""
-    parts: list[RenderableType] = []
+    parts: list[Table | Styled | str] = []
     for corpus in corpora_of(rows):
         if len(files_of(rows, corpus)) <= _MOST_FILES:
             lines = (map(_shown, line) for line in file_cells(rows, corpus))
@@ -44,15 +37,14 @@ def print_tables(rows: Sequence[Row], old: Sequence[Row]) -> None:
 def _totals(rows: Sequence[Row], corpus: str) -> Table:
     count = len(files_of(rows, corpus))
     title = f"{corpus}: {f'all {count} files' if count > 1 else 'the file'}"
-    codecs, incomplete = total_cells(rows, corpus, _short_size), Text("not complete", style="bold red")
+    codecs, incomplete = total_cells(rows, corpus, _short_size), Styled("not complete", BOLD_RED)
     lines = [map(_shown, line) if line else (codec, incomplete) for codec, line in codecs.items()]
     return new_table(title, [column.narrow for column in TOTALS], lines)
 
 
-def _shown(cell: Cell) -> Text:
-    text = shown((cell.text.upper() if cell.failed else cell.text) + MARK * cell.contaminated)
-    text.style = "bold red" if cell.failed else "bold" if cell.best else ""
-    return text
+def _shown(cell: Cell) -> Styled:
+    text = (cell.text.upper() if cell.failed else cell.text) + MARK * cell.contaminated
+    return Styled(text, BOLD_RED if cell.failed else BOLD if cell.best else "")
 
 
 def _short_size(size: int) -> str:
@@ -65,9 +57,9 @@ def _changes(changes: Sequence[Change]) -> Table:
     return new_table("changes against the earlier run", heads, map(_change, changes))
 
 
-def _change(change: Change) -> tuple[str | Text, ...]:
-    style = "red" if change.worse else "green" if (change.size or 0) < 0 else ""
-    size = Text(_percent(change.size), style=style)
+def _change(change: Change) -> tuple[str | Styled, ...]:
+    style = RED if change.worse else GREEN if (change.size or 0) < 0 else ""
+    size = Styled(_percent(change.size), style)
     speeds = (_percent(change.compress), _percent(change.decompress))
     return (change.new.file, change.new.codec, _bytes(change.old), _bytes(change.new), size, *speeds)
 

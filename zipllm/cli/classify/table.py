@@ -29,11 +29,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.table import Table
-
 from zipllm.cli.classify.flags import ClassifyOptions
-from zipllm.cli.tables import new_table, note, print_parts, shown
+from zipllm.cli.tables import Styled, Table, new_table, note, print_parts
 
 if TYPE_CHECKING:
     from zipllm.classify.documents import Splits
@@ -99,13 +96,13 @@ def print_rows(rows: "Sequence[Row]", setting: Setting) -> None:
     train, test = map(_part, (len(splits.train), len(splits.test)), setting.all_texts)
     of = f"{test} test texts labeled by {train} training texts, {len(splits.labels)} labels"
     sampled = (len(splits.train), len(splits.test)) != setting.all_texts
-    parts: list[RenderableType] = [
+    parts: list[Table | Styled | str] = [
         new_table(title, _HEADS, ((_name(row), *_cells(row, setting)) for row in rows)),
         note(of + f", chosen with seed {setting.options.seed}" * sampled),
         note(_NOTE),
     ]
     if setting.unknown:
-        parts.append(shown(f"no training text has these labels, so they cannot be found: {', '.join(setting.unknown)}"))
+        parts.append(f"no training text has these labels, so they cannot be found: {', '.join(setting.unknown)}")
     if setting.options.confusion:
         parts += [_confusion(row, splits.labels) for row in rows]
     print_parts(parts)

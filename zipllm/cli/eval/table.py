@@ -1,7 +1,4 @@
-"""The table of ``zipllm eval``.
-
-Imported when results are there, because rich takes a while to import.
-"""
+"""The table of ``zipllm eval``."""
 
 from collections.abc import Sequence
 

@@ -7,12 +7,13 @@ The colors run from dark blue over gray to bright yellow, which people with any 
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
 from rich.cells import cell_len
 
+from zipllm.cli.tables import shows_colors
 from zipllm.measure.explanation import Explanation
 from zipllm.report.units import sign, units
 
@@ -34,15 +35,6 @@ def terminal_map(explanation: Explanation, *, legend: bool) -> str:
     lines = _lines(_cells(explanation), max(width, _LEAST_WIDTH))
     shown = "".join(map(_colored if colored else _signed, lines))
     return f"{_legend(colored)}\n\n{shown}\n" if legend else shown
-
-
-def shows_colors(environment: Mapping[str, str]) -> bool:
-    """Whether standard output takes colors: on a terminal that is not dumb, without NO_COLOR (no-color.org)."""
-    if environment.get("NO_COLOR"):
-        return False
-    if environment.get("FORCE_COLOR"):
-        return True
-    return sys.stdout is not None and sys.stdout.isatty() and environment.get("TERM") != "dumb"
 
 
 def cost_class(bits_per_byte: float) -> int:
