@@ -70,7 +70,7 @@ __all__ = [
 ModelChoice = _Union["Engine", str, _os.PathLike[str], None]
 """A loaded model, or its name, path or id, or None for the default model."""
 
-_File = str | _os.PathLike[str] | _IO[bytes]
+_File = str | bytes | _os.PathLike[str] | _os.PathLike[bytes] | _IO[bytes]
 _BinaryMode = _Literal["r", "rb", "w", "wb", "x", "xb", "a", "ab"]
 _TextMode = _Literal["rt", "wt", "xt", "at"]
 
@@ -128,6 +128,7 @@ def compress(
         UsageError: an option is out of range.
     """
     from zipllm.codec.encoder import compress_stream
+    from zipllm.container.streams import byte_view
 
     sink = _io.BytesIO()
     engine, options = _encoding(
@@ -141,7 +142,7 @@ def compress(
         embed_model=embed_model,
         same_machine=same_machine,
     )
-    view = memoryview(data).cast("B")
+    view = byte_view(data)
     compress_stream(_io.BytesIO(view), sink, engine=engine, options=options, original_size=view.nbytes)
     return sink.getvalue()
 
@@ -219,7 +220,7 @@ def open(
         UsageError: an unknown mode, or text options for a binary file.
         OSError: the file cannot be opened.
     """
-    from zipllm.codec.reading.archive_file import ZipllmFile
+    from zipllm.codec.reading.archive_file import ZipllmFile, holds_content, text_file
 
     text = "t" in mode
     if text and "b" in mode:
@@ -228,8 +229,10 @@ def open(
         raise UsageError("encoding, errors and newline are for text modes")
     engine, encode = _encoding(model, **options)
     decode = _decode_options(model, max_output)
-    binary = ZipllmFile(file, mode.replace("t", "", 1), engine=engine, encode=encode, decode=decode)
-    return _io.TextIOWrapper(binary, encoding, errors, newline) if text else binary
+    binary_mode = mode.replace("t", "", 1)
+    begins = text and (binary_mode in ("w", "x") or (binary_mode == "a" and not holds_content(file)))
+    binary = ZipllmFile(file, binary_mode, engine=engine, encode=encode, decode=decode)
+    return text_file(binary, encoding, errors, newline, begins=begins) if text else binary
 
 
 def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "cpu") -> "Engine":
@@ -243,10 +246,15 @@ def load_model(model: str | _os.PathLike[str] | None = None, *, device: str = "c
     Raises:
         ModelNotFound: there is no such model.
         ModelInvalid: its file is damaged, it computes wrongly on this machine, or it is not causal.
-        UsageError: ``hf:`` without the extra ``hf``.
+        UsageError: ``hf:`` without the extra ``hf``; a device that is unknown or not there.
     """
     from zipllm.engine.engine import load_engine
+    from zipllm.machine import best_device
 
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"device {device!r} is neither 'cpu' nor 'cuda'")
+    if device == "cuda" and best_device() != "cuda":
+        raise UsageError("device 'cuda': no CUDA device can be used here")
     return load_engine(None if model is None else _os.fspath(model), device)
 
 

@@ -108,7 +108,7 @@ def test_zeros_that_salvaging_fills_in_are_output(reader: str) -> None:
     """A header that states 2**62 bytes and holds one block."""
     sink = io.BytesIO()
     writer = ArchiveWriter(sink)
-    writer.begin(ArchiveHeader(MIB, 1 << 62))
+    writer.begin(ArchiveHeader(3, 1 << 62))
     writer.block(BlockHeader(Coding.STORED, 3, 3, crc32(b"raw")), b"raw")
     with pytest.raises((LimitExceeded, CorruptData)):
         READERS[reader](sink.getvalue(), Nowhere(), Limits())

@@ -1,8 +1,11 @@
 """Whole reads and writes on files, pipes and sockets, which may transfer less at a time."""
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from zipllm.errors import CorruptData, FileError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 CHUNK_BYTES = 1 << 20
 
@@ -48,6 +51,12 @@ def read_up_to(source: Readable, size: int) -> bytes:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
+
+
+def byte_view(data: "ReadableBuffer") -> memoryview:
+    """Return the bytes of any buffer; of an empty one too, which ``cast`` refuses if it has several dimensions."""
+    view = memoryview(data)
+    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def write_all(sink: Writable, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """An archive as a Python file object, shaped like ``gzip.GzipFile`` and ``lzma.LZMAFile``."""
 
 import builtins
+import codecs
 import io
 import os
 from collections.abc import Iterable
@@ -10,8 +11,10 @@ from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.encoder import ArchiveEncoder
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.decoded_bytes import DecodedBytes
+from zipllm.container import BlockHeader, scan
+from zipllm.container.streams import byte_view
 from zipllm.engine.engine import EngineSource, load_engine
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, ZipllmError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -43,7 +46,7 @@ class ZipllmFile(io.BufferedIOBase):
 
     def __init__(
         self,
-        file: str | os.PathLike[str] | IO[bytes],
+        file: str | bytes | os.PathLike[str] | os.PathLike[bytes] | IO[bytes],
         mode: str = "r",
         *,
         engine: EngineSource = load_engine,
@@ -55,7 +58,8 @@ class ZipllmFile(io.BufferedIOBase):
         if kind not in _MODES:
             raise UsageError(f"mode {mode!r} is none of r, w, x and a, with or without b")
         self.mode = kind + "b"
-        self._owned = isinstance(file, str | os.PathLike)
+        self._process = os.getpid()
+        self._owned = isinstance(file, str | bytes | os.PathLike)
         self._file = cast(IO[bytes], builtins.open(file, self.mode) if self._owned else file)  # type: ignore[arg-type]  # noqa: SIM115
         self._written = 0
         self._encoder: ArchiveEncoder | None = None
@@ -86,7 +90,7 @@ class ZipllmFile(io.BufferedIOBase):
             return
         self._closed = True
         try:
-            if self._encoder is not None:
+            if self._encoder is not None and self._process == os.getpid():
                 self._encoder.finish()
             if self._reader is not None:
                 self._reader.close()
@@ -100,7 +104,9 @@ class ZipllmFile(io.BufferedIOBase):
             raise io.UnsupportedOperation("write on an archive opened for reading")
         if self._encoder is None:
             raise ValueError("write on an archive after a block of it could not be coded")
-        encoder, view = self._encoder, memoryview(data).cast("B")
+        if self._process != os.getpid():
+            raise ValueError("write on an archive that another process began")
+        encoder, view = self._encoder, byte_view(data)
         self._encoder = None  # a block that fails must not be followed by the end of a seemingly whole archive
         encoder.write(view)
         self._encoder = encoder
@@ -163,3 +169,37 @@ class ZipllmFile(io.BufferedIOBase):
     def _close_file(self) -> None:
         if self._owned:
             self._file.close()
+
+
+def text_file(
+    binary: ZipllmFile, encoding: str | None, errors: str | None, newline: str | None, *, begins: bool
+) -> io.TextIOWrapper:
+    """Read or write text; ``TextIOWrapper`` leaves the byte order mark out where it cannot seek.
+
+    Args:
+        binary: the bytes.
+        encoding: see ``io.TextIOWrapper``, as ``errors`` and ``newline``.
+        errors: see ``encoding``.
+        newline: see ``encoding``.
+        begins: whether writing begins the content, with a mark if the encoding has one.
+    """
+    text = io.TextIOWrapper(binary, encoding, errors, newline)
+    codec = codecs.lookup(text.encoding).name
+    if begins and codec in ("utf-16", "utf-32"):
+        binary.write("".encode(codec))
+    elif not begins and codec == "utf-8-sig" and binary.writable():
+        return io.TextIOWrapper(text.detach(), "utf-8", errors, newline)
+    return text
+
+
+def holds_content(file: str | bytes | os.PathLike[str] | os.PathLike[bytes] | IO[bytes]) -> bool:
+    """Whether bytes that are appended to a file continue others; yes where nobody knows."""
+    if not isinstance(file, str | bytes | os.PathLike):
+        return not file.seekable() or file.tell() > 0
+    if not os.path.exists(file):
+        return False
+    try:
+        with builtins.open(file, "rb") as archive:
+            return os.path.getsize(file) > 0 and any(isinstance(item.record, BlockHeader) for item in scan(archive))
+    except ZipllmError:
+        return True

@@ -1,6 +1,7 @@
 """The decoded blocks of an archive as a seekable raw byte stream."""
 
 import io
+import os
 from typing import TYPE_CHECKING, cast
 
 from zipllm.codec.decoder import ArchiveDecoder, DecodeOptions
@@ -17,7 +18,8 @@ class DecodedBytes(io.RawIOBase):
 
     Reading from the beginning to the end checks the SHA-256 of the content. A seek into another block reads all record
     headers; from then on only blocks that are read from are decoded, each checked by its CRC-32. A seek to the
-    beginning starts over.
+    beginning starts over. A forked process goes on by itself where the source can seek; both share its place, so
+    only one of them may read.
 
     Args:
         source: binary, at the first byte of an archive. Not closed here.
@@ -26,6 +28,7 @@ class DecodedBytes(io.RawIOBase):
 
     def __init__(self, source: Readable, options: DecodeOptions | None = None) -> None:
         self._options = options or DecodeOptions()
+        self._process = os.getpid()
         self._decoder: ArchiveDecoder | None = None
         self._source = source
         self._start = cast(Seekable, source).tell() if self.seekable() else 0
@@ -55,8 +58,9 @@ class DecodedBytes(io.RawIOBase):
         return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if not self.seekable():
-            raise io.UnsupportedOperation("the file under this archive cannot seek")
+        if whence not in (io.SEEK_SET, io.SEEK_CUR, io.SEEK_END):
+            raise ValueError(f"invalid whence ({whence}, should be 0, 1 or 2)")
+        self._check_seekable()
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position}
         target = max(0, offset + (self._places().size if whence == io.SEEK_END else base[whence]))
         if 0 <= target - self._position <= len(self._left):
@@ -81,12 +85,17 @@ class DecodedBytes(io.RawIOBase):
 
     def _jump(self, target: int) -> None:
         """Go on at ``target``, or at the end if that comes first, without decoding the blocks between."""
+        self._check_seekable()
         places = self._places()
         self._position = min(target, places.size)
         self._left = memoryview(b"")
         self._failure = None
         self._end_decoder()
         self._blocks = (piece for _, piece in places.pieces(self._position, places.size))
+
+    def _check_seekable(self) -> None:
+        if not self.seekable():
+            raise io.UnsupportedOperation("the file under this archive cannot seek")
 
     def _end_decoder(self) -> None:
         """End threads that decode blocks which nobody will read."""
@@ -112,6 +121,9 @@ class DecodedBytes(io.RawIOBase):
 
     def _next_block(self) -> bytes:
         """Return the next block; empty at the end, which is reached only when all checks have passed."""
+        if self._process != os.getpid():  # the threads that decode stayed with the parent
+            self._process = os.getpid()
+            self._jump(self._position)
         if self._failure is not None:
             raise self._failure  # a generator that has raised would end silently the next time
         try:
