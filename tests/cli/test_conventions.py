@@ -18,7 +18,7 @@ def test_compress_then_decompress(zipllm: CommandLine, folder: Path) -> None:
     (folder / "a").chmod(0o640)
     os.utime(folder / "a", ns=(MTIME_NS, MTIME_NS))
     percent = f"{100 * len(ARCHIVE) / 5000:.2f}%"
-    assert zipllm("compress", "a").error == (0, f"a : {percent} {SUMMARY}, a.zllm)\n")
+    assert zipllm("compress", "a").error == (0, f"a : {percent} {SUMMARY}, a.zllm); model small not used\n")
     assert (folder / "a").read_bytes() == CONTENT, "the source is kept"
     assert (folder / "a.zllm").read_bytes() == ARCHIVE
     (folder / "a").unlink()
@@ -36,7 +36,7 @@ def test_rm_removes_the_source_after_success(zipllm: CommandLine) -> None:
 
 def test_standard_input_to_standard_output(zipllm: CommandLine) -> None:
     packed = zipllm("compress", stdin=CONTENT)
-    assert (packed.code, packed.out, packed.err) == (0, ARCHIVE, "")
+    assert (packed.code, packed.out, packed.err) == (0, ARCHIVE, "stdin : model small not used\n")
     unpacked = zipllm("decompress", "-", stdin=packed.out)
     assert (unpacked.code, unpacked.out, unpacked.err) == (0, CONTENT, "")
 

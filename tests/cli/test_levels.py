@@ -1,11 +1,12 @@
 """``-1`` to ``-9`` and their longer forms, and the model without history."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import CONTENT, CommandLine
+from tests.cli.processes import CONTENT, CommandLine, Outcome
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import encode_options
 from zipllm.container import ArchiveHeader, ArchiveReader, ModelRecord
@@ -103,3 +104,40 @@ def test_a_file_may_be_called_like_a_level(zipllm: CommandLine) -> None:
 
 def test_other_commands_have_no_levels(zipllm: CommandLine) -> None:
     assert zipllm("decompress", "-1", "b.zllm").code == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "remark"),
+    [
+        ("-1", ""),
+        ("-6", "model small not used"),
+        ("-7", "model base not used"),
+        ("--model nano -1", "model nano not used"),
+        ("--embed-model", "model small not used, not embedded"),
+        ("--embed-model -2", "level 2 has no model to embed"),
+        ("--no-history -2", "level 2 without history predicts nothing"),
+    ],
+)
+@pytest.mark.parametrize("form", ["", "-v", "-c", "-cv", "--json"])
+def test_a_flag_without_effect_is_named_once(
+    inside: Callable[..., Outcome], flags: str, remark: str, form: str
+) -> None:
+    done = inside("compress", "-f", *flags.split(), *form.split(), "a")
+    assert done.code == 0
+    said = done.out.decode() if form == "--json" else done.err
+    assert said.count(remark or "not used") == bool(remark)
+
+
+def test_remarks_name_the_level_that_does_the_same(inside: Callable[..., Outcome], folder: Path) -> None:
+    (folder / "table").write_text("".join(f"{number},{7 * number},{number**2}\n" for number in range(300)))
+    assert inside("compress", "table").err.endswith("; model small not used, as at -3\n")
+    assert inside("test", "--model", "nano", "table.zllm").err.endswith("whole; model nano not used\n")
+    assert inside("test", "table.zllm").err.endswith("whole\n")
+    assert inside("decompress", "-f", "--model", "nano", "table.zllm").err.endswith("(table); model nano not used\n")
+
+
+def test_an_empty_file_needs_no_model(inside: Callable[..., Outcome], folder: Path) -> None:
+    (folder / "empty").write_bytes(b"")
+    assert "not used" not in inside("compress", "empty").err
+    assert "model nano not used" in inside("compress", "-f", "--model", "nano", "empty").err
+    assert inside("compress", "-fq", "--model", "nano", "empty").err == ""

@@ -30,14 +30,14 @@ def test_verbose(inside: Inside) -> None:
     code, message = inside("compress", "-v", "a").error
     first, second = message.splitlines()
     assert code == 0
-    assert first == f"a : {SIZES}, a.zllm)"
+    assert first == f"a : {SIZES}, a.zllm); model small not used"
     assert second.startswith("  1 block (1 stored), no model, ")
     assert second.endswith("B/s")
 
 
 def test_standard_output_is_not_commented_unless_asked(inside: Inside) -> None:
-    assert inside("compress", "-c", "a").err == ""
-    assert inside("compress", "-cv", "a").err.startswith(f"a : {SIZES}, stdout)\n")
+    assert inside("compress", "-c3", "a").err == ""
+    assert inside("compress", "-cv", "a").err.startswith(f"a : {SIZES}, stdout); model small not used\n")
     assert inside("decompress", "-v", stdin=ARCHIVE).err.startswith("stdin : 5000 bytes (stdout)\n")
 
 
@@ -71,6 +71,7 @@ def test_json_of_compress(inside: Inside) -> None:
         "codings": {"stored": 1},
         "models": [],
         "portable": True,
+        "remark": "model small not used",
     }
     again = json.loads(inside("decompress", "-f", "--json", "a.zllm").out)
     assert (again["command"], again["output"], again["sha256"]) == ("decompress", "a", sha256)

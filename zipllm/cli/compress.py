@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, BinaryIO
 from zipllm.cli.decompress import DecompressOptions, decompress
 from zipllm.cli.jobs import Job, Work, write_results
 from zipllm.cli.options import CODING, FILES, LevelOptions, WritingOptions
-from zipllm.codec.levels import encode_options, level_of
+from zipllm.codec.levels import LEVELS, encode_options, level_of
 from zipllm.errors import UsageError
-from zipllm.files.names import add_suffix
+from zipllm.files.names import add_suffix, escape_name
 
 if TYPE_CHECKING:
     from zipllm.progress import ProgressCallback, Summary
 
 
+_FAST = max(number for number, level in LEVELS.items() if level.model is None)
 _FLOATS = "a Hugging Face model computes in floats, and its archive decodes on this machine only"
 
 
@@ -51,10 +52,25 @@ def compress(options: CompressOptions) -> int:
         options=options,
         work=compressor(options),
         size=lambda source: source.size,
+        remark=lambda summary: unused(summary, options),
         derive_name=lambda source: add_suffix(source, options.suffix, force=options.force),
         writes_archives=True,
     )
     return write_results(job, options)
+
+
+def unused(summary: "Summary", options: CompressOptions) -> str:
+    """Return what the level, the model and their flags promised and no block has; empty if nothing is missing."""
+    name, chosen = level_of(options.level).model, options.loader.model is not None
+    if summary.codings.get("model") or not (summary.raw_bytes or chosen or options.embed_model):
+        return ""
+    if name is None and not chosen:
+        without = "has no model to embed" if options.embed_model else "without history predicts nothing"
+        return f"level {options.level} {without}" if options.embed_model or options.no_history else ""
+    text = f"model {escape_name(options.loader.name if chosen else str(name))} not used"
+    if options.embed_model:
+        return f"{text}, not embedded"
+    return f"{text}, as at -{_FAST}" if summary.codings.get("history") and not chosen else text
 
 
 def compressor(options: CompressOptions) -> Work:

@@ -7,7 +7,7 @@ from zipllm.cli.jobs import Job, Work, run_job, write_results
 from zipllm.cli.options import CodingOptions, Panel, Span, WritingOptions
 from zipllm.container import BlockHeader, scan
 from zipllm.errors import FileError, UsageError, ZipllmError
-from zipllm.files.names import strip_suffix
+from zipllm.files.names import escape_name, strip_suffix
 from zipllm.files.source import Source
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def decompress(options: DecompressOptions) -> int:
         options=options,
         work=decompressor(options, part=part, salvage=salvage),
         size=content_size,
+        remark=lambda summary: unused(summary, options),
         derive_name=lambda source: strip_suffix(source, options.suffix),
     )
     return write_results(job, options)
@@ -60,7 +61,14 @@ def check_archives(options: TestOptions) -> int:
 
     $ zipllm test -r backup/               # every archive in the folder
     """
-    return run_job(Job(options=options, work=decompressor(options), size=content_size))
+    work, remark = decompressor(options), lambda summary: unused(summary, options)
+    return run_job(Job(options=options, work=work, size=content_size, remark=remark))
+
+
+def unused(summary: "Summary", options: CodingOptions) -> str:
+    """Return that the model the user named was not needed, or an empty text."""
+    needless = options.model is not None and not summary.codings.get("model")
+    return f"model {escape_name(options.loader.name)} not used" if needless else ""
 
 
 def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: bool = False) -> Work:

@@ -29,6 +29,7 @@ class Job:
 
     Attributes:
         size: finds the raw size of an open source, for the progress bar; None when unknown.
+        remark: says, from a summary, which of the flags had no effect; empty if all had one.
         derive_name: the result's path from the source's; None if nothing is written. Raises ``PathError`` where the
             source's suffix does not allow it.
         writes_archives: the results are archives, the sources anything else; False: the other way round.
@@ -40,6 +41,7 @@ class Job:
     options: CodingOptions
     work: Work
     size: Callable[[Source], int | None]
+    remark: Callable[["Summary"], str]
     derive_name: Callable[[str], str] | None = None
     writes_archives: bool = False
     output: str | None = None
@@ -152,4 +154,4 @@ def _process(job: Job, name: str) -> Result:
             output.commit()
             if job.remove and source.is_regular_file and output.keeps:
                 source.remove()
-    return Result(name, target, summary, time.monotonic() - begun, job.writes_archives)
+    return Result(name, target, summary, time.monotonic() - begun, job.writes_archives, job.remark(summary))

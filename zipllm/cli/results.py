@@ -30,6 +30,7 @@ class Result:
         output: path, ``-`` for standard output, None if nothing was to be written.
         seconds: wall time, verification included.
         is_archive: whether the output is an archive; otherwise the source is.
+        remark: which of the flags had no effect; may be empty.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Result:
     summary: "Summary"
     seconds: float
     is_archive: bool
+    remark: str = ""
 
 
 def result_line(result: Result) -> str:
@@ -51,7 +53,7 @@ def result_line(result: Result) -> str:
     else:
         where = "" if summary.portable else "; not portable, decodes on this machine only"
         text = _sizes(summary.raw_bytes, summary.coded_bytes, target) + where
-    return f"{escape_name(display_name(result.source))} : {text}"
+    return f"{escape_name(display_name(result.source))} : {text}{f'; {result.remark}' if result.remark else ''}"
 
 
 def total_line(results: list[Result]) -> str:
@@ -91,6 +93,7 @@ def result_json(command: str, result: Result) -> dict[str, object]:
         "codings": {coding: count for coding, count in sorted(summary.codings.items()) if count},
         "models": [model_id.hex() for model_id in summary.model_ids],
         **({"portable": summary.portable} if result.is_archive else {}),
+        **({"remark": result.remark} if result.remark else {}),
         "sha256": summary.sha256.hex(),
         "seconds": round(result.seconds, 3),
     }

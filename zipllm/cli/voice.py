@@ -6,7 +6,7 @@ from typing import NoReturn, TypeVar
 
 import typer
 
-from zipllm.cli.messages import complain, explain_error, say
+from zipllm.cli.messages import complain, display_name, explain_error, say
 from zipllm.cli.results import Result, detail_line, failure_json, print_json, result_json, result_line, write_stdout
 from zipllm.errors import FileError, ZipllmError
 from zipllm.files.names import STDIN, escape_name
@@ -77,6 +77,8 @@ class Voice:
         else:
             self.tell(result_line(result), 2 if result.output == STDIN else 1)
             self.tell(detail_line(result), 2)
+        if result.remark and result.output == STDIN and self.level == 1:  # no line has said it
+            self.tell(f"{escape_name(display_name(result.source))} : {result.remark}")
 
 
 def finish(voice: Voice, run: Callable[[], int]) -> NoReturn:
