@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipllm.errors import UsageError
-from zipllm.files.names import PathError, add_suffix, check_suffix, escape_name, has_suffix, strip_suffix
+from zipllm.files.names import PathError, add_suffix, check_suffix, escape_name, has_suffix, means_stdin, strip_suffix
 
 ESCAPED = {
     "plain.txt": "plain.txt",
@@ -79,6 +79,12 @@ def test_unknown_suffix(name: str) -> None:
 def test_impossible_suffixes(suffix: str) -> None:
     with pytest.raises(UsageError, match="suffix"):
         check_suffix(suffix)
+
+
+@pytest.mark.parametrize("name", ["./-", "/-", "--", "", " -", "-/"])
+def test_only_a_dash_is_standard_input(name: str) -> None:
+    assert means_stdin("-")
+    assert not means_stdin(name)
 
 
 def test_possible_suffixes() -> None:

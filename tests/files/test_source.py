@@ -140,6 +140,40 @@ def test_no_removal_after_a_change(file: Path) -> None:
     assert file.read_bytes() == CONTENT + b"more"
 
 
+def test_no_removal_after_a_change_that_hides(file: Path) -> None:
+    """The same size, and the old time of modification."""
+    before = file.stat()
+    with open_source(str(file), follow=False, special=False) as source:
+        file.write_bytes(CONTENT[::-1])
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(PathError, match="changed while it was read, not removed"):
+            source.remove()
+    assert file.read_bytes() == CONTENT[::-1]
+
+
+@pytest.mark.parametrize("read", [0, 1, -1], ids=["before", "while", "after"])
+def test_no_removal_of_content_that_was_not_read(file: Path, monkeypatch: pytest.MonkeyPatch, read: int) -> None:
+    """Even where the file system's times are too coarse to tell."""
+    monkeypatch.setattr("zipllm.files.source._fingerprint", lambda _status: (0,))
+    with open_source(str(file), follow=False, special=False) as source:
+        source.watch()
+        source.stream.read(read)
+        file.write_bytes(CONTENT[::-1])
+        if read == 1:
+            source.stream.read()
+        with pytest.raises(PathError, match="changed while it was read, not removed"):
+            source.remove()
+    assert file.exists()
+
+
+def test_removal_of_what_was_read_whole(file: Path) -> None:
+    with open_source(str(file), follow=False, special=False) as source:
+        source.watch()
+        assert source.stream.read(3) + source.stream.read() == CONTENT
+        source.remove()
+    assert not file.exists()
+
+
 def test_no_removal_of_another_file_of_the_same_name(file: Path, tmp_path: Path) -> None:
     with open_source(str(file), follow=False, special=False) as source:
         other = tmp_path / "other"

@@ -3,13 +3,14 @@
 import inspect
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zipllm.files.names import PathError
-from zipllm.files.walk import expand
+from zipllm.files.walk import expand, skipped_line
 
 
 @pytest.fixture
@@ -21,10 +22,15 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "tree"
 
 
-def found(*arguments: Path | str, recursive: bool = True, follow: bool = False) -> list[str]:
-    items = expand(
-        map(str, arguments), recursive=recursive, follow=follow, wanted=lambda path: not path.endswith(".zllm")
-    )
+def wanted(path: str) -> bool:
+    return not path.endswith(".zllm")
+
+
+def found(
+    *arguments: Path | str, recursive: bool = True, follow: bool = False, skipped: Counter[str] | None = None
+) -> list[str]:
+    names = map(str, arguments)
+    items = expand(names, recursive=recursive, follow=follow, wanted=wanted, skipped=skipped)
     return [str(item) for item in items]
 
 
@@ -53,7 +59,11 @@ def test_links_and_pipes_are_passed_over(tree: Path) -> None:
     (tree / "folder").symlink_to("b")
     (tree / "broken").symlink_to("nothing")
     os.mkfifo(tree / "pipe")
-    assert found(tree) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
+    skipped = Counter[str]()
+    assert found(tree, skipped=skipped) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")
+    assert skipped_line(skipped) == (
+        "skipped: 1 file of another suffix, 1 special file, 3 symbolic links (-f follows links)"
+    )
 
 
 def test_links_are_followed_when_asked(tree: Path, tmp_path: Path) -> None:
@@ -64,7 +74,7 @@ def test_links_are_followed_when_asked(tree: Path, tmp_path: Path) -> None:
     (tree / "link").symlink_to("a")
     (tree / "broken").symlink_to("nothing")
     assert found(tree, follow=True) == inside(
-        tree, ".hidden", "a", "b/c/three", "b/one", "b/two", "folder/file", "link"
+        tree, ".hidden", "a", "b/c/three", "b/one", "b/two", "broken", "folder/file", "link"
     )
 
 
@@ -118,3 +128,43 @@ def test_errors_are_path_errors(tree: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(os, "stat", vanish)
     (item,) = expand([str(tree)], recursive=True, follow=False, wanted=lambda _path: True)
     assert isinstance(item, PathError)
+
+
+def test_what_cannot_be_examined_comes_out(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be opened, and to fail there: a link to nothing that is followed, paths longer than the system allows."""
+    (tree / "broken").symlink_to("nothing")
+    assert f"{tree}/broken" in found(tree, follow=True)
+    deep = tree / "deep"
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    for _ in range(45):
+        os.mkdir("k" * 100)
+        os.chdir("k" * 100)
+    Path("file").touch()
+    monkeypatch.chdir(tree)
+    (error,) = (item for item in found("deep") if "File name too long" in item)
+    assert error.startswith("deep/kkk")
+
+
+def test_folder_that_may_be_listed_but_not_entered(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in it can be examined; the folder itself says what is a file."""
+
+    def refuse(_entry: object, **_options: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    class Listed:
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.name, self.path = entry.name, entry.path
+            self.is_symlink, self.is_dir, self.is_file = entry.is_symlink, entry.is_dir, entry.is_file
+
+        stat = refuse
+
+    class Folder(list[Listed]):
+        def __enter__(self) -> "Folder":
+            return self
+
+        def __exit__(self, *_error: object) -> None: ...
+
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: Folder(map(Listed, real(path))))
+    assert found(tree) == inside(tree, ".hidden", "a", "b/c/three", "b/one", "b/two")

@@ -13,7 +13,7 @@ import typer
 
 from zipllm.cli.options import ModelOptions, Panel, VerboseOptions
 from zipllm.errors import UsageError
-from zipllm.files.names import STDIN, PathError
+from zipllm.files.names import STDIN, PathError, means_stdin
 from zipllm.files.output import standard_output
 from zipllm.files.source import Source, open_source, standard_input
 
@@ -138,7 +138,7 @@ def _prompt(options: GenerateOptions) -> bytes:
 
 
 def _open(file: str) -> Source:
-    return standard_input() if file == STDIN else open_source(file, follow=True, special=True)
+    return standard_input() if means_stdin(file) else open_source(file, follow=True, special=True)
 
 
 def _decompress(options: GenerateOptions, prompt: bytes, bits: str) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
@@ -11,10 +12,10 @@ from zipllm.cli.options import CodingOptions, ReadingOptions, WritingOptions
 from zipllm.cli.progress import file_progress
 from zipllm.cli.results import Result, StandardOutputError, total_line
 from zipllm.errors import CorruptData, UsageError, ZipllmError
-from zipllm.files.names import STDIN, PathError, check_suffix, has_suffix
+from zipllm.files.names import STDIN, PathError, check_suffix, has_suffix, means_stdin
 from zipllm.files.output import create_output, is_standard_output, standard_output
 from zipllm.files.source import Source, open_source, standard_input
-from zipllm.files.walk import expand
+from zipllm.files.walk import expand, skipped_line
 
 if TYPE_CHECKING:
     from zipllm.progress import ProgressCallback, Summary
@@ -60,7 +61,7 @@ class Job:
         """
         if self.derive_name is None:
             return None
-        if self.stdout or (self.output is None and source == STDIN):
+        if self.stdout or (self.output is None and means_stdin(source)):
             return STDIN
         return self.output or self.derive_name(source)
 
@@ -105,7 +106,10 @@ def for_each(options: ReadingOptions, wanted: Callable[[str], bool], action: Cal
     """
     check_suffix(options.suffix)
     worst, voice = 0, options.voice
-    for item in expand(options.names, recursive=options.recursive, follow=options.force, wanted=wanted):
+    skipped = Counter[str]()
+    for item in expand(
+        options.names, recursive=options.recursive, follow=options.force, wanted=wanted, skipped=skipped
+    ):
         if isinstance(item, PathError):
             worst = max(worst, voice.fail(item.name, item))
             continue
@@ -115,6 +119,8 @@ def for_each(options: ReadingOptions, wanted: Callable[[str], bool], action: Cal
             raise
         except (ZipllmError, OSError, MemoryError) as error:
             worst = max(worst, voice.fail(item, error))
+    if skipped:
+        voice.tell(f"zipllm: {skipped_line(skipped)}")
     return worst
 
 
@@ -126,7 +132,7 @@ def open_input(name: str, *, force: bool, writes_archive: bool = False, derives_
     Raises:
         PathError: it cannot be read, or is of a kind that needs another flag.
     """
-    if name != STDIN:
+    if not means_stdin(name):
         return open_source(name, follow=force or not derives_name, special=not derives_name)
     if not writes_archive and not force and os.isatty(0):
         raise PathError("stdin", "is a terminal, compressed data not read", "name a file or use < FILE")
@@ -148,6 +154,8 @@ def _process(job: Job, name: str) -> Result:
         if target is not None:
             created = standard_output() if target == STDIN else create_output(target, source, force=force)
             output = stack.enter_context(created)
+        if job.remove:
+            source.watch()
         with file_progress(voice, source.name, lambda: job.size(source)) as progress:
             summary = job.work(source.stream, None if output is None else output.stream, progress)
         if output is not None:

@@ -4,7 +4,7 @@ import contextlib
 import sys
 
 from zipllm.errors import LimitExceeded
-from zipllm.files.names import STDIN, PathError, escape_name
+from zipllm.files.names import PathError, escape_name, means_stdin
 
 MEMORY_LIMITS = ("block_raw", "block_payload", "model_file")
 _LIMIT_FLAGS = {"output": "--max-output", **dict.fromkeys(MEMORY_LIMITS, "--max-memory")}
@@ -14,7 +14,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def display_name(name: str) -> str:
     """Return what to call a file, not escaped: ``stdin`` for ``-``."""
-    return "stdin" if name == STDIN else name
+    return "stdin" if means_stdin(name) else name
 
 
 def say(text: str) -> None:

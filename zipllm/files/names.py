@@ -13,6 +13,11 @@ SUFFIX = ".zllm"
 STDIN = "-"
 
 
+def means_stdin(name: str) -> bool:
+    """Whether a name means standard input: ``-`` alone. ``./-`` is a file; a ``Path`` knows no difference."""
+    return name == STDIN
+
+
 class PathError(FileError):
     """A `FileError` about one file: what is wrong with it, and the flag that helps, if one does.
 

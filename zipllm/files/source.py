@@ -1,5 +1,6 @@
 """Opening what is read: regular files, links, pipes, devices and standard input."""
 
+import hashlib
 import io
 import os
 import stat
@@ -42,20 +43,39 @@ class Source:
         offset = self.stream.tell() if self.path is None else 0
         return max(0, self.status.st_size - offset) or None
 
+    def watch(self) -> None:
+        """Remember a digest of what will be read from the beginning on, for ``remove``."""
+        self.stream.raw.digest = hashlib.sha256()
+
     def remove(self) -> None:
         """Remove the file under its path, unless it is not the one that was read or was changed since.
+
+        The time of the last change (ctime) cannot be set, and is compared before and after the content is read again.
+        Only a change between the last look and the removal goes unnoticed, or one that another process makes later
+        through a descriptor or a mapping that it keeps.
 
         Raises:
             PathError: the file was replaced, written to, or cannot be removed.
         """
         assert self.path is not None, "standard input has no name to remove"
         try:
-            now = os.stat(self.path)
-            if _fingerprint(now) != _fingerprint(self.status):
+            if not (self._is_unchanged(self.path) and self._holds_what_was_read() and self._is_unchanged(self.path)):
                 raise PathError(self.path, "changed while it was read, not removed")
             os.unlink(self.path)
         except OSError as error:
             raise PathError.from_os(self.path, error) from error
+
+    def _is_unchanged(self, path: str) -> bool:
+        return _fingerprint(os.stat(path)) == _fingerprint(self.status)
+
+    def _holds_what_was_read(self) -> bool:
+        if self.stream.raw.digest is None:
+            return True
+        again, offset = hashlib.sha256(), 0
+        while data := os.pread(self.stream.fileno(), 1 << 20, offset):
+            again.update(data)
+            offset += len(data)
+        return again.digest() == self.stream.raw.digest.digest()
 
     def __enter__(self) -> Self:
         return self
@@ -122,5 +142,5 @@ def _check_kind(path: str, follow: bool, special: bool) -> int:
     return stat.S_IFMT(mode)
 
 
-def _fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

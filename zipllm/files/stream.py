@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, cast
 from zipllm.files.names import PathError
 
 if TYPE_CHECKING:
+    import hashlib
+
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 BUFFER_SIZE = 1 << 16
@@ -30,6 +32,7 @@ class NamedFile(io.FileIO):
     def __init__(self, descriptor: int, mode: str, label: str, *, owned: bool = True) -> None:
         self.label = label
         self.discarding = False
+        self.digest: hashlib._Hash | None = None  # of all bytes read, if somebody wants it
         try:
             super().__init__(descriptor, mode, closefd=owned)
         except OSError as error:
@@ -41,6 +44,8 @@ class NamedFile(io.FileIO):
                 self._wait(select.POLLIN)
         except OSError as error:
             raise PathError.from_os(self.label, error) from error
+        if self.digest is not None:
+            self.digest.update(memoryview(buffer)[:count])
         return count
 
     def readall(self) -> bytes:

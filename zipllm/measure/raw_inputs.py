@@ -15,8 +15,8 @@ from zipllm.data.local import Places
 from zipllm.data.slices import check_slice
 from zipllm.data.unpack import open_raw
 from zipllm.errors import UsageError
+from zipllm.files.names import STDIN, means_stdin
 
-STDIN = "-"
 _CHUNK = 1 << 20
 
 
@@ -54,7 +54,7 @@ def prepare_raw(
     """
     inputs: list[RawInput] = []
     for argument in arguments:
-        for part in [None] if argument == STDIN else resolve(argument, places):
+        for part in [None] if means_stdin(argument) else resolve(argument, places):
             name = STDIN if part is None else part.name
             if any(name == earlier.name for earlier in inputs):
                 raise UsageError(f"{name} is named twice")

@@ -12,7 +12,7 @@ from zipllm.cli.results import print_json, write_stdout
 from zipllm.codec.levels import encode_options
 from zipllm.container.header import MAGIC
 from zipllm.errors import LimitExceeded, UsageError, ZipllmError
-from zipllm.files.names import STDIN, PathError, escape_name
+from zipllm.files.names import PathError, escape_name, means_stdin
 from zipllm.files.source import Source, open_source, standard_input
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _explain(options: ExplainOptions) -> "Explanation":
 def _open(file: str) -> Source:
     if os.path.isdir(file):
         raise PathError(file, "is a directory, not a file")
-    if file != STDIN:
+    if not means_stdin(file):
         return open_source(file, follow=True, special=True)
     if os.isatty(0):
         raise PathError("stdin", "is a terminal", "name a file or use < FILE")
