@@ -198,7 +198,7 @@ def test_records_are_found() -> None:
     table = b"".join(
         n.to_bytes(4, "little") + bytes([n % 7, 1]) + (n * n % 9973).to_bytes(2, "big") for n in range(3000)
     )
-    coding, _, parameters, _ = choosing.choose(table, None, EncodeOptions(), 0, None)
+    coding, _, parameters, *_ = choosing.choose(table, None, EncodeOptions(), 0, None)
     assert coding is Coding.HISTORY
     assert parameters is not None
     assert parameters.family == 1

@@ -21,7 +21,7 @@ from zipllm.container import (
     ModelRecord,
     check_block,
 )
-from zipllm.container.block import PREDICTED
+from zipllm.container.block import ENCODINGS, PREDICTED, TRANSCODED, Transcoding
 from zipllm.container.record import encode_varint, parse_frame, seal
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
@@ -72,9 +72,14 @@ def block_headers(draw: st.DrawFn) -> BlockHeader:
     mixed = {"mixer": 1, "history": draw(st.integers(12, 24)), "family": draw(st.integers(0, 1))}
     mixed["row"] = draw(st.integers(1, 65_535))
     adaptive = mixed if coding == Coding.HISTORY or draw(st.booleans()) else {}
-    parameters = CodingParameters(draw(st.integers(1, raw_size)), draw(bits), precision=draw(bits), **adaptive)
     check = draw(st.integers(0, (1 << 32) - 1))
-    return BlockHeader(coding, raw_size, payload_size, check, parameters if coding in PREDICTED else None)
+    if coding not in PREDICTED:
+        return BlockHeader(coding, raw_size, payload_size, check)
+    head = draw(st.integers(0, min(3, raw_size)))
+    tail = draw(st.integers(0, min(3, raw_size - head)))
+    text = Transcoding(draw(st.sampled_from(sorted(ENCODINGS))), head, tail, draw(st.integers(raw_size, 2 * raw_size)))
+    parameters = CodingParameters(draw(st.integers(1, raw_size)), draw(bits), precision=draw(bits), **adaptive)
+    return BlockHeader(coding, raw_size, payload_size, check, parameters, text if draw(st.booleans()) else None)
 
 
 @given(block_headers())
@@ -97,6 +102,12 @@ def test_block_round_trip(header: BlockHeader) -> None:
         ((Coding.MODEL, 1, 1, 0, CodingParameters(0, 24)), "has 0 lanes"),
         ((Coding.HISTORY, 1, 1, 0), "coding parameters belong"),
         ((Coding.HISTORY, 1, 1, 0, CodingParameters(1, 24)), "no mixer"),
+        ((Coding.ZSTD, 9, 1, 0, None, Transcoding(1, 0, 0, 9)), "only predicted blocks"),
+        ((Coding.MODEL, 9, 1, 0, CodingParameters(1, 24), Transcoding(1, 4, 0, 9)), "longer than a character"),
+        ((Coding.MODEL, 4, 1, 0, CodingParameters(1, 24), Transcoding(1, 3, 2, 4)), "longer than a character"),
+        ((Coding.MODEL, 9, 1, 0, CodingParameters(1, 24), Transcoding(1, 0, 0, 19)), "19 bytes of UTF-8"),
+        ((Coding.MODEL, 9, 1, 0, CodingParameters(1, 24), Transcoding(1, 0, 0, 4)), "4 bytes of UTF-8"),
+        ((Coding.MODEL, 9, 1, 0, CodingParameters(13, 24), Transcoding(1, 0, 0, 12)), "of 12 bytes has 13 lanes"),
     ],
 )
 def test_contradictions_cannot_be_built(arguments: tuple[Coding, int, int, int], message: str) -> None:
@@ -134,10 +145,20 @@ def test_unknown_parameter_is_unsupported(name: str) -> None:
         records(data)
 
 
-@pytest.mark.parametrize("code", [6, 7, 255])
+@pytest.mark.parametrize("code", [7, 8, 255])
 def test_unknown_coding_is_unsupported(code: int) -> None:
     with pytest.raises(UnsupportedData, match=f"unknown method {code}"):
         records(record("B", bytes([0, code, 3]) + CRC))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "code", "message"),
+    [(0, 4, "unknown encoding 0"), (4, 4, "unknown encoding 4"), (1, TRANSCODED, "unknown method 6")],
+)
+def test_unknown_transcoding_is_unsupported(encoding: int, code: int, message: str) -> None:
+    fields = bytes([0, TRANSCODED, 3]) + CRC + bytes([encoding, 0, 0, 3, code])
+    with pytest.raises(UnsupportedData, match=message):
+        records(record("B", fields + parameters()))
 
 
 @pytest.mark.parametrize("kind", ["A", "b", "\x00", "\x7f"])

@@ -1,8 +1,10 @@
 """FORMAT.md says what the code does: its examples are real archives, its numbers the code's."""
 
+import hashlib
 import io
 import re
 from dataclasses import fields
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import zipllm.container
 from tests.container.archives import archive_of, decode_stored
 from zipllm.container import Coding, Limits
+from zipllm.container.block import ENCODINGS, TRANSCODED
 from zipllm.container.header import END_MARKER, MAGIC, MAJOR, MINOR
 from zipllm.container.record import RecordType
 
@@ -54,9 +57,8 @@ def test_limits() -> None:
 
 
 def test_codings() -> None:
-    assert {(int(cells[0]), cells[1]) for cells in rows("## 6. Codings")} == {
-        (coding.value, coding.name.lower()) for coding in Coding
-    }
+    named = {coding.value: coding.name.lower() for coding in Coding} | {TRANSCODED: "transcoded"}
+    assert {int(cells[0]): cells[1] for cells in rows("## 6. Codings")} == named
 
 
 def test_record_types() -> None:
@@ -74,3 +76,9 @@ def test_constants() -> None:
 def test_version_0_says_that_it_is_not_frozen() -> None:
     assert MAJOR == 0, "from version 1 on the format is frozen: drop this test and section 'Version 0'"
     assert "**Version 0 is not frozen.**" in DOCUMENT
+
+
+def test_the_table_of_gb18030_is_the_one_named() -> None:
+    table = resources.files("zipllm.codec.block").joinpath("gb18030.bin").read_bytes()
+    assert hashlib.sha256(table).hexdigest() in DOCUMENT
+    assert list(ENCODINGS) == [1, 2, 3]

@@ -15,6 +15,7 @@ import struct
 import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
@@ -33,6 +34,7 @@ TEXT = (
 NOISE = random.Random(11).randbytes(600)
 ZEROS = bytes(3000)
 WORDS = b" ".join(random.Random(12).choices(TEXT.split(), k=4000))
+CHINESE = resources.files("zipllm.data").joinpath("samples/chinese.txt").read_text(encoding="utf-8")[:1000] + "𠀀é\n"
 TABLE = b"".join(struct.pack("<IHB", index, index * index % 65536, index % 7) for index in range(1000))
 
 
@@ -61,6 +63,7 @@ GOLDEN = (
     Golden("words", WORDS, EncodeOptions(history_bits=None), repeatable=False),
     Golden("table", TABLE, EncodeOptions(history_bits=None), repeatable=False),
     Golden("history-text", WORDS, EncodeOptions()),
+    Golden("history-utf16", CHINESE.encode("utf-16"), EncodeOptions(block_size=1501)),
     Golden("history-records", TABLE, EncodeOptions(history_bits=12)),
     Golden("tiny-one-lane", TEXT, EncodeOptions(lanes=1, fallback=False, embed_model=True), "tiny"),
     Golden(
@@ -68,6 +71,7 @@ GOLDEN = (
     ),
     Golden("small", TEXT, EncodeOptions(lanes=2, fallback=False), "small"),
     Golden("small-static", TEXT, EncodeOptions(lanes=2, fallback=False, history_bits=None), "small"),
+    Golden("small-gb18030", CHINESE.encode("gb18030"), EncodeOptions(block_size=1501), "small"),
     Golden("small-chosen", TEXT[:200] + NOISE, EncodeOptions(block_size=200), "small"),
 )
 

@@ -114,7 +114,7 @@ def read_listing(name: str, source: BinaryIO, limits: Limits, *, rows: bool = Fa
             case ModelHeader() as model:
                 listing.models[model.model_id] = max(model.payload_size, listing.models.get(model.model_id, 0))
             case BlockHeader() as block:
-                listing.codings[block.coding.name.lower()] += 1
+                listing.codings[block.coding_name] += 1
                 listing.raw_bytes += block.raw_size
                 if rows:
                     listing.rows.append(BlockRow(item.offset, item.end_offset - item.offset, block))
@@ -210,13 +210,13 @@ def _model_text(listing: Listing, model_id: bytes, embedded: int, names: Mapping
 def _block_row(number: int, row: BlockRow) -> tuple[str, ...]:
     header, lanes = row.header, "-" if row.lanes is None else str(row.lanes)
     sizes = (str(row.coded_bytes), str(header.raw_size), *_rates(header.raw_size, row.coded_bytes))
-    return (str(number), header.coding.name.lower(), lanes, str(row.offset), *sizes, f"{header.raw_crc32:08x}")
+    return (str(number), header.coding_name, lanes, str(row.offset), *sizes, f"{header.raw_crc32:08x}")
 
 
 def _block_json(row: BlockRow) -> dict[str, object]:
     return {
         "offset": row.offset,
-        "coding": row.header.coding.name.lower(),
+        "coding": row.header.coding_name,
         "lanes": row.lanes,
         "compressed_bytes": row.coded_bytes,
         "raw_bytes": row.header.raw_size,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from zipllm.codec.block.conventional_block import decode_conventional_block
 from zipllm.codec.block.predicted_block import decode_history_block, decode_model_block
 from zipllm.codec.block.setup import block_memory
+from zipllm.codec.block.transcoding import restore
 from zipllm.codec.threads.side_by_side import Tick
 from zipllm.container import Block, Coding, check_block
 from zipllm.engine.engine import Engine, LazyEngine
@@ -46,7 +47,7 @@ class BlockDecoding:
         header = self.block.header
         if header.parameters is None:
             return block_memory(header.raw_size, 0)
-        return block_memory(header.raw_size, header.parameters.history, header.parameters.lanes, lane_bytes)
+        return block_memory(header.coded_size, header.parameters.history, header.parameters.lanes, lane_bytes)
 
     def run(self, tick: Tick) -> None:
         """Decode; raises what ``decode_block`` and ``tick`` raise."""
@@ -74,10 +75,12 @@ def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Adv
     if header.parameters is None:
         raw = decode_conventional_block(header.coding, block.payload, header.raw_size)
     elif header.coding is Coding.HISTORY:
-        raw = decode_history_block(block.payload, header.raw_size, header.parameters, advance)
+        raw = decode_history_block(block.payload, header.coded_size, header.parameters, advance)
     elif engine is None:
         raise CorruptData("a model-coded block stands before the record that names its model")
     else:
-        raw = decode_model_block(engine(), block.payload, header.raw_size, header.parameters, advance)
+        raw = decode_model_block(engine(), block.payload, header.coded_size, header.parameters, advance)
+    if header.transcoding is not None:
+        raw = restore(raw, header.transcoding)
     check_block(header, raw)
     return raw

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from zlib import crc32
 
 from zipllm.codec.block.predicted_block import check_with_draft
+from zipllm.codec.block.transcoding import restore, transcode
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.choose import choose
 from zipllm.codec.options import EncodeOptions
@@ -58,7 +59,9 @@ class BlockEncoding:
 
         choice = choose(raw, self._engine, self._options, self.model_cost, advance)
         self.cost_counts = choice.cost_counts
-        header = BlockHeader(choice.coding, len(raw), len(choice.payload), crc32(raw), choice.parameters)
+        header = BlockHeader(
+            choice.coding, len(raw), len(choice.payload), crc32(raw), choice.parameters, choice.transcoding
+        )
         self.block = Block(header, choice.payload)
         self.done, self.raw_bytes, self.coded_bytes = worth * len(raw), len(raw), len(choice.payload)
 
@@ -82,12 +85,14 @@ def verify_block(block: Block, raw: bytes, engine: Callable[[], Engine] | None, 
     Raises:
         VerificationFailed: it does not decode, or decodes to other bytes.
     """
-    name = block.header.coding.name.lower()
+    header = block.header
+    name = header.coding_name
     try:
-        if block.header.coding is Coding.MODEL and engine is not None and engine().predictor.traits.exact:
-            assert block.header.parameters is not None, "a model-coded block has parameters"
-            check_block(block.header, raw)
-            check_with_draft(engine(), block.payload, raw, block.header.parameters, advance)
+        if header.coding is Coding.MODEL and engine is not None and engine().predictor.traits.exact:
+            assert header.parameters is not None, "a model-coded block has parameters"
+            text = raw if header.transcoding is None else transcode(raw, header.transcoding)
+            check_block(header, raw if header.transcoding is None else restore(text, header.transcoding))
+            check_with_draft(engine(), block.payload, text, header.parameters, advance)
             return
         decoded = decode_block(block, engine, advance)
     except ZipllmError as error:

@@ -3,7 +3,8 @@
 The model is two orders of magnitude slower than the quick conventional codecs, the history one order, and so are the
 strong conventional codecs. Each is tried only while cheaper tests leave the outcome open:
 
-1. Nothing shrinks the block (JPEG, zip, random data): it is stored, and no model is loaded.
+1. Nothing shrinks the block (JPEG, zip, random data): it is stored, and no model is loaded. Text in GB18030 or UTF-16
+   is predicted in UTF-8 from here on.
 2. The history codes a sample in both families of contexts, text and rows. If the quick codecs win by far, prediction is
    hopeless; otherwise the better style is kept.
 3. The model joins the history on a smaller sample. If that helps, the block is coded both ways, since a sample ends
@@ -13,6 +14,7 @@ strong conventional codecs. Each is tried only while cheaper tests leave the out
 All decisions compare integers, so a block gets the same coding on every machine.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from zipllm.codec.block.coding import StaticEncoder
@@ -20,9 +22,11 @@ from zipllm.codec.block.conventional_block import QUICK, STRONG, bz2_strong, eac
 from zipllm.codec.block.lane_groups import chunk_steps, predicted_chunks
 from zipllm.codec.block.predicted_block import encode_history_block, encode_model_block
 from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for, row_style
+from zipllm.codec.block.transcoding import find_transcoding
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
 from zipllm.codec.threads.side_by_side import beside
 from zipllm.container import Coding, CodingParameters
+from zipllm.container.block import Transcoding
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.mixing.contexts import Style
 from zipllm.progress import Advance
@@ -56,6 +60,9 @@ _CLEARLY_LOST = 1050
 _HOPELESS = 4000
 """A sample teaches the history less than the whole block does, so it may overestimate the cost several times."""
 
+_TRANSCODING_HELPS = 990
+"""A sample in UTF-8 must shrink to this share of what it takes as it is."""
+
 _MODEL_HELPS = 970
 """The model must shrink a sample to this share to be worth its time."""
 
@@ -66,6 +73,7 @@ class Choice(NamedTuple):
     Attributes:
         coding, payload: of the block.
         parameters: of a prediction; None for conventional codings.
+        transcoding: of a predicted block whose text was transcoded to UTF-8.
         cost_counts: the model was left out, perhaps only because naming it costs bytes. Another ``model_cost`` might
             then change the choice.
     """
@@ -73,12 +81,13 @@ class Choice(NamedTuple):
     coding: Coding
     payload: bytes
     parameters: CodingParameters | None = None
+    transcoding: Transcoding | None = None
     cost_counts: bool = False
 
     @property
     def size(self) -> int:
-        """Bytes of payload and parameters."""
-        return len(self.payload) + (len(self.parameters.encode()) if self.parameters else 0)
+        """Bytes of payload, parameters and transcoding."""
+        return len(self.payload) + sum(len(part.encode()) for part in (self.parameters, self.transcoding) if part)
 
 
 def choose(
@@ -101,10 +110,12 @@ def choose(
     spared = engine is not None and 0 < best.size <= model_cost
     if spared:  # zeros and the like: naming the model would cost more than the whole block
         engine = None
-    if options.sample and len(raw) >= SAMPLE_FROM:
-        predicted = _predict_large(raw, engine, options, best, advance)
+    text, transcoding = _as_text(raw, engine, options)
+    if options.sample and len(text) >= SAMPLE_FROM:
+        predicted = _predict_large(text, engine, options, best, advance)
     else:
-        predicted = _predict_small(raw, engine, options, model_cost)
+        predicted = _predict_small(text, engine, options, model_cost)
+    predicted = [choice._replace(transcoding=transcoding) for choice in predicted]
 
     def cost(choice: Choice) -> int:
         return choice.size + (model_cost if choice.coding is Coding.MODEL else 0)
@@ -116,6 +127,29 @@ def choose(
     if chosen.coding is Coding.MODEL or not model_cost:
         return chosen
     return chosen._replace(cost_counts=spared or any(choice.coding is Coding.MODEL for choice in predicted))
+
+
+def _as_text(raw: bytes, engine: LazyEngine | None, options: EncodeOptions) -> tuple[bytes, Transcoding | None]:
+    """Return the block, transcoded to UTF-8 if a sample is predicted better that way."""
+    found = find_transcoding(raw) if engine is not None or options.history_bits is not None else None
+    if found is None:
+        return raw, None
+    transcoding, text = found
+    as_it_is = min(_sampled_size(raw, engine, style, options) for style in (TEXT_STYLE, row_style(raw)))
+    as_text = _sampled_size(text, engine, TEXT_STYLE, options)
+    return (text, transcoding) if as_text * 1000 < as_it_is * _TRANSCODING_HELPS else (raw, None)
+
+
+def _sampled_size(raw: bytes, engine: LazyEngine | None, style: Style, options: EncodeOptions) -> int:
+    """Estimate the bytes that a block takes by the model, or by the history where there is no model."""
+    count, size = (_HISTORY_PIECES, _HISTORY_PIECE) if engine is None else (_MODEL_PIECES, _MODEL_PIECE)
+    pieces = _pieces(raw, count, size)
+    sample = b"".join(pieces)
+    if engine is None:
+        choice = _history(sample, style, options)
+    else:
+        choice = _with_model(sample, engine(), style, replace(options, lanes=len(pieces)), None)
+    return choice.size * len(raw) // len(sample)
 
 
 def incompressible(raw: bytes) -> bool:

@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 from zlib import crc32
 
 from zipllm.container.record import MAX_VALUE, FieldReader, RecordType, encode_varint, frame
@@ -25,6 +26,11 @@ class Coding(IntEnum):
 
 PREDICTED = (Coding.MODEL, Coding.HISTORY)
 """Codings by prediction; their blocks carry coding parameters."""
+
+TRANSCODED = 6
+"""In place of the coding of a predicted block whose text was transcoded to UTF-8; the coding follows."""
+
+ENCODINGS = {1: "gb18030", 2: "utf-16-le", 3: "utf-16-be"}
 
 MIXER_VERSION = 1
 """Names everything in ``zipllm/mixing`` that a coded bit depends on, the prior included."""
@@ -93,6 +99,39 @@ class CodingParameters:
             raise UnsupportedData(f"a block's coding parameters: {error}") from error
 
 
+class Transcoding(NamedTuple):
+    """How a block's text became the UTF-8 that was coded.
+
+    Attributes:
+        encoding: of the original text, a key of ``ENCODINGS``.
+        head: bytes at the block's beginning that belong to a character of the block before; 0 to 3, kept as they are.
+        tail: bytes at its end that belong to a character of the next block; 0 to 3, kept as they are.
+        size: bytes of the UTF-8, head and tail included.
+    """
+
+    encoding: int
+    head: int
+    tail: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """Name of the original encoding."""
+        return ENCODINGS[self.encoding]
+
+    def encode(self) -> bytes:
+        """Return the fields' bytes."""
+        return bytes([self.encoding, self.head, self.tail]) + encode_varint(self.size)
+
+    @classmethod
+    def parse(cls, reader: FieldReader) -> "Transcoding":
+        """Read the fields; ``CorruptData`` if cut off, ``UnsupportedData`` for an encoding unknown to this version."""
+        transcoding = cls(reader.u8("encoding"), reader.u8("head"), reader.u8("tail"), reader.varint("text size"))
+        if transcoding.encoding not in ENCODINGS:
+            raise UnsupportedData(f"a block's text is in the unknown encoding {transcoding.encoding}")
+        return transcoding
+
+
 @dataclass(frozen=True, slots=True)
 class BlockHeader:
     """What is known of a block before its payload is read.
@@ -103,6 +142,7 @@ class BlockHeader:
         payload_size: coded bytes; for a stored block the same as ``raw_size``.
         raw_crc32: CRC-32 of the original bytes.
         parameters: for a predicted block and for no other.
+        transcoding: of a predicted block whose text was transcoded to UTF-8, otherwise None.
 
     Raises:
         UsageError: the values contradict each other or are out of range.
@@ -113,6 +153,7 @@ class BlockHeader:
     payload_size: int
     raw_crc32: int
     parameters: CodingParameters | None = None
+    transcoding: Transcoding | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges; the reader turns the error into CorruptData."""
@@ -128,15 +169,38 @@ class BlockHeader:
             raise UsageError("coding parameters belong to predicted blocks, to each of them and to no other")
         if self.coding == Coding.HISTORY and self.parameters is not None and not self.parameters.mixer:
             raise UsageError("a block coded by its history has no mixer")
-        if self.parameters is not None and not 1 <= self.parameters.lanes <= self.raw_size:
-            raise UsageError(f"a block of {self.raw_size} bytes has {self.parameters.lanes} lanes")
+        if self.transcoding is not None:
+            self._check_transcoding(self.transcoding)
+        if self.parameters is not None and not 1 <= self.parameters.lanes <= self.coded_size:
+            raise UsageError(f"a block of {self.coded_size} bytes has {self.parameters.lanes} lanes")
+
+    def _check_transcoding(self, transcoding: Transcoding) -> None:
+        if self.parameters is None:
+            raise UsageError("only predicted blocks are transcoded")
+        if max(transcoding.head, transcoding.tail) > 3 or transcoding.head + transcoding.tail > self.raw_size:
+            raise UsageError("head and tail of a transcoded block are longer than a character")
+        if not self.raw_size <= 2 * transcoding.size <= 4 * self.raw_size:
+            raise UsageError(f"{self.raw_size} bytes of text cannot be {transcoding.size} bytes of UTF-8")
+
+    @property
+    def coding_name(self) -> str:
+        """The coding in words: "zstd", "model", "history of gb18030"."""
+        name = self.coding.name.lower()
+        return name if self.transcoding is None else f"{name} of {self.transcoding.name}"
+
+    @property
+    def coded_size(self) -> int:
+        """Bytes that the payload decodes to: of the UTF-8 if the block was transcoded, otherwise the original."""
+        return self.raw_size if self.transcoding is None else self.transcoding.size
 
     def encode(self) -> bytes:
         """Return all bytes of the record that stand before the payload."""
-        fields = bytes([self.coding])
+        fields = bytes([self.coding if self.transcoding is None else TRANSCODED])
         if self.coding != Coding.STORED:
             fields += encode_varint(self.raw_size)
         fields += struct.pack("<I", self.raw_crc32)
+        if self.transcoding is not None:
+            fields += self.transcoding.encode() + bytes([self.coding])
         if self.parameters is not None:
             fields += self.parameters.encode()
         return frame(RecordType.BLOCK, self.payload_size, fields)
@@ -150,19 +214,26 @@ class BlockHeader:
             UnsupportedData: a coding or a parameter that this version does not know.
         """
         payload_size = reader.varint("payload size")
-        code = reader.u8("coding")
-        try:
-            coding = Coding(code)
-        except ValueError as error:
-            raise UnsupportedData(f"a block is coded by the unknown method {code}") from error
-        raw_size = payload_size if coding == Coding.STORED else reader.varint("raw size")
+        code, transcoding = reader.u8("coding"), None
+        if code != TRANSCODED:
+            coding = _coding(code)
+        raw_size = payload_size if code == Coding.STORED else reader.varint("raw size")
         raw_crc32 = reader.u32("CRC-32 of the block")
+        if code == TRANSCODED:
+            transcoding, coding = Transcoding.parse(reader), _coding(reader.u8("coding of the text"))
         parameters = CodingParameters.parse(reader) if coding in PREDICTED else None
         reader.finish()
         try:
-            return cls(coding, raw_size, payload_size, raw_crc32, parameters)
+            return cls(coding, raw_size, payload_size, raw_crc32, parameters, transcoding)
         except UsageError as error:
             raise CorruptData(f"a block's header contradicts itself: {error}") from error
+
+
+def _coding(code: int) -> Coding:
+    try:
+        return Coding(code)
+    except ValueError as error:
+        raise UnsupportedData(f"a block is coded by the unknown method {code}") from error
 
 
 @dataclass(frozen=True, slots=True)
