@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Callable
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from zipllm.errors import LimitExceeded, UsageError, VerificationFailed
 from zipllm.measure import explanation as explanation_module
 from zipllm.measure.costs import Costs, model_costs
 from zipllm.measure.explanation import Explanation, explain_bytes
+from zipllm.report.words import note
 
 CHINESE = "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？人不知而不愠，不亦君子乎？\n".encode() * 4
 CODE = b"def double(value: int) -> int:\n\treturn 2 * value\n\n\n" * 6
@@ -38,7 +40,7 @@ def archive_size(raw: bytes, engine: Engine | None, **options: Any) -> int:
 
 def check(found: Explanation) -> None:
     tokens = found.costs.tokens.tolist()
-    assert b"".join(found.vocabulary[token] for token in tokens) == found.raw
+    assert b"".join(found.vocabulary[token] for token in tokens) == found.text
     assert (found.costs.bits > 0).all()
     assert 0 <= 8 * found.payload_bytes - found.bits <= CLOSING_BITS + 3e-4 * 30 * len(tokens)
     assert 0 < found.container_bytes < 200
@@ -68,6 +70,14 @@ def test_so_do_those_of_the_history_alone(kind: str) -> None:
     assert (found.coding, found.costs.opinions, found.model_id) == (Coding.HISTORY, None, None)
     assert found.archive_bytes == archive_size(TEXTS[kind] * 3, None)
     assert bytes(found.costs.tokens.tolist()) == found.raw
+
+
+def test_of_transcoded_text_the_tokens_are_utf8() -> None:
+    text = resources.files("zipllm.data").joinpath("samples/chinese.txt").read_text(encoding="utf-8")
+    found = explain_bytes(text.encode("utf-16-le"), None, by="history", options=EncodeOptions(lanes=1))
+    check(found)
+    assert (found.encoding, found.text) == ("utf-16-le", text.encode())
+    assert "transcoded from utf-16-le" in note(found)
 
 
 @given(st.binary(min_size=1, max_size=300), st.sampled_from([None, 12]), st.integers(1, 4))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from zipllm.codec.block.setup import byte_tokens
+from zipllm.codec.block.transcoding import transcode
 from zipllm.codec.choose import SAMPLE_FROM
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import MOST_EXPLAINED, By, EncodeOptions
@@ -28,6 +29,8 @@ class Explanation:
 
     Attributes:
         raw: the bytes explained.
+        text: what the tokens spell: ``raw``, or its UTF-8 form if the archive has it transcoded.
+        encoding: of ``raw`` if it was transcoded, otherwise None.
         coding: the coding explained: ``MODEL`` or ``HISTORY``.
         costs: of each token.
         vocabulary: byte string of every token id.
@@ -41,6 +44,8 @@ class Explanation:
     """
 
     raw: bytes
+    text: bytes
+    encoding: str | None
     coding: Coding
     costs: Costs
     vocabulary: tuple[bytes, ...]
@@ -106,13 +111,17 @@ def explain_bytes(
     lazy = lazy_engine(engine)
     usual = _compress(raw, lazy, options, _part(step, len(raw), 0, 1 / 3))
     chosen = _choose(raw, usual, lazy, by, options, _part(step, len(raw), 1 / 3, 2 / 3))
-    costs = _costs(raw, chosen, lazy, _advance(step))
+    transcoding = chosen.header.transcoding
+    text = raw if transcoding is None else transcode(raw, transcoding)
+    costs = _costs(text, chosen, lazy, _advance(step))
     if costs.payload != chosen.payload:
         raise VerificationFailed("coding the tokens one by one gave another payload than compressing")
     by_model = chosen.coding is Coding.MODEL
     assert chosen.header.parameters is not None, "every prediction has parameters"
     return Explanation(
         raw=raw,
+        text=text,
+        encoding=None if transcoding is None else transcoding.name,
         coding=chosen.coding,
         costs=costs,
         vocabulary=lazy().predictor.vocabulary if by_model and lazy else byte_tokens(),
@@ -177,12 +186,12 @@ def _by_history(raw: bytes, options: EncodeOptions, progress: ProgressCallback |
     return alone
 
 
-def _costs(raw: bytes, chosen: _Coded, engine: LazyEngine | None, advance: Advance | None) -> Costs:
+def _costs(text: bytes, chosen: _Coded, engine: LazyEngine | None, advance: Advance | None) -> Costs:
     assert chosen.header.parameters is not None, "every prediction has parameters"
     if chosen.coding is Coding.HISTORY:
-        return history_costs(raw, chosen.header.parameters, advance)
+        return history_costs(text, chosen.header.parameters, advance)
     assert engine is not None, "a model-coded block has a model"
-    return model_costs(engine(), raw, chosen.header.parameters, advance)
+    return model_costs(engine(), text, chosen.header.parameters, advance)
 
 
 def _part(step: Step | None, size: int, begin: float, end: float) -> ProgressCallback | None:

@@ -30,7 +30,7 @@ def surprise_page(explanation: Explanation, name: str, model: str | None, remark
         model: name of the model to show; None without a model.
         remarks: notes that a reader must see first.
     """
-    parts = list(units(explanation.raw, explanation.lengths))
+    parts = list(units(explanation.text, explanation.lengths))
     unit = unit_name(explanation)
     return render(
         "surprise.html",
@@ -89,7 +89,7 @@ def _dearest(explanation: Explanation, parts: Sequence[Unit]) -> list[dict[str, 
             "number": number,
             "begin": f"{parts[number].begin:,}",
             "bits": f"{-bits:.1f}",
-            "before": shown(explanation.raw[max(0, parts[number].begin - _CONTEXT) : parts[number].begin])[-_CONTEXT:],
+            "before": shown(explanation.text[max(0, parts[number].begin - _CONTEXT) : parts[number].begin])[-_CONTEXT:],
             "text": "".join(map(sign, parts[number].text)),
             "step": _step(explanation, parts[number]),
         }

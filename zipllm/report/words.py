@@ -62,15 +62,20 @@ def alone_bits(explanation: Explanation) -> float | None:
 
 
 def note(explanation: Explanation) -> str:
-    """Return a note if ``compress`` codes these bytes in another way, else an empty text."""
-    if explanation.compress_coding is explanation.coding:
-        return ""
-    usual = _CODINGS.get(explanation.compress_coding, explanation.compress_coding.name.lower())
-    shown = _CODINGS[explanation.coding]
-    return (
-        f"compress codes these bytes by {usual}, in an archive of {explanation.compress_bytes:,} bytes. "
-        f"Shown here is {shown}, which would take {explanation.archive_bytes:,}."
-    )
+    """Return a note if ``compress`` codes these bytes in another way or transcodes them, else an empty text."""
+    notes = []
+    if explanation.encoding is not None:
+        notes.append(
+            f"The {unit_name(explanation, 2)} are those of the text in UTF-8, transcoded from {explanation.encoding}."
+        )
+    if explanation.compress_coding is not explanation.coding:
+        usual = _CODINGS.get(explanation.compress_coding, explanation.compress_coding.name.lower())
+        shown = _CODINGS[explanation.coding]
+        notes.append(
+            f"compress codes these bytes by {usual}, in an archive of {explanation.compress_bytes:,} bytes. "
+            f"Shown here is {shown}, which would take {explanation.archive_bytes:,}."
+        )
+    return " ".join(notes)
 
 
 def account(explanation: Explanation) -> list[tuple[str, str, str]]:

@@ -8,11 +8,15 @@ from zipllm.report.words import alone_bits
 
 
 def explanation_json(explanation: Explanation, source: str, offset: int) -> dict[str, object]:
-    """Return all numbers; ``source`` is a path or ``-``, ``offset`` that of the first byte explained, in the file."""
+    """Return all numbers; ``source`` is a path or ``-``, ``offset`` that of the first byte explained, in the file.
+
+    Offsets of tokens count bytes of the file, or of its UTF-8 form where ``encoding`` is not null.
+    """
     model_id = explanation.model_id
     return file_json("explain", source) | {
         "offset": offset,
         "raw_bytes": len(explanation.raw),
+        "encoding": explanation.encoding,
         "coding": explanation.coding.name.lower(),
         "history": explanation.history,
         "lanes": explanation.lanes,

@@ -44,7 +44,7 @@ def cost_class(bits_per_byte: float) -> int:
 
 def _cells(explanation: Explanation) -> Iterator[_Cell]:
     bits = explanation.costs.bits
-    for unit in units(explanation.raw, explanation.lengths):
+    for unit in units(explanation.text, explanation.lengths):
         spent = float(bits[unit.first : unit.first + unit.tokens].sum())
         kind = cost_class(spent / (unit.end - unit.begin))
         for character in unit.text:
