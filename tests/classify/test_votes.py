@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipllm.classify.scores import score
-from zipllm.classify.votes import least_chances, neighbor_chances
+from zipllm.classify.votes import least_chances, neighbor_chances, score
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ class_costs   the cost of texts behind the texts of a class, by codec
   continued     streams that continue: a copy of gzip's state, a fork of the process for PPMd and others
   forked          that process
   tuned         a Transformer fine-tuned on each class
-votes         distances or costs -> a chance for each label; ties share
-scores        chances and true labels -> accuracy, F1, confusion
+votes         distances or costs -> a chance for each label; chances -> accuracy, F1, confusion
 baselines     the most frequent label; TF-IDF with logistic regression
 runs          methods and baselines as rows of one table
 """

@@ -14,8 +14,7 @@ from zipllm.classify.class_costs import Prime, class_coder
 from zipllm.classify.continued import Advance
 from zipllm.classify.documents import Splits
 from zipllm.classify.ncd import distances
-from zipllm.classify.scores import Scores, score
-from zipllm.classify.votes import least_chances, neighbor_chances
+from zipllm.classify.votes import Scores, least_chances, neighbor_chances, score
 from zipllm.errors import UsageError
 
 

@@ -1,9 +1,11 @@
-"""From distances or costs to a chance for every label. Ties share the chance; nothing here knows a true label.
+"""Distances or costs -> a chance for every label; chances and true labels -> scores. Ties share the chance.
 
 The published code for gzip and nearest neighbors (Jiang et al., "Low-Resource Text Classification", 2023) counts a tie
 as a hit if the true label is among the winners, so its accuracy for k = 2 is that of the two best answers. Here a tie
-counts as a fair draw, in expectation.
+counts as a fair draw, in expectation, and only scoring knows a true label.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,3 +45,52 @@ def least_chances(costs: NDArray[np.float64]) -> NDArray[np.float64]:
 def _shared(winners: NDArray[np.bool_]) -> NDArray[np.float64]:
     chances: NDArray[np.float64] = winners / winners.sum(1, keepdims=True)
     return chances
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one method.
+
+    Attributes:
+        accuracy: expected share of right labels.
+        if_ties_lost: accuracy if every draw goes wrong.
+        if_ties_won: accuracy if every draw goes right, as code reports that looks at the true label.
+        tied: share of texts with several labels left.
+        macro_f1: mean F1 of the labels, from expected counts; labels that are neither true nor given are left out.
+        confusion: float64 ``[labels, labels]``, expected counts: true label by row, given label by column.
+    """
+
+    accuracy: float
+    if_ties_lost: float
+    if_ties_won: float
+    tied: float
+    macro_f1: float
+    confusion: NDArray[np.float64]
+
+
+def score(truth: NDArray[np.int64], chances: NDArray[np.float64]) -> Scores:
+    """Compare chances with true labels.
+
+    Args:
+        truth: int64 ``[texts]``, at least one.
+        chances: float64 ``[texts, labels]``, rows sum to 1.
+    """
+    count = chances.shape[1]
+    confusion = np.zeros((count, count))
+    np.add.at(confusion, truth, chances)
+    right = chances[np.arange(len(truth)), truth]
+    tied = (chances > 0).sum(1) > 1
+    return Scores(
+        accuracy=float(right.mean()),
+        if_ties_lost=float((right == 1).mean()),
+        if_ties_won=float((right > 0).mean()),
+        tied=float(tied.mean()),
+        macro_f1=_macro_f1(confusion),
+        confusion=confusion,
+    )
+
+
+def _macro_f1(confusion: NDArray[np.float64]) -> float:
+    both = confusion.sum(0) + confusion.sum(1)
+    there = both > 0
+    return float((2 * confusion.diagonal()[there] / both[there]).mean())

@@ -121,13 +121,13 @@ def remove(options: RemoveOptions) -> int:
 
 
 def meant_by(stored: "StoredModel", found: "Sequence[StoredModel | UnusableModel]") -> Path:
-    """Return the file that a model's name means: the first of that name in ``found``; it need not be a usable one."""
+    """Return the file that a model's name means: the first of that name in ``found``, usable or not."""
     first = next((each.path for each in found if each.path.name == stored.path.name), stored.path)
     return stored.path if stored.origin == "file" else first
 
 
 def model_table(found: "Sequence[StoredModel | UnusableModel]") -> str:
-    """Return a line for every usable model, then one with the reason for every file that is none."""
+    """Return a line for every usable model, then one with the reason for every unusable file."""
     from zipllm.model_file.store import StoredModel, UnusableModel
 
     models = [each for each in found if isinstance(each, StoredModel)]
@@ -182,7 +182,7 @@ def model_json(
 
 
 def unusable_json(unusable: "UnusableModel") -> dict[str, object]:
-    """Return a file that is no usable model as an object."""
+    """Return an unusable file as an object."""
     return {"command": "model", "path": os.fspath(unusable.path), "ok": False, "error": unusable.reason}
 
 

@@ -5,13 +5,13 @@ at its first call and cached beside its source (or in the user's cache folder), 
 machine pays. There are two ways:
 
 - ``compiled``: a function that Python calls, cached by its own file.
-- ``part``, ``long_part``, ``inlined`` and ``entry``: many readable functions, one entry point that is cached. Only the
-  entry point is called from Python, so only it gets a wrapper and a place in the cache. Parts allocate nothing, so
-  numba's count of references is switched off (``_nrt``): it would cost as much as the work on a row. numba looks at the
-  entry point's own file when it decides whether cached code is stale; ``source_digest`` makes other files count.
+- ``part``, ``long_part``, ``inlined`` and ``entry``: many readable functions, one entry point. Python calls only the
+  entry point, so only it has a wrapper and a place in the cache. Parts allocate nothing, so numba's reference counts
+  are switched off (``_nrt``): they would cost as much as the work on a row. numba looks at the entry point's own file
+  to decide whether cached code is stale; ``source_digest`` makes other files count.
 
-The very first run waits for the compiler. It takes every constant in the source that is handed to a part for a type of
-its own and compiles the part anew, unless that is an ``np.int64``; and it is slow with functions made long by inlining.
+The first run of all waits for the compiler. numba treats each constant that is passed to a part as a type and compiles
+the part again, unless the constant is an ``np.int64``; and long functions, made by inlining, compile slowly.
 """
 
 import hashlib
@@ -63,15 +63,12 @@ def part(function: Kernel) -> Kernel:
 
 
 def long_part(function: Kernel) -> Kernel:
-    """Decorate a part that is so long, and put into so many places, that its copies would cost the compiler seconds."""
+    """Decorate a part that stays a function of its own: its copies in every caller would cost the compiler seconds."""
     return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 
 
 def inlined(function: Kernel) -> Kernel:
-    """Decorate a function that one kernel calls, and that is only there to be read by itself.
-
-    It becomes part of its caller before anything is compiled, which saves compiling it twice.
-    """
+    """Decorate a function that one kernel calls: it becomes part of the caller's source, so it is compiled once."""
     return _njit(function, inline="always", _nrt=False)
 
 
@@ -81,9 +78,9 @@ def entry(function: Callable[..., Any]) -> Any:
 
 
 def is_cached(kernel: Any) -> bool:
-    """Whether an earlier process has left compiled code of an entry point that fits this one.
+    """Whether the cache holds compiled code of an entry point for this processor.
 
-    numba has no public way to ask; when its inside has changed, the answer is no.
+    This reads numba's private attributes; where they have changed, the answer is no.
     """
     try:
         wanted = kernel._cache._index_key(None, kernel.targetctx.codegen())[1:]
@@ -93,10 +90,10 @@ def is_cached(kernel: Any) -> bool:
 
 
 def entry_from(*modules: str) -> Callable[[Callable[[int], Callable[..., Any]]], Any]:
-    """Decorate a builder of an entry point; its name then means what it built, compiled as by ``entry``.
+    """Decorate a function that builds an entry point; its name then means the entry point, compiled as by ``entry``.
 
     numba caches compiled code by the values that a function closes over, and looks only at that function's own file.
-    So the builder takes the ``source_digest`` of everything else that is compiled in, and its function uses the number.
+    So the builder receives the ``source_digest`` of all other source that is compiled in, and its function uses it.
 
     Args:
         modules: modules whose source is compiled into the entry point; a package stands for all modules in it.

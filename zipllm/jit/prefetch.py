@@ -1,7 +1,7 @@
-"""Asking the processor for memory that compiled code will need soon; without numba it does nothing.
+"""The processor's prefetch instruction for compiled code; without numba it does nothing.
 
-Tables that are looked up by hashes are larger than caches. A lookup that waits for memory also stops what comes behind
-it as soon as a branch hangs on what was found; asked for beforehand, many places are fetched at once.
+Hash tables are larger than the caches. A branch on a value that is still in memory stalls everything behind it;
+prefetched, many values arrive at once.
 """
 
 import importlib

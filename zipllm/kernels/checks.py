@@ -1,7 +1,12 @@
 """Checks of what kernels are given; kernels themselves index memory without looking."""
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+Table = TypeVar("Table")
 
 
 def check_indices(tokens: NDArray[np.int32], lanes: NDArray[np.int64], start_token: int, count: int) -> None:
@@ -11,7 +16,7 @@ def check_indices(tokens: NDArray[np.int32], lanes: NDArray[np.int64], start_tok
         ValueError: a token is not from 0 to ``start_token``; lane numbers do not ascend, do not exist, or do not match
             the rows of tokens.
     """
-    if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) <= start_token:
+    if not _within(tokens, start_token + 1):
         raise ValueError(f"token ids must be from 0 to {start_token}")
     if lanes.shape != tokens.shape[:1]:
         raise ValueError(f"tokens of {len(tokens)} lanes for {len(lanes)} lane numbers")
@@ -19,23 +24,36 @@ def check_indices(tokens: NDArray[np.int32], lanes: NDArray[np.int64], start_tok
         raise ValueError(f"lane numbers must ascend, from 0 to {count - 1}")
 
 
-def check_wanted(columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]) -> None:
-    """Accept row numbers ``wanted`` of a table ``[rows, d]`` for predictions of ``shape``.
+class Columns(Generic[Table]):
+    """Tables of columns to keep of predictions, checked and converted; the last one is kept, so it is checked once.
 
-    Raises:
-        ValueError: a number is out of range, or their shape is not that of the predictions.
+    Args:
+        count: of columns in a whole prediction.
+        convert: int32 ``[rows, d]`` to what the kernels take.
     """
-    if wanted.shape != shape:
-        raise ValueError(f"{wanted.shape} rows are wanted of {shape} predictions")
-    if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(columns):
-        raise ValueError(f"rows must be from 0 to {len(columns) - 1}")
+
+    def __init__(self, count: int, convert: Callable[[NDArray[np.int32]], Table]) -> None:
+        self._count = count
+        self._convert = convert
+        self._last: tuple[NDArray[np.int32], Table] | None = None
+
+    def __call__(self, columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]) -> Table:
+        """Return a table of which predictions of ``shape`` keep the rows ``wanted``.
+
+        Raises:
+            ValueError: a row or a column is out of range, or there is not one row for each prediction.
+        """
+        if wanted.shape != shape:
+            raise ValueError(f"{wanted.shape} rows are wanted of {shape} predictions")
+        if not _within(wanted, len(columns)):
+            raise ValueError(f"rows must be from 0 to {len(columns) - 1}")
+        last = self._last  # read once: threads share this table
+        if last is None or last[0] is not columns:
+            if not _within(columns, self._count):
+                raise ValueError(f"columns must be from 0 to {self._count - 1}")
+            last = self._last = columns, self._convert(columns)
+        return last[1]
 
 
-def check_columns(columns: NDArray[np.int32], count: int) -> None:
-    """Accept a table of column numbers from 0 to ``count - 1``.
-
-    Raises:
-        ValueError: a number is out of range.
-    """
-    if columns.size and not 0 <= int(columns.min()) <= int(columns.max()) < count:
-        raise ValueError(f"columns must be from 0 to {count - 1}")
+def _within(numbers: NDArray[np.int32], count: int) -> bool:
+    return not numbers.size or 0 <= int(numbers.min()) <= int(numbers.max()) < count

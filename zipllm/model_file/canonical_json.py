@@ -56,7 +56,7 @@ def load_json(data: bytes, *, what: str, max_bytes: int, max_depth: int) -> Any:
 
 
 def _depth(text: str) -> int:
-    """Deepest nesting of brackets outside strings; an upper bound when the text is not valid JSON."""
+    """Return the deepest nesting of brackets outside strings; an upper bound if the text is not valid JSON."""
     depth = deepest = 0
     for bracket in _BRACKET.findall(_STRING.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -75,7 +75,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_surrogates(value: Any) -> None:
-    """A lone surrogate is a ``str`` that no file or terminal can take."""
+    """Refuse lone surrogates, which no file or terminal can take."""
     if isinstance(value, str):
         value.encode("utf-8")  # UnicodeEncodeError is a ValueError
     elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What a model is, where it comes from and what it is worth: stored in its file, shown as Markdown.
+"""A model's card: what it is, its origin and its measurements, stored in its file and shown as Markdown.
 
 The card is not part of ``model_id``: correcting it leaves every archive decodable.
 """
@@ -56,7 +56,7 @@ class DomainResult:
 
     @property
     def gap(self) -> float:
-        """What the step to integers costs, as a fraction of the float model's bits (0.002 is 0.2 %)."""
+        """Cost of the step to integers, as a fraction of the float model's bits (0.002 is 0.2 %)."""
         return self.integer_bpb / self.float_bpb - 1.0 if self.float_bpb > 0 else 0.0
 
 

@@ -1,6 +1,6 @@
 """Finds model files by name, id or path, and keeps the user's own.
 
-Looked at in this order: the models shipped with zipllm, the folders of ``ZIPLLM_MODEL_PATH`` (separated
+The order: the models shipped with zipllm, the folders of ``ZIPLLM_MODEL_PATH`` (separated
 like ``PATH``), the user's store. The first of a name wins, so ``small`` means the shipped model on every
 machine. Looking reads headers only, and imports neither torch nor numpy; ``load`` does, and verifies the id.
 """
@@ -58,7 +58,7 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class UnusableModel:
-    """A ``.safetensors`` file in one of the folders that is not a model zipllm can use, and why."""
+    """A ``.safetensors`` file in one of the folders that zipllm cannot use as a model, and why."""
 
     path: Path
     reason: str
@@ -107,8 +107,8 @@ class ModelStore:
         """Find a model.
 
         Args:
-            query: a name; or at least 8 hexadecimal digits of an id; or a path, which is what a ``Path``
-                object and any text with a slash in it or ``.safetensors`` at its end is taken for.
+            query: a name, at least 8 hexadecimal digits of an id, or a path: a ``Path`` object, or text with a slash
+                in it or ``.safetensors`` at its end.
 
         Raises:
             ModelNotFound: nothing matches, or an id prefix matches models of different ids.

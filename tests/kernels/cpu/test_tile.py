@@ -14,7 +14,7 @@ import llvmlite.binding as llvm
 import numba
 
 from zipllm.kernels.cpu import tile
-from zipllm.kernels.cpu.pack import OFFSET, pack_matrix
+from zipllm.kernels.cpu.layout import OFFSET, pack_matrix
 from zipllm.kernels.cpu.tile import Instructions, make_tile
 
 NEEDS = {"vnni512": "avx512vnni", "vnni256": "avxvnni", "avx2": "avx2", "generic": ""}

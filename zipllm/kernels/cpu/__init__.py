@@ -8,6 +8,5 @@ elementwise  embedding, norms, residual stream, activation
 attention    keys and values stored, attention over the window
 frequencies  logits to cumulative frequencies
 cache        the state of lanes, and buffers
-pack         a model's tensors in the kernels' layout
-layout       that layout: how weights, keys and values lie in memory
+layout       how weights, keys and values lie in memory, and a model's tensors so packed
 """

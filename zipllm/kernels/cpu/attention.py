@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from zipllm.jit.compiled import Integer, long_part, part
 from zipllm.kernels.cpu.cache import Cache, Scratch
 from zipllm.kernels.cpu.elementwise import head_factor, look_up, unit8
-from zipllm.kernels.cpu.pack import OFFSET, Attention, Shape
+from zipllm.kernels.cpu.layout import OFFSET, Attention, Shape
 from zipllm.kernels.cpu.product import address, fetch, multiply
 from zipllm.model.ranges import INT8_MAX
 
@@ -142,19 +142,9 @@ def attend(
     scratch: Scratch,
     out: NDArray[np.uint8],
 ) -> None:
-    """Mix the values that ``count`` tokens of a lane see.
+    """Mix the values that ``count`` tokens of a lane see, at most ``TILE_ROWS``, in ``slot`` and those behind it.
 
-    Args:
-        shape: of the model.
-        attention: its constants.
-        cache: of all lanes.
-        layer: which.
-        lane: which.
-        slot: of the first token; the others follow.
-        count: at most ``TILE_ROWS``.
-        queries: uint8 ``[at least count, heads * key_size]``.
-        scratch: this thread's.
-        out: uint8 ``[at least count, at least width]``.
+    ``queries`` are uint8 ``[at least count, heads * key_size]``, ``out`` is uint8 ``[at least count, at least width]``.
     """
     begin, end = _visible(shape, slot, count)
     pitch = 4 * scratch.scores.shape[1]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.kernels.cpu.layout import GROUP, PANEL, CacheShape, round_up
-from zipllm.kernels.cpu.pack import OFFSET
+from zipllm.kernels.cpu.layout import GROUP, OFFSET, PANEL, CacheShape, round_up
 from zipllm.model.transformer.config import TransformerConfig
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Cache(NamedTuple):
     Attributes:
         keys: int32 ``[layers, lanes, heads, slots / 16, key_size / 4, 16]``: panels whose columns are slots, four
             signed bytes in each number.
-        corrections: int32 ``[layers, lanes, heads, slots]``, ``-128 * sum(key)``: see ``pack.py``.
+        corrections: int32 ``[layers, lanes, heads, slots]``, ``-128 * sum(key)``: see ``layout.py``.
         values: int8 ``[layers, lanes, heads, slots / 4, value_size, 4]``: slots are the inputs here.
     """
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import long_part, part
-from zipllm.kernels.cpu.pack import OFFSET
+from zipllm.kernels.cpu.layout import OFFSET
 from zipllm.model.ranges import FEEDFORWARD_MAX, INT8_MAX, INT16_MAX, NORM_SHIFT, SQUARE_SHIFT
 
 _NORM_HALF = np.int64(1 << (NORM_SHIFT - 1))

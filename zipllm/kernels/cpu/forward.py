@@ -10,7 +10,7 @@ from zipllm.kernels.cpu.attention import attend, fetch_keys, remember_key, remem
 from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
 from zipllm.kernels.cpu.elementwise import add, embed, normalize, squared_relu
 from zipllm.kernels.cpu.frequencies import accumulate
-from zipllm.kernels.cpu.pack import OFFSET, Network
+from zipllm.kernels.cpu.layout import OFFSET, Network
 from zipllm.kernels.cpu.product import linear
 
 
@@ -32,8 +32,27 @@ class Rows(NamedTuple):
     wanted: NDArray[np.int64]
 
 
+class Work(NamedTuple):
+    """What a call of ``forward`` works on.
+
+    Attributes:
+        network: packed model.
+        cache: of all lanes; receives the rows' keys and values.
+        rows: what to feed.
+        stream: between stages, for all rows.
+        scratch: this thread's.
+    """
+
+    network: Network
+    cache: Cache
+    rows: Rows
+    stream: Stream
+    scratch: Scratch
+
+
 @inlined
-def _embed(network: Network, rows: Rows, first: int, count: int, stream: Stream) -> None:
+def _embed(work: Work, first: int, count: int) -> None:
+    network, rows, stream = work.network, work.rows, work.stream
     for row in range(first, first + count):
         token = rows.token[row]
         multiplier, shift = network.embedding_multiplier[token], network.embedding_shift[0]
@@ -47,17 +66,9 @@ def _norm(constant: np.int64, first: int, count: int, stream: Stream, out: NDArr
 
 
 @inlined
-def _project(
-    network: Network,
-    cache: Cache,
-    rows: Rows,
-    first: int,
-    count: int,
-    layer: int,
-    stream: Stream,
-    scratch: Scratch,
-) -> None:
+def _project(work: Work, first: int, count: int, layer: int) -> None:
     """Compute queries, and store keys and values."""
+    network, cache, rows, stream, scratch = work
     shape, sums = network.shape, scratch.sums
     _norm(network.attention_norm[layer], first, count, stream, scratch.hidden)
     linear(scratch.hidden, count, network.key, layer, sums)
@@ -76,17 +87,9 @@ def _project(
 
 
 @inlined
-def _mix(
-    network: Network,
-    cache: Cache,
-    rows: Rows,
-    first: int,
-    count: int,
-    layer: int,
-    stream: Stream,
-    scratch: Scratch,
-) -> None:
+def _mix(work: Work, first: int, count: int, layer: int) -> None:
     """Attend and add the result to the stream."""
+    network, cache, rows, stream, scratch = work
     row = 0
     while row < count:
         lane, slot = rows.lane[first + row], rows.slot[first + row]
@@ -100,38 +103,32 @@ def _mix(
         attend(network.shape, network.attention, cache, layer, lane, slot, together, queries, scratch, out)
         row += together
     linear(scratch.mixed, count, network.output, layer, scratch.sums)
-    _add(network, first, count, stream, scratch)
+    _add(work, first, count)
 
 
 @inlined
-def _feed(network: Network, first: int, count: int, layer: int, stream: Stream, scratch: Scratch) -> None:
+def _feed(work: Work, first: int, count: int, layer: int) -> None:
     """Run the feed-forward and add the result to the stream."""
-    _norm(network.feedforward_norm[layer], first, count, stream, scratch.hidden)
+    network, scratch = work.network, work.scratch
+    _norm(network.feedforward_norm[layer], first, count, work.stream, scratch.hidden)
     linear(scratch.hidden, count, network.up, layer, scratch.sums)
     for row in range(count):
         squared_relu(scratch.sums[row], scratch.active[row])
     linear(scratch.active, count, network.down, layer, scratch.sums)
-    _add(network, first, count, stream, scratch)
+    _add(work, first, count)
 
 
 @inlined
-def _add(network: Network, first: int, count: int, stream: Stream, scratch: Scratch) -> None:
+def _add(work: Work, first: int, count: int) -> None:
+    shape = work.network.shape
     for row in range(count):
-        add(stream.residual[first + row], scratch.sums[row, : network.shape.width], network.shape.limit)
+        add(work.stream.residual[first + row], work.scratch.sums[row, : shape.width], shape.limit)
 
 
 @inlined
-def _predict(
-    network: Network,
-    rows: Rows,
-    first: int,
-    count: int,
-    stream: Stream,
-    scratch: Scratch,
-    columns: NDArray[np.int32],
-    cumulative: NDArray[np.int32],
-) -> None:
-    _norm(network.final_norm[0], first, count, stream, scratch.hidden)
+def _predict(work: Work, first: int, count: int, columns: NDArray[np.int32], cumulative: NDArray[np.int32]) -> None:
+    network, rows, scratch = work.network, work.rows, work.scratch
+    _norm(network.final_norm[0], first, count, work.stream, scratch.hidden)
     for start in range(0, count, HEAD_ROWS):
         together = min(HEAD_ROWS, count - start)
         linear(scratch.hidden[start:], together, network.head, np.int64(0), scratch.logits)
@@ -151,15 +148,11 @@ def forward(version: int) -> Any:
     """Build the entry point."""
 
     def forward(
-        network: Network,
-        cache: Cache,
-        rows: Rows,
+        work: Work,
         begin: int,
         end: int,
         first_stage: int,
         last_stage: int,
-        stream: Stream,
-        scratch: Scratch,
         columns: NDArray[np.int32],
         cumulative: NDArray[np.int32],
     ) -> int:
@@ -170,15 +163,11 @@ def forward(version: int) -> Any:
         are in order; where the rows of a lane are shared out, every stage waits for the one before.
 
         Args:
-            network: packed model.
-            cache: of all lanes; receives the rows' keys and values.
-            rows: what to feed.
+            work: model, state, rows and buffers.
             begin: first row.
             end: behind the last row.
             first_stage: 0 to ``layers``.
             last_stage: the last one to run.
-            stream: between stages, ``[at least end]`` rows.
-            scratch: this thread's.
             columns: int32 ``[..., d]``, a table of columns to keep of predictions; empty: all.
             cumulative: int32 ``[..., vocabulary + 1]`` or ``[..., d]``, receives the predictions.
         """
@@ -186,14 +175,14 @@ def forward(version: int) -> Any:
             count = min(BLOCK_ROWS, end - first)
             for stage in range(first_stage, last_stage + 1):
                 if stage == 0:
-                    _embed(network, rows, first, count, stream)
+                    _embed(work, first, count)
                 else:
-                    _mix(network, cache, rows, first, count, stage - 1, stream, scratch)
-                    _feed(network, first, count, stage - 1, stream, scratch)
-                if stage < network.shape.layers:
-                    _project(network, cache, rows, first, count, stage, stream, scratch)
+                    _mix(work, first, count, stage - 1)
+                    _feed(work, first, count, stage - 1)
+                if stage < work.network.shape.layers:
+                    _project(work, first, count, stage)
                 else:
-                    _predict(network, rows, first, count, stream, scratch, columns, cumulative)
+                    _predict(work, first, count, columns, cumulative)
         return version
 
     return forward

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import is_cached
-from zipllm.kernels.checks import check_columns, check_indices, check_wanted
+from zipllm.kernels.checks import Columns, check_indices
 from zipllm.kernels.cpu.cache import CpuState, Stream, copied, from_reference, new_scratch, new_state
-from zipllm.kernels.cpu.forward import Rows, forward
-from zipllm.kernels.cpu.layout import CacheShape
-from zipllm.kernels.cpu.pack import pack_network
+from zipllm.kernels.cpu.forward import Rows, Work, forward
+from zipllm.kernels.cpu.layout import CacheShape, pack_network
 from zipllm.model.transformer.parameters import TransformerParameters
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class CpuNetwork:
         self._spare = CacheShape.of(model.config).spare
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = (0, 0)
-        self._columns = (_ALL, _ALL)
+        self._columns = Columns(model.config.vocabulary_size + 1, _plain_table)
 
     def start(self, lanes: int) -> CpuState:
         return new_state(self.config, lanes)
@@ -79,8 +78,10 @@ class CpuNetwork:
         chosen = lanes.astype(np.int64)
         check_indices(tokens, chosen, self.config.start_token, len(state.filled))
         count, time = tokens.shape
-        columns, wanted = (_ALL, tokens) if selection is None else self._checked(*selection, tokens.shape)
-        width = self.config.vocabulary_size + 1 if selection is None else columns.shape[1]
+        columns, wanted, width = _ALL, tokens, self.config.vocabulary_size + 1
+        if selection is not None:
+            columns, wanted = self._columns(*selection, tokens.shape), selection[1]
+            width = columns.shape[1]
         if out is None:
             out = self._room(state, count, time) if selection is None else np.empty((count, time, width), np.int32)
         elif out.shape != (count, time, width) or not _is_plain(out):
@@ -98,17 +99,6 @@ class CpuNetwork:
             self._run(state, rows, count, (columns, cumulative), threads)
             state.filled[chosen] += piece.shape[1]
         return out
-
-    def _checked(
-        self, columns: NDArray[np.int32], wanted: NDArray[np.int32], shape: tuple[int, ...]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return a checked selection as plain arrays; the last table is kept, so it is checked once."""
-        check_wanted(columns, wanted, shape)
-        known = self._columns
-        if known[0] is not columns:
-            check_columns(columns, self.config.vocabulary_size + 1)
-            known = self._columns = columns, np.require(columns, np.int32, ["C", "W"])
-        return known[1], wanted
 
     def _room(self, state: CpuState, count: int, time: int) -> NDArray[np.int32]:
         """Return the state's own array for ``count`` x ``time`` whole predictions, enlarged if need be."""
@@ -146,8 +136,7 @@ class CpuNetwork:
 
         def work(share: int) -> None:
             begin, end = cuts[share], cuts[share + 1]
-            scratch = state.scratch[share]
-            forward(self._network, state.cache, rows, begin, end, *stages, stream, scratch, *result)
+            forward(Work(self._network, state.cache, rows, stream, state.scratch[share]), begin, end, *stages, *result)
 
         others = [self._workers(len(cuts) - 2).submit(work, share) for share in range(1, len(cuts) - 1)]
         work(0)
@@ -161,6 +150,10 @@ class CpuNetwork:
             self._pool = ThreadPoolExecutor(count, thread_name_prefix="zipllm")
             self._pool_owner = (os.getpid(), count)
         return self._pool
+
+
+def _plain_table(columns: NDArray[np.int32]) -> NDArray[np.int32]:
+    return np.require(columns, np.int32, ["C", "W"])
 
 
 def _is_plain(array: NDArray[np.int32]) -> bool:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, long_part, part
 from zipllm.jit.prefetch import prefetch
-from zipllm.kernels.cpu.pack import Matrix
+from zipllm.kernels.cpu.layout import Matrix
 from zipllm.kernels.cpu.tile import best_instructions, make_address, make_tile
 
 _INSTRUCTIONS = best_instructions()
@@ -83,14 +83,10 @@ def multiply(
 
 @long_part
 def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, out: NDArray[np.int32]) -> None:
-    """Multiply by a matrix and requantize: ``round_shift(sum * multiplier, shift)``.
+    """Multiply by a layer's matrix and requantize: ``round_shift(sum * multiplier, shift)``.
 
-    Args:
-        left: uint8 ``[at least rows, inputs in whole groups]``.
-        rows: rows of ``left`` to use.
-        matrix: packed, stacked over the layers.
-        layer: which.
-        out: int32 ``[at least rows, at least outputs in whole panels]``.
+    ``left`` is uint8 ``[at least rows, inputs in whole groups]``, ``out`` int32 ``[at least rows, at least outputs in
+    whole panels]``.
     """
     panels = matrix.panels[layer]
     initial, multiplier, shift = matrix.initial[layer], matrix.multiplier[layer], matrix.shift[layer]

@@ -22,20 +22,9 @@ def scores_of(
 ):  # fmt: skip
     """``_weights``'s scores int32 ``[queries, keys]``, and which keys are visible.
 
-    Args:
-        query: int8 ``[queries, BLOCK]``.
-        keys: pointer to the ring of the lane's head.
-        biases: pointer to the head's position biases.
-        asked: positions of the queries, int32 ``[queries]``.
-        places: positions of the keys, int32 ``[keys]``.
-        last: position of the newest key.
-        slots: of a ring.
-        window: of the model.
-        multiplier: of the head's scores.
-        shift: of the head's scores.
-        WIDTH: of the model, the distance between slots.
-        SIZE: of a head.
-        BLOCK: ``SIZE`` rounded up to a power of two that ``tl.dot`` takes.
+    ``query`` is int8 ``[queries, BLOCK]``; ``keys`` points to the ring of the lane's head, whose slots are ``WIDTH``
+    apart; ``asked`` and ``places`` are the positions of queries and keys, ``last`` that of the newest key. ``BLOCK`` is
+    ``SIZE``, of a head, rounded up to a power of two that ``tl.dot`` takes.
     """
     inputs = tl.arange(0, BLOCK)
     there = (inputs[:, None] < SIZE) & (places[None, :] <= last)

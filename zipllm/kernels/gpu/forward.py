@@ -1,4 +1,4 @@
-"""One pass through the integer Transformer on a GPU: which kernels run, in which order, on how many rows."""
+"""One pass through the integer Transformer on a GPU: tensors on the device, and which kernels run on how many rows."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,10 @@ from zipllm.kernels.gpu.attention import attend, attend_step
 from zipllm.kernels.gpu.frequencies import cumulate, cumulate_whole
 from zipllm.kernels.gpu.layers import activate, add_and_norm, embed, split_heads
 from zipllm.kernels.gpu.memory import LaneMemory
-from zipllm.kernels.gpu.parameters import Parameters
 from zipllm.model.arithmetic import integer_matmul
 from zipllm.model.ranges import residual_limit
-from zipllm.model.transformer.config import TransformerConfig
+from zipllm.model.transformer.config import LINEAR_LAYERS, TransformerConfig
+from zipllm.model.transformer.parameters import TransformerParameters
 
 KEY_TILE = 64
 """Keys that attention reads together."""
@@ -29,8 +29,39 @@ MAX_TILE = 1 << 15
 """Most elements in the keys of a window that a single step holds at once."""
 MIN_DOT = 32
 """Inputs of Triton's smallest int8 product; shorter heads are padded with zeros."""
+HEADS = ("query", "key", "value")
+"""Matrices joined into one product."""
+TWO_DIGITS = 1 << 14
+"""Attention weights below this have two digits of 7 bits, others three."""
 OPTIONS = {"enable_fp_fusion": False, "num_stages": 1}
 """For every kernel: no fused float operations, and no pipelined loops (Triton 3.6 fails at those on Hopper)."""
+
+
+class Parameters:
+    """A model's tensors on the device; those that one kernel takes are joined."""
+
+    def __init__(self, model: TransformerParameters, device: torch.device) -> None:
+        def put(tensor: Tensor) -> Tensor:
+            return tensor.to(device).contiguous()
+
+        tensors = model.tensors()
+        norms = torch.stack((tensors["attention_norm"], tensors["feedforward_norm"]), dim=1).flatten()
+        self.table, self.table_multiplier = put(tensors["embedding"]), put(tensors["embedding_multiplier"])
+        self.table_shift = put(tensors["embedding_shift"])
+        self.norms = put(torch.cat((norms, tensors["final_norm"])))
+        self.head_norms = put(torch.stack((tensors["query_norm"], tensors["key_norm"]), dim=1))
+        self.attention = put(torch.cat([tensors[name] for name in HEADS], dim=1))
+        self.attention_multiplier = put(torch.stack([tensors[f"{name}_multiplier"] for name in HEADS], dim=1))
+        self.attention_shift = put(torch.stack([tensors[f"{name}_shift"] for name in HEADS], dim=1))
+        self.linear = {name: put(tensors[name]) for name in LINEAR_LAYERS if name not in HEADS}
+        self.multiplier = {name: put(tensors[f"{name}_multiplier"]) for name in self.linear}
+        self.shift = {name: put(tensors[f"{name}_shift"]) for name in self.linear}
+        self.scores = [put(tensors[name]) for name in ("score_multiplier", "score_shift", "position_bias")]
+        self.exponential, self.mixing_scale = put(tensors["attention_exponential"]), put(tensors["mixing_scale"])
+        self.head = put(torch.from_numpy(model.head))
+        self.head_multiplier, self.head_shift = put(tensors["head_multiplier"]), put(tensors["head_shift"])
+        self.frequency_exponential = put(tensors["frequency_exponential"])
+        self.digits = 2 if int(tensors["attention_exponential"][0]) < TWO_DIGITS else 3
 
 
 class Rows(NamedTuple):

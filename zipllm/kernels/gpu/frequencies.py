@@ -8,11 +8,10 @@ import triton
 import triton.language as tl
 
 from zipllm.kernels.gpu.layers import requantized
-from zipllm.model.ranges import RATIO_SHIFT as _RATIO_SHIFT
-from zipllm.model.ranges import TOTAL as _TOTAL
+from zipllm.model import ranges
 
-RATIO_SHIFT: tl.constexpr = tl.constexpr(_RATIO_SHIFT)
-TOTAL: tl.constexpr = tl.constexpr(_TOTAL)
+RATIO_SHIFT: tl.constexpr = tl.constexpr(ranges.RATIO_SHIFT)
+TOTAL: tl.constexpr = tl.constexpr(ranges.TOTAL)
 LOWEST: tl.constexpr = tl.constexpr(-(1 << 31))
 
 

@@ -9,17 +9,13 @@ precision, correctly rounded.
 import triton
 import triton.language as tl
 
-from zipllm.model.ranges import FEEDFORWARD_MAX as _FEEDFORWARD_MAX
-from zipllm.model.ranges import INT8_MAX
-from zipllm.model.ranges import INT16_MAX as _INT16_MAX
-from zipllm.model.ranges import NORM_SHIFT as _NORM_SHIFT
-from zipllm.model.ranges import SQUARE_SHIFT as _SQUARE_SHIFT
+from zipllm.model import ranges
 
-BYTE: tl.constexpr = tl.constexpr(INT8_MAX)
-NORM_SHIFT: tl.constexpr = tl.constexpr(_NORM_SHIFT)
-FEEDFORWARD_MAX: tl.constexpr = tl.constexpr(_FEEDFORWARD_MAX)
-INT16_MAX: tl.constexpr = tl.constexpr(_INT16_MAX)
-SQUARE_SHIFT: tl.constexpr = tl.constexpr(_SQUARE_SHIFT)
+BYTE: tl.constexpr = tl.constexpr(ranges.INT8_MAX)
+NORM_SHIFT: tl.constexpr = tl.constexpr(ranges.NORM_SHIFT)
+FEEDFORWARD_MAX: tl.constexpr = tl.constexpr(ranges.FEEDFORWARD_MAX)
+INT16_MAX: tl.constexpr = tl.constexpr(ranges.INT16_MAX)
+SQUARE_SHIFT: tl.constexpr = tl.constexpr(ranges.SQUARE_SHIFT)
 
 
 @triton.jit

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zipllm.errors import memory_errors
-from zipllm.kernels.checks import check_columns, check_indices, check_wanted
+from zipllm.kernels.checks import Columns, check_indices
 from zipllm.kernels.gpu.copies import Copies
-from zipllm.kernels.gpu.forward import Forward
+from zipllm.kernels.gpu.forward import Forward, Parameters
 from zipllm.kernels.gpu.graphs import Graphs
 from zipllm.kernels.gpu.memory import GpuState, LaneMemory, Order
-from zipllm.kernels.gpu.parameters import Parameters
 from zipllm.kernels.gpu.steps import Request, Steps
 from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.parameters import TransformerParameters
@@ -49,7 +48,7 @@ class GpuNetwork:
         self._graphs = Graphs(self._forward, self._memory, self._order)
         self._copies = Copies(self._order)
         self._steps = Steps(self._graphs, self._order, self._copies)
-        self._columns: tuple[NDArray[np.int32], Tensor] | None = None
+        self._columns = Columns(model.config.vocabulary_size + 1, self._on_device)
 
     @memory_errors()
     def start(self, lanes: int) -> GpuState:
@@ -84,10 +83,9 @@ class GpuNetwork:
             else:
                 self._pass(tokens, chosen, None, host)
         else:
-            columns, wanted = selection
-            check_wanted(columns, wanted, tokens.shape)
+            columns = self._columns(*selection, tokens.shape)
             host = state.room((count, time, columns.shape[1]), self._order, other=True)
-            self._pass(tokens, chosen, (self._on_device(columns), wanted), host)
+            self._pass(tokens, chosen, (columns, selection[1]), host)
         result: NDArray[np.int32] = host.numpy()
         if out is None:
             return result
@@ -122,14 +120,9 @@ class GpuNetwork:
         most = min(self._spare, MAX_ELEMENTS // (max(1, lanes) * self._widest()))
         return 1 << max(0, most.bit_length() - 1)
 
-    def _on_device(self, columns: NDArray[np.int32]) -> Tensor:
-        """Return a checked table on the device, int64; the last one stays there."""
-        kept = self._columns
-        if kept is None or kept[0] is not columns:
-            check_columns(columns, self.config.vocabulary_size + 1)
-            kept = self._columns = columns, torch.from_numpy(columns.astype(np.int64)).to(self.device)
-        return kept[1]
-
     def _widest(self) -> int:
         """Return the elements of the widest row of any temporary."""
         return max(self.config.vocabulary_size + 1, self.config.feedforward, 3 * self.config.width)
+
+    def _on_device(self, columns: NDArray[np.int32]) -> Tensor:
+        return torch.from_numpy(columns.astype(np.int64)).to(self.device)
