@@ -19,32 +19,34 @@ def test_without_numba_a_kernel_stays_what_it_is(monkeypatch: pytest.MonkeyPatch
     assert compiled.compiled(double) is double
 
 
-@pytest.mark.parametrize("error", [ImportError("not installed"), SystemError("built for another numpy")])
-def test_a_numba_that_cannot_be_imported_is_no_numba(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize("error", [ImportError("needs NumPy 2.3"), SystemError("other numpy"), OSError("no libm")])
+def test_a_numba_that_does_not_load_is_no_numba(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def refuse(name: str) -> Any:
         raise error
 
     monkeypatch.setattr(importlib, "import_module", refuse)
-    assert compiled._load_numba() is None
+    assert compiled._load_numba() == (None, f"{type(error).__name__}: {error}")
 
 
-def test_a_numba_told_not_to_compile_is_no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_numba_told_not_to_compile_is_no_numba_and_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = SimpleNamespace(config=SimpleNamespace(DISABLE_JIT=1))
     monkeypatch.setattr(importlib, "import_module", lambda name: fake)
-    assert compiled._load_numba() is None
+    assert compiled._load_numba() == (None, "")
 
 
-def test_without_a_cache_folder_kernels_compile_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    def njit(function: Callable[..., Any] | None = None, cache: bool = False, **options: bool) -> Any:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return function
-
-    def refusing(*args: Any, **options: Any) -> Any:
-        return njit(*args, **options) if args else lambda function: njit(function, **options)
-
-    monkeypatch.setattr(compiled, "_NUMBA", SimpleNamespace(njit=refusing))
-    assert compiled.compiled(double) is double
+@pytest.mark.parametrize(
+    ("problem", "sizes", "lines"),
+    [("ImportError: x", [1024], 0), ("ImportError: x", [1024, 1, 1, 10**6], 1), ("", [10**9], 0)],
+)
+def test_work_without_a_numba_that_should_load_is_called_slow_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, problem: str, sizes: list[int], lines: int
+) -> None:
+    monkeypatch.setattr(compiled, "_PROBLEM", problem)
+    monkeypatch.setattr(compiled, "_slow_bytes", [])
+    for size in sizes:
+        compiled.note_work(size)
+    assert len(caplog.messages) == lines
+    assert all(problem in message and "slower" in message for message in caplog.messages)
 
 
 @pytest.mark.skipif(not compiled.COMPILES, reason="numba is not installed or told not to compile")
@@ -74,5 +76,5 @@ def test_a_part_has_no_wrapper_for_python() -> None:
 
 
 def test_kernels_compile_exactly_where_there_is_a_numba() -> None:
-    found = compiled._load_numba() is not None
+    found = compiled._load_numba()[0] is not None
     assert found == compiled.COMPILES

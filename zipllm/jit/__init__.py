@@ -1,5 +1,6 @@
 """The one place that knows numba: compiling loops, and doing without it.
 
 compiled  decorators for compiled loops, and whether numba compiles here
+cache     compiled code on disk
 prefetch  the processor's prefetch instruction
 """

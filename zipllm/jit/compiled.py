@@ -1,14 +1,13 @@
 """How loops are compiled with numba, and what happens where that does not work.
 
 numba is a speed-up, never a requirement: every caller has a plain form with the same results. Code is compiled
-at its first call and cached beside its source (or in the user's cache folder), so only the first process on a
-machine pays. There are two ways:
+at its first call and kept on disk (``cache.py``), so only the first process on a machine pays. There are two ways:
 
 - ``compiled``: a function that Python calls, cached by its own file.
 - ``part``, ``long_part``, ``inlined`` and ``entry``: many readable functions, one entry point. Python calls only the
   entry point, so only it has a wrapper and a place in the cache. Parts allocate nothing, so numba's reference counts
-  are switched off (``_nrt``): they would cost as much as the work on a row. numba looks at the entry point's own file
-  to decide whether cached code is stale; ``source_digest`` makes other files count.
+  are switched off (``_nrt``): they would cost as much as the work on a row. Cached code is stale when the entry
+  point's own file changes; ``entry_from`` makes other files count.
 
 The first run of all waits for the compiler. numba treats each constant that is passed to a part as a type and compiles
 the part again, unless the constant is an ``np.int64``; and long functions, made by inlining, compile slowly.
@@ -17,10 +16,13 @@ the part again, unless the constant is an ``np.int64``; and long functions, made
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable
-from itertools import chain
-from pathlib import Path
+import logging
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from zipllm.jit.cache import KernelCache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,18 +33,32 @@ Integer: TypeAlias = "int | np.integer[Any]"
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
-def _load_numba() -> Any:
-    """Return the numba module, or None when it is missing, unusable, or told not to compile."""
+SLOW_BYTES = 1 << 10
+"""Bytes that may be coded without compiled code before a warning says why that takes so long."""
+
+
+def _load_numba() -> tuple[Any, str]:
+    """Return the numba module, or None and the reason why it does not load; an empty one if it may not compile."""
     try:
         numba = importlib.import_module("numba")
-    except (ImportError, SystemError):
-        return None
-    return None if numba.config.DISABLE_JIT else numba
+    except (ImportError, SystemError, OSError) as error:
+        return None, f"{type(error).__name__}: {error}"
+    return (None if numba.config.DISABLE_JIT else numba), ""
 
 
-_NUMBA = _load_numba()
+_NUMBA, _PROBLEM = _load_numba()
 COMPILES = _NUMBA is not None
-_OWN_SOURCES = (Path(__file__), Path(__file__).with_name("prefetch.py"))
+_OWN_SOURCES = ("zipllm.jit.compiled", "zipllm.jit.prefetch")
+_slow_bytes: list[int] = []
+_log = logging.getLogger(__name__)
+
+
+def note_work(size: int) -> None:
+    """Warn once of a numba that does not load, as soon as more than ``SLOW_BYTES`` are coded without it."""
+    if _PROBLEM and sum(_slow_bytes) <= SLOW_BYTES:
+        _slow_bytes.append(size)
+        if sum(_slow_bytes) > SLOW_BYTES:
+            _log.warning("zipllm: numba does not load, so coding is up to a thousand times slower (%s)", _PROBLEM)
 
 
 def compiled(function: Kernel) -> Kernel:
@@ -51,7 +67,7 @@ def compiled(function: Kernel) -> Kernel:
     Uncompiled kernels are not meant to be called (wrapping uint64 arithmetic warns in numpy, and loops are
     slow): check ``COMPILES`` and take the plain form instead.
     """
-    return _cached(function, nogil=True, no_cfunc_wrapper=True)
+    return _cached(function, function.__module__, nogil=True, no_cfunc_wrapper=True)
 
 
 def part(function: Kernel) -> Kernel:
@@ -72,53 +88,51 @@ def inlined(function: Kernel) -> Kernel:
     return _njit(function, inline="always", _nrt=False)
 
 
-def entry(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls, at its first call; it leaves Python's lock to other threads."""
-    return _cached(function, nogil=True, no_cfunc_wrapper=True, _nrt=False)
+def entry(function: Kernel, *modules: str) -> Kernel:
+    """Compile a function that Python calls, at its first call; it leaves Python's lock to other threads.
+
+    Args:
+        function: not compiled yet.
+        modules: modules whose source is compiled into it, beside its own; a package stands for all modules in it.
+    """
+    modules = (function.__module__, *modules)
+    return _cached(function, *modules, nogil=True, no_cfunc_wrapper=True, _nrt=False)
+
+
+def entry_from(*modules: str) -> Callable[[Kernel], Kernel]:
+    """Decorate an entry point into which these modules are compiled; see ``entry``."""
+    return lambda function: entry(function, *modules)
 
 
 def is_cached(kernel: Any) -> bool:
-    """Whether the cache holds compiled code of an entry point for this processor.
-
-    This reads numba's private attributes; where they have changed, the answer is no.
-    """
+    """Whether compiled code of an entry point for this processor is on disk."""
     try:
-        wanted = kernel._cache._index_key(None, kernel.targetctx.codegen())[1:]
-        return any(key[1:] == wanted for key in kernel._cache._cache_file._load_index())
-    except (AttributeError, TypeError, OSError):
+        found: bool = kernel._cache.has_any(kernel.targetctx.codegen())
+    except AttributeError:  # not compiled by numba, or by one that has changed inside
         return False
+    return found
 
 
-def entry_from(*modules: str) -> Callable[[Callable[[int], Callable[..., Any]]], Any]:
-    """Decorate a function that builds an entry point; its name then means the entry point, compiled as by ``entry``.
+def source_digest(*modules: str) -> int:
+    """Return 60 bits that change with the source of any of these modules, or of those that every kernel uses.
 
-    numba caches compiled code by the values that a function closes over, and looks only at that function's own file.
-    So the builder receives the ``source_digest`` of all other source that is compiled in, and its function uses it.
-
-    Args:
-        modules: modules whose source is compiled into the entry point; a package stands for all modules in it.
+    Loaders are asked for the source, since it may lie in a zip file, or be compiled already.
     """
+    digest = hashlib.sha256()
+    for name in sorted({*modules, *_OWN_SOURCES}):
+        for source in _sources(name):
+            digest.update(source)
+    return int.from_bytes(digest.digest()[:8], "little") >> 4
 
-    def finish(build: Callable[[int], Callable[..., Any]]) -> Any:
-        return entry(build(source_digest(chain.from_iterable(map(_source_files, modules)))))
 
-    return finish
-
-
-def _source_files(module: str) -> Iterable[Path]:
+def _sources(module: str) -> Iterator[bytes]:
+    if module == "__main__":  # a script, whose functions are told apart by their own code
+        return
     spec = importlib.util.find_spec(module)
     assert spec is not None, module
-    assert spec.origin is not None, module
-    source = Path(spec.origin)
-    return source.parent.glob("*.py") if spec.submodule_search_locations else [source]
-
-
-def source_digest(files: Iterable[Path]) -> int:
-    """Return 60 bits that change with any of these source files, or of this folder's, which every entry point uses."""
-    digest = hashlib.sha256()
-    for path in sorted({*files, *_OWN_SOURCES}):
-        digest.update(path.read_bytes())
-    return int.from_bytes(digest.digest()[:8], "little") >> 4
+    yield spec.loader.get_data(spec.origin)  # type: ignore[union-attr]
+    for inner in pkgutil.iter_modules(spec.submodule_search_locations or ()):
+        yield from () if inner.ispkg else _sources(f"{module}.{inner.name}")
 
 
 def _njit(function: Kernel, **options: Any) -> Kernel:
@@ -128,8 +142,8 @@ def _njit(function: Kernel, **options: Any) -> Kernel:
     return kernel
 
 
-def _cached(function: Kernel, **options: Any) -> Kernel:
-    try:
-        return _njit(function, cache=True, **options)
-    except RuntimeError:  # no folder that a cache could be written to
-        return _njit(function, **options)
+def _cached(function: Kernel, *modules: str, **options: Any) -> Kernel:
+    kernel: Any = _njit(function, **options)
+    if kernel is not function:
+        kernel._cache = KernelCache(function, partial(source_digest, *modules))
+    return kernel  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ The same code serves a block without a model: then the vocabulary is the 256 byt
 Without numba the same functions run as plain Python, slowly, with the same results.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,33 +76,30 @@ _code_token = make_token_coder(_append, _predict_bit, _code)
 
 
 @entry_from("zipllm.mixing", "zipllm.coder.fused")
-def _code_chunk(version: int) -> Any:
-    def code_chunk(
-        memory: Memory,
-        constants: Tables,
-        vocabulary: Vocabulary,
-        chunk: Chunk,
-        style: Style,
-        coder: _Coder,
-        encoding: bool,
-    ) -> Integer:
-        """Code some steps; returns 0, or a failure."""
-        for step in range(chunk.tokens.shape[1]):
-            for row in range(chunk.lanes.size):
-                if step < chunk.counts[row]:
-                    lane = memory.registers[chunk.lanes[row]]
-                    wanted = np.int64(chunk.tokens[row, step]) if encoding else np.int64(-1)
-                    # Without a model there is one row of no frequencies.
-                    cumulative = chunk.cumulative[row % chunk.cumulative.shape[0], step % chunk.cumulative.shape[1]]
-                    token = _code_token(
-                        memory, constants, vocabulary, lane, cumulative, chunk.selected, style, wanted, coder
-                    )
-                    if token < 0:
-                        return token
-                    chunk.tokens[row, step] = token
-        return version * 0
-
-    return code_chunk
+def _code_chunk(
+    memory: Memory,
+    constants: Tables,
+    vocabulary: Vocabulary,
+    chunk: Chunk,
+    style: Style,
+    coder: _Coder,
+    encoding: bool,
+) -> Integer:
+    """Code some steps; returns 0, or a failure."""
+    for step in range(chunk.tokens.shape[1]):
+        for row in range(chunk.lanes.size):
+            if step < chunk.counts[row]:
+                lane = memory.registers[chunk.lanes[row]]
+                wanted = np.int64(chunk.tokens[row, step]) if encoding else np.int64(-1)
+                # Without a model there is one row of no frequencies.
+                cumulative = chunk.cumulative[row % chunk.cumulative.shape[0], step % chunk.cumulative.shape[1]]
+                token = _code_token(
+                    memory, constants, vocabulary, lane, cumulative, chunk.selected, style, wanted, coder
+                )
+                if token < 0:
+                    return token
+                chunk.tokens[row, step] = token
+    return np.int64(0)
 
 
 def encode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, encoder: FusedEncoder) -> None:
@@ -127,5 +124,5 @@ def decode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: St
 
 def _run(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, coder: _Coder, *, encoding: bool) -> None:
     with np.errstate(over="ignore"):  # uncompiled, the coder's uint64 wraps on purpose; numpy would warn
-        status: int = _code_chunk(memory, tables(), vocabulary, chunk, style, coder, encoding)
-    check_result(status)
+        status = _code_chunk(memory, tables(), vocabulary, chunk, style, coder, encoding)
+    check_result(int(status))

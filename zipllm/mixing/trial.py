@@ -6,7 +6,7 @@ are restored in reverse order. Small arrays are copied. The cost is what ``adapt
 decision by decision, except for what the range coder loses by rounding.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,29 +182,26 @@ def _put_back(memory: Memory, journal: Journal) -> None:
 
 
 @entry_from("zipllm.mixing", "zipllm.coder.fused")
-def _try_tokens(version: int) -> Any:
-    def try_tokens(
-        memory: Memory,
-        constants: Tables,
-        vocabulary: Vocabulary,
-        tokens: NDArray[np.int32],
-        cumulative: NDArray[np.int32],
-        style: Style,
-        journal: Journal,
-    ) -> float:
-        """Return the bits of all tokens, or a failure; the large arrays are as before."""
-        bits = 0.0
-        lane = memory.registers[0]
-        for step in range(tokens.size):
-            row = cumulative[step % cumulative.shape[0]]
-            journal.cost[0] = 0.0
-            wanted = np.int64(tokens[step])
-            token = _try_token(memory, constants, vocabulary, lane, row, False, style, wanted, journal)
-            if token < 0:
-                bits = float(token)
-                break
-            bits += journal.cost[0]
-        _put_back(memory, journal)
-        return bits + version * 0
-
-    return try_tokens
+def _try_tokens(
+    memory: Memory,
+    constants: Tables,
+    vocabulary: Vocabulary,
+    tokens: NDArray[np.int32],
+    cumulative: NDArray[np.int32],
+    style: Style,
+    journal: Journal,
+) -> float:
+    """Return the bits of all tokens, or a failure; the large arrays are as before."""
+    bits = 0.0
+    lane = memory.registers[0]
+    for step in range(tokens.size):
+        row = cumulative[step % cumulative.shape[0]]
+        journal.cost[0] = 0.0
+        wanted = np.int64(tokens[step])
+        token = _try_token(memory, constants, vocabulary, lane, row, False, style, wanted, journal)
+        if token < 0:
+            bits = float(token)
+            break
+        bits += journal.cost[0]
+    _put_back(memory, journal)
+    return bits

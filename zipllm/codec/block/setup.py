@@ -17,6 +17,7 @@ from zipllm.container import CodingParameters
 from zipllm.container.block import MIXER_VERSION
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UnsupportedData
+from zipllm.jit.compiled import note_work
 from zipllm.mixing.contexts import ROWS, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.memory import MIN_SLOT_BITS, SLOT_BYTES, Memory, new_memory
@@ -164,6 +165,7 @@ class BlockSetup:
         if engine is not None:
             _check_precision("precision", parameters.precision, engine.predictor.precision)
             check_memory(engine, parameters.lanes)
+        note_work(raw_size)
         self._engine = engine
         self._parameters = parameters
         self._style = Style(parameters.family, parameters.row)

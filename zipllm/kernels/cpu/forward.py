@@ -1,6 +1,6 @@
 """The whole network in one compiled call, for any rows: tokens of any lanes, each with its slot in the cache."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,45 +144,39 @@ def _predict(work: Work, first: int, count: int, columns: NDArray[np.int32], cum
 
 
 @entry_from("zipllm.kernels.cpu", "zipllm.model.ranges")
-def forward(version: int) -> Any:
-    """Build the entry point."""
+def forward(
+    work: Work,
+    begin: int,
+    end: int,
+    first_stage: int,
+    last_stage: int,
+    columns: NDArray[np.int32],
+    cumulative: NDArray[np.int32],
+) -> None:
+    """Run some stages of the network on rows ``begin`` to ``end``.
 
-    def forward(
-        work: Work,
-        begin: int,
-        end: int,
-        first_stage: int,
-        last_stage: int,
-        columns: NDArray[np.int32],
-        cumulative: NDArray[np.int32],
-    ) -> int:
-        """Run some stages of the network on rows ``begin`` to ``end``.
+    Stage 0 embeds and computes the first layer's keys; stage ``s`` finishes layer ``s - 1`` and begins layer ``s``,
+    or predicts. A row needs the keys of earlier rows of its lane, so all stages can run at once on rows that
+    are in order; where the rows of a lane are shared out, every stage waits for the one before.
 
-        Stage 0 embeds and computes the first layer's keys; stage ``s`` finishes layer ``s - 1`` and begins layer ``s``,
-        or predicts. A row needs the keys of earlier rows of its lane, so all stages can run at once on rows that
-        are in order; where the rows of a lane are shared out, every stage waits for the one before.
-
-        Args:
-            work: model, state, rows and buffers.
-            begin: first row.
-            end: behind the last row.
-            first_stage: 0 to ``layers``.
-            last_stage: the last one to run.
-            columns: int32 ``[..., d]``, a table of columns to keep of predictions; empty: all.
-            cumulative: int32 ``[..., vocabulary + 1]`` or ``[..., d]``, receives the predictions.
-        """
-        for first in range(begin, end, BLOCK_ROWS):
-            count = min(BLOCK_ROWS, end - first)
-            for stage in range(first_stage, last_stage + 1):
-                if stage == 0:
-                    _embed(work, first, count)
-                else:
-                    _mix(work, first, count, stage - 1)
-                    _feed(work, first, count, stage - 1)
-                if stage < work.network.shape.layers:
-                    _project(work, first, count, stage)
-                else:
-                    _predict(work, first, count, columns, cumulative)
-        return version
-
-    return forward
+    Args:
+        work: model, state, rows and buffers.
+        begin: first row.
+        end: behind the last row.
+        first_stage: 0 to ``layers``.
+        last_stage: the last one to run.
+        columns: int32 ``[..., d]``, a table of columns to keep of predictions; empty: all.
+        cumulative: int32 ``[..., vocabulary + 1]`` or ``[..., d]``, receives the predictions.
+    """
+    for first in range(begin, end, BLOCK_ROWS):
+        count = min(BLOCK_ROWS, end - first)
+        for stage in range(first_stage, last_stage + 1):
+            if stage == 0:
+                _embed(work, first, count)
+            else:
+                _mix(work, first, count, stage - 1)
+                _feed(work, first, count, stage - 1)
+            if stage < work.network.shape.layers:
+                _project(work, first, count, stage)
+            else:
+                _predict(work, first, count, columns, cumulative)
