@@ -2,7 +2,7 @@
 
     ZipllmError
     ├── FileError            1   a file cannot be read or written, or already exists
-    ├── MissingPackage       1   a library or program of an extra is not installed
+    ├── MissingPackage       1   a library or program of an extra is not installed or does not load
     ├── UsageError           2   the request itself makes no sense
     ├── CorruptData          3   damaged archive: checksum, truncation, impossible value
     ├── UnsupportedData      3   intact, but of a version or method this build does not know
@@ -43,7 +43,7 @@ class FileError(ZipllmError):
 
 
 class MissingPackage(ZipllmError):
-    """A library or program that only some commands need is not installed; the message says how to install it."""
+    """A library or program that only some commands need is not installed, or does not load; the message says more."""
 
 
 class UsageError(ZipllmError):
@@ -103,12 +103,20 @@ class VerificationFailed(ZipllmError):
     exit_code = 6
 
 
-def import_extra(name: str, problem: str) -> Any:
-    """Import a module of an extra; if that fails, raise ``MissingPackage(problem)``."""
+def import_extra(name: str, absent: str) -> Any:
+    """Import a module of an extra.
+
+    Raises:
+        MissingPackage: its package is not installed, which ``absent`` says, or does not load for the reason given.
+    """
     try:
         return importlib.import_module(name)
     except (ImportError, OSError) as error:
-        raise MissingPackage(problem) from error
+        package, _, module = name.partition(".")
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and missing.partition(".")[0] in (package, module.rpartition(".")[2]):
+            raise MissingPackage(absent) from error
+        raise MissingPackage(f"{package} is installed but does not load: {error}") from error
 
 
 @contextmanager

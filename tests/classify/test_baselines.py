@@ -39,7 +39,7 @@ def test_texts_without_a_word() -> None:
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
-        raise ImportError(name)
+        raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(MissingPackage, match=r"pip install 'zipllm\[classify\]'"):

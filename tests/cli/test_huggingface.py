@@ -281,4 +281,4 @@ def test_a_folder_of_another_kind(inside: Inside, folder: Path, gpt2: Path) -> N
 def test_without_the_extra(inside: Inside, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     done = inside(*arguments)
-    assert done.error == (2, "zipllm: a Hugging Face model needs transformers: pip install 'zipllm[hf]'\n")
+    assert done.error == (1, "zipllm: a Hugging Face model needs transformers: pip install 'zipllm[hf]'\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zipllm.errors import FileError, UsageError
+from zipllm.errors import FileError, MissingPackage
 from zipllm.train import runlog
 from zipllm.train.runlog import Report, RunLog
 from zipllm.train.validation import Validation
@@ -34,7 +34,7 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_without_tensorboard_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UsageError, match=r"pip install 'zipllm\[train\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install 'zipllm\[train\]'"):
         RunLog(tmp_path, tensorboard=True)
 
 

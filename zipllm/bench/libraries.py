@@ -6,7 +6,6 @@ A new one is a function here and its line in ``KINDS``.
 import bz2
 import gzip
 import hashlib
-import importlib
 import lzma
 import sys
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 from zipllm.bench.protocol import Facts, FunctionCodec, Kind, file_size
 from zipllm.bench.spec import Spec
-from zipllm.errors import MissingPackage, UsageError
+from zipllm.errors import UsageError, import_extra
 
 _PPMD_MEMORY = 256 << 20
 _DICTIONARY_BYTES = 112_640
@@ -163,10 +162,7 @@ def _import(name: str, package: str) -> Any:
     Raises:
         MissingPackage: the library is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingPackage(f"needs {package}, which is not installed: pip install 'zipllm[bench]'") from error
+    return import_extra(name, f"needs {package}, which is not installed: pip install 'zipllm[bench]'")
 
 
 KINDS: Mapping[str, Kind] = {

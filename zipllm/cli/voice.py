@@ -87,6 +87,6 @@ def finish(voice: Voice, run: Callable[[], int]) -> NoReturn:
         code = run()
     except BrokenPipeError:
         code = BROKEN_PIPE
-    except (ZipllmError, OSError, MemoryError) as error:
+    except (ZipllmError, OSError, MemoryError, ImportError) as error:  # ImportError: a library that does not load
         code = voice.fail(None, error)
     raise typer.Exit(code)

@@ -153,7 +153,7 @@ def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
         ModelNotFound: no such model is installed.
         ModelInvalid: its file is damaged or fails its self-test; or the Hugging Face library cannot load it, or it is
             not causal.
-        UsageError: it needs a library that is not installed.
+        MissingPackage: it needs a library that is not installed.
     """
     if not is_huggingface(query):
         return stored_engine(query, device)

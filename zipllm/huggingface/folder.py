@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zipllm.errors import FileError, ModelInvalid, ModelNotFound, UsageError
+from zipllm.errors import FileError, ModelInvalid, ModelNotFound, import_extra
 
 LOCAL, HUB = "hf:", "hub:"
 CONFIG, WEIGHTS = "config.json", "*.safetensors"
@@ -84,7 +84,7 @@ def find_folder(query: str) -> Folder:
         query: ``hf:FOLDER``, ``hf:OWNER/NAME`` or ``hub:OWNER/NAME``.
 
     Raises:
-        UsageError: the library is not installed.
+        MissingPackage: the library is not installed or does not load.
         ModelNotFound: the folder does not exist, or the hub has no such model.
         ModelInvalid: it holds no language model, or one that can be read only by running code.
         FileError: it cannot be read.
@@ -174,15 +174,8 @@ def tokenizer_text(loaded: Loaded) -> str:
 
 
 def _library() -> Any:
-    """Import the library with its messages and progress bars off.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        library = importlib.import_module("transformers")
-    except ImportError as error:
-        raise UsageError("a Hugging Face model needs transformers: pip install 'zipllm[hf]'") from error
+    """Import the library with its messages and progress bars off. Raises ``MissingPackage``."""
+    library = import_extra("transformers", "a Hugging Face model needs transformers: pip install 'zipllm[hf]'")
     library.utils.logging.set_verbosity_error()
     library.utils.logging.disable_progress_bar()
     return library

@@ -4,6 +4,7 @@ Every implementation passes the model's self-test before its first use. The choi
 """
 
 import importlib
+import logging
 import os
 
 from zipllm.errors import UsageError, memory_errors
@@ -23,6 +24,8 @@ TRITON = (3, 6)
 """Oldest version of Triton that compiles the kernels of a GPU."""
 CAPABILITY = (8, 0)
 """Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
+
+_log = logging.getLogger(__name__)
 
 
 class ModelPredictor:
@@ -108,7 +111,10 @@ def triton_works(device: str) -> bool:
 
     try:
         triton = importlib.import_module("triton")  # its distribution has more than one name
-    except ImportError:
+    except ModuleNotFoundError:
+        return False
+    except (ImportError, OSError) as error:
+        _log.warning("zipllm: triton does not load, so the reference computes on %s (%s)", device, error)
         return False
     version = tuple(int(number) for number in triton.__version__.split(".")[:2])
     return version >= TRITON and torch.cuda.get_device_capability(device) >= CAPABILITY

@@ -8,7 +8,7 @@ from typing import Any
 
 from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of
-from zipllm.errors import FileError, MissingPackage
+from zipllm.errors import FileError, import_extra
 from zipllm.report.figures import Figure, bench_figures
 from zipllm.report.svg import COLORS
 
@@ -19,10 +19,7 @@ _DOTTED = 40
 
 def require_matplotlib() -> None:
     """Check for matplotlib. Raises ``MissingPackage`` if it is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingPackage("figures need matplotlib: pip install 'zipllm[plots]'") from error
+    import_extra("matplotlib", "figures need matplotlib: pip install 'zipllm[plots]'")
 
 
 def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zipllm.errors import FileError, UsageError
+from zipllm.errors import FileError, import_extra
 from zipllm.train.validation import Validation
 
 
@@ -83,9 +83,6 @@ def _write_board(board: Any, report: Report) -> None:
 
 
 def board_writer() -> Any:
-    """Return TensorBoard's writer class. Raises ``UsageError`` when it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UsageError("--tensorboard needs TensorBoard: pip install 'zipllm[train]'") from error
-    return SummaryWriter
+    """Return TensorBoard's writer class. Raises ``MissingPackage`` if it is not installed."""
+    absent = "--tensorboard needs TensorBoard: pip install 'zipllm[train]'"
+    return import_extra("torch.utils.tensorboard", absent).SummaryWriter
