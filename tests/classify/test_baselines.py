@@ -1,11 +1,10 @@
 """The baselines: most frequent label and linear model."""
 
-import importlib
+import sys
 
 import numpy as np
 import pytest
 
-from zipllm.classify import baselines
 from zipllm.classify.baselines import linear_model, majority_chances, unspaced
 from zipllm.errors import MissingPackage, UsageError
 
@@ -38,9 +37,7 @@ def test_texts_without_a_word() -> None:
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise ModuleNotFoundError(name=name)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "sklearn.feature_extraction.text", raising=False)
     with pytest.raises(MissingPackage, match=r"pip install 'zipllm\[classify\]'"):
-        baselines.check_installed()
+        linear_model([b"a", b"b"], np.array([0, 1]), 2, seed=0)

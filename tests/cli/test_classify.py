@@ -128,10 +128,19 @@ def test_one_clear_line(inside: Inside, folder: Path, arguments: tuple[str, ...]
         assert said.count("\n") == 1
 
 
-def test_without_scikit_learn(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_learn_its_baseline_is_left_out(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)  # as if it were not installed
-    code, said = inside("classify", "train", "test").error
-    assert code != 0
-    assert "zipllm[classify]" in said
-    assert "--no-baselines" in said
-    assert inside("classify", "train", "test", *ALONE, "-q").code == 0
+    monkeypatch.delitem(sys.modules, "sklearn.feature_extraction.text", raising=False)
+    done = inside("classify", "train", "test", "--json")
+    assert [row["method"] for row in rows(done)] == ["majority", "class"]
+    assert done.err.count("\n") == 1
+    assert "zipllm: warning: the TF-IDF baseline is left out: it needs scikit-learn" in done.err
+    assert inside("classify", "train", "test", *ALONE).err == ""
+
+
+def test_texts_without_words_have_no_linear_baseline(inside: Inside) -> None:
+    pytest.importorskip("sklearn")
+    write(Path("train"), [("!", "sea"), ("?", "trade")])
+    done = inside("classify", "train", "test", "--json")
+    assert [row["method"] for row in rows(done)] == ["majority", "class"]
+    assert "left out: it finds nothing to count" in done.err

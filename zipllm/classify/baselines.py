@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from zipllm.errors import UsageError, import_extra
 
-_MISSING = (
-    "the TF-IDF baseline needs scikit-learn, which is not installed: pip install 'zipllm[classify]', or --no-baselines"
-)
+_MISSING = "it needs scikit-learn, which is not installed: pip install 'zipllm[classify]'"
 _LOOKED_AT = 200
 """Leading characters of each text that decide between words and characters."""
 
@@ -26,11 +24,6 @@ Label = Callable[[Sequence[bytes]], NDArray[np.float64]]
 def majority_chances(truth: NDArray[np.int64], texts: int, count: int) -> NDArray[np.float64]:
     """Return the most frequent training label (int64 ``[m]``) for every text; the first one if several tie."""
     return np.eye(count)[np.full(texts, np.bincount(truth).argmax())]
-
-
-def check_installed() -> None:
-    """Check for scikit-learn. Raises ``MissingPackage`` if it is not installed."""
-    import_extra("sklearn", _MISSING)
 
 
 def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, seed: int) -> Label:
@@ -55,8 +48,7 @@ def linear_model(train: Sequence[bytes], labels: NDArray[np.int64], count: int, 
     try:
         counts = vectors.fit_transform(known)
     except ValueError as error:  # an empty vocabulary
-        problem = f"TF-IDF finds nothing to count in the training texts ({error}); see --no-baselines"
-        raise UsageError(problem) from error
+        raise UsageError(f"it finds nothing to count in the training texts ({error})") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of convergence: the baseline may stop after 1000 rounds
         model.fit(counts, labels)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from zipllm.cli.classify.flags import ClassifyOptions
 from zipllm.cli.progress import fraction_progress
 from zipllm.cli.results import print_json
-from zipllm.errors import UsageError
+from zipllm.errors import MissingPackage, UsageError
 
 if TYPE_CHECKING:
     from zipllm.classify.documents import Splits
@@ -28,14 +28,11 @@ def classify(options: ClassifyOptions) -> int:
 
         choose_threads(options.threads)
     from zipllm.bench.codecs import parse_codecs
-    from zipllm.classify.baselines import check_installed
     from zipllm.classify.documents import Splits, read_documents, sample
     from zipllm.classify.runs import open_method
     from zipllm.cli.classify.table import Setting, print_rows, row_json
 
     specs = parse_codecs(options.codecs or _DEFAULT_CODECS[options.method], None)
-    if not options.no_baselines:
-        check_installed()
     train, test = read_documents(options.train), read_documents(options.test)
     splits = Splits(sample(train, options.limit_train, options.seed), sample(test, options.limit_test, options.seed))
     methods = [open_method(options.method, spec, neighbors, options.fine_tune) for spec in specs]
@@ -54,7 +51,10 @@ def _rows(splits: "Splits", methods: "Sequence[Method]", options: ClassifyOption
     from zipllm.classify.runs import baseline_rows
 
     if not options.no_baselines:
-        yield from baseline_rows(splits, options.seed)
+        try:
+            yield from baseline_rows(splits, options.seed)
+        except (MissingPackage, UsageError) as error:
+            options.voice.warn(f"the TF-IDF baseline is left out: {error}")
     for method in methods:
         title = f"{method.name} {method.spec}"
         with fraction_progress(options.voice, title, sum(map(len, splits.test))) as advance:

@@ -42,5 +42,6 @@ class ClassifyOptions(ThreadOptions, MeasuringOptions, command="classify"):
     seed: int = DATA("--seed", min=0, metavar="N", help="Seed of these random choices.", default=0)
     confusion: bool = RESULTS.switch("--confusion", help="Show which labels are taken for which.")
     no_baselines: bool = RESULTS.switch(
-        "--no-baselines", help="Leave out the most frequent label and TF-IDF with logistic regression."
+        "--no-baselines",
+        help="Leave out the most frequent label and TF-IDF with logistic regression, which needs scikit-learn.",
     )
