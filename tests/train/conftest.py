@@ -34,6 +34,7 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
         *,
         start: Transformer | None = None,
         resume: bool = False,
+        note: Callable[[str], None] = pytest.fail,
         tied: bool = False,
         **settings: object,
     ) -> Trainer:
@@ -57,6 +58,7 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
             np.ones(256, dtype=np.int64),
             start=start,
             resume=resume,
+            note=note,
         )
 
     return make

@@ -1,9 +1,13 @@
 """When training goes through torch.compile."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.train.conftest import MakeTrainer
+from zipllm.errors import UsageError
 from zipllm.train import compiler
 from zipllm.train.compiler import Probe, decide_compiler
 
@@ -36,10 +40,39 @@ def test_measured(
 def test_as_configured_without_measuring(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
+    measured(monkeypatch, math.inf, 50.0)
     monkeypatch.setattr(compiler, "time_plain", lambda *_: pytest.fail("measured"))
     trainer = make_trainer(compile=setting)
     decide_compiler(trainer, pytest.fail)
     assert trainer.state.compiled is (setting == "on")
+
+
+def test_a_choice_by_the_clock_is_not_deterministic(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, 100.0, 50.0)
+    trainer = make_trainer(compile="auto", deterministic=True)
+    decide_compiler(trainer, pytest.fail)
+    assert trainer.state.compiled is False
+
+
+@pytest.mark.parametrize(
+    ("setting", "works", "used"),
+    [("auto", True, True), ("auto", False, False), ("off", True, False), ("on", True, True), ("on", False, None)],
+)
+def test_a_resumed_run_that_was_compiled(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, setting: str, works: bool, used: bool | None
+) -> None:
+    trainer, notes = make_trainer(compile=setting), list[str]()
+    trainer.state = replace(trainer.state, compiled=True)
+    probe = Probe(math.inf, 1.0) if works else Probe(math.inf, problem="no C++ compiler")
+    monkeypatch.setattr(compiler, "time_plain", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(compiler, "time_compiled", lambda *_: probe)
+    if used is None:
+        with pytest.raises(UsageError, match=r"does not work here; --compile off .*no C\+\+ compiler"):
+            decide_compiler(trainer, notes.append)
+        return
+    decide_compiler(trainer, notes.append)
+    assert trainer.state.compiled is used
+    assert len(notes) == (not works)
 
 
 def test_decided_once(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:

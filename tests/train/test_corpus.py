@@ -15,6 +15,7 @@ from zipllm.data.local import Places
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError, ZipllmError
 from zipllm.tokenizer import train_bpe
 from zipllm.train import corpus as module
+from zipllm.train import run_folder
 from zipllm.train.corpus import Corpus, DataOptions, Source, data_sources, open_corpus, prepare_corpus
 from zipllm.train.vocabulary import load_tokenizer
 
@@ -31,7 +32,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def prepare(*paths: str, options: DataOptions = BYTES, valid: tuple[str, ...] = (), resume: bool = False) -> Corpus:
     held = data_sources(valid, "valid")
-    return prepare_corpus(Path("runs/x"), data_sources(paths), held, options, resume=resume)
+    with run_folder.held(Path("runs/x")):
+        return prepare_corpus(Path("runs/x"), data_sources(paths), held, options, resume=resume)
 
 
 def raw(corpus: Corpus, side: str) -> bytes:
@@ -209,7 +211,7 @@ def test_the_folder_of_an_earlier_run_stays_when_preparing_fails() -> None:
     Path("runs/x/metrics.jsonl").write_text("{}")
     with pytest.raises(FileError):
         prepare("missing")
-    assert os.listdir("runs/x") == ["metrics.jsonl"]
+    assert set(os.listdir("runs/x")) == {".zipllm-run", "metrics.jsonl"}
 
 
 # --------------------------------------------------------------------------- tokenizers

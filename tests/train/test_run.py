@@ -2,15 +2,22 @@
 
 import dataclasses
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from zipllm.errors import FileError, ModelNotFound, UsageError
 from zipllm.model_file.file import load_model_file
+from zipllm.tokenizer import ByteTokenizer
+from zipllm.train.corpus import Source, data_sources
+from zipllm.train.manifest import prepared_digests
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import build, read_recipe
 from zipllm.train.run import Outcome, Setup, rehearse, run
+from zipllm.train.run_folder import held
 from zipllm.train.runlog import Report
 
 LINES = b"".join(b"2026-11-22 10:%02d:00 INFO request %d served\n" % (n % 60, n * 7919 % 1000) for n in range(1500))
@@ -22,12 +29,16 @@ class Ear:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.reports: list[Report] = []
+        self.stages: list[str] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
 
     def report(self, report: Report) -> None:
         self.reports.append(report)
+
+    def stage(self, name: str, save: Callable[[], None] | None) -> None:
+        self.stages.append(name)
 
 
 @pytest.fixture
@@ -58,16 +69,17 @@ def model_id(outcome: Outcome) -> bytes:
 
 
 def test_the_folder_of_a_run(tmp_path: Path, recipe: Recipe) -> None:
-    out = tmp_path / "models/log.safetensors"
+    out = tmp_path / "log.safetensors"
     outcome = go(recipe, tmp_path / "run", out=out)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        "best",
+        ".zipllm-run",
         "card.md",
         "config.toml",
         "data.json",
         "metrics.jsonl",
         "model.safetensors",
+        "step-000016",
         "step-000020",
         "tokenizer.json",
         "tokens",
@@ -146,3 +158,102 @@ def test_a_rehearsal_leaves_nothing_behind(tmp_path: Path, recipe: Recipe) -> No
     assert load_model_file(found.path).card.steps == 2
     assert found.expected_tokens == 20 * 4 * 32
     assert not (tmp_path / "run").exists()
+
+
+# --------------------------------------------------------------------------- what is whose
+def test_a_run_in_use_is_named(tmp_path: Path, recipe: Recipe) -> None:
+    with held(tmp_path / "run"), pytest.raises(UsageError, match="in use by process"):
+        go(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_changed_tokens_are_noticed_before_training(tmp_path: Path, recipe: Recipe) -> None:
+    go(recipe, tmp_path / "run", steps=3)
+    go(recipe, tmp_path / "other", steps=3)
+    path = tmp_path / "run/tokens/train-log.bin"
+    content = path.read_bytes()
+    path.write_bytes(bytes(len(content)))
+    with pytest.raises(FileError, match=r"not those that data.json describes"):
+        go(recipe, tmp_path / "run", resume=True)
+    manifest = json.loads((tmp_path / "run/data.json").read_text())
+    manifest["prepared"] = prepared_digests(tmp_path / "run")
+    (tmp_path / "run/data.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="was trained with other data or another tokenizer"):
+        go(recipe, tmp_path / "run", resume=True)
+    (tmp_path / "other/tokenizer.json").write_text(json.dumps(ByteTokenizer().to_dict()))
+    content_of = {
+        "start": str(tmp_path / "other"),
+        "train": {"steps": 1},
+        "source": [{"name": "log", "paths": ["server.log"]}],
+    }
+    with pytest.raises(FileError, match=r"tokenizer.json is not the tokenizer"):
+        go(build(content_of, tmp_path, "test"), tmp_path / "tuned")
+
+
+def test_a_run_interrupted_before_its_first_step_begins_anew(tmp_path: Path, recipe: Recipe) -> None:
+    whole = go(recipe, tmp_path / "whole")
+    go(recipe, tmp_path / "run", steps=0)
+    for folder in (tmp_path / "run").glob("step-*"):
+        shutil.rmtree(folder)
+    assert model_id(go(recipe, tmp_path / "run", resume=True)) == model_id(whole)
+
+
+def test_a_finished_run_exports_again(tmp_path: Path, recipe: Recipe) -> None:
+    first = go(recipe, tmp_path / "run")
+    (tmp_path / "run/model.safetensors").unlink()
+    before = (tmp_path / "run/metrics.jsonl").read_bytes()
+    assert model_id(go(recipe, tmp_path / "run", resume=True)) == model_id(first)
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(("out", "reason"), [("no/x.safetensors", "not a folder"), ("notes.safetensors", "notes.md")])
+def test_a_place_for_the_model_is_checked_first(tmp_path: Path, recipe: Recipe, out: str, reason: str) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    with pytest.raises(FileError, match=reason):
+        go(recipe, tmp_path / "run", out=tmp_path / out)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.md", "server.log"}
+
+
+def test_files_of_a_private_source_are_private(tmp_path: Path, recipe: Recipe) -> None:
+    (tmp_path / "server.log").chmod(0o600)
+    before = os.umask(0o022)
+    try:
+        for resume in (False, True):
+            go(recipe, tmp_path / "runs/x", steps=None if resume else 3, resume=resume, out=tmp_path / "m.safetensors")
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*") if path.name != "server.log"]
+    assert len(made) > 15
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_a_run_does_not_learn_from_runs(tmp_path: Path, recipe: Recipe) -> None:
+    folder = dataclasses.replace(recipe, sources=(Source("log", (tmp_path,)),))
+    for name in ("a", "b"):
+        go(folder, tmp_path / "runs" / name, steps=1)
+        read = json.loads((tmp_path / "runs" / name / "data.json").read_text())["train"]
+        assert [file["name"] for source in read for file in source["files"]] == [str(tmp_path / "server.log")]
+    with pytest.raises(FileError, match="training runs do not count"):
+        go(dataclasses.replace(recipe, sources=(Source("log", (tmp_path / "runs/a",)),)), tmp_path / "c")
+
+
+def test_names_that_are_not_utf8(tmp_path: Path, recipe: Recipe) -> None:
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    strange.mkdir()
+    shutil.copy(tmp_path / "server.log", strange / "data.log")
+    recipe = dataclasses.replace(recipe, sources=(Source("log", (strange / "data.log",)),))
+    first = go(recipe, strange / "run", out=strange / "m.safetensors")
+    again = read_recipe(strange / "run/config.toml", tmp_path)
+    assert again.sources == recipe.sources
+    assert model_id(go(again, tmp_path / "again")) == model_id(first)
+
+
+def test_a_file_called_dash(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_bytes(LINES)
+    assert data_sources(["./-"])[0].paths == (tmp_path / "-",)
+    assert data_sources(["-"])[0].paths == (Path("-"),)
+    for text, path in (("./-", tmp_path / "-"), ("-", Path("-"))):
+        content = {"train": {"steps": 1}, "source": [{"name": "log", "paths": [text]}]}
+        assert build(content, Path(), "test").sources[0].paths == (path,)

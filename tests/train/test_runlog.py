@@ -42,8 +42,8 @@ def test_numbers_go_to_tensorboard_under_their_names(monkeypatch: pytest.MonkeyP
     written: dict[str, tuple[float, int]] = {}
 
     class Writer:
-        def __init__(self, folder: str) -> None:
-            assert folder == str(tmp_path / "tensorboard")
+        def __init__(self, folder: str, purge_step: int) -> None:
+            assert (folder, purge_step) == (str(tmp_path / "tensorboard"), 1)
 
         def add_scalar(self, name: str, value: float, step: int) -> None:
             written[name] = (value, step)

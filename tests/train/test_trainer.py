@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,15 @@ import torch
 
 from zipllm.errors import FileError, UsageError
 from zipllm.model.float_network import FloatNetwork
-from zipllm.train.checkpoint import BEST, checkpoints, load_model
+from zipllm.train.checkpoint import (
+    checkpoint,
+    checkpoints,
+    load_best,
+    load_model,
+    newest_checkpoint,
+    save_checkpoint,
+    snapshot,
+)
 from zipllm.train.loss import sequence_nats
 from zipllm.train.runlog import Report
 from zipllm.train.trainer import Trainer
@@ -69,7 +78,8 @@ def test_same_seed_same_weights_other_seed_others(make_trainer: MakeTrainer) -> 
 def test_only_the_newest_checkpoints_stay(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(steps=64, save_every=0)
     trainer.train(ignore)
-    assert [folder.name for folder in checkpoints(trainer.run)] == ["step-000048", "step-000064"]
+    kept = {48, 64, trainer.state.best_step or 0}
+    assert [folder.name for folder in checkpoints(trainer.run)] == [f"step-{step:06d}" for step in sorted(kept)]
     assert not list(trainer.run.glob(".*"))
 
 
@@ -117,10 +127,10 @@ def test_the_best_weights_are_kept(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(steps=64, evaluate_every=0, rounding=0.0)
     seen: list[float] = []
     trainer.train(lambda report: seen.append(report.valid.total if report.valid else 99.0))
-    model, state = load_model(trainer.run / BEST)
+    model, state = load_best(checkpoints(trainer.run)[-1])
     assert len(seen) == 4
     assert state.best == min(seen) == trainer.state.best
-    assert state.step == 16 * (1 + seen.index(min(seen)))
+    assert state.step == trainer.state.best_step == 16 * (1 + seen.index(min(seen)))
     assert isinstance(model, FloatNetwork)
 
 
@@ -161,6 +171,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("zipllm.train.checkpoint.save_file", full)
+    trainer.state = replace(trainer.state, seconds=1e6)
     with pytest.raises(FileError, match="No space left"):
         trainer.save()
     assert sorted(path.name for path in trainer.run.iterdir()) == before
@@ -177,3 +188,75 @@ def test_bfloat16_trains(make_trainer: MakeTrainer) -> None:
     before = bpb(trainer)
     trainer.train(ignore)
     assert bpb(trainer) < before
+
+
+# --------------------------------------------------------------------------- killed and resumed
+def killed(trainer: Trainer, step: int) -> None:
+    """Train until a step, and lose what was not saved by then."""
+
+    def kill() -> bool:
+        if trainer.state.step >= step:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(ignore, kill)
+
+
+@pytest.mark.parametrize("step", [1, 17, 31])
+@pytest.mark.parametrize("settings", [{"save_every": 1e9}, {"save_every": 0.0}, {"tokens": 32 * 4 * 32, "steps": 0}])
+def test_a_killed_run_ends_in_the_same_weights(
+    make_trainer: MakeTrainer, step: int, settings: dict[str, object]
+) -> None:
+    settings = {"steps": 32, "evaluations": 7, "rounding": 0.3} | settings
+    whole = make_trainer("whole", **settings)
+    whole.train(ignore)
+    killed(make_trainer("parts", **settings), step)
+    resumed = make_trainer("parts", resume=True, **settings)
+    resumed.train(ignore)
+    assert same_weights(whole.model, resumed.model)
+    states = [
+        (state.step, state.best, state.best_step, state.worse, state.evaluated, state.position)
+        for state in (whole.state, resumed.state)
+    ]
+    assert states[0] == states[1]
+    assert same_weights(*(load_best(checkpoints(trainer.run)[-1])[0] for trainer in (whole, resumed)))
+
+
+@pytest.mark.parametrize("damage", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("how", ["missing", "cut"])
+def test_the_newest_whole_checkpoint_is_resumed(
+    make_trainer: MakeTrainer, tmp_path: Path, damage: str, how: str
+) -> None:
+    killed(make_trainer("parts", steps=48, save_every=0), 34)
+    path = checkpoints(tmp_path / "parts")[-1] / damage
+    content = path.read_bytes()
+    path.unlink()
+    if how == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    notes = list[str]()
+    resumed = make_trainer("parts", steps=48, save_every=0, resume=True, note=notes.append)
+    assert (resumed.state.step, len(notes)) == (16, 1)
+    assert "step-000032" in notes[0]
+
+
+def test_checkpoints_are_in_the_order_of_their_steps(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    for step in (999_998, 1_000_004, 1_000_020):
+        save_checkpoint(trainer.run, snapshot(trainer.model, [], replace(trainer.state, step=step)))
+    (trainer.run / "step-notes").mkdir()
+    assert checkpoints(trainer.run) == [checkpoint(trainer.run, step) for step in (1_000_004, 1_000_020)]
+    assert newest_checkpoint(trainer.run, pytest.fail) == checkpoint(trainer.run, 1_000_020)
+
+
+def test_a_stopped_run_is_evaluated_where_a_whole_one_is(make_trainer: MakeTrainer) -> None:
+    for stop in (15, 16, 31, 32):
+        trainer = make_trainer(f"at {stop}", steps=32, evaluate_every=0)
+        trainer.train(ignore, lambda trainer=trainer, stop=stop: trainer.state.step + 1 >= stop)  # type: ignore[misc]
+        assert trainer.state.step == stop
+        assert trainer.state.evaluated == (16 if stop > 16 else 0)
+        assert not trainer.is_finished()
+        again = make_trainer(f"at {stop}", steps=32, evaluate_every=0, resume=True)
+        again.train(ignore)
+        assert again.state.evaluated == 32
+        assert again.is_finished()

@@ -1,7 +1,7 @@
 """A Transformer fine-tuned on the texts of one class, by ``zipllm.train``."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zipllm.engine.engine import Engine, engine_from_model
@@ -22,6 +22,9 @@ class _Silent:
 
     def report(self, report: Report) -> None:
         """Drop a report."""
+
+    def stage(self, name: str, save: Callable[[], None] | None) -> None:
+        """Drop a stage."""
 
 
 def tuned_engine(model: str, texts: Sequence[bytes], steps: int) -> Engine:

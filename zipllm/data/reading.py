@@ -10,13 +10,15 @@ from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
 from zipllm.errors import FileError
 
 DOCUMENT_BYTES = 1 << 16
+RUN_MARK = ".zipllm-run"
+"""A file in the folder of every training run; such folders are no data."""
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files named by ``paths``, each once.
 
-    A folder stands for every file below it that is not hidden, in sorted order. A path that does not exist and contains
-    ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders.
+    A folder stands for every file below it that is not hidden or of a training run, in sorted order. A path that does
+    not exist and contains ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders.
 
     Raises:
         FileError: a path does not exist, a pattern matches nothing, or nothing was found.
@@ -25,7 +27,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         found.extend(_meant(path))
     if not found:
-        raise FileError(f"no files in {', '.join(map(str, paths))} (hidden files do not count)")
+        raise FileError(f"no files in {', '.join(map(str, paths))} (hidden files and training runs do not count)")
     return list({os.path.abspath(path): path for path in found}.values())
 
 
@@ -66,6 +68,9 @@ def _walk(folder: Path) -> list[Path]:
     """Return the regular files that are not hidden; an unreadable folder is an error, not an empty folder."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder, onerror=_refuse):
+        if RUN_MARK in names:
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if name[0] != "."]
         found.extend(Path(root, name) for name in names if name[0] != ".")
     return sorted(path for path in found if path.is_file())

@@ -1,6 +1,7 @@
 """Corpus to checkpoint to model file.
 
 run           a whole run: data, training, export
+run_folder    one process in the folder of a run
 recipe        all that makes a model: data, shape, settings, card
 recipe_file   recipes as TOML files
 config        the settings of the training loop

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zipllm.errors import UsageError
 from zipllm.train.loss import WindowLoss
 from zipllm.train.trainer import Trainer
 
@@ -28,23 +29,30 @@ class Probe:
 
 
 def decide_compiler(trainer: Trainer, note: Callable[[str], None]) -> None:
-    """Settle whether a trainer uses ``torch.compile``: as before, as configured, or as measured; ``note`` tells it."""
-    if trainer.state.compiled is not None:
+    """Settle whether a trainer uses ``torch.compile``: as configured, as before where it still works, or as measured.
+
+    Raises:
+        UsageError: the settings ask for it, and it does not work here.
+    """
+    wanted, before = trainer.config.compile, trainer.state.compiled
+    by_clock = wanted == "auto" and before is None
+    if wanted == "off" or (wanted == "auto" and before is False) or (by_clock and trainer.config.deterministic):
+        trainer.use_compiler(False)
         return
-    if trainer.config.compile != "auto":
-        trainer.use_compiler(trainer.config.compile == "on")
-        return
-    windows = trainer.example()
+    windows, probe = trainer.example(), Probe(math.inf)
     with trainer.autocast():
-        probe = time_plain(trainer.loss, windows)
-        expected = trainer.group.largest(expected_seconds(trainer, probe.plain * trainer.config.accumulate))[0]
-        if expected < COMPILE_FROM_SECONDS:
-            trainer.use_compiler(False)
-            return
+        if by_clock:
+            probe = time_plain(trainer.loss, windows)
+            expected = trainer.group.largest(expected_seconds(trainer, probe.plain * trainer.config.accumulate))[0]
+            if expected < COMPILE_FROM_SECONDS:
+                trainer.use_compiler(False)
+                return
         probe = time_compiled(trainer.loss, windows, probe)
-    wins = trainer.group.largest(probe.compiled < probe.plain if trainer.group.leads else 0.0)[0]
-    trainer.use_compiler(bool(wins))
-    if trainer.group.leads:
+    broken, wins = trainer.group.largest(bool(probe.problem), trainer.group.leads and probe.compiled < probe.plain)
+    if broken and wanted == "on":
+        raise UsageError(f"torch.compile does not work here; --compile off trains without it ({probe.problem})")
+    trainer.use_compiler(bool(wins and not broken))
+    if trainer.group.leads and (by_clock or broken):
         note(_about(probe))
 
 

@@ -33,8 +33,9 @@ class TrainConfig:
         compile: ``auto`` measures ``torch.compile`` on a long run and keeps it if it is faster.
         shard: under torchrun, keep only a part of weights and optimizer state in each process (FSDP2 instead of DDP),
             which is slower, for models that fill the memory.
-        deterministic: refuse operations whose result may differ between runs (slower on a GPU).
-        evaluate_every: minutes between evaluations.
+        deterministic: refuse operations whose result may differ between runs (slower on a GPU), and measured choices.
+        evaluate_every: minutes between evaluations under a budget of minutes; 0 = at every report.
+        evaluations: their number under any other budget, at equal distances.
         save_every: minutes between checkpoints.
 
     Raises:
@@ -63,13 +64,14 @@ class TrainConfig:
     shard: bool = False
     deterministic: bool = False
     evaluate_every: float = 1.0
+    evaluations: int = 20
     save_every: float = 5.0
 
     def __post_init__(self) -> None:
         check_types(self)
         if not (self.minutes > 0 or self.steps > 0 or self.tokens > 0):
             raise ValueError("a budget is needed: minutes, steps or tokens must be above zero")
-        self._check_at_least(1, "sequence", "batch", "accumulate")
+        self._check_at_least(1, "sequence", "batch", "accumulate", "evaluations")
         self._check_at_least(0, "minutes", "steps", "tokens", "patience", "weight_decay", "seed")
         self._check_at_least(0, "evaluate_every", "save_every")
         for name in ("matrix_lr", "embedding_lr", "head_lr", "scalar_lr", "clip"):

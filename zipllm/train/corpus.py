@@ -8,23 +8,32 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zipllm.data.inputs import STDIN, Spool, gather, survey
 from zipllm.data.local import Places
 from zipllm.data.permission import Use, names_corpus
+from zipllm.data.reading import find_files
 from zipllm.data.registry import corpora
 from zipllm.data.slices import parse_slice
 from zipllm.data.unpack import UNPACKED_LIMIT
 from zipllm.data.windows import TokenSource, open_tokens
-from zipllm.errors import FileError
+from zipllm.errors import FileError, file_errors
 from zipllm.model_file.file import tokenizer_json
 from zipllm.tokenizer import ByteTokenizer, Tokenizer
 from zipllm.train.enough import check_not_empty, check_windows, notes
-from zipllm.train.manifest import Manifest, ReadFile, ReadSource, check_request, read_manifest, write_manifest
+from zipllm.train.manifest import (
+    Manifest,
+    ReadFile,
+    ReadSource,
+    check_request,
+    prepared_digests,
+    read_manifest,
+    write_manifest,
+)
 from zipllm.train.token_files import Kind, SourceData, divide, token_file, write_tokens
 from zipllm.train.vocabulary import learn_tokenizer, read_tokenizer, write_tokenizer
 
@@ -60,6 +69,7 @@ class Corpus:
         valid: sources held back.
         digests: SHA-256 of the raw content of the training files, hexadecimal, by source; the largest file first.
         notes: lines for the user.
+        prepared: SHA-256 of the tokenizer and of the token files.
     """
 
     tokenizer: Tokenizer
@@ -67,6 +77,7 @@ class Corpus:
     valid: list[TokenSource]
     digests: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    prepared: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,9 +101,9 @@ class DataOptions:
 def data_sources(arguments: Sequence[str | os.PathLike[str]], name: str = "data") -> tuple[Source, ...]:
     """Return what arguments like ``Source.paths`` mean: one source, ``name``, of all paths, and one for each corpus."""
     paths: dict[str, list[Path]] = {}
-    for argument in (os.fspath(argument) for argument in arguments):
+    for argument in [os.fspath(argument) for argument in arguments]:
         corpus = parse_slice(argument)[0].partition("/")[0] if names_corpus(argument) else ""
-        paths.setdefault(corpus or name, []).append(Path(argument))
+        paths.setdefault(corpus or name, []).append(source_path(argument))
     licences = {name: corpus.licence for name, corpus in corpora().items()}
     return tuple(Source(name, tuple(listed), licence=licences.get(name, "")) for name, listed in paths.items())
 
@@ -103,7 +114,7 @@ def prepare_corpus(
     """Learn the tokenizer and tokenize everything into ``run``.
 
     Without ``valid``, some documents of each training source are held back (`zipllm.data.split`). With ``resume``,
-    completed work of an earlier call is used. After an error, a new folder is removed again.
+    completed work of an earlier call is used.
 
     Raises:
         FileError: data cannot be read, or the folder cannot be written.
@@ -115,7 +126,12 @@ def prepare_corpus(
     manifest = read_manifest(run) if resume else None
     if manifest is not None:
         check_request(manifest, request, run)
+        with file_errors(run):
+            if manifest.prepared and prepared_digests(run) != manifest.prepared:
+                raise FileError(f"{run}: the tokenizer or the token files are not those that data.json describes")
         return open_corpus(run)
+    if not resume:
+        shutil.rmtree(run / _INPUT, ignore_errors=True)
     with _clean_folder(run):
         _prepare(run, train, valid, options, request)
     return open_corpus(run)
@@ -135,7 +151,7 @@ def open_corpus(run: Path) -> Corpus:
         source.name: tuple(file.sha256 for file in sorted(source.files, key=lambda file: -file.bytes))
         for source in manifest.train
     }
-    return Corpus(read_tokenizer(run / "tokenizer.json"), train, valid, digests, manifest.notes)
+    return Corpus(read_tokenizer(run / "tokenizer.json"), train, valid, digests, manifest.notes, manifest.prepared)
 
 
 def _prepare(
@@ -155,7 +171,8 @@ def _prepare(
         write_tokens(run, source, tokenizer, ("valid",))
     check_windows(run, sources, options.sequence)
     found = notes(run, sources, held or sources, options.sequence, tokenizer)
-    write_manifest(Manifest(request, _summary(sources), _summary(held or sources), found), run)
+    sides = _summary(sources), _summary(held or sources)
+    write_manifest(Manifest(request, *sides, found, prepared_digests(run)), run)
     shutil.rmtree(run / _INPUT, ignore_errors=True)
 
 
@@ -182,12 +199,22 @@ def _request(train: Sequence[Source], valid: Sequence[Source], options: DataOpti
 
 def place(path: Path) -> str:
     """Return a source's path such that it is valid in any working folder."""
-    return str(path) if stands_alone(str(path)) else os.path.abspath(path)
+    return str(path) if path == STDIN or names_corpus(str(path)) else os.path.abspath(path)
 
 
-def stands_alone(path: str) -> bool:
-    """Whether a path of a source names a corpus or standard input, not a file."""
-    return Path(path) == STDIN or names_corpus(path)
+def source_path(text: str, folder: Path = Path()) -> Path:
+    """Return a source's path in a folder, unless the text names a corpus or is ``-``; ``./-`` is a file."""
+    if text == str(STDIN) or names_corpus(text):
+        return Path(text)
+    path = folder / text
+    return Path(os.path.abspath(path)) if path == STDIN else path
+
+
+def origins(sources: Iterable[Source]) -> list[Path | int]:
+    """Return the files that sources name, and the descriptor of standard input. Raises ``FileError``."""
+    paths = [path for source in sources for path in source.paths]
+    files = [path for path in paths if path != STDIN and not names_corpus(str(path))]
+    return [*(find_files(files) if files else []), *([0] if STDIN in paths else [])]
 
 
 def _summary(sources: Sequence[SourceData]) -> tuple[ReadSource, ...]:
@@ -211,16 +238,12 @@ def _token_sources(run: Path, kind: Kind, sources: Sequence[ReadSource]) -> Iter
 @contextlib.contextmanager
 def _clean_folder(run: Path) -> Iterator[None]:
     """Remove an earlier preparation, and this one if it fails; an interruption leaves the copy of standard input."""
-    missing = [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         _remove_prepared(run)
         yield
     except Exception as error:
         _remove_prepared(run)
         shutil.rmtree(run / _INPUT, ignore_errors=True)
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
         if isinstance(error, OSError):
             raise FileError(f"cannot prepare {run}: {error.strerror or error}") from error
         raise

@@ -1,14 +1,20 @@
 """Checks that there is enough data to learn from."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from zipllm.data.windows import TOKEN_DTYPE
+from zipllm.data.windows import TOKEN_DTYPE, TokenSource
 from zipllm.errors import UsageError
+from zipllm.model.config import NetworkConfig
 from zipllm.tokenizer import Tokenizer
+from zipllm.train.config import TrainConfig
 from zipllm.train.token_files import Kind, SourceData, token_file
 
 _BYTE_VOCABULARY = 256
+FEW_STEPS = 100
+LITTLE_BYTES = 100_000
+PARAMETERS_PER_TOKEN = 20
 
 
 def check_not_empty(sources: Sequence[SourceData]) -> None:
@@ -47,6 +53,38 @@ def notes(
             "so nothing tells how well the model does on data it has not seen"
         )
     return tuple(lines)
+
+
+def advice(
+    config: TrainConfig, shape: NetworkConfig, sources: Sequence[TokenSource], tokenizer: Tokenizer
+) -> list[str]:
+    """Return lines for the user about a budget, data or a network that will not make a good model."""
+    lines = []
+    tokens = sum(len(source.tokens) for source in sources)
+    per_step = config.batch * config.sequence
+    steps = min(config.steps or math.inf, config.tokens / per_step if config.tokens else math.inf)
+    if not config.minutes and steps < FEW_STEPS:
+        lines.append(few_steps(steps, f"of {per_step:,} tokens"))
+    lengths = [len(token) for token in tokenizer.vocabulary]
+    little = tokens < LITTLE_BYTES  # or there are as many bytes at least
+    size = sum(lengths[token] for source in sources for token in source.tokens) if little else tokens
+    if size < LITTLE_BYTES:
+        lines.append(
+            f"{size:,} bytes are little to learn from; a model worth having needs a megabyte or more, "
+            "or starts from another (--from small)"
+        )
+    parameters = sum(shape.parameter_counts())
+    if parameters > PARAMETERS_PER_TOKEN * tokens:
+        lines.append(
+            f"the network has {parameters:,} parameters for {tokens:,} tokens of data: a smaller --preset or "
+            "--vocabulary learns as much in less time"
+        )
+    return lines
+
+
+def few_steps(steps: float, size: str) -> str:
+    """Return a line about a budget of too few steps."""
+    return f"the budget allows about {steps:,.0f} steps {size}, and a model learns little in fewer than {FEW_STEPS}"
 
 
 def _count(run: Path, kind: Kind, name: str) -> int:

@@ -1,8 +1,9 @@
 """``data.json`` of a run: the data asked for and read, written last, when the preparation is complete."""
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,21 @@ class ReadSource:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in the token files of a run: the request, compared when it resumes; sources; lines for the user."""
+    """What is in the token files of a run.
+
+    Attributes:
+        request: what was asked for, compared when the run resumes.
+        train: sources of training data.
+        valid: sources of validation data.
+        notes: lines for the user.
+        prepared: SHA-256 of ``tokenizer.json`` and of the token files.
+    """
 
     request: Mapping[str, Any]
     train: tuple[ReadSource, ...]
     valid: tuple[ReadSource, ...]
     notes: tuple[str, ...] = ()
+    prepared: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_manifest(manifest: Manifest, run: Path) -> None:
@@ -54,7 +64,7 @@ def read_manifest(run: Path) -> Manifest | None:
         if value["version"] != VERSION:
             raise ValueError(f"version {value['version']!r} instead of {VERSION}")
         train, valid = (tuple(map(_source, value[side])) for side in ("train", "valid"))
-        return Manifest(value["request"], train, valid, tuple(value["notes"]))
+        return Manifest(value["request"], train, valid, tuple(value["notes"]), dict(value.get("prepared", {})))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -72,6 +82,15 @@ def check_request(manifest: Manifest, request: Mapping[str, Any], run: Path) -> 
                 f"{run} was prepared with another {key}: {_show(before)}, not {_show(value)}; "
                 "ask for the same, or choose another folder with --run"
             )
+
+
+def prepared_digests(run: Path) -> dict[str, str]:
+    """Return the SHA-256 of the tokenizer and of the token files in a run. Raises ``OSError``."""
+    digests = {}
+    for path in [run / "tokenizer.json", *sorted((run / "tokens").glob("*.bin"))]:
+        with path.open("rb") as file:
+            digests[str(path.relative_to(run))] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
 
 
 def _show(value: Any) -> str:

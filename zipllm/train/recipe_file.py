@@ -34,7 +34,7 @@ import tomli_w
 from zipllm.errors import FileError, UsageError
 from zipllm.temporary import replacing
 from zipllm.train.config import TrainConfig
-from zipllm.train.corpus import Source, place, stands_alone
+from zipllm.train.corpus import Source, place, source_path
 from zipllm.train.recipe import SHAPE_KEYS, Recipe, check_keys
 
 Content = dict[str, Any]
@@ -49,10 +49,10 @@ _TABLES = {"train": _TRAIN_KEYS, "model": list(SHAPE_KEYS)}
 def read_content(path: Path) -> Content:
     """Read a recipe file. Raises ``FileError``; ``UsageError`` when it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))  # names of files are bytes
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -113,7 +113,7 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
     content["valid"] = [source_content(source) for source in recipe.valid]
     try:
         with replacing(path) as (sink, _):
-            sink.write(tomli_w.dumps(content).encode())
+            sink.write(tomli_w.dumps(content).encode(errors="surrogateescape"))
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
@@ -140,7 +140,7 @@ def _sources(content: Content, kind: str, data_dir: Path, where: str) -> tuple[S
         check_keys(row, _SOURCE_KEYS, f"{where} [[{kind}]]")
         if not isinstance(row.get("paths"), list) or not isinstance(row.get("name"), str):
             raise UsageError(f"{where} [[{kind}]]: name and a list of paths are needed")
-        paths = tuple(Path(path) if stands_alone(path) else data_dir / path for path in row["paths"])
+        paths = tuple(source_path(path, data_dir) for path in row["paths"])
         sources.append(Source(**{**row, "paths": paths}))
     if len({source.name for source in sources}) != len(sources):
         raise UsageError(f"{where}: two of [[{kind}]] have the same name")

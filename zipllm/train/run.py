@@ -1,39 +1,47 @@
 """A whole run: data, training, export. Everything it makes lies in one folder.
 
 runs/NAME/
+    .zipllm-run          held by the process that works here
     config.toml          the resolved recipe: `zipllm train --config runs/NAME/config.toml` is the same run again
     tokenizer.json       the vocabulary
     tokens/              the data as token ids
     metrics.jsonl        one report a line
-    step-NNNNNN/         the newest two checkpoints, for --resume
-    best/                the weights with the lowest validation cost
+    step-NNNNNN/         the newest two checkpoints, and the one with the lowest validation cost
     model.safetensors    the exported model
     card.md              its card
 """
 
+import contextlib
 import dataclasses
+import math
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 
 from zipllm.data.local import Places
 from zipllm.data.unpack import UNPACKED_LIMIT
-from zipllm.errors import FileError, UsageError
+from zipllm.errors import FileError
 from zipllm.model.config import NetworkConfig
 from zipllm.model_file.card import render_card
 from zipllm.model_file.file import save_model
+from zipllm.temporary import private_as, replacing
 from zipllm.tokenizer import Tokenizer
-from zipllm.train.checkpoint import BEST, TrainState, checkpoints, load_model
+from zipllm.train.checkpoint import TrainState, checkpoint, checkpoints, load_model
 from zipllm.train.compiler import decide_compiler, expected_seconds
-from zipllm.train.corpus import Corpus, DataOptions, open_corpus, prepare_corpus
+from zipllm.train.config import TrainConfig
+from zipllm.train.corpus import Corpus, DataOptions, open_corpus, origins, prepare_corpus
 from zipllm.train.distributed import Group, joined
+from zipllm.train.enough import FEW_STEPS, advice, few_steps
 from zipllm.train.export import Exported, export_model
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import write_recipe
+from zipllm.train.run_folder import check_folder, held
 from zipllm.train.runlog import Report, RunLog, board_writer
 from zipllm.train.start import Start, load_start
 from zipllm.train.trainer import Trainer
@@ -50,6 +58,9 @@ class Listener(Protocol):
 
     def report(self, report: Report) -> None:
         """Take the numbers of the last steps."""
+
+    def stage(self, name: str, save: Callable[[], None] | None, /) -> None:
+        """Take the stage: ``prepare``, ``train`` or ``export``; ``save`` saves the state from another thread."""
 
 
 @dataclass(frozen=True)
@@ -99,39 +110,64 @@ def run(recipe: Recipe, setup: Setup, listener: Listener, should_stop: Callable[
         FileError: data cannot be read, or results cannot be written.
         ModelError: the model to start from is missing or not usable.
     """
-    _check_setup(setup)
     if recipe.train.deterministic:
         torch.use_deterministic_algorithms(True)
-    with joined(setup.device) as group:
+    with joined(setup.device) as group, contextlib.ExitStack() as stack:
+        if group.leads:
+            stack.enter_context(private_as(_origins(recipe, setup.folder, resume=setup.resume)))
+            stack.enter_context(held(setup.folder))
+            _check_setup(setup)
         return _run(recipe, setup, group, listener, should_stop)
 
 
 def _run(recipe: Recipe, setup: Setup, group: Group, listener: Listener, should_stop: Callable[[], bool]) -> Outcome:
     """Do what `run` does in a group; nothing that belongs to the group outlives the call."""
     start = load_start(recipe.start) if recipe.start else None
-    trainer, corpus = prepare(recipe, setup, group, start)
+    trainer, corpus = prepare(recipe, setup, group, start, listener.note)
     if group.leads:
         write_recipe(recipe, setup.folder / CONFIG)
-        for note in corpus.notes:
+        advised = advice(recipe.train, trainer.model.config, corpus.train, corpus.tokenizer)
+        for note in (*corpus.notes, *advised):
             listener.note(note)
-    decide_compiler(trainer, listener.note)
-    log = RunLog(setup.folder, tensorboard=setup.tensorboard and group.leads)
+    listener.stage("train", trainer.save if group.size == 1 else None)
+    if not trainer.is_finished():
+        decide_compiler(trainer, listener.note)
+    log = RunLog(setup.folder, trainer.state.step, tensorboard=setup.tensorboard) if group.leads else None
 
     def report(summary: Report) -> None:
-        if group.leads:
+        if log:
             log.write(summary)
             listener.report(summary)
 
-    state = trainer.train(report, should_stop)
-    log.close()
+    state = trainer.train(report, _timed(should_stop, recipe.train, listener) if group.leads else should_stop)
+    if log:
+        log.close()
     if not trainer.is_finished() or not group.leads:
         return Outcome(state)
+    listener.stage("export", None)
     if start:
         recipe = dataclasses.replace(recipe, origin=f"{recipe.origin}; fine-tuned from {start.name}")
     return export(trainer, corpus, recipe, setup, listener)
 
 
-def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> tuple[Trainer, Corpus]:
+def _timed(should_stop: Callable[[], bool], config: TrainConfig, listener: Listener) -> Callable[[], bool]:
+    """Note after two steps that a budget of minutes allows too few of them."""
+    times: list[float] = []
+
+    def ask() -> bool:
+        if config.minutes and len(times) < 2:
+            times.append(time.perf_counter())
+            steps = 60 * config.minutes / (times[-1] - times[0]) if len(times) == 2 else math.inf
+            if steps < FEW_STEPS:
+                listener.note(few_steps(steps, f"of {times[1] - times[0]:.2g} s"))
+        return should_stop()
+
+    return ask
+
+
+def prepare(
+    recipe: Recipe, setup: Setup, group: Group, start: Start | None, note: Callable[[str], None]
+) -> tuple[Trainer, Corpus]:
     """Tokenize the data, in the leading process first, and make the trainer; errors as in `run`."""
     if group.leads:
         tokenizer = start.tokenizer if start else load_tokenizer(recipe.tokenizer) if recipe.tokenizer else None
@@ -150,6 +186,8 @@ def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> 
         group=group,
         start=start.model if start else None,
         resume=setup.resume,
+        prepared=corpus.prepared,
+        note=note,
     )
     return trainer, corpus
 
@@ -157,9 +195,8 @@ def prepare(recipe: Recipe, setup: Setup, group: Group, start: Start | None) -> 
 def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, listener: Listener) -> Outcome:
     """Quantize the best weights of a finished run and write the model and its card."""
     model, state = trainer.model, trainer.state
-    best = setup.folder / BEST
-    if best.is_dir() and trainer.state.worse:
-        model, state = load_model(best)
+    if state.best_step is not None and state.worse:
+        model, state = load_model(checkpoint(setup.folder, state.best_step))
         listener.note(f"the weights of step {state.step:,} were the best on the validation data; they are exported")
     elif recipe.train.shard:
         model, state = load_model(checkpoints(setup.folder)[-1])  # this process alone has only a part
@@ -167,24 +204,38 @@ def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, liste
     exported = export_model(model, corpus, recipe, state, path)
     card = render_card(exported.model.card, model.config, exported.model.model_id, path.stat().st_size)
     try:
-        (setup.folder / CARD).write_text(card, encoding="utf-8")
+        _write_text(setup.folder / CARD, card)
         if setup.out is not None:
-            setup.out.parent.mkdir(parents=True, exist_ok=True)
             save_model(exported.model, setup.out)
-            setup.out.with_suffix(".md").write_text(card, encoding="utf-8")
+            _write_text(setup.out.with_suffix(".md"), card)
     except OSError as error:
         raise FileError(f"cannot write the model: {error.strerror or error}; it is in {path}") from error
     return Outcome(trainer.state, setup.out or path, exported)
 
 
+def _origins(recipe: Recipe, folder: Path, *, resume: bool) -> list[Path | int]:
+    """Return what the files of a run derive from, so that they stay as private."""
+    prepared = folder / "data.json"
+    data = [prepared] if resume and prepared.exists() else origins([*recipe.sources, *recipe.valid])
+    return [*data, *(Path(name) for name in (recipe.start, recipe.tokenizer) if name)]
+
+
 def _check_setup(setup: Setup) -> None:
     """Refuse what cannot work before any data is read."""
-    if setup.resume and not checkpoints(setup.folder):
-        raise UsageError(f"{setup.folder} has no checkpoint to resume; leave out --resume to begin")
-    if checkpoints(setup.folder) and not setup.resume:
-        raise UsageError(f"{setup.folder} holds an earlier run; --resume goes on, --run names another folder")
+    check_folder(setup.folder, resume=setup.resume)
+    if setup.out is not None:
+        card = setup.out.with_suffix(".md")
+        if not os.access(setup.out.parent, os.W_OK) or not setup.out.parent.is_dir():
+            raise FileError(f"{setup.out}: {setup.out.parent} is not a folder to write to")
+        if card.exists() and not setup.out.exists():
+            raise FileError(f"{card} would become the model's card; move it, or choose another name with -o")
     if setup.tensorboard:
         board_writer()  # missing: said before the data is read
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing(path) as (sink, _):
+        sink.write(text.encode())
 
 
 def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> NetworkConfig:
@@ -204,11 +255,13 @@ class Rehearsal:
 
 def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
     """Prepare the data, take two steps, save, load, and export, all in an empty folder; errors as in `run`."""
-    two = dataclasses.replace(recipe.train, steps=2, minutes=0.0, tokens=0, compile="off", rounding=0.5, patience=0)
+    compiled: Literal["on", "off"] = "on" if recipe.train.compile == "on" else "off"
+    two = dataclasses.replace(recipe.train, steps=2, minutes=0.0, tokens=0, compile=compiled, rounding=0.5, patience=0)
     with joined(setup.device) as group:
         start = load_start(recipe.start) if recipe.start else None
         setup = dataclasses.replace(setup, folder=scratch, resume=False)
-        first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group, start)
+        first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group, start, lambda text: None)
+        decide_compiler(first, lambda text: None)
         first.train(lambda _summary: None)
         model, state = load_model(checkpoints(scratch)[-1])
         exported = export_model(model, corpus, recipe, state, scratch / MODEL)

@@ -1,11 +1,13 @@
 """The log of a run: ``metrics.jsonl``, and TensorBoard event files on request."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zipllm.errors import FileError, import_extra
+from zipllm.errors import FileError, file_errors, import_extra
+from zipllm.temporary import replacing
 from zipllm.train.validation import Validation
 
 
@@ -47,11 +49,17 @@ class Report:
 
 
 class RunLog:
-    """Appends reports to ``run/metrics.jsonl`` and, with ``tensorboard``, to event files in ``run/tensorboard``."""
+    """Appends reports to ``run/metrics.jsonl`` and, with ``tensorboard``, to event files in ``run/tensorboard``.
 
-    def __init__(self, run: Path, *, tensorboard: bool = False) -> None:
+    Reports of an earlier process that are later than ``step``, where the run goes on, are dropped.
+    """
+
+    def __init__(self, run: Path, step: int = 0, *, tensorboard: bool = False) -> None:
         self.path = run / "metrics.jsonl"
-        self._board = board_writer()(str(run / "tensorboard")) if tensorboard else None
+        self._board = board_writer()(str(run / "tensorboard"), purge_step=step + 1) if tensorboard else None
+        if self.path.exists():
+            with file_errors(self.path), replacing(self.path) as (sink, _):
+                sink.writelines(line for line in self.path.read_bytes().splitlines(True) if _step(line) <= step)
 
     def write(self, report: Report) -> None:
         """Append one report. Raises ``FileError``."""
@@ -67,6 +75,13 @@ class RunLog:
         """Flush what TensorBoard still holds back."""
         if self._board is not None:
             self._board.close()
+
+
+def _step(line: bytes) -> float:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf  # cut off by a kill
 
 
 def _write_board(board: Any, report: Report) -> None:

@@ -1,5 +1,6 @@
 """What a fine-tuning run starts from: a model file, restored to float weights, or the checkpoint of another run."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from zipllm.model.architecture import architecture_of
 from zipllm.model.float_network import FloatNetwork
 from zipllm.model_file.store import ModelStore
 from zipllm.tokenizer import Tokenizer
-from zipllm.train.checkpoint import BEST, checkpoints, load_model
+from zipllm.train.checkpoint import load_best, newest_checkpoint
 from zipllm.train.vocabulary import read_tokenizer
 
 
@@ -40,10 +41,14 @@ def load_start(query: str, store: ModelStore | None = None) -> Start:
 
 
 def _from_run(folder: Path) -> Start:
-    choices = [path for path in (folder / BEST, *reversed(checkpoints(folder))) if path.is_dir()]
-    if not choices:
+    newest = newest_checkpoint(folder, lambda text: None)
+    if newest is None:
         raise FileError(f"{folder} is not the folder of a run: it has no checkpoint")
-    model, state = load_model(choices[0])
+    model, state = load_best(newest)
     model.set_rounding(False)
     model.final_clip.zero_()
-    return Start(model, read_tokenizer(folder / "tokenizer.json"), f"{folder.name} at step {state.step}")
+    tokenizer = read_tokenizer(folder / "tokenizer.json")
+    digest = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    if state.prepared.get("tokenizer.json", digest) != digest:
+        raise FileError(f"{folder}/tokenizer.json is not the tokenizer of the run's checkpoints")
+    return Start(model, tokenizer, f"{folder.name} at step {state.step}")

@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 
 import numpy as np
 import torch
@@ -19,10 +20,9 @@ from zipllm.model.config import NetworkConfig
 from zipllm.model.float_network import FloatNetwork
 from zipllm.train.checkpoint import (
     TrainState,
-    checkpoints,
     load_model,
     load_optimizers,
-    save_best,
+    newest_checkpoint,
     save_checkpoint,
     snapshot,
 )
@@ -53,6 +53,8 @@ class Trainer:
         group: this process among those that train together.
         start: weights to begin with.
         resume: continue from the newest checkpoint, if any.
+        prepared: digests of the data (``Corpus.prepared``), which a checkpoint must share.
+        note: told of damaged checkpoints.
 
     Raises:
         UsageError: the data does not suffice for one window, or the batch cannot be shared.
@@ -71,6 +73,8 @@ class Trainer:
         group: Group | None = None,
         start: FloatNetwork | None = None,
         resume: bool = False,
+        prepared: Mapping[str, str] | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.run = run
         self.config = config
@@ -86,28 +90,32 @@ class Trainer:
             self._calibration = WindowSampler(sources, config.sequence, config.seed + 1)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        self._begin(model_config, start, len(sources), resume=resume)
+        self._changing = RLock()
+        self._saved: TrainState | None = None
+        self._begin(model_config, start, dict(prepared or {}), newest_checkpoint(run, note) if resume else None)
 
-    def _begin(self, model_config: NetworkConfig, start: FloatNetwork | None, sources: int, *, resume: bool) -> None:
+    def _begin(
+        self, model_config: NetworkConfig, start: FloatNetwork | None, prepared: dict[str, str], newest: Path | None
+    ) -> None:
         """Make or restore the model, the optimizers and the counters."""
         torch.manual_seed(self.config.seed)
-        newest = checkpoints(self.run)[-1:] if resume else []
         if newest:
-            model, self.state = load_model(newest[0])
+            model, self.state = load_model(newest)
+            self._saved = self.state
         else:
-            model, self.state = (
-                start or architecture_of(model_config).float_form(model_config),
-                TrainState(0, 0, 0.0, [0] * sources),
-            )
+            model = start or architecture_of(model_config).float_form(model_config)
+            self.state = TrainState(0, 0, 0.0, self._sampler.position, prepared=prepared)
+        if prepared != self.state.prepared and prepared and self.state.prepared:
+            raise UsageError(f"{newest} was trained with other data or another tokenizer than {self.run} has")
         if model.config != model_config:
-            raise UsageError(f"{newest[0] if newest else 'the start'} holds a model of another shape")
+            raise UsageError(f"{newest or 'the start'} holds a model of another shape")
         self.model = model.to(self.device)
         self.loss = WindowLoss(self.model)
         self.loss.use_compiler(bool(self.state.compiled))
         self._shared: nn.Module = self.group.wrap(self.loss, sharded=self.config.shard)
         self._optimizers = make_optimizers(self.model, self.config)  # of the parameters as they are shared now
         if newest:
-            load_optimizers(newest[0], self._optimizers)
+            load_optimizers(newest, self._optimizers)
             self._sampler.position = self.state.position
 
     @property
@@ -134,17 +142,30 @@ class Trainer:
         """
         last_save = last_evaluation = self.state.seconds
         stopping = False
+        if self._saved is None:
+            self.save()
         while not (stopping or self.is_finished()):
-            summary, stopping = self._steps(REPORT_STEPS, should_stop)
-            if self.is_finished() or self.state.seconds - last_evaluation >= 60 * self.config.evaluate_every:
+            first = self.state
+            summary, stopping = self._steps(REPORT_STEPS - first.step % REPORT_STEPS, should_stop)
+            if not stopping and self._evaluation_is_due(self.state.seconds - last_evaluation):
                 summary = replace(summary, valid=self._judge(), best=self.state.best)
                 last_evaluation = self.state.seconds
-            report(summary)
+            if self.state.step > first.step:
+                report(summary)
             if self.state.seconds - last_save >= 60 * self.config.save_every:
                 self.save()
                 last_save = self.state.seconds
         self.save()
         return self.state
+
+    def _evaluation_is_due(self, seconds: float) -> bool:
+        """Decide by the clock, ``seconds`` after the last evaluation, only where the budget is a time."""
+        config, done, now = self.config, self._progress_at(self.state.evaluated), self._progress
+        if now >= 1 or not config.evaluate_every:
+            return True
+        if config.minutes:
+            return seconds >= 60 * config.evaluate_every
+        return int(now * config.evaluations) > int(done * config.evaluations)
 
     def evaluate(self) -> Validation | None:
         """Bits per byte of the validation data as the model stands; None without such data."""
@@ -152,11 +173,15 @@ class Trainer:
         return evaluate(self._cost, self._valid, self._token_bytes, **sizes)
 
     def save(self) -> None:
-        """Write a checkpoint of the current state."""
-        taken = snapshot(self.model, self._optimizers, self.state)
-        if self.group.leads:
-            save_checkpoint(self.run, taken)
-        self.group.wait()
+        """Write a checkpoint of the state, if there is none; another thread may call it during training."""
+        with self._changing:
+            if self.state == self._saved:
+                return
+            taken = snapshot(self.model, self._optimizers, self.state)
+            if self.group.leads:
+                save_checkpoint(self.run, taken)
+            self._saved = self.state
+            self.group.wait()
 
     @property
     def _part(self) -> int:
@@ -164,12 +189,17 @@ class Trainer:
         return self.config.batch // (self.config.accumulate * self.group.size)
 
     def is_finished(self) -> bool:
-        """Whether the budget is used, or patience has run out."""
-        return self._progress >= 1 or 0 < self.config.patience <= self.state.worse
+        """Whether the budget is used and the result evaluated, or patience has run out."""
+        used = self._progress >= 1 and self.state.evaluated == self.state.step
+        return used or 0 < self.config.patience <= self.state.worse
 
     @property
     def _progress(self) -> float:
         return self.config.progress(self.state.step, self.state.tokens, self.state.seconds)
+
+    def _progress_at(self, step: int) -> float:
+        """Return the progress at an earlier step, where the budget is no time."""
+        return self.config.progress(step, step * self.config.batch * self.config.sequence, 0.0)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which to run the model: it sets the number format of products."""
@@ -188,17 +218,19 @@ class Trainer:
             clock += self._round_at_the_end()
             rate = self.config.rate(self._progress)
             targets = torch.from_numpy(self._sampler.batch(self.config.batch))
-            nats += self._step(self.group.share(targets).to(self.device), rate)
-            seconds, stop = self.group.largest(first.seconds + time.perf_counter() - clock, should_stop())
-            stopping = bool(stop)
-            self.state = replace(
-                self.state,
-                step=self.state.step + 1,
-                tokens=self.state.tokens + targets.numel(),
-                bytes=self.state.bytes + int(self._token_bytes[targets].sum()),
-                seconds=seconds,
-                position=self._sampler.position,
-            )
+            nats += self._gradients(self.group.share(targets).to(self.device))
+            with self._changing:
+                self._update(rate)
+                seconds, stop = self.group.largest(first.seconds + time.perf_counter() - clock, should_stop())
+                stopping = bool(stop)
+                self.state = replace(
+                    self.state,
+                    step=self.state.step + 1,
+                    tokens=self.state.tokens + targets.numel(),
+                    bytes=self.state.bytes + int(self._token_bytes[targets].sum()),
+                    seconds=seconds,
+                    position=self._sampler.position,
+                )
         return self._report(first, self.group.total(nats)[0], rate), stopping
 
     def _report(self, first: TrainState, nats: float, rate: float) -> Report:
@@ -216,8 +248,8 @@ class Trainer:
             best=self.state.best,
         )
 
-    def _step(self, targets: Tensor, rate: float) -> float:
-        """One optimizer step on this process's windows ``[n, sequence]``; returns their summed cost in nats."""
+    def _gradients(self, targets: Tensor) -> float:
+        """Compute the gradients of this process's windows ``[n, sequence]``; returns their summed cost in nats."""
         total = 0.0
         try:
             for part in targets.chunk(self.config.accumulate):
@@ -230,12 +262,15 @@ class Trainer:
             raise
         if not math.isfinite(total):
             raise UsageError(f"the loss became {total} at step {self.state.step}; lower the learning rates")
+        return total
+
+    def _update(self, rate: float) -> None:
+        """Take an optimizer step at a learning-rate factor."""
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         scale_learning_rates(self._optimizers, rate)
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        return total
 
     def _round_at_the_end(self) -> float:
         """Begin the last phase when it is due; its costs are not comparable with the best so far.
@@ -246,10 +281,10 @@ class Trainer:
         if not self.config.rounding or self.model.rounding or self._progress < 1 - self.config.rounding:
             return 0.0
         clock = time.perf_counter()
-        with gathered(self.loss):
+        with self._changing, gathered(self.loss):
             tokens = torch.from_numpy(self._calibration.batch(ROUNDING_WINDOWS))
             architecture_of(self.model.config).start_rounding(self.model, tokens)
-        self.state = replace(self.state, best=None, worse=0)
+            self.state = replace(self.state, best=None, best_step=None, worse=0)
         if self.state.compiled:
             with self.autocast():
                 self.loss(self.example()).sum().backward()
@@ -260,13 +295,12 @@ class Trainer:
         """Evaluate; save the model if it is the best so far, else count it as worse."""
         result = self.evaluate() if self.group.leads or self.config.shard else None  # a part alone cannot compute
         total = self.group.largest(result.total if result else 0.0)[0]
-        if self._valid and (self.state.best is None or total < self.state.best):
-            self.state = replace(self.state, best=total, worse=0)
-            taken = snapshot(self.model, [], self.state)
-            if self.group.leads:
-                save_best(self.run, taken)
-        elif self._valid:
-            self.state = replace(self.state, worse=self.state.worse + 1)
+        state = replace(self.state, evaluated=self.state.step)
+        if self._valid and (state.best is None or total < state.best):
+            self.state = replace(state, best=total, best_step=state.step, worse=0)
+            self.save()
+        else:
+            self.state = replace(state, worse=state.worse + bool(self._valid))
         return result
 
     def _cost(self, windows: Tensor) -> Tensor:

@@ -1,20 +1,18 @@
 """``zipllm train``: from files to a model file that codes them well."""
 
-import contextlib
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from zipllm.cli.messages import say
 from zipllm.cli.reports import scratch_folder
 from zipllm.cli.train.flags import TrainOptions
 from zipllm.cli.train.recipe import recipe_of, run_name
+from zipllm.cli.train.stopping import Stopping
 from zipllm.cli.train.view import TrainView
 from zipllm.cli.voice import Voice
 from zipllm.errors import UsageError, VerificationFailed
+from zipllm.machine import threads as usable_threads
 
 if TYPE_CHECKING:
     from zipllm.train.recipe import Recipe
@@ -46,7 +44,7 @@ def _device(device: str, threads: int) -> str:
     """Set the number of threads and return the device's name for torch. Raises ``UsageError`` without CUDA."""
     import torch
 
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or usable_threads())
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no CUDA device here")
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -57,12 +55,14 @@ def _train(recipe: "Recipe", setup: "Setup", voice: Voice) -> int:
 
     title = f"zipllm train: {recipe.name}, {recipe.start or recipe.preset}, {setup.folder}"
     leads = os.environ.get("RANK", "0") == "0"
-    with _interruptible() as signals, TrainView(title, voice.level if leads else -1) as view:
-        outcome = run(recipe, setup, view, lambda: bool(signals))
-    if signals and outcome.path is None:
-        if leads:
-            say(f"zipllm: interrupted; saved in {setup.folder}, go on with the same command and --resume")
-        return 128 + signals[-1]
+    with TrainView(title, voice.level if leads else -1) as view:
+        stopping = Stopping(setup.folder, view.stop, speaks=leads)
+        view.stage = stopping.stage
+        with stopping.watching():
+            outcome = run(recipe, setup, view, lambda: bool(stopping.number))
+    if stopping.number and outcome.path is None:
+        stopping.say_what_is_saved()
+        return 128 + stopping.number
     if outcome.path is not None:
         voice.tell(_summary(outcome))
     return 0
@@ -98,20 +98,3 @@ def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
         f"{found.expected_seconds / 60:,.0f} minutes and {found.expected_tokens / 1e6:,.1f} M tokens"
     )
     return 0
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Yield a list that takes SIGINT and SIGTERM, which do not end the process inside the ``with`` block."""
-    seen: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        seen.append(number)
-        signal.signal(number, signal.SIG_DFL)  # the same signal twice ends at once
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

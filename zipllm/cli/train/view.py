@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,17 @@ class TrainView:
         self._live: Live | None = None
         self._notes: list[str] = []
         self._reports: list[Report] = []
+        self.stage: Callable[[str, Callable[[], None] | None], None] = lambda name, save: None
 
     def __enter__(self) -> "TrainView":
         self._show()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back."""
         if self._live is not None:
             self._live.stop()
 
