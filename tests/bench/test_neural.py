@@ -11,8 +11,8 @@ from tests.codec.engines import TEXT
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.bench.codecs import parse_codecs
 from zipllm.bench.neural import open_zipllm, options_of, program_bytes, zipllm_settings
+from zipllm.bench.protocol import parse_spec
 from zipllm.bench.runner import RunOptions, run_benchmark
-from zipllm.bench.spec import parse_spec
 from zipllm.codec.levels import encode_options
 from zipllm.errors import UsageError
 from zipllm.model_file.file import build_model, model_to_bytes

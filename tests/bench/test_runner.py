@@ -15,9 +15,8 @@ from zipllm.bench import libraries
 from zipllm.bench.codecs import open_codec, parse_codecs
 from zipllm.bench.external import read_programs
 from zipllm.bench.process import Worker, WorkerFailed, measurement
-from zipllm.bench.protocol import Facts
+from zipllm.bench.protocol import Facts, parse_spec
 from zipllm.bench.runner import RunOptions, run_benchmark
-from zipllm.bench.spec import parse_spec
 from zipllm.errors import MissingPackage
 
 

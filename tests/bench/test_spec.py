@@ -7,7 +7,7 @@ import pytest
 from zipllm.bench.codecs import DEFAULT_CODECS, parse_codecs
 from zipllm.bench.external import read_programs
 from zipllm.bench.neural import ZipllmSettings, zipllm_settings
-from zipllm.bench.spec import Spec, parse_spec
+from zipllm.bench.protocol import Spec, parse_spec
 from zipllm.bench.suite import Suite, read_suite
 from zipllm.errors import FileError, UsageError
 

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from zipllm.bench.spec import parse_spec
+from zipllm.bench.protocol import parse_spec
 from zipllm.classify.class_costs import KNOWN, class_coder
 from zipllm.classify.continued import forked_stream
 from zipllm.errors import ModelNotFound, UsageError, ZipllmError

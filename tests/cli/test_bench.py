@@ -51,7 +51,7 @@ def test_all_outputs(inside: Inside, folder: Path) -> None:
     assert len(list(csv.DictReader(io.StringIO((folder / "r.csv").read_text())))) == 2
     assert "| a | 5,000 |" in (folder / "r.md").read_text()
     assert (folder / "r.html").read_text().startswith("<!doctype html>")
-    assert len(list((folder / "figures").glob("*.png"))) == 4
+    assert len(list((folder / "figures").glob("*.png"))) == 5
     row = rows_of(folder / "r.jsonl")[0]
     assert row["raw_bytes"] == 5000
     assert row["environment"]["command"].startswith("zipllm bench")
@@ -111,6 +111,21 @@ def test_results_are_written_as_they_come(inside: Inside, folder: Path, monkeypa
 def test_existing_results_are_kept(inside: Inside, folder: Path, flag: str, hint: str) -> None:
     done = inside("bench", "a", "--codecs", "copy", flag, "b.zllm")
     assert (done.code, done.err) == (1, f"zipllm: b.zllm: already exists, not overwritten ({hint})\n")
+
+
+def test_results_are_as_private_as_the_files(inside: Inside, folder: Path) -> None:
+    """One private file among the inputs makes every result private."""
+    names = ("--json", "r.jsonl", "--csv", "r.csv", "--markdown", "r.md", "--html", "r.html")
+    (folder / "more").mkdir()
+    (folder / "more" / "b").write_bytes(b"secret")
+    before = os.umask(0o022)
+    try:
+        for mode in (0o644, 0o600):
+            (folder / "more" / "b").chmod(mode)
+            assert inside("bench", "-f", "a", "more", "--codecs", "gzip", *names).code == 0
+            assert {path.stat().st_mode & 0o777 for path in folder.glob("r.*")} == {mode}
+    finally:
+        os.umask(before)
 
 
 def test_faults_have_exit_code_1_and_are_marked(inside: Inside, folder: Path) -> None:
@@ -237,7 +252,7 @@ def test_progress_bar_counts_rows() -> None:
     from rich.console import Console
 
     from tests.bench.rows import bench_input
-    from zipllm.bench.spec import parse_spec
+    from zipllm.bench.protocol import parse_spec
 
     sink = io.StringIO()
     console = Console(file=sink, force_terminal=True, width=100)

@@ -2,20 +2,26 @@
 
 import copy
 import json
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from zipllm.bench.codecs import open_codec, parse_codecs
 from zipllm.data.local import Places
 from zipllm.data.registry import samples_folder
 from zipllm.errors import CorruptData, FileError, UsageError
 from zipllm.experiments import course, ledger, machine_text, material, studies, training
-from zipllm.experiments.contest import keep_model
+from zipllm.experiments.lab import duration
 from zipllm.experiments.material import find_text, main_text
 from zipllm.experiments.page import Report
+from zipllm.experiments.studies import predictors
+from zipllm.experiments.studies.predictors import keep_model
 from zipllm.experiments.study import ByScale, Study
 from zipllm.experiments.training import Plan
 from zipllm.train.trainer import Trainer
@@ -38,20 +44,43 @@ TOYS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+MEASURE = predictors._measure
+
+
+def measure_here(codec: str, corpus: str, data: bytes) -> ledger.Row:
+    """Code in this process: twenty processes that import torch take a minute."""
+    (spec,) = parse_codecs(codec, None)
+    opened = open_codec(spec)
+    packed = opened.compress(data)
+    assert opened.decompress(packed) == data
+    size = {"raw_bytes": len(data), "bytes": len(packed), "bpb": 8 * len(packed) / len(data)}
+    return {**size, "weights_bytes": opened.facts.weights_bytes, "compress_s": 0.0, "decompress_s": 0.0, "problem": ""}
+
+
+def test_a_codec_is_measured_by_the_benchmark() -> None:
+    row = MEASURE("gzip", "text", b"to be or not to be " * 20)
+    assert (row["raw_bytes"], row["problem"], set(row)) == (380, "", set(measure_here("gzip", "text", b"x")))
+    assert MEASURE("zstd:19/dict=none", "text", b"x")["problem"].startswith("error: ")
+
+
 @pytest.fixture(scope="module", autouse=True)
-def short_text() -> Iterator[None]:
-    """Take text from a few files of this machine: reading the whole standard library takes seconds."""
+def quick() -> Iterator[None]:
+    """Take text from a few files of this machine, and leave tiny models to one thread."""
 
     def few(make: Any, count: int) -> Any:
         return lambda: (document for document, _ in zip(make(), range(count), strict=False))
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictors, "_measure", measure_here)
         shortened = {
             "english": replace(material.DOMAINS["english"], machine=few(machine_text.documentation, 60)),
             "python": replace(material.DOMAINS["python"], machine=few(machine_text.sources, 30)),
         }
         patch.setattr(material, "DOMAINS", {**material.DOMAINS, **shortened})
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +123,15 @@ def reports() -> dict[str, Report]:
 
 
 def run(name: str, out: Path, places: Places, **settings: Any) -> Report:
-    return course.run_study(
-        toy(name, out), course.Settings(out, places=places, html=True, **settings), lambda text: None
+    notices: list[str] = []
+    how = course.Settings(out, places=places, html=True, **settings)
+    report = course.run_study(toy(name, out), how, notices.append)
+    counted = list(
+        filter(None, (re.match(r"(\d+) of (\d+), about [0-9.]+ (s|min|h) left: ", text) for text in notices))
     )
+    assert all(1 <= int(match[1]) <= int(match[2]) == len(report.rows) for match in counted), notices
+    assert counted or settings.get("resume")
+    return report
 
 
 @pytest.fixture
@@ -170,7 +205,15 @@ def test_the_conclusion_follows_the_numbers(out: Path, places: Places, reports: 
     assert "No vocabulary of byte pairs is better" in found.study.conclude(worse)[1]
 
 
-def test_an_interrupted_study_resumes(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def elsewhere(tmp_path: Path, out: Path) -> Path:
+    """Return another folder for studies, which has the trained models of ``out``."""
+    (out / "models").mkdir(exist_ok=True)
+    (tmp_path / "models").symlink_to(out / "models")
+    return tmp_path
+
+
+def test_an_interrupted_study_resumes(elsewhere: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     measure = ledger.Ledger.measure
     seen: list[str] = []
 
@@ -182,26 +225,43 @@ def test_an_interrupted_study_resumes(tmp_path: Path, places: Places, monkeypatc
 
     monkeypatch.setattr(ledger.Ledger, "measure", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run("scaling", tmp_path, places)
+        run("scaling", elsewhere, places)
     monkeypatch.undo()
-    rows = tmp_path / "scaling-quick" / "rows.jsonl"
+    rows = elsewhere / "scaling-quick" / "rows.jsonl"
     before = rows.read_text().splitlines()
     with rows.open("a") as sink:
         sink.write('{"key": "torn')  # as if the power had failed
     with pytest.raises(UsageError, match="--resume"):
-        run("scaling", tmp_path, places)
-    report = run("scaling", tmp_path, places, resume=True)
+        run("scaling", elsewhere, places)
+    report = run("scaling", elsewhere, places, resume=True)
     assert rows.read_text().splitlines()[: len(before)] == before
     assert len(report.rows) == 4
+    first, second = report.rows[1], report.sittings[0]
+    assert (first["sitting"], second["key"]) == (1, "sitting 2")
+    spent = first["sitting_s"] + second["seconds"]
+    assert f"Took {duration(spent)} on the clock in 2 sittings" in report.cost(), "the interrupted sitting counts"
 
 
-def test_a_run_with_another_question_does_not_resume(tmp_path: Path, places: Places) -> None:
-    run("tokenizer", tmp_path, places)
+def test_an_unfair_result_is_not_called_best() -> None:
+    sizes = {"byte model": 50, "byte model + history": 40, "shipped": 12, "shipped + history": 10, "gzip:9": 45}
+    rows = [
+        {"key": coder, "coder": coder, "kind": "code", "bytes": size, "raw_bytes": 100}
+        | {"contaminated": "shipped" in coder}
+        for coder, size in sizes.items()
+    ]
+    said = studies.find_study("modality").conclude(rows)
+    assert said[0].startswith("On code, byte model + history takes 40.0 % of the raw size, gzip:9 45.0 %")
+    assert "the best model, byte model, takes 50.0 %" in said[0]
+    assert said[-1].startswith("†")
+
+
+def test_a_run_with_another_question_does_not_resume(elsewhere: Path, places: Places) -> None:
+    run("tokenizer", elsewhere, places)
     with pytest.raises(UsageError, match="another seed"):
-        run("tokenizer", tmp_path, places, resume=True, seed=1)
-    (tmp_path / "tokenizer-quick" / "rows.jsonl").write_text('{"schema": 1}\n[]\n')
+        run("tokenizer", elsewhere, places, resume=True, seed=1)
+    (elsewhere / "tokenizer-quick" / "rows.jsonl").write_text('{"schema": 1}\n[]\n')
     with pytest.raises(CorruptData, match="line 2"):
-        run("tokenizer", tmp_path, places, resume=True)
+        run("tokenizer", elsewhere, places, resume=True)
 
 
 def test_equal_seeds_give_equal_rows(tmp_path: Path, out: Path, places: Places, reports: dict[str, Report]) -> None:
@@ -211,6 +271,20 @@ def test_equal_seeds_give_equal_rows(tmp_path: Path, out: Path, places: Places, 
     first = reports.get("tokenizer") or run("tokenizer", out, places, resume=True)
     assert numbers(run("tokenizer", tmp_path, places)) == numbers(first)
     assert numbers(run("tokenizer", tmp_path / "other", places, seed=3)) != numbers(first)
+
+
+def test_results_are_as_private_as_the_data(elsewhere: Path, places: Places) -> None:
+    secret = places.folders[0] / "tasks" / "toy" / "train.jsonl"
+    before = os.umask(0o022)
+    secret.chmod(0o600)
+    try:
+        run("precision", elsewhere, places)
+    finally:
+        secret.chmod(0o644)
+        os.umask(before)
+    found = [path for path in (elsewhere / "precision-quick").iterdir() if path.is_file()]
+    assert found
+    assert {path.stat().st_mode & 0o077 for path in found} == {0}
 
 
 def test_a_benchmark_is_never_trained_on(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_an_untrained_model_fails_the_cloze_test(untrained: Trained) -> None:
 
 
 def test_a_fitted_model_passes_the_cloze_test(untrained: Trained) -> None:
-    questions = cloze(TEXT * 20, 50, 1)
+    questions = cloze(TEXT * 20, 20, 1)
     wrong = questions[:, [1, 0, 2, 3]]
     model = architecture_of(untrained.model.config).float_form(untrained.model.config)
     optimizer = torch.optim.Adam(model.parameters(), 0.02)

@@ -3,16 +3,23 @@
 import base64
 import hashlib
 import json
+import random
 import re
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
+import zipllm
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from tests.report.pages import Page
 from zipllm.codec.options import EncodeOptions
+from zipllm.measure.costs import Costs
 from zipllm.measure.explanation import Explanation, explain_bytes
+from zipllm.report import surprise
+from zipllm.report.palette import DARK, LIGHT, ansi, heat_css, on
 from zipllm.report.surprise import surprise_page
 from zipllm.report.units import shown, units
 from zipllm.report.words import account, note
@@ -114,9 +121,48 @@ def test_the_strip_leads_to_every_part() -> None:
     found = page(TEXT, lanes=2)
     identities = {a["id"] for _, a in found.tags if "id" in a}
     links = [str(a["href"])[1:] for tag, a in found.tags if tag == "a" and a.get("tabindex") == "-1"]
-    assert len(links) == 240
+    assert len(links) == 120
     assert set(links) <= identities
     assert len([a for tag, a in found.tags if tag == "line" and a.get("class") == "lane"]) == 1
+
+
+def test_the_head_says_what_is_shown() -> None:
+    text = surprise_page(explained(TEXT), "a.txt", "tiny", command="zipllm explain a.txt")
+    size, packed = len(TEXT), explained(TEXT).archive_bytes
+    assert f"{size:,} → {packed:,} bytes ({100 * packed / size:.1f} %)" in text
+    assert f"zipllm {zipllm.__version__} · " in text
+    assert "<code>zipllm explain a.txt</code>" in text
+    assert text.index("The dearest tokens") < text.index("id=text")
+
+
+def test_a_page_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text stops at a limit; strip, sums and the dearest tokens are of the whole file."""
+    monkeypatch.setattr(surprise, "MOST_SHOWN", 50)
+    found = page(TEXT + b"ZqXj")
+    assert len(data_of(found)["id"]) == 50
+    assert sum(data_of(found)["length"]) == len(found.map.encode())
+    links = [str(a["href"])[1:] for _, a in found.tags if "href" in a]
+    assert set(links) <= {a["id"] for _, a in found.tags if "id" in a}
+    assert len([a for tag, a in found.tags if a.get("class") == "hit"]) == 120
+    text = surprise_page(explained(TEXT + b"ZqXj"), "a", None)
+    assert f"of {len(TEXT) + 4:,} bytes; --range shows others" in text
+
+
+def test_the_largest_page_of_bytes() -> None:
+    """A page by the history stays under 2 MB."""
+    raw = bytes(random.Random(0).randbytes(4 * surprise.MOST_SHOWN))
+    count = len(raw)
+    tokens = np.frombuffer(raw, np.uint8).astype(np.int32)
+    costs = Costs(tokens, np.zeros(count, np.int32), np.full(count, 8.123), b"", None)
+    found = replace(explained(TEXT, "history"), raw=raw, text=raw, costs=costs)
+    assert len(surprise_page(found, "noise", None).encode()) < 2_000_000
+
+
+def test_page_and_terminal_have_one_palette() -> None:
+    """The terminal's colors are the nearest it has to those of the page."""
+    assert [ansi(bits).split(";")[-1] for bits in (2, 4, 8)] == ["223m", "215m", "124m"]
+    for colors in (LIGHT, DARK):
+        assert all(f"--heat: {color}; --on: {on(color)}" in heat_css() for color in colors)
 
 
 def test_a_forced_model_is_said_plainly() -> None:

@@ -1,7 +1,6 @@
 """An honest benchmark: real files, real decoders, each codec in a process of its own, no number without verification.
 
-spec           how users write a codec: ``zstd:19/long``
-protocol       what a codec is, and the facts about it that count
+protocol       how users write a codec (``zstd:19/long``), what a codec is, and the facts about it that count
 codecs         the registry of all codecs, and lists of codecs
   libraries      gzip, bzip2, xz, zstd, brotli, ppmd, lz4
   neural         zipllm itself, every model and level

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from zipllm.bench import libraries, neural, predictors
-from zipllm.bench.protocol import Codec, Kind
-from zipllm.bench.spec import Spec, parse_spec
+from zipllm.bench.protocol import Codec, Kind, Spec, parse_spec
 from zipllm.errors import UsageError
 
 KINDS: Mapping[str, Kind] = {**libraries.KINDS, **neural.KINDS, **predictors.KINDS}
@@ -12,22 +11,12 @@ DEFAULT_CODECS = "gzip,bzip2,xz,zstd,brotli,ppmd,zipllm"
 
 
 def open_codec(spec: Spec) -> Codec:
-    """Open a codec in this process, which imports what the codec needs.
-
-    Raises:
-        MissingPackage: a library is not installed.
-        UsageError: no such codec or setting.
-        ZipllmError: the codec cannot be opened, for example because its model is damaged.
-    """
+    """Open a codec in this process, which imports what the codec needs; errors as ``Kind.open``."""
     return find_kind(spec).open(with_defaults(spec))
 
 
 def find_kind(spec: Spec) -> Kind:
-    """Return the registry's entry for a codec.
-
-    Raises:
-        UsageError: the registry has no such codec.
-    """
+    """Return the registry's entry for a codec. Raises ``UsageError`` if there is none."""
     if spec.name not in KINDS:
         raise UsageError(f"no codec called {spec.name!r} (known: {', '.join(KINDS)}; others through --programs)")
     return KINDS[spec.name]

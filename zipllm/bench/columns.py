@@ -36,7 +36,7 @@ class Column:
         head: its head in Markdown.
         wide: its head where there is room.
         show: the cell of a codec.
-        best: the attribute of ``Total`` whose smallest value is marked; None marks none.
+        best: the attribute of ``Total`` whose smallest value is marked.
         size: the attribute of ``Total``, in bytes, that a narrow table shows instead.
     """
 
@@ -63,11 +63,40 @@ def kilobytes(raw_bytes: int, seconds: float) -> str:
     return f"{speed:,.0f}" if speed >= 99.5 else f"{speed:.3g}"
 
 
+def amount(size: float) -> str:
+    """Return a size with about three digits; KB, MB and GB are powers of 1000."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if size >= 0.9995 * factor:
+            return f"{size / factor:,.0f} {unit}" if size >= 99.95 * factor else f"{size / factor:.3g} {unit}"
+    return f"{size:.0f} B"
+
+
 def break_even(total: Total) -> str:
-    """Return the corpus size at which the weights have paid for themselves, in MB of 10**6 bytes."""
+    """Return the amount of such data from which the weights have paid for themselves."""
     if total.break_even_bytes is None:
         return "never" if total.rival else "-"
-    return f"{total.break_even_bytes / 1e6:,.3g} MB" if total.break_even_bytes else "-"
+    return amount(total.break_even_bytes) if total.break_even_bytes else "-"
+
+
+def conclusion(rows: Sequence[Row], corpus: str) -> str:
+    """Say in a sentence which codec makes the smallest archives, by how much, and where its weights break even.
+
+    A codec whose model may have learned from the data takes no part.
+    """
+    found = [total for total in totals(rows) if total.corpus == corpus and total.raw_bytes and not total.contaminated]
+    if not found:
+        return "No codec has a fair result for every file."
+    best = min(found, key=lambda total: total.compressed_bytes)
+    size = f"{best.compressed_bytes:,} of {best.raw_bytes:,} bytes"
+    said = f"{best.codec} is the smallest: {size} ({100 * best.compressed_bytes / best.raw_bytes:.1f} %)"
+    others = [total for total in found if total is not best and not total.weights_bytes]
+    if others:
+        rival = min(others, key=lambda total: total.compressed_bytes)
+        less = 100 * (1 - best.compressed_bytes / rival.compressed_bytes)
+        said += f", {less:.1f} % less than {rival.codec}" + (", the best without weights" if best.weights_bytes else "")
+        if best.weights_bytes:
+            said += f"; break-even is at {break_even(best)} of such data"
+    return said + "."
 
 
 TOTALS = (
@@ -79,7 +108,7 @@ TOTALS = (
         "+weights", "+ weights", "with weights", lambda total: bpb(total.adjusted_bpb), "adjusted_bpb", "adjusted_bytes"
     ),
     Column("+program", "+ program", "with program", lambda total: bpb(total.total_bpb), "total_bpb", "total_bytes"),
-    Column("pays at", "break-even", "weights pay from", break_even),
+    Column("break even", "break-even", "break-even", break_even),
     Column("in", "KB/s in", "KB/s in", lambda total: kilobytes(total.raw_bytes, total.compress_s)),
     Column("out", "KB/s out", "KB/s out", lambda total: kilobytes(total.raw_bytes, total.decompress_s)),
     Column("RAM", "MB", "MB RAM", lambda total: f"{total.peak_rss / 1e6:,.0f}", size="peak_rss"),
@@ -108,10 +137,7 @@ def total_cells(
 ) -> dict[str, list[Cell] | None]:
     """Return the cells under ``TOTALS`` by codec; None for a codec that lacks a result for some file.
 
-    Args:
-        rows: of the benchmark.
-        corpus: whose totals.
-        format_size: for a narrow table: how to write the sizes that it shows instead of rates.
+    ``format_size`` writes the sizes that a narrow table shows instead of rates.
     """
     mine = {total.codec: total for total in totals(rows) if total.corpus == corpus}
 

@@ -14,8 +14,8 @@ class Change:
         old: the earlier row.
         new: the row of this run.
         size: relative change of the archive, 0.01 is 1 % larger; None if either run has no result.
-        compress: relative change of the seconds to compress; compares runs on the same machine only.
-        decompress: the same for decompressing.
+        compress: relative change of the seconds; only comparable on one machine.
+        decompress: the same.
     """
 
     old: Row

@@ -30,13 +30,7 @@ def learned_names(card: Card) -> tuple[str, ...]:
 
 
 def contamination(item: BenchInput, digests: tuple[str, ...], names: tuple[str, ...]) -> str:
-    """Return the reason why a file is no fair test of a model, or an empty text.
-
-    Args:
-        item: the measured file.
-        digests: SHA-256 of training files on the model's card.
-        names: names of training data on the card.
-    """
+    """Return why a file is no fair test of a model with these digests and names on its card, or an empty text."""
     if item.sha256 in digests:
         return _WHOLE
     if _held_back(item):

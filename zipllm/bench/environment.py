@@ -24,20 +24,26 @@ def environment(arguments: Sequence[str], threads: int = 0, program: str = "zipl
         threads: given to the codecs; 0 leaves the number to the libraries.
         program: the command that has the arguments.
     """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "zipllm": zipllm.__version__,
         "git_commit": _git_commit(),
         "cpu": processor_name(),
-        "cores": _cores(),
-        "threads": threads or _cores(),
+        "cores": cores,
+        "threads": threads or cores,
         "gpu": _gpu(),
         "memory": _memory(),
         "os": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
-        "command": escape_name(" ".join([program, *map(_without_folder, arguments)])),
+        "command": command_line(program, arguments),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def command_line(program: str, arguments: Sequence[str]) -> str:
+    """Return a command as one line, without the folders of this machine."""
+    return escape_name(" ".join([program, *map(_without_folder, arguments)]))
 
 
 def _without_folder(argument: str) -> str:
@@ -46,10 +52,6 @@ def _without_folder(argument: str) -> str:
     if not os.path.isabs(value) and ".." not in value:
         return argument
     return option + equals + os.path.basename(value.rstrip("/"))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> int:

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from zipllm.bench.codecs import KINDS
-from zipllm.bench.protocol import Facts, FunctionCodec, file_size
-from zipllm.bench.spec import Spec
-from zipllm.errors import FileError, MissingPackage, UsageError, ZipllmError
+from zipllm.bench.protocol import Codec, Facts, Spec, file_size
+from zipllm.errors import MissingPackage, UsageError, ZipllmError, file_errors
 
 Programs = Mapping[str, Mapping[str, Any]]
 _FIELDS: Mapping[str, tuple[type, ...]] = {"compress": (str,), "decompress": (str,), "timeout": (int, float)}
@@ -41,9 +40,8 @@ def read_programs(path: Path) -> Programs:
         UsageError: the file is not TOML, or an entry is not as described above.
     """
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
+        with file_errors(path):
+            entries = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(f"{path}: not valid TOML ({error})") from error
     for name, entry in entries.items():
@@ -64,7 +62,7 @@ def _check(path: Path, name: str, entry: Any) -> None:
             raise UsageError(f"{path}: [{name}] {field} does not mention {{in}}")
 
 
-def open_program(spec: Spec, entry: Mapping[str, Any]) -> FunctionCodec:
+def open_program(spec: Spec, entry: Mapping[str, Any]) -> Codec:
     """Prepare a program.
 
     Raises:
@@ -72,20 +70,16 @@ def open_program(spec: Spec, entry: Mapping[str, Any]) -> FunctionCodec:
         UsageError: a command cannot be split into words.
     """
     setting = "/".join(spec.settings)
-    commands = [_words(spec, entry[name], setting) for name in ("compress", "decompress")]
-    for words in commands:
-        if shutil.which(words[0]) is None:
-            raise MissingPackage(f"the program {words[0]!r} is not installed")
-    facts = Facts(setting, program_bytes=file_size(shutil.which(commands[0][0])))
-    return FunctionCodec(partial(_run, commands[0]), partial(_run, commands[1]), facts)
-
-
-def _words(spec: Spec, command: str, setting: str) -> tuple[str, ...]:
     try:
-        words = shlex.split(command)
+        words = (shlex.split(entry[name]) for name in ("compress", "decompress"))
+        commands = [tuple(word.replace("{0}", setting) for word in command) for command in words]
     except ValueError as error:
-        raise UsageError(f"{spec}: {command!r}: {error}") from error
-    return tuple(word.replace("{0}", setting) for word in words)
+        raise UsageError(f"{spec}: {error}") from error
+    for program, *_ in commands:
+        if shutil.which(program) is None:
+            raise MissingPackage(f"the program {program!r} is not installed")
+    facts = Facts(setting, program_bytes=file_size(shutil.which(commands[0][0])))
+    return Codec(partial(_run, commands[0]), partial(_run, commands[1]), facts)
 
 
 def _run(words: tuple[str, ...], data: bytes) -> bytes:

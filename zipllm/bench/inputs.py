@@ -10,7 +10,7 @@ from zipllm.data.local import Places, copy_from_corpus
 from zipllm.data.reading import find_files
 from zipllm.data.registry import Corpus, CorpusFile, corpora
 from zipllm.data.slices import check_slice, parse_slice
-from zipllm.errors import FileError, UsageError
+from zipllm.errors import UsageError, file_errors
 from zipllm.files.names import escape_name
 
 _CHUNK = 1 << 20
@@ -50,11 +50,6 @@ class BenchInput:
 def prepare_inputs(arguments: Sequence[str], places: Places, folder: Path) -> list[BenchInput]:
     """Copy the raw bytes that the arguments name into ``folder``, and check those of corpora.
 
-    Args:
-        arguments: corpora, files, folders, and slices of these.
-        places: where to look for corpora.
-        folder: receives the files.
-
     Raises:
         UsageError: an argument is neither a corpus nor a path, a slice is empty, or something is named twice.
         CorruptData: a copy of a corpus file is not that file.
@@ -75,6 +70,12 @@ def prepare_inputs(arguments: Sequence[str], places: Places, folder: Path) -> li
 
 def _repeated(places: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [place for place, count in Counter(places).items() if count > 1]
+
+
+def read_paths(arguments: Sequence[str], places: Places) -> list[Path]:
+    """Return the files outside of the corpora that the arguments name; errors as in ``prepare_inputs``."""
+    parts = (part for argument in arguments for part in resolve(argument, places))
+    return [part.path for part in parts if isinstance(part, PathPart)]
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,12 @@ class PathPart:
 
     def into(self, target: Path) -> BenchInput:
         """Copy the bytes into a file; errors as in ``prepare_inputs``."""
-        try:
+        with file_errors(self.path):
             begin, end = check_slice(self.name, self.part, self.path.stat().st_size)
             with self.path.open("rb") as source, target.open("wb") as sink:
                 source.seek(begin)
                 while begin < end and (chunk := source.read(min(_CHUNK, end - begin))):
                     begin += sink.write(chunk)
-        except OSError as error:
-            raise FileError(f"{self.path}: {error.strerror or error}") from error
         return BenchInput.of_file(self.place, self.label, target)
 
 
@@ -151,9 +150,7 @@ def resolve(argument: str, places: Places) -> Iterator[CorpusPart | PathPart]:
     path = Path(name)
     if not path.exists():
         raise UsageError(f"{name!r} is neither a file nor a corpus (known: {', '.join(corpora())})")
+    group = escape_name(path.resolve().name or "/") if path.is_dir() else FILES
     for found in find_files([path]):
-        if path.is_dir():
-            label = escape_name(found.relative_to(path).as_posix() + suffix)
-            yield PathPart(found, escape_name(path.resolve().name or "/"), label, part, suffix)
-        else:
-            yield PathPart(found, FILES, escape_name(found.name + suffix), part, suffix)
+        label = found.relative_to(path).as_posix() if path.is_dir() else found.name
+        yield PathPart(found, group, escape_name(label + suffix), part, suffix)

@@ -12,44 +12,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zipllm.bench.protocol import Facts, FunctionCodec, Kind, file_size
-from zipllm.bench.spec import Spec
+from zipllm.bench.protocol import Codec, Facts, Kind, Spec, file_size
 from zipllm.errors import UsageError, import_extra
 
 _PPMD_MEMORY = 256 << 20
 _DICTIONARY_BYTES = 112_640
 """The default size of ``zstd --train``."""
-
 _SAMPLE_BYTES = 2048
 _DICTIONARY_MAGIC = b"\x37\xa4\x30\xec"
 
 
-def _copy(spec: Spec) -> FunctionCodec:
+def _copy(spec: Spec) -> Codec:
     """The baseline of every speed: reading and writing without coding."""
-    return FunctionCodec(bytes, bytes)
+    return Codec(bytes, bytes)
 
 
-def _gzip(spec: Spec) -> FunctionCodec:
+def _gzip(spec: Spec) -> Codec:
     level = _level(spec, 0, 9)
     facts = Facts(str(level), program_bytes=_module_bytes("zlib"))
-    return FunctionCodec(lambda data: gzip.compress(data, level, mtime=0), gzip.decompress, facts)
+    return Codec(lambda data: gzip.compress(data, level, mtime=0), gzip.decompress, facts)
 
 
-def _bzip2(spec: Spec) -> FunctionCodec:
+def _bzip2(spec: Spec) -> Codec:
     level = _level(spec, 1, 9)
     facts = Facts(str(level), program_bytes=_module_bytes("_bz2"))
-    return FunctionCodec(lambda data: bz2.compress(data, level), bz2.decompress, facts)
+    return Codec(lambda data: bz2.compress(data, level), bz2.decompress, facts)
 
 
-def _xz(spec: Spec) -> FunctionCodec:
+def _xz(spec: Spec) -> Codec:
     plain = Spec(spec.name, tuple(setting.removesuffix("e") for setting in spec.settings))
     preset, extreme = _level(plain, 0, 9), spec.settings[0].endswith("e")
     facts = Facts(spec.settings[0], program_bytes=_module_bytes("_lzma"))
     flags = preset | (lzma.PRESET_EXTREME if extreme else 0)
-    return FunctionCodec(lambda data: lzma.compress(data, preset=flags), lzma.decompress, facts)
+    return Codec(lambda data: lzma.compress(data, preset=flags), lzma.decompress, facts)
 
 
-def _zstd(spec: Spec) -> FunctionCodec:
+def _zstd(spec: Spec) -> Codec:
     """Settings: the level, ``long`` (matches over a window of 128 MiB), ``dict=FILE``."""
     import zstandard
 
@@ -81,7 +79,7 @@ def _zstd(spec: Spec) -> FunctionCodec:
         program_bytes=_module_bytes("zstandard.backend_c"),
         learned_from=(hashlib.sha256(learned).hexdigest(),) if learned else (),
     )
-    return FunctionCodec(pack, unpack, facts)
+    return Codec(pack, unpack, facts)
 
 
 def _zstd_dictionary(content: bytes) -> Any:
@@ -97,19 +95,19 @@ def _zstd_dictionary(content: bytes) -> Any:
         raise UsageError(f"no dictionary can be learned from this file: {error}") from error
 
 
-def _brotli(spec: Spec) -> FunctionCodec:
-    brotli = _import("brotli", "brotli")
+def _brotli(spec: Spec) -> Codec:
+    brotli = _import("brotli")
     level = _level(spec, 0, 11)
     facts = Facts(str(level), program_bytes=_module_bytes("_brotli"))
-    return FunctionCodec(lambda data: brotli.compress(data, quality=level, lgwin=24), brotli.decompress, facts)
+    return Codec(lambda data: brotli.compress(data, quality=level, lgwin=24), brotli.decompress, facts)
 
 
-def _ppmd(spec: Spec) -> FunctionCodec:
+def _ppmd(spec: Spec) -> Codec:
     """PPMd variant H with 256 MB; the setting is the order. Its stream has no length, so the length goes in front.
 
     Tables often quote order 16, but with it pyppmd 1.3.1 does not give plrabn12.txt back.
     """
-    pyppmd = _import("pyppmd", "pyppmd")
+    pyppmd = _import("pyppmd")
     order = _level(spec, 2, 64)
     options = {"max_order": order, "mem_size": _PPMD_MEMORY, "variant": "H"}
 
@@ -130,14 +128,14 @@ def _ppmd(spec: Spec) -> FunctionCodec:
         return bytes(data)
 
     program = _module_bytes("pyppmd.c._ppmd") or _module_bytes("pyppmd.cffi._cffi_ppmd")
-    return FunctionCodec(pack, unpack, Facts(str(order), program_bytes=program))
+    return Codec(pack, unpack, Facts(str(order), program_bytes=program))
 
 
-def _lz4(spec: Spec) -> FunctionCodec:
-    frame = _import("lz4.frame", "lz4")
+def _lz4(spec: Spec) -> Codec:
+    frame = _import("lz4.frame")
     level = _level(spec, -16, 16)
     facts = Facts(str(level), program_bytes=_module_bytes("lz4.frame._frame"))
-    return FunctionCodec(lambda data: frame.compress(data, compression_level=level), frame.decompress, facts)
+    return Codec(lambda data: frame.compress(data, compression_level=level), frame.decompress, facts)
 
 
 def _level(spec: Spec, lowest: int, highest: int) -> int:
@@ -156,12 +154,8 @@ def _module_bytes(name: str) -> int:
     return file_size(getattr(sys.modules.get(name), "__file__", None))
 
 
-def _import(name: str, package: str) -> Any:
-    """Import a library that may be missing.
-
-    Raises:
-        MissingPackage: the library is not installed.
-    """
+def _import(name: str) -> Any:
+    package = name.partition(".")[0]
     return import_extra(name, f"needs {package}, which is not installed: pip install 'zipllm[bench]'")
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipllm.bench.protocol import Facts, FunctionCodec, Kind
-from zipllm.bench.spec import Spec
+from zipllm.bench.protocol import Codec, Facts, Kind, Spec
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,23 +23,14 @@ _OUTPUT_LIMIT = 1 << 50
 
 @dataclass(frozen=True)
 class ZipllmSettings:
-    """The settings of a ``zipllm`` entry.
-
-    Attributes:
-        model: name, path or id; None for the level's own model.
-        options: encoder options by name: ``level``, ``history``, ``lanes``, ``block_size``.
-    """
+    """The settings of a ``zipllm`` entry: a model (None: the level's own), and options of the encoder by name."""
 
     model: str | None
     options: dict[str, int | bool]
 
 
 def zipllm_settings(spec: Spec) -> ZipllmSettings:
-    """Sort the settings of a ``zipllm`` entry: ``level=6`` or just ``6``, ``history=off``, and the model.
-
-    Raises:
-        UsageError: a value is neither a number nor ``on`` or ``off``.
-    """
+    """Sort the settings of a ``zipllm`` entry: ``level=6`` or just ``6``, ``history=off``, and the model."""
     from zipllm.codec.levels import LEVELS
 
     options: dict[str, int | bool] = {}
@@ -59,11 +49,7 @@ def zipllm_settings(spec: Spec) -> ZipllmSettings:
 
 
 def options_of(settings: ZipllmSettings) -> "EncodeOptions":
-    """Return the encoder's options.
-
-    Raises:
-        UsageError: an option is unknown or out of range.
-    """
+    """Return the encoder's options. Raises ``UsageError`` for one that is unknown or out of range."""
     from zipllm.codec.levels import DEFAULT_LEVEL, encode_options
 
     known = ("level", "history", "lanes", "block_size")
@@ -82,7 +68,7 @@ def model_of(settings: ZipllmSettings) -> str | None:
     return settings.model or level_of(int(settings.options.get("level", DEFAULT_LEVEL))).model
 
 
-def open_zipllm(spec: Spec) -> FunctionCodec:
+def open_zipllm(spec: Spec) -> Codec:
     """Load the model and prepare the encoder.
 
     Raises:
@@ -103,17 +89,8 @@ def open_zipllm(spec: Spec) -> FunctionCodec:
     return codec_of(engine, options, _facts(stored, settings))
 
 
-def codec_of(
-    engine: "Engine | None", options: "EncodeOptions", facts: Facts, *, announce_size: bool = True
-) -> FunctionCodec:
-    """Return zipllm's encoder and decoder as a codec.
-
-    Args:
-        engine: the model that codes; None for the history alone.
-        options: of the encoder.
-        facts: of the codec.
-        announce_size: whether the archive's header states the size of the data.
-    """
+def codec_of(engine: "Engine | None", options: "EncodeOptions", facts: Facts, *, announce_size: bool = True) -> Codec:
+    """Return zipllm's encoder and decoder as a codec; without an engine the history codes alone."""
     from zipllm.codec.decoder import DecodeOptions, decompress_stream
     from zipllm.codec.encoder import compress_stream
     from zipllm.container import Limits
@@ -135,7 +112,7 @@ def codec_of(
         decompress_stream(io.BytesIO(archive), sink, options=decoding)
         return sink.getvalue()
 
-    return FunctionCodec(compress, decompress, facts)
+    return Codec(compress, decompress, facts)
 
 
 def program_bytes() -> int:

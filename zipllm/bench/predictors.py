@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zipllm.bench.neural import codec_of, program_bytes
-from zipllm.bench.protocol import Facts, FunctionCodec, Kind
-from zipllm.bench.spec import Spec
+from zipllm.bench.protocol import Codec, Facts, Kind, Spec
 from zipllm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,12 +39,8 @@ _PREDICTORS: dict[str, "Callable[[], Predictor]"] = {
 """A new predictor is a line here."""
 
 
-def open_predictor(spec: Spec) -> FunctionCodec:
-    """Make a predictor that has learned nothing yet.
-
-    Raises:
-        UsageError: predictors have no settings.
-    """
+def open_predictor(spec: Spec) -> Codec:
+    """Make a predictor that has learned nothing yet. Raises ``UsageError``: predictors have no settings."""
     from zipllm.codec.options import MAX_BLOCK_SIZE, EncodeOptions
     from zipllm.engine.engine import Engine
     from zipllm.tokenizer.byte import ByteTokenizer

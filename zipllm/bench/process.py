@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from zipllm.bench.external import Programs
-from zipllm.bench.protocol import Facts
+from zipllm.bench.protocol import Facts, Spec
 from zipllm.bench.result import Measurement, Status
-from zipllm.bench.spec import Spec
 
 _SHOWN = 300
 _LONGEST_ANSWER = 1 << 20
@@ -28,12 +27,7 @@ _running: set[int] = set()
 
 
 class WorkerFailed(Exception):
-    """A codec gave no answer. Never leaves zipllm.bench.
-
-    Args:
-        status: ``crash``, ``timeout``, ``missing`` or ``error``.
-        message: details, in one line.
-    """
+    """A codec gave no answer: ``crash``, ``timeout``, ``missing`` or ``error``. Never leaves zipllm.bench."""
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
@@ -42,12 +36,7 @@ class WorkerFailed(Exception):
 
 @dataclass(frozen=True)
 class Coded:
-    """A worker's answer: one direction of one file.
-
-    Attributes:
-        measurement: times and memory.
-        along: raw and compressed bytes of the file's beginnings, each an archive of its own.
-    """
+    """A worker's answer: times and memory of one direction of one file, and ``Row.along``."""
 
     measurement: Measurement
     along: tuple[tuple[int, int], ...]
@@ -55,15 +44,10 @@ class Coded:
 
 @dataclass
 class Worker:
-    """A process in which a codec runs.
+    """A process in which a codec runs, with settings as in ``RunOptions``.
 
     Attributes:
-        spec: the codec.
-        programs: external programs, by name.
-        timeout: seconds for one answer.
-        threads: of the processor; 0 leaves the choice to the libraries.
-        scratch: where the codec puts temporary files; None is the system's choice.
-        facts: the codec's facts, once it has started.
+        facts: the codec's, once it has started.
         startup_s: seconds from starting the process to the codec being ready.
     """
 
@@ -83,14 +67,7 @@ class Worker:
             self.timeout = float(self._program["timeout"])
 
     def code(self, action: str, source: Path, target: Path, *, repeat: int = 1, along: bool = False) -> Coded:
-        """Code a file; the process starts if it does not run yet.
-
-        Args:
-            action: ``compress`` or ``decompress``.
-            source: the file to read.
-            target: receives the result.
-            repeat: how often; every repetition is timed.
-            along: also compress the file's beginnings.
+        """``compress`` or ``decompress`` a file; the process starts if it does not run yet.
 
         Raises:
             WorkerFailed: no answer, or an answer that reports a failure.
@@ -144,11 +121,7 @@ class Worker:
         return answer
 
     def _line(self) -> bytes:
-        """Read one line of the answer; empty when the process has ended.
-
-        Raises:
-            WorkerFailed: the answer takes too long.
-        """
+        """Read one line of the answer; empty when the process has ended."""
         assert self._process is not None
         assert self._process.stdout is not None
         end, line = time.monotonic() + self.timeout, b""
@@ -176,11 +149,7 @@ class Worker:
         return f"{how}{': ' + lines[-1][:_SHOWN] if lines else ''}"
 
     def _kill(self, patience: float = 0.5) -> int:
-        """End the process and return its exit code; negative for a signal.
-
-        Args:
-            patience: seconds in which the process may still end by itself, with an exit code of its own.
-        """
+        """End the process, after ``patience`` seconds to end by itself, and return its exit code."""
         process, self._process = self._process, None
         if process is None:
             return 0

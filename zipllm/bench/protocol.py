@@ -1,15 +1,49 @@
-"""What a codec is: bytes to bytes and back, with the facts about itself that the benchmark counts.
+"""How users write a codec, and what a codec is: bytes to bytes and back, with the facts that the benchmark counts.
 
-A codec is opened in a process of its own. The worker around it measures time and memory, and another process compares
-the result, so a codec cannot get these wrong.
+``NAME``, or ``NAME:SETTING/SETTING/...``: ``xz:9e``, ``zstd:19/long``, ``zstd:19/dict=FILE``, ``zipllm:6``,
+``zipllm:small/6/history=off``. A codec runs in a process of its own; the worker around it measures time and memory,
+and another process compares the result, so a codec cannot get these wrong.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Self
 
-from zipllm.bench.spec import Spec
+from zipllm.errors import UsageError
+
+_DICTIONARY = "dict="
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The name of a codec, and its settings: the texts between the slashes, in order."""
+
+    name: str
+    settings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}:{'/'.join(self.settings)}" if self.settings else self.name
+
+
+def parse_spec(text: str) -> Spec:
+    """Return the codec and settings of one entry.
+
+    Raises:
+        UsageError: the entry has no name, or an empty setting.
+    """
+    name, colon, rest = text.strip().partition(":")
+    if not name:
+        raise UsageError(f"{text!r} names no codec")
+    if not colon:
+        return Spec(name)
+    begin = rest.find(_DICTIONARY)  # a path has slashes itself, so it comes last
+    tail = (rest[begin:],) if begin == 0 or (begin > 0 and rest[begin - 1] == "/") else ()
+    head = rest if not tail else rest[: max(0, begin - 1)]
+    settings = (*(head.split("/") if head else ()), *tail)
+    if not settings or "" in settings[1:]:
+        raise UsageError(f"{text!r} has an empty setting; write NAME or NAME:SETTING/SETTING")
+    return Spec(name, settings)
 
 
 @dataclass(frozen=True)
@@ -18,11 +52,11 @@ class Facts:
 
     Attributes:
         level: the settings in effect.
-        weights_bytes: model file or dictionary, in bytes; 0 without one.
+        weights_bytes: model file or dictionary; 0 without one.
         program_bytes: the codec's own code as installed: its extension module, its executable, zipllm's Python
             source. What it runs on (libc, Python, torch) is not counted.
         model: name of the model.
-        model_id: hexadecimal id of the model.
+        model_id: hexadecimal.
         parameters: weights in the model.
         learned_from: digests (SHA-256, hexadecimal) of the known training files.
         learned_names: names of the training data on the model's card.
@@ -38,31 +72,15 @@ class Facts:
     learned_names: tuple[str, ...] = ()
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Facts":
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Restore facts that crossed a pipe as JSON, which has lists for tuples."""
-        members: dict[str, Any] = dict(value)
-        return cls(**members | {name: tuple(value[name]) for name in ("learned_from", "learned_names")})
-
-
-class Codec(Protocol):
-    """Bytes to bytes and back."""
-
-    @property
-    def facts(self) -> Facts:
-        """What a decoder needs in addition to the archive."""
-
-    @property
-    def compress(self) -> Callable[[bytes], bytes]:
-        """Returns an archive from which ``decompress`` restores the data in another process."""
-
-    @property
-    def decompress(self) -> Callable[[bytes], bytes]:
-        """Returns the original bytes."""
+        members: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in value.items()}
+        return cls(**members)
 
 
 @dataclass(frozen=True)
-class FunctionCodec:
-    """A codec made of two functions."""
+class Codec:
+    """Two functions: ``decompress`` restores in another process what ``compress`` was given."""
 
     compress: Callable[[bytes], bytes]
     decompress: Callable[[bytes], bytes]

@@ -5,13 +5,14 @@ Only an archive that was decoded and equals the original has numbers. All measur
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from zipllm.errors import CorruptData, FileError
 
+T = TypeVar("T")
 SCHEMA = 1
 """Changes when a field changes its meaning; new fields do not change it."""
 
@@ -123,11 +124,7 @@ def row_to_json(row: Row) -> str:
 
 
 def row_from_dict(value: Mapping[str, Any]) -> Row:
-    """Restore a row; fields of later versions are ignored.
-
-    Raises:
-        ValueError: the value is not a row of this schema.
-    """
+    """Restore a row; fields of later versions are ignored. Raises ``ValueError`` for anything else."""
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise ValueError(f"not a row of schema {SCHEMA}")
     known = {each.name for each in fields(Row)}
@@ -142,24 +139,29 @@ def row_from_dict(value: Mapping[str, Any]) -> Row:
         raise ValueError(str(error)) from error
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_json_lines(path: Path, parse: Callable[[Any], T]) -> list[T]:
     """Read a file of JSON lines; an incomplete last line, left by an interruption, is ignored.
 
     Raises:
         FileError: the file cannot be read.
-        CorruptData: a line is not a row.
+        CorruptData: a line is not JSON, or ``parse`` raised ``ValueError``.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    rows = []
+    values = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            rows.append(row_from_dict(json.loads(line)))
+            values.append(parse(json.loads(line)))
         except ValueError as error:
             raise CorruptData(f"{path}, line {number}: {error}") from error
-    return rows
+    return values
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read rows as JSON lines; errors as ``read_json_lines``."""
+    return read_json_lines(path, row_from_dict)
 
 
 def failures(rows: Iterable[Row]) -> list[Row]:

@@ -14,9 +14,8 @@ from zipllm.bench.contamination import contamination
 from zipllm.bench.external import Programs
 from zipllm.bench.inputs import BenchInput
 from zipllm.bench.process import Coded, Worker, WorkerFailed
-from zipllm.bench.protocol import Facts
+from zipllm.bench.protocol import Facts, Spec
 from zipllm.bench.result import Row
-from zipllm.bench.spec import Spec
 
 DEFAULT_TIMEOUT = 24 * 3600.0
 Report = Callable[[Spec, BenchInput, str], None]
@@ -33,7 +32,7 @@ class RunOptions:
         threads: given to the codecs; 0 leaves the number to the libraries.
         along: also code the beginnings of each file, for the curve along it.
         programs: external programs by name.
-        scratch: folder for all temporary files, the codecs' included; None is the system's.
+        scratch: folder for temporary files, the codecs' included; None is the system's.
         environment: goes into every row.
     """
 
@@ -60,19 +59,17 @@ def run_benchmark(
         inputs: from ``prepare_inputs``.
         specs: from ``parse_codecs``.
         options: how to measure.
-        skip: whether to leave out a pair that an earlier run has measured.
+        skip: whether to leave a pair out.
         report: called for progress.
 
     Yields:
-        A row for every pair, as soon as it is measured. Failures are rows too.
+        A row for every pair, as soon as it is measured; failures are rows too.
     """
     for spec in specs:
-        wanted = [item for item in inputs if not skip(item, spec)]
-        if not wanted:
-            continue
-        with _Pair(spec, options) as pair:
-            for item in wanted:
-                yield pair.measure(item, report)
+        with contextlib.closing(_Pair(spec, options)) as pair:
+            for item in inputs:
+                if not skip(item, spec):
+                    yield pair.measure(item, report)
 
 
 class _Pair:
@@ -82,12 +79,6 @@ class _Pair:
         self._spec, self._options = spec, options
         self._workers: dict[str, Worker] = {}
         self._reused = spec.name in KINDS and KINDS[spec.name].reused
-
-    def __enter__(self) -> "_Pair":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._close()
 
     def measure(self, item: BenchInput, report: Report) -> Row:
         row = Row(
@@ -105,7 +96,7 @@ class _Pair:
         except WorkerFailed as error:
             row = replace(row, status=error.status, message=str(error))
         if not self._reused:
-            self._close()
+            self.close()
         return row
 
     def _measure(self, item: BenchInput, row: Row, folder: Path, report: Report) -> Row:
@@ -139,7 +130,7 @@ class _Pair:
         along = options.along and action == "compress"
         return self._workers[action].code(action, source, target, repeat=options.repeat, along=along)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         for worker in self._workers.values():
             worker.close()
         self._workers.clear()

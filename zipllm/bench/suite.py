@@ -12,22 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from zipllm.bench.codecs import DEFAULT_CODECS
-from zipllm.errors import FileError, UsageError
+from zipllm.errors import UsageError, file_errors
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The inputs, codecs and repetitions of a benchmark.
-
-    Attributes:
-        inputs: corpora, slices and paths.
-        codecs: comma-separated.
-        models: comma-separated, or None.
-        repeat: times each direction runs.
-
-    Raises:
-        UsageError: a field has the wrong type.
-    """
+    """The fields of a suite. Raises ``UsageError`` if one has the wrong type."""
 
     inputs: tuple[str, ...]
     codecs: str = DEFAULT_CODECS
@@ -52,7 +42,8 @@ def read_suite(path: Path) -> Suite:
         UsageError: the file is not a suite; the message names the field.
     """
     try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
+        with file_errors(path):
+            value = tomllib.loads(path.read_text(encoding="utf-8"))
         unknown = set(value) - {field.name for field in fields(Suite)}
         if unknown:
             raise UsageError(f"unknown field {sorted(unknown)[0]!r}")
@@ -60,7 +51,5 @@ def read_suite(path: Path) -> Suite:
         if not isinstance(inputs, list) or not inputs or not all(isinstance(item, str) for item in inputs):
             raise UsageError("inputs must be a list of corpora and paths")
         return Suite(tuple(inputs), **value)
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
     except (UsageError, ValueError) as error:
         raise UsageError(f"{path}: {error}") from error

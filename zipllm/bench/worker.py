@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from zipllm.bench.codecs import open_codec
-from zipllm.bench.protocol import Codec
-from zipllm.bench.spec import Spec
+from zipllm.bench.protocol import Codec, Spec
 from zipllm.errors import MissingPackage, ZipllmError
 from zipllm.machine import choose_threads
 

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from zipllm.bench.codecs import open_codec, with_defaults
-from zipllm.bench.spec import Spec
+from zipllm.bench.protocol import Spec
 from zipllm.classify.continued import FORKED, Measure, forked_stream, growth, zlib_growth
 from zipllm.errors import UsageError
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.bench.spec import Spec
+from zipllm.bench.protocol import Spec
 from zipllm.errors import ZipllmError
 
 Advance = Callable[[float], None]

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from zipllm.bench.spec import Spec, parse_spec
+from zipllm.bench.protocol import Spec, parse_spec
 
 _NUMBER = struct.Struct("<q")
 _PPMD_MEMORY = 64 << 20

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from zipllm.bench.codecs import open_codec, with_defaults
-from zipllm.bench.spec import Spec
+from zipllm.bench.protocol import Spec
 from zipllm.classify import baselines
 from zipllm.classify.class_costs import Prime, class_coder
 from zipllm.classify.continued import Advance

@@ -16,7 +16,7 @@ from zipllm.files.signals import before_signal_exit
 
 if TYPE_CHECKING:
     from zipllm.bench.inputs import BenchInput
-    from zipllm.bench.spec import Spec
+    from zipllm.bench.protocol import Spec
     from zipllm.progress import Progress as FileProgress
     from zipllm.progress import ProgressCallback
 

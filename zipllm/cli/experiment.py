@@ -71,12 +71,12 @@ def _listing(studies: "list[Study[Any]]") -> str:
 
 
 def _print(report: "Report", folder: Path) -> None:
-    """Print tables and conclusion, and where the page lies."""
+    """Print conclusion and tables, and where the page lies."""
     from zipllm.cli.tables import new_table, print_parts
 
     tables = report.study.tables(report.rows)
     parts = [new_table(f"{report.study.name}: {table.title}", table.heads, table.cells) for table in tables]
-    text = "".join(f"- {sentence}\n" for sentence in report.study.conclude(report.rows))
-    text += "".join(f"- Left out: {what}.\n" for what in report.left_out)
+    found = "".join(f"- {sentence}\n" for sentence in report.study.conclude(report.rows))
+    text = "".join(f"Left out: {what}.\n" for what in report.left_out)
     text += f"{report.cost()}\nPage, figures and rows: {folder}\n"
-    print_parts([*parts, text])
+    print_parts([found, *parts, text])

@@ -142,9 +142,7 @@ class ArchiveDecoder:
                 begin = self._reader.count
                 found = _next(records)
                 if isinstance(found, Block):
-                    yield from self._begin(
-                        BlockDecoding(found, self._engine, begin, self._reader.count, self._options.limits)
-                    )
+                    yield from self._begin(BlockDecoding(found, self._engine, begin, self._reader.count))
                     continue
                 while self._works:
                     yield self._take()

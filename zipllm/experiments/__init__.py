@@ -11,7 +11,6 @@ media         pictures, sound and genomes of a data folder, and PNG and FLAC to 
 training      text -> trained float model -> model file
 tasks         cloze questions and labeled texts for a byte model
 scoring       bits that data costs under a model, in the context that an archive gives it
-contest       one codec on some data, run by the benchmark
 published     published figures that more than one study quotes
 course        runs a study and writes its page
 page          rows -> a page in Markdown and HTML, and figures with their data

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,27 +11,19 @@ from zipllm.bench.environment import environment
 from zipllm.data.local import Places
 from zipllm.errors import MissingPackage, UsageError, file_errors
 from zipllm.experiments.lab import Lab, Notice
-from zipllm.experiments.ledger import Ledger
-from zipllm.experiments.material import domains_in
-from zipllm.experiments.page import SITTING, Report, figure_lines, to_html, to_markdown
+from zipllm.experiments.ledger import SITTING, Ledger
+from zipllm.experiments.material import data_files, domains_in
+from zipllm.experiments.page import Report, figure_lines, to_html, to_markdown
 from zipllm.experiments.study import Scale, Study
 from zipllm.report.plots import draw_figure, require_matplotlib
+from zipllm.temporary import private_as
 
 ROWS, PAGE, HTML = "rows.jsonl", "page.md", "page.html"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a study is run.
-
-    Attributes:
-        out: parent of the folders of all studies.
-        scale: how much is computed.
-        seed: of every random choice.
-        places: data folders.
-        resume: keep the rows of an earlier run.
-        html: write the page as HTML, too.
-    """
+    """How a study is run; ``out`` is the parent of the folders of all studies."""
 
     out: Path
     scale: Scale = "quick"
@@ -42,16 +33,11 @@ class Settings:
     html: bool = False
 
     def folder(self, study: Study[Any]) -> Path:
-        """Return the folder of a study's results."""
         return self.out / f"{study.name}-{self.scale}"
 
 
 def check_free(studies: Sequence[Study[Any]], settings: Settings) -> None:
-    """Refuse before computing anything if a folder holds an earlier run and this one does not resume it.
-
-    Raises:
-        UsageError: a folder does.
-    """
+    """Raise ``UsageError`` if a folder holds an earlier run and this one does not resume it."""
     for study in studies:
         path = settings.folder(study) / ROWS
         if path.exists() and not settings.resume:
@@ -67,6 +53,11 @@ def run_study(study: Study[Any], settings: Settings, notice: Notice) -> Report:
         ZipllmError: any other error of the study.
     """
     check_free([study], settings)
+    with private_as(data_files(settings.places)):
+        return _run(study, settings, notice)
+
+
+def _run(study: Study[Any], settings: Settings, notice: Notice) -> Report:
     folder, models = settings.folder(study), settings.out / "models"
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,12 +73,11 @@ def run_study(study: Study[Any], settings: Settings, notice: Notice) -> Report:
         "environment": environment(arguments, program=f"zipllm experiment {study.name}"),
     }
     ledger = Ledger(folder / ROWS, header)
-    lab = Lab(ledger, models, settings.places, settings.seed, notice)
-    clock, processor = time.perf_counter(), _processor_seconds()
+    lab = Lab(ledger, models, settings.places, settings.seed, notice, study.expected[settings.scale])
+    processor = _processor_seconds()
     study.run(lab, sizes)
-    sittings = sum(str(row["key"]).startswith(SITTING) for row in ledger.rows)
-    spent = {"seconds": time.perf_counter() - clock, "processor_s": _processor_seconds() - processor}
-    ledger.measure(f"{SITTING}{sittings + 1}", lambda: spent, left_out=lab.left_out)
+    spent = {"seconds": ledger.seconds, "processor_s": _processor_seconds() - processor}
+    ledger.measure(f"{SITTING}{ledger.sitting}", lambda: spent, left_out=lab.left_out)
     report = Report(study, ledger.header, ledger.rows)
     write_report(report, folder, notice, html=settings.html)
     return report

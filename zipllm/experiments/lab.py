@@ -7,8 +7,8 @@ from typing import Any
 
 from zipllm.data.local import Places
 from zipllm.engine.engine import engine_from_model
-from zipllm.experiments.ledger import Ledger, Row, Ts
-from zipllm.experiments.material import Text, find_text, main_text
+from zipllm.experiments.ledger import Ledger, Row, Ts, measurements
+from zipllm.experiments.material import Text, main_text
 from zipllm.experiments.scoring import context_words, payload
 from zipllm.experiments.training import Plan, Trained, train
 from zipllm.model_file.file import model_to_bytes
@@ -18,7 +18,7 @@ Notice = Callable[[str], None]
 """Gets one line about what begins or what is left out."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lab:
     """The place where a study runs.
 
@@ -27,24 +27,40 @@ class Lab:
         models: folder of trained models, which studies share.
         places: data folders.
         seed: of every random choice.
-        notice: reports progress.
-        left_out: what could not be measured here, in words; studies add to it.
+        tell: reports progress.
+        expected: seconds of the whole study on two idle cores.
+        total: number of its rows; ``run`` of a study sets it as soon as it knows.
+        left_out: what could not be measured here, in words.
     """
 
     ledger: Ledger
     models: Path
     places: Places
     seed: int
-    notice: Notice
+    tell: Notice
+    expected: float = 0.0
+    total: int = 0
     left_out: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._kept = self._done
+
+    @property
+    def _done(self) -> int:
+        return len(measurements(self.ledger.rows))
+
+    def notice(self, text: str) -> None:
+        """Report what begins, with the number of the row and the time that is left, as far as this sitting tells."""
+        place, done = "", self._done
+        if done < self.total:
+            rows, fresh = self.total - done, done - self._kept
+            left = self.ledger.seconds / fresh * rows if fresh else self.expected * rows / self.total
+            place = f"{done + 1} of {self.total}, about {duration(left)} left: "
+        self.tell(place + text)
 
     def measure(self, key: str, make: Callable[[*Ts], Row], *args: *Ts, **about: Any) -> Row:
         """Return the row of this key, from ``make(*args)`` and ``about`` or from the run that is being resumed."""
         return self.ledger.measure(key, make, *args, seed=self.seed, **about)
-
-    def text(self, name: str, train_bytes: int, test_bytes: int) -> Text | None:
-        """Return text of a domain, or None; errors as ``material.find_text``."""
-        return find_text(name, self.places, train_bytes, test_bytes)
 
     def main_text(self, train_bytes: int, test_bytes: int) -> Text:
         """Return the text that most studies use; errors as ``material.main_text``."""
@@ -58,13 +74,19 @@ class Lab:
         return train(plan, text.name, text.train, self.models, seed=self.seed, start=start)
 
     def train_and_score(self, plan: Plan, text: Text, start: Start | None) -> Row:
-        """Return the row of the model that ``train`` gives."""
         return score(self.train(plan, text, start), text)
 
     def leave_out(self, what: str) -> None:
         """Report that something cannot be measured here; the page repeats it."""
-        self.notice(what)
+        self.tell(what)
         self.left_out.append(what)
+
+
+def duration(seconds: float) -> str:
+    """Format a time: ``40 s``, ``12 min``, ``1.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def score(trained: Trained, text: Text) -> Row:

@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVarTuple
 
-from zipllm.errors import CorruptData, FileError, UsageError, file_errors
+from zipllm.bench.result import read_json_lines
+from zipllm.errors import CorruptData, UsageError, file_errors
 
 Row = Mapping[str, Any]
 """One measurement: ``key`` names it, the other members are its values."""
 Rows = Sequence[Row]
 Ts = TypeVarTuple("Ts")
 
+SITTING = "sitting "
+"""Beginning of the key of a row about a sitting: one uninterrupted part of a run, with its times and omissions."""
 SCHEMA = 1
 """Changes when a member changes its meaning."""
 SAME = ("schema", "study", "scale", "seed", "sizes", "material")
@@ -26,12 +29,8 @@ SAME = ("schema", "study", "scale", "seed", "sizes", "material")
 class Ledger:
     """The rows of one run, after those of earlier sittings.
 
-    Args:
-        path: the file, in a folder that exists.
-        header: the question, as values for JSON.
-
     Raises:
-        UsageError: the file has rows that answer another question.
+        UsageError: the file has rows that answer another question than ``header``.
         CorruptData: the file is damaged.
         FileError: it cannot be read or written.
     """
@@ -48,17 +47,26 @@ class Ledger:
             self.header = old  # keeps machine and version of the first sitting
             self._rows = {str(row["key"]): row for row in rows}
         self._write([self.header, *self._rows.values()], "w")
+        ended = len(self.rows) - len(measurements(self.rows))
+        self.sitting = 1 + max((int(row.get("sitting", 0)) for row in self.rows), default=ended)
+        self._begun = time.perf_counter()
 
     @property
     def rows(self) -> list[Row]:
         """All rows, in the order of measuring."""
         return list(self._rows.values())
 
+    @property
+    def seconds(self) -> float:
+        """Wall time of this sitting so far."""
+        return time.perf_counter() - self._begun
+
     def measure(self, key: str, make: Callable[[*Ts], Row], *args: *Ts, **about: Any) -> Row:
         """Return the row of this key; if it is missing, measure it by ``make(*args)``, add ``about``, and keep it."""
         if key not in self._rows:
             clock = time.perf_counter()
             row = {"key": key, **make(*args), **about, "measured_s": round(time.perf_counter() - clock, 3)}
+            row |= {"sitting": self.sitting, "sitting_s": round(self.seconds, 3)}
             self._rows[key] = json.loads(json.dumps(row))
             self._write([row], "a")
         return self._rows[key]
@@ -68,26 +76,20 @@ class Ledger:
             sink.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
 
 
-def read_ledger(path: Path) -> tuple[dict[str, Any], list[Row]]:
-    """Read the first line and the rows; ignore a last line that an interruption tore.
+def measurements(rows: Rows) -> Rows:
+    """Return the rows that are not about sittings."""
+    return [row for row in rows if not str(row["key"]).startswith(SITTING)]
 
-    Raises:
-        FileError: the file cannot be read.
-        CorruptData: a line is no row.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    values: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise CorruptData(f"{path}, line {number}: {error}") from error
-        if not isinstance(value, dict) or ("schema" if number == 1 else "key") not in value:
-            raise CorruptData(f"{path}, line {number}: not a row of a study")
-        values.append(value)
-    if not values or values[0]["schema"] != SCHEMA:
+
+def read_ledger(path: Path) -> tuple[dict[str, Any], list[Row]]:
+    """Return the first line and the rows; errors as ``read_json_lines``."""
+    values = read_json_lines(path, _line)
+    if not values or values[0].get("schema") != SCHEMA:
         raise CorruptData(f"{path}: not the rows of a study, or of another version")
     return values[0], list(values[1:])
+
+
+def _line(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not {"schema", "key"} & set(value):
+        raise ValueError("not a row of a study")
+    return value

@@ -33,9 +33,9 @@ class Domain:
 
     Attributes:
         stem: beginning of the names of its files in a data folder, or empty.
-        machine: yields documents of this machine, or None.
+        machine: yields documents of this machine.
         near_shipped: whether the shipped model's card names such documents as training data.
-        sample: bundled sample as the last resort for measuring, or empty; never trained on.
+        sample: bundled sample as the last resort for measuring; never trained on.
     """
 
     stem: str
@@ -58,15 +58,7 @@ DOMAINS = {
 
 @dataclass(frozen=True)
 class Text:
-    """Text of one domain.
-
-    Attributes:
-        name: of the domain.
-        train: to learn from; empty if there is held-out text only.
-        test: held-out text.
-        origin: source, in words.
-        near_shipped: whether the shipped model may have learned from ``test``.
-    """
+    """Text of one domain: to learn from (may be empty), held out, and its source in words."""
 
     name: str
     train: bytes
@@ -112,6 +104,13 @@ def main_text(places: Places, train_bytes: int, test_bytes: int) -> Text:
     if text is None or len(text.train) < train_bytes // 2 or not text.test:
         raise FileError("too little English to train on; --data-dir names a folder with train/train and train/valid")
     return text
+
+
+def data_files(places: Places) -> Iterator[Path]:
+    """Yield every file and folder that a study may read in a data folder."""
+    for folder in places.folders:
+        for kind in ("train", "tasks", "image", "audio"):
+            yield from (folder / kind).rglob("*")
 
 
 def domains_in(places: Places) -> list[str]:

@@ -26,12 +26,7 @@ _PGM = re.compile(rb"P5\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s")
 
 
 def find_media(kind: str, places: Places, size: int) -> Text | None:
-    """Return about ``size`` bytes of ``image``, ``audio`` or ``dna`` to measure with, or None without such data.
-
-    Raises:
-        CorruptData: a file is damaged.
-        FileError: a file cannot be read.
-    """
+    """Return about ``size`` bytes of ``image``, ``audio`` or ``dna`` to measure with, or None without such data."""
     return {"image": _image, "audio": _audio, "dna": _genome}[kind](places, size)
 
 
@@ -51,11 +46,7 @@ def _image(places: Places, size: int) -> Text | None:
 
 
 def read_gray(data: bytes) -> NDArray[np.uint8]:
-    """Return the pixels ``[rows, columns]`` of a binary PGM file of 8 bits.
-
-    Raises:
-        CorruptData: the data is something else.
-    """
+    """Return the pixels ``[rows, columns]`` of a binary PGM file of 8 bits. Raises ``CorruptData``."""
     head = _PGM.match(data)
     if head is None:
         raise CorruptData("a picture is not a binary PGM file of 8 bits")

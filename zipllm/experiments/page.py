@@ -1,4 +1,4 @@
-"""The page of a run: question, method, machine, cost, conclusion, tables, figures, published results."""
+"""The page of a run: question, conclusion, tables, figures, published results, method, machine, cost."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,26 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from zipllm.bench import tables
-from zipllm.experiments.ledger import Rows
+from zipllm.experiments.lab import duration
+from zipllm.experiments.ledger import SITTING, Rows, measurements
 from zipllm.experiments.show import Table, distinct
 from zipllm.experiments.study import Study
 from zipllm.report.figures import Figure
 from zipllm.report.html_page import render
 from zipllm.report.svg import figure_svg
 
-SITTING = "sitting "
-"""Beginning of the key of a row about a sitting: one uninterrupted part of a run, with its times and omissions."""
-
 
 @dataclass(frozen=True)
 class Report:
-    """A finished run.
-
-    Attributes:
-        study: what was run.
-        header: first line of its rows.
-        lines: the rows, those about sittings included.
-    """
+    """A finished run: its study, and the first line and all rows of its ledger."""
 
     study: Study[Any]
     header: Mapping[str, Any]
@@ -34,25 +26,29 @@ class Report:
     @property
     def rows(self) -> Rows:
         """The measurements."""
-        return [row for row in self.lines if not str(row["key"]).startswith(SITTING)]
+        return measurements(self.lines)
 
     @property
     def sittings(self) -> Rows:
-        """The sittings that ended."""
         return [row for row in self.lines if str(row["key"]).startswith(SITTING)]
 
     @property
     def left_out(self) -> list[str]:
-        """What could not be measured."""
         return list(dict.fromkeys(what for row in self.sittings for what in row["left_out"]))
 
     def cost(self) -> str:
-        """Say how long the run was expected to take, and took."""
-        expected = self.study.expected[self.header["scale"]]
-        wall, processor = (sum(float(row[name]) for row in self.sittings) for name in ("seconds", "processor_s"))
+        """Say how long the run was expected to take, and took; an interrupted sitting counts up to its last row."""
+        expected, spent = self.study.expected[self.header["scale"]], dict[str, float]()
+        for row in self.lines:
+            if str(row["key"]).startswith(SITTING):
+                spent[row["key"]] = float(row["seconds"])
+            elif "sitting" in row:
+                spent[f"{SITTING}{row['sitting']}"] = float(row["sitting_s"])
+        sittings = f" in {len(spent)} sittings" if len(spent) > 1 else ""
+        processor = sum(float(row["processor_s"]) for row in self.sittings)
         return (
-            f"Expected on two idle cores: {expected:,.0f} s. Took {wall:,.0f} s on the clock, "
-            f"{processor:,.0f} s of processor time; models of earlier studies are not trained again."
+            f"Expected on two idle cores: {duration(expected)}. Took {duration(sum(spent.values()))} on the clock"
+            f"{sittings}, {duration(processor)} of processor time; models of earlier studies are not trained again."
         )
 
     def paragraphs(self) -> list[str]:
@@ -76,14 +72,14 @@ class Report:
 def to_markdown(report: Report, figures: Sequence[tuple[Figure, str]]) -> str:
     """Return the page as Markdown; ``figures`` come with the stems of their files, which lie beside it."""
     study, rows = report.study, report.rows
-    parts = [f"# {study.name}", f"**{study.question}**", *report.paragraphs(), "## What came out"]
+    parts = [f"# {study.name}", f"**{study.question}**"]
     parts.append("\n".join(f"- {sentence}" for sentence in study.conclude(rows)))
     parts += map(_table, study.tables(rows))
     parts += [f"![{figure.title}]({stem}.svg)\n\n[data]({stem}.jsonl)" for figure, stem in figures]
     if quotes := study.quotes(rows):
         parts.append("## Published")
         parts += [f"{quote.source}\n\n{_table(quote.table)}\n\n{quote.remark}" for quote in quotes]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, "## How it was measured", *report.paragraphs()]) + "\n"
 
 
 def to_html(report: Report) -> str:

@@ -29,13 +29,7 @@ def archive_bytes(engine: Engine, data: bytes) -> float:
 
 
 def costs_along(engine: Engine, piece: bytes, *, history: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the byte offset of every token of a piece, and the bits it costs.
-
-    Args:
-        engine: the model.
-        piece: coded as a block of one lane, without context before it.
-        history: mix the history in.
-    """
+    """Return offset and bits of every token of a piece, coded as a block of one lane without context before it."""
     precision = engine.predictor.precision
     mixer, slots = (MIXER_VERSION, max(HISTORY_BITS[0], len(piece).bit_length() + 4)) if history else (0, 0)
     parameters = CodingParameters(1, PROBABILITY_BITS, precision=precision, mixer=mixer, history=slots)

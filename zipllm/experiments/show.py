@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from zipllm.bench.columns import amount
 from zipllm.experiments.ledger import Row, Rows
 from zipllm.report.figures import Figure, Series
 
@@ -13,13 +14,7 @@ UNFAIR = "† no fair test: the shipped model learned from Python's own sources 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text.
-
-    Attributes:
-        title: above it.
-        heads: of the columns; the first column holds names.
-        cells: rows of text.
-    """
+    """A table of text; its first column holds names."""
 
     title: str
     heads: tuple[str, ...]
@@ -57,17 +52,12 @@ def adjusted_columns(corpora: Sequence[float], model: str = "model_bytes") -> di
     def cell(corpus: float, row: Row) -> str:
         return number(adjusted(row, corpus, model) if model in row else None)
 
-    return {f"adjusted, {megabytes(corpus)}": partial(cell, corpus) for corpus in corpora}
+    return {f"adjusted, {amount(corpus)}": partial(cell, corpus) for corpus in corpora}
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """Format a number for a table; None is a dash."""
     return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def megabytes(size: float) -> str:
-    """Format a size in bytes."""
-    return f"{size / 1e6:,g} MB"
 
 
 def curves(name: str, title: str, x: str, series: Iterable[Series], *, from_zero: bool = False) -> Figure:

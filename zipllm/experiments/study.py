@@ -22,13 +22,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Quote:
-    """Published results of others.
-
-    Attributes:
-        source: authors, year, title, and where in it.
-        table: their figures, beside ours where we have one.
-        remark: what makes the two differ.
-    """
+    """Published figures beside ours: where they stand, and what makes the two differ."""
 
     source: str
     table: Table
@@ -48,13 +42,7 @@ class ByScale(Generic[T]):
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much most studies compute; each adds fields of its own.
-
-    Attributes:
-        train_bytes: limit on the training text.
-        test_bytes: limit on the held-out text.
-        plan: what is trained.
-    """
+    """Limits on training and held-out text, and what is trained; each study adds fields."""
 
     train_bytes: int
     test_bytes: int

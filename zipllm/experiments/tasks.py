@@ -57,10 +57,7 @@ def find_tasks(places: Places, names: tuple[str, ...], train: int, test: int) ->
     """Return task sets of a data folder: ``tasks/NAME/train.jsonl*`` and ``test.jsonl*``, with ``text`` and ``label``.
 
     Each part is cut to ``train`` or ``test`` examples at equal distances, since such files may be sorted by label.
-
-    Raises:
-        CorruptData: a line has other members.
-        FileError: a file cannot be read.
+    Raises ``CorruptData`` or ``FileError``.
     """
     found = {}
     for name in names:

@@ -11,7 +11,7 @@ import numpy as np
 
 from zipllm.bench.codecs import open_codec
 from zipllm.bench.libraries import KINDS
-from zipllm.bench.spec import parse_spec
+from zipllm.bench.protocol import parse_spec
 from zipllm.errors import LimitExceeded, UsageError
 from zipllm.generate.sampling import Randomness, draw
 

@@ -21,7 +21,7 @@ def render(template: str, title: str, **values: object) -> str:
         title: of the page.
         values: for the template, as text or data.
     """
-    page = {"title": title, "policy": POLICY, "style": "page.css", **values}
+    page = {"title": title, "policy": POLICY, "style": asset("page.css"), **values}
     return _environment().get_template(template).render(page)
 
 

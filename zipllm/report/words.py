@@ -5,9 +5,6 @@ import numpy as np
 from zipllm.container import Coding
 from zipllm.measure.explanation import Explanation
 
-MOST_BITS = 8
-"""End of the color scale: the cost of a byte without compression."""
-
 _CODINGS = {
     Coding.MODEL: "the model",
     Coding.HISTORY: "the history alone",
@@ -15,19 +12,17 @@ _CODINGS = {
 }
 
 
-def heat(bits_per_byte: float) -> int:
-    """Return the step of the color scale, 0 to 16, in halves of a bit."""
-    return min(2 * MOST_BITS, round(2 * bits_per_byte))
+def headline(explanation: Explanation) -> str:
+    """Return the sizes: ``857 -> 313 bytes (36.5 %)``."""
+    size, packed = len(explanation.raw), explanation.archive_bytes
+    return f"{size:,} -> {packed:,} bytes ({100 * packed / size:.1f} %)"
 
 
 def lead(explanation: Explanation, model: str | None) -> str:
-    """Return the main figures in two sentences."""
-    size, count = len(explanation.raw), len(explanation.costs.bits)
-    rate = f"{explanation.bits / size:.3f} for each of {size:,} bytes"
-    return (
-        f"{count:,} {unit_name(explanation, count)} cost {explanation.bits:,.1f} bits, {rate}; "
-        f"the archive takes {explanation.archive_bytes:,} bytes. {coder(explanation, model)}"
-    )
+    """Return what the tokens cost, and who coded them."""
+    count, rate = len(explanation.costs.bits), explanation.bits / len(explanation.raw)
+    cost = f"{count:,} {unit_name(explanation, count)} cost {explanation.bits:,.1f} bits, {rate:.3f} per byte"
+    return f"{cost}. {coder(explanation, model)}"
 
 
 def unit_name(explanation: Explanation, count: int = 1) -> str:

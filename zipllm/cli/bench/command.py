@@ -13,12 +13,13 @@ from zipllm.cli.progress import shows_bars
 from zipllm.cli.voice import Voice
 from zipllm.errors import UsageError
 from zipllm.files.signals import before_signal_exit
+from zipllm.temporary import private_as
 
 if TYPE_CHECKING:
     from zipllm.bench.inputs import BenchInput
+    from zipllm.bench.protocol import Spec
     from zipllm.bench.result import Row
     from zipllm.bench.runner import RunOptions
-    from zipllm.bench.spec import Spec
     from zipllm.cli.bench.output import Outputs
 
 
@@ -34,6 +35,7 @@ def bench(options: BenchOptions) -> int:
     from zipllm.bench.codecs import parse_codecs
     from zipllm.bench.environment import environment
     from zipllm.bench.external import read_programs
+    from zipllm.bench.inputs import read_paths
     from zipllm.bench.runner import DEFAULT_TIMEOUT, RunOptions
     from zipllm.bench.suite import Suite, read_suite
     from zipllm.cli.bench.output import Outputs
@@ -57,8 +59,9 @@ def bench(options: BenchOptions) -> int:
         programs=external,
         environment=environment(sys.argv[2:], options.threads),
     )
-    rows = _measure(plan.inputs, specs, run_options, outputs)
-    return _report(rows, outputs, voice)
+    with private_as(read_paths(plan.inputs, options.places)):
+        rows = _measure(plan.inputs, specs, run_options, outputs)
+        return _report(rows, outputs, voice)
 
 
 def _measure(inputs: Sequence[str], specs: "Sequence[Spec]", run: "RunOptions", outputs: "Outputs") -> "list[Row]":

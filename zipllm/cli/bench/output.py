@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zipllm.bench.inputs import BenchInput
+from zipllm.bench.protocol import Spec
 from zipllm.bench.result import Row, read_rows, row_to_json
-from zipllm.bench.spec import Spec
 from zipllm.cli.bench.flags import BenchOptions
 from zipllm.cli.reports import check_report, replace_text
 from zipllm.errors import UsageError, ZipllmError

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 
-from zipllm.bench.columns import CONTAMINATED, MARK, TOTALS, Cell, file_cells, file_heads, total_cells
+from zipllm.bench.columns import CONTAMINATED, MARK, TOTALS, Cell, amount, file_cells, file_heads, total_cells
 from zipllm.bench.compare import Change, compare
 from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of, files_of
-from zipllm.cli.messages import format_size
 from zipllm.cli.tables import BOLD, BOLD_RED, GREEN, RED, Styled, Table, new_table, note, print_parts
 
 _MOST_FILES = 40
 _NOTE = (
     "bpb: archive bits per byte of the original, less is better. geo.: its geometric mean, every file weighs the same. "
-    "+weights: bytes with the model file counted once. +program: with the codec's own code too. pays at: amount of "
+    "+weights: bytes with the model file counted once. +program: with the codec's own code too. break-even: amount of "
     "such data above which the weights pay off against the best codec without weights. in, out: KB/s of coding and "
-    "decoding, without start-up. RAM: peak memory. K and M are powers of 1024."
+    "decoding, without start-up. RAM: peak memory. K, M and G are powers of 1000."
 )
 
 
@@ -48,8 +47,8 @@ def _shown(cell: Cell) -> Styled:
 
 
 def _short_size(size: int) -> str:
-    """Return ``8.73M`` for 8.73 MiB, so that ten columns fit 80 characters."""
-    return format_size(size).removesuffix("iB").replace(" ", "")
+    """Return ``8.73M`` for 8.73 MB, so that ten columns fit 80 characters."""
+    return amount(size).removesuffix("B").replace(" ", "")
 
 
 def _changes(changes: Sequence[Change]) -> Table:

@@ -1,6 +1,7 @@
 """``zipllm explain``: how many bits each token of a file cost, and why."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from zipllm.container.header import MAGIC
 from zipllm.errors import LimitExceeded, UsageError, ZipllmError
 from zipllm.files.names import PathError, escape_name, means_stdin
 from zipllm.files.source import Source, open_source, standard_input
+from zipllm.temporary import private_as
 
 if TYPE_CHECKING:
     from zipllm.measure.explanation import Explanation
@@ -118,16 +120,22 @@ def _skip(source: Source, count: int) -> None:
 
 
 def _show(explanation: "Explanation", options: ExplainOptions) -> None:
-    from zipllm.report.words import lead, note, sums
+    from zipllm.report.words import headline, lead, note, sums
 
     voice, part, name = options.voice, options.part, display_name(options.file)
     model = options.loader.name if explanation.model_id is not None else None
     remarks = list(filter(None, (_range_note(part, len(explanation.raw)), note(explanation))))
     if options.html is not None:
+        from zipllm.bench.environment import command_line
         from zipllm.report.surprise import surprise_page
 
-        replace_text(options.html, surprise_page(explanation, name, model, remarks))
-    lines = [f"{name}: {lead(explanation, model)}", sums(explanation), *remarks] if voice.level >= 1 else []
+        command = command_line("zipllm explain", sys.argv[2:])
+        page = surprise_page(explanation, os.path.basename(name), model, remarks, command)
+        with private_as([0 if means_stdin(options.file) else Path(options.file)]):
+            replace_text(options.html, page)
+    lines = [f"{name}: {headline(explanation)}. {lead(explanation, model)}", sums(explanation), *remarks]
+    if voice.level < 1:
+        lines = []
     if options.json:
         from zipllm.cli.explain.as_json import explanation_json
 

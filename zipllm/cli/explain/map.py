@@ -1,7 +1,6 @@
 """What every token cost, as text for a terminal: in four colors, or with four signs under each line.
 
-The colors run from dark blue over gray to bright yellow, which people with any kind of color blindness tell apart
-(after cividis: Nuñez, Anderton and Renslow, 2018). The signs are ASCII, for pipes and for ``NO_COLOR``.
+The colors are those of the page. The signs are ASCII, for pipes and for ``NO_COLOR``.
 """
 
 import os
@@ -15,11 +14,12 @@ from rich.cells import cell_len
 
 from zipllm.cli.tables import shows_colors
 from zipllm.measure.explanation import Explanation
+from zipllm.report.palette import ansi
 from zipllm.report.units import sign, units
 
 _CLASSES = ((1.0, ".", "under 1"), (2.0, "-", "1 to 2"), (4.0, "+", "2 to 4"), (float("inf"), "#", "4 and more"))
 """Bits per byte below which a class ends, its sign, and its name in the legend."""
-_COLORS = ("", "\x1b[38;5;231;48;5;24m", "\x1b[38;5;16;48;5;145m", "\x1b[38;5;16;48;5;220m")
+_COLORS = ("", ansi(2), ansi(4), ansi(8))
 _RESET = "\x1b[0m"
 _PIPED_WIDTH = 100
 _LEAST_WIDTH = 20

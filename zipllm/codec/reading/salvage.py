@@ -257,8 +257,7 @@ class _Salvage:
         self._blocks += 1
         self._options.limits.check(header, self._blocks)
         try:
-            block = Block(header, read_payload(self._source, item))
-            raw = decode_block(block, self._engine, None, self._options.limits)
+            raw = decode_block(Block(header, read_payload(self._source, item)), self._engine, None)
         except (CorruptData, UnsupportedData) as error:
             self._lose(header.raw_size, str(error))
             return False

@@ -44,6 +44,7 @@ class Context(Study[ContextSizes]):
 
     def run(self, lab: Lab, sizes: ContextSizes) -> None:
         text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
+        lab.total = len(sizes.windows) + len(_WAYS)
         for window in sizes.windows:
             trained = lab.train(replace(sizes.plan, window=window), text)
             lab.measure(f"window {window}", score, trained, text)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from zipllm.bench.codecs import open_codec
-from zipllm.bench.spec import parse_spec
+from zipllm.bench.protocol import parse_spec
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import CorruptData, MissingPackage
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.ledger import Row, Rows
-from zipllm.experiments.material import Text
+from zipllm.experiments.material import Text, find_text
 from zipllm.experiments.media import SPECIAL, find_media, special_size
 from zipllm.experiments.published import DELETANG, TABLE_1
 from zipllm.experiments.scoring import archive_bytes, context_words, payload
@@ -42,7 +42,9 @@ class Modality(Study[ShippedSizes]):
         if sizes.shipped:
             small = ModelStore.default().load("small")
             models["shipped small"] = (engine_from_model(small), {"window": small.config.window})
-        for kind, text in _texts(lab, sizes).items():
+        texts = _texts(lab, sizes)
+        lab.total = sum(2 * len(models) + len(GENERAL) + len(SPECIAL.get(kind, ())) for kind in texts)
+        for kind, text in texts.items():
             data = text.test
             about = {"kind": kind, "raw_bytes": len(data), "text": f"{kind}: {text.origin}"}
             for name, (engine, known) in models.items():
@@ -75,13 +77,14 @@ class Modality(Study[ShippedSizes]):
         said = []
         for kind in _kinds(rows):
             rates = {row["coder"]: _percent(rows, row["coder"], kind) or 0.0 for row in show.select(rows, kind=kind)}
-            neural = {coder: rate for coder, rate in rates.items() if "model" in coder or "shipped" in coder}
-            others = {coder: rate for coder, rate in rates.items() if coder not in neural}
+            models = {coder: rate for coder, rate in rates.items() if "model" in coder or "shipped" in coder}
+            others = {coder: rate for coder, rate in rates.items() if coder not in models}
+            neural = {coder: rate for coder, rate in models.items() if not _mark(rows, coder, kind)}
             alone = {coder: rate for coder, rate in neural.items() if "history" not in coder}
             ours, theirs, plain = (min(each, key=each.__getitem__) for each in (neural, others, alone))
             larger = ", more than the data themselves" if alone[plain] > 100 else ""
             said.append(
-                f"On {kind}, {ours}{_mark(rows, ours, kind)} takes {neural[ours]:.1f} % of the raw size, {theirs} "
+                f"On {kind}, {ours} takes {neural[ours]:.1f} % of the raw size, {theirs} "
                 f"{others[theirs]:.1f} %: {show.change(neural[ours], others[theirs])}. Without the history the best "
                 f"model, {plain}, takes {alone[plain]:.1f} %{larger}."
             )
@@ -116,7 +119,7 @@ def _texts(lab: Lab, sizes: ShippedSizes) -> dict[str, Text]:
     """Return data by kind."""
     texts = {"text": lab.main_text(sizes.train_bytes, sizes.test_bytes)}
     for domain, kind in TEXTS.items():
-        if text := lab.text(domain, sizes.train_bytes, sizes.test_bytes):
+        if text := find_text(domain, lab.places, sizes.train_bytes, sizes.test_bytes):
             texts[kind] = text
     for kind in MEDIA:
         if text := find_media(kind, lab.places, sizes.test_bytes):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zipllm.bench.columns import amount
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.ledger import Row, Rows
@@ -55,6 +56,7 @@ class Precision(Study[PrecisionSizes]):
         models = {"byte model": lab.train(sizes.plan, text)}
         if sizes.shipped:
             models["shipped small"] = shipped_model(load_start("small"), text.train, 512)
+        lab.total = len(models) * (1 + len(sizes.bits))
         for name, trained in models.items():
             tokens = torch.from_numpy(trained.tokenizer.encode(text.test)).long()
             count = min(sizes.windows, len(tokens) // sizes.sequence)
@@ -102,7 +104,7 @@ class Precision(Study[PrecisionSizes]):
             if {8, 4} <= set(found):
                 said.append(_eight_or_four(model, found[8], found[4]))
             best = {size: min(tried, key=lambda bits: show.adjusted(found[bits], size, _PACKED)) for size in _CORPORA}
-            words = ", ".join(f"{bits} for {show.megabytes(size)}" for size, bits in best.items())
+            words = ", ".join(f"{bits} for {amount(size)}" for size, bits in best.items())
             said.append(f"{model}: with the packed file counted, the best bits a weight are {words}.")
         return said
 
@@ -152,7 +154,7 @@ def _eight_or_four(model: str, eight: Row, four: Row) -> str:
         return f"{model}: four bits cost nothing here and save {saved:,} bytes."
     return (
         f"{model}: four bits instead of eight save {saved:,} bytes of weights and cost {lost:.3f} bits per byte, so "
-        f"eight pay from {8 * saved / lost / 1e6:,.1f} MB of text on (through xz the four-bit file takes "
+        f"the break-even of eight is at {amount(8 * saved / lost)} of text (through xz the four-bit file takes "
         f"{show.change(four['xz_bytes'], eight['xz_bytes'])})."
     )
 

@@ -1,18 +1,23 @@
 """Study: which predictor, in front of the same coder?"""
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from zipllm.bench.codecs import open_codec
-from zipllm.bench.spec import parse_spec
+from zipllm.bench.codecs import open_codec, parse_codecs
+from zipllm.bench.columns import amount
+from zipllm.bench.inputs import BenchInput
+from zipllm.bench.protocol import parse_spec
+from zipllm.bench.runner import RunOptions, run_benchmark
 from zipllm.errors import MissingPackage
 from zipllm.experiments import show
-from zipllm.experiments.contest import contest, keep_model
 from zipllm.experiments.lab import Lab, facts
 from zipllm.experiments.ledger import Row, Rows
 from zipllm.experiments.scoring import context_words
 from zipllm.experiments.study import ByScale, ShippedSizes, Study
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK, QUICK_TEXT
+from zipllm.model_file.file import Model, save_model
 from zipllm.report.figures import Figure, Series
 
 _ONLINE = {"order0": "order0", "order2": "order2", "ngram": "ngram", "lstm": "lstm", "history": "zipllm:3"}
@@ -61,6 +66,7 @@ class Predictors(Study[ShippedSizes]):
                 codecs[codec] = codec
             except MissingPackage as error:
                 lab.leave_out(f"{codec}: {error}")
+        lab.total = len(codecs)
         for name, codec in codecs.items():
             about: dict[str, Any] = {"context": "the whole file so far"}
             if name.startswith("transformer"):
@@ -69,7 +75,7 @@ class Predictors(Study[ShippedSizes]):
                 about = {"context": context_words(256)}
             about |= {"text": text.origin, "contaminated": name.startswith("small") and text.near_shipped}
             lab.notice(f"{_NAMES[name]} on {len(text.test):,} bytes")
-            lab.measure(name, contest, codec, text.name, text.test, **about)
+            lab.measure(name, _measure, codec, text.name, text.test, **about)
 
     def tables(self, rows: Rows) -> Sequence[show.Table]:
         found = _best_first(rows)
@@ -113,6 +119,32 @@ class Predictors(Study[ShippedSizes]):
         return [*said, show.UNFAIR] if show.mark(rows) else said
 
 
+def _measure(codec: str, corpus: str, data: bytes) -> Row:
+    """Return the numbers of an archive that another process decoded, or None for each and ``problem``."""
+    with tempfile.TemporaryDirectory(prefix="zipllm-study-") as folder:
+        path = Path(folder, "data")
+        path.write_bytes(data)
+        item = BenchInput.of_file(corpus, corpus, path)
+        (row,) = run_benchmark([item], parse_codecs(codec, None), RunOptions(scratch=Path(folder)))
+    return {
+        "raw_bytes": row.raw_bytes,
+        "bytes": row.compressed_bytes,
+        "bpb": row.bits_per_byte,
+        "weights_bytes": row.weights_bytes,
+        "compress_s": row.compress_s,
+        "decompress_s": row.decompress_s,
+        "problem": "" if row.verified else f"{row.status}: {row.message}",
+    }
+
+
+def keep_model(model: Model, folder: Path) -> Path:
+    """Write a model where the processes of the benchmark find it, named by the beginning of its id."""
+    path = folder / f"{model.model_id.hex()[:16]}.safetensors"
+    if not path.exists():
+        save_model(model, path)
+    return path
+
+
 def _best_first(rows: Rows) -> list[Row]:
     return sorted((row for row in rows if row["bpb"] is not None), key=lambda row: float(row["bpb"]))
 
@@ -122,7 +154,7 @@ def _name(row: Row) -> str:
 
 
 def _weights(rows: Rows, fair: dict[str, float]) -> list[str]:
-    """Say from which size on the weights of the best trained predictor have paid for themselves."""
+    """Say at which amount of text the weights of the best trained predictor break even."""
     free = {row["key"]: fair[row["key"]] for row in rows if row["key"] in fair and not row["weights_bytes"]}
     paid = [row for row in rows if row["key"] in fair and row["weights_bytes"]]
     if not free or not paid:
@@ -132,8 +164,8 @@ def _weights(rows: Rows, fair: dict[str, float]) -> list[str]:
     gain = free[rival] - float(row["bpb"])
     if gain <= 0:
         return [f"With weights or without, nothing beats {_NAMES[rival]}, which has no weights."]
-    size, name = 8e-6 * row["weights_bytes"] / gain, _NAMES[row["key"]]
-    return [f"With its weights counted, {name} pays from {size:,.1f} MB of such text on, against {_NAMES[rival]}."]
+    size, name = amount(8 * row["weights_bytes"] / gain), _NAMES[row["key"]]
+    return [f"With its weights counted, the break-even of {name} against {_NAMES[rival]} is at {size} of such text."]
 
 
 STUDY = Predictors()

@@ -8,6 +8,7 @@ import torch
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab, score
 from zipllm.experiments.ledger import Rows
+from zipllm.experiments.material import find_text
 from zipllm.experiments.study import ByScale, Study
 from zipllm.experiments.training import FULL, QUICK, Plan, shipped_model
 from zipllm.model.architecture import architecture_of
@@ -54,10 +55,12 @@ class Pretraining(Study[Sizes]):
         fresh = Start(
             architecture_of(shipped.model.config).float_form(shipped.model.config), shipped.tokenizer, "nothing"
         )
+        lab.total = len(sizes.domains) * (1 + 3 * len(sizes.corpora))
         for domain in sizes.domains:
-            text = lab.text(domain, max(sizes.corpora), sizes.test_bytes)
+            text = find_text(domain, lab.places, max(sizes.corpora), sizes.test_bytes)
             if text is None or len(text.train) < max(sizes.corpora):
                 lab.leave_out(f"{domain}: not enough text to train on here")
+                lab.total -= 1 + 3 * len(sizes.corpora)
                 continue
             about = {"domain": domain, "near": text.near_shipped, "text": f"{domain}: {text.origin}"}
             lab.notice(f"shipped model, as it is, on {domain}")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from zipllm.bench.columns import amount
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab
 from zipllm.experiments.ledger import Row, Rows
@@ -41,6 +42,7 @@ class Scaling(Study[ScalingSizes]):
 
     def run(self, lab: Lab, sizes: ScalingSizes) -> None:
         text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
+        lab.total = len(sizes.widths) * len(sizes.tokens)
         for width in sizes.widths:
             for tokens in sizes.tokens:
                 plan, key = replace(sizes.plan, width=width, tokens=tokens), f"width {width}, {tokens} tokens"
@@ -64,7 +66,7 @@ class Scaling(Study[ScalingSizes]):
         )
         counted = tuple(
             Series(
-                f"corpus of {show.megabytes(corpus)}",
+                f"corpus of {amount(corpus)}",
                 tuple((float(row["parameters"]), show.adjusted(row, corpus)) for row in _longest(rows)),
             )
             for corpus in _CORPORA
@@ -94,15 +96,15 @@ class Scaling(Study[ScalingSizes]):
                 f"{_per_doubling(few, large, 'trained_tokens'):.3f}."
             )
         best = [(corpus, min(longest, key=lambda row: show.adjusted(row, corpus))) for corpus in _CORPORA]
-        words = ", ".join(f"{row['width']} for {show.megabytes(corpus)}" for corpus, row in best)
-        inside = [show.megabytes(corpus) for corpus, row in best if row is not small and row is not large]
+        words = ", ".join(f"{row['width']} for {amount(corpus)}" for corpus, row in best)
+        inside = [amount(corpus) for corpus, row in best if row is not small and row is not large]
         said += [
             f"With the model file counted, the best width is {words}.",
             f"The curve has the shape of a U, best between the ends, for {', '.join(inside)}."
             if inside
             else "Within these widths no curve turns: each is best at one end.",
         ]
-        if lost := [show.megabytes(corpus) for corpus, row in best if show.adjusted(row, corpus) >= 8]:
+        if lost := [amount(corpus) for corpus, row in best if show.adjusted(row, corpus) >= 8]:
             said.append(f"For {', '.join(lost)} every model with its file is larger than the data.")
         return said
 

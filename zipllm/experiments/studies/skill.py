@@ -62,6 +62,7 @@ class Skill(Study[SkillSizes]):
         if not lab.ledger.rows:
             shutil.rmtree(folder, ignore_errors=True)  # training cannot go back to the first mark
         text = replace(text, test=text.test[: sizes.test_bytes])
+        lab.total = len(sizes.marks)
         for mark in sizes.marks:
             about = {"mark": mark, "questions": len(questions)}
             lab.measure(f"at {mark} tokens", _test, lab, mark, sizes.plan, folder, text, questions, tasks, **about)

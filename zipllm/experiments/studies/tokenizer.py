@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from zipllm.bench.columns import amount
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab
 from zipllm.experiments.ledger import Rows
@@ -40,6 +41,7 @@ class Tokenizer(Study[TokenizerSizes]):
     def run(self, lab: Lab, sizes: TokenizerSizes) -> None:
         text = lab.main_text(sizes.train_bytes, sizes.test_bytes)
         budget = multiplications(sizes.plan) * sizes.plan.tokens
+        lab.total = 1 + len(sizes.vocabularies)
         for vocabulary in (BYTES, *sizes.vocabularies):
             each = multiplications(replace(sizes.plan, vocabulary=vocabulary))
             plan = replace(sizes.plan, vocabulary=vocabulary, tokens=budget // each)
@@ -63,7 +65,7 @@ class Tokenizer(Study[TokenizerSizes]):
         counted = tuple((float(row["vocabulary"]), show.adjusted(row, _CORPORA[0])) for row in rows)
         series = (
             Series("payload", show.points(rows, "vocabulary")),
-            Series("with the model file, 10 MB", counted, marked=True),
+            Series("with model, 10 MB", counted, marked=True),
         )
         return (show.curves("tokenizer", "Vocabularies at equal computing", "tokens in the vocabulary", series),)
 
@@ -88,9 +90,7 @@ class Tokenizer(Study[TokenizerSizes]):
             said = [saved, seen]
         for corpus in _CORPORA:
             small = min(rows, key=lambda row: show.adjusted(row, corpus))
-            said.append(
-                f"With the model file counted over {show.megabytes(corpus)}, {_name(small['vocabulary'])} is best."
-            )
+            said.append(f"With the model file counted over {amount(corpus)}, {_name(small['vocabulary'])} is best.")
         if best is rows[-1] and best is not plain:
             said.append("The largest vocabulary tried is the best; an even larger one may be better.")
         return said

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from zipllm.experiments import show
 from zipllm.experiments.lab import Lab, score
 from zipllm.experiments.ledger import Rows
+from zipllm.experiments.material import find_text
 from zipllm.experiments.study import ByScale, Sizes, Study
 from zipllm.experiments.training import FULL, FULL_TEXT, QUICK
 from zipllm.report.figures import Figure
@@ -45,10 +46,11 @@ class Transfer(Study[TransferSizes]):
     )  # fmt: skip
 
     def run(self, lab: Lab, sizes: TransferSizes) -> None:
-        found = {name: lab.text(name, sizes.train_bytes, sizes.test_bytes) for name in sizes.domains}
+        found = {name: find_text(name, lab.places, sizes.train_bytes, sizes.test_bytes) for name in sizes.domains}
         texts = {name: text for name, text in found.items() if text and len(text.train) >= sizes.tuning_bytes}
         for name in set(found) - set(texts):
             lab.leave_out(f"{name}: no text to train on here")
+        lab.total = 2 * len(texts) ** 2
         models = {name: lab.train(sizes.plan, text) for name, text in texts.items()}
         fresh = replace(sizes.plan, tokens=sizes.tuning_tokens)
         tuning = replace(fresh, rate=_TUNING_RATE)

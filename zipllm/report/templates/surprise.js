@@ -6,6 +6,7 @@
   const card = document.getElementById("card");
   const here = document.getElementById("here");
   const spans = text.children;
+  const places = new Map(Array.from(spans, (span, unit) => [span, unit]));
   const lengths = data.unit;
   const firsts = [0];
   for (const count of lengths) firsts.push(firsts[firsts.length - 1] + count);
@@ -83,7 +84,7 @@
     const top = below + height < innerHeight ? below : Math.max(4, box.top - 8 - height);
     card.style.left = `${Math.max(8, Math.min(box.left, innerWidth - width - 8))}px`;
     card.style.top = `${top}px`;
-    const x = data.left + (data.wide * offsets[firsts[unit]]) / offsets[offsets.length - 1];
+    const x = (1000 * offsets[firsts[unit]]) / data.size;
     here.setAttribute("x1", x);
     here.setAttribute("x2", x);
     here.removeAttribute("visibility");
@@ -94,7 +95,7 @@
   }
   const unitOf = (element) => {
     const span = element instanceof Element ? element.closest("#text > span") : null;
-    return span ? Number(span.id.slice(1)) : -1;
+    return span ? places.get(span) : -1;
   };
   let focused = 0;
   function go(unit) {
