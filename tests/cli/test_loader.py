@@ -35,14 +35,14 @@ def test_settings_reach_the_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
     options = CompressOptions(block_size=1000, lanes=3, no_verify=True, no_sample=True, embed_model=True)
-    compressor(options)(io.BytesIO(), io.BytesIO(), None)
+    compressor(options)("", io.BytesIO(), io.BytesIO(), None)
     assert seen["options"] == EncodeOptions(block_size=1000, lanes=3, verify=False, sample=False, embed_model=True)
 
 
 def test_defaults_are_the_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
-    compressor(CompressOptions())(io.BytesIO(), io.BytesIO(), None)
+    compressor(CompressOptions())("", io.BytesIO(), io.BytesIO(), None)
     assert seen["options"] == EncodeOptions()
 
 
@@ -65,14 +65,14 @@ def test_how_many_blocks_are_coded_at_a_time(
     seen: dict[str, EncodeOptions] = {}
     monkeypatch.setattr("zipllm.machine.best_device", lambda: device)
     monkeypatch.setattr("zipllm.codec.encoder.compress_stream", lambda *_files, **named: seen.update(named))
-    compressor(options)(io.BytesIO(), io.BytesIO(), None)
+    compressor(options)("", io.BytesIO(), io.BytesIO(), None)
     assert seen["options"].workers == expected
 
 
 def test_how_many_blocks_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, DecodeOptions] = {}
     monkeypatch.setattr("zipllm.codec.decoder.decompress_stream", lambda *_files, **named: seen.update(named))
-    decompressor(DecompressOptions(threads=3))(io.BytesIO(), None, None)
+    decompressor(DecompressOptions(threads=3))("", io.BytesIO(), None, None)
     assert seen["options"].workers == 3
 
 
@@ -83,8 +83,8 @@ def test_coding_by_compiled_kernels_loads_no_torch() -> None:
         "import io, sys; from zipllm.cli.compress import *; from zipllm.cli.decompress import *;"
         "packed, back = io.BytesIO(), io.BytesIO(); text = b'Nothing is lost. ' * 9;"
         "where = {'model': 'small', 'device': 'cpu'};"
-        "compressor(CompressOptions(**where))(io.BytesIO(text), packed, None);"
-        "decompressor(DecompressOptions(**where))(io.BytesIO(packed.getvalue()), back, None);"
+        "compressor(CompressOptions(**where))('', io.BytesIO(text), packed, None);"
+        "decompressor(DecompressOptions(**where))('', io.BytesIO(packed.getvalue()), back, None);"
         "print(back.getvalue() == text, 'torch' in sys.modules)"
     )
     run = subprocess.run(
@@ -95,10 +95,10 @@ def test_coding_by_compiled_kernels_loads_no_torch() -> None:
 
 def test_round_trip() -> None:
     packed, unpacked = io.BytesIO(), io.BytesIO()
-    compressor(CompressOptions())(io.BytesIO(CONTENT), packed, None)
-    decompressor(DecompressOptions())(io.BytesIO(packed.getvalue()), unpacked, None)
+    compressor(CompressOptions())("", io.BytesIO(CONTENT), packed, None)
+    decompressor(DecompressOptions())("", io.BytesIO(packed.getvalue()), unpacked, None)
     assert unpacked.getvalue() == CONTENT
-    assert decompressor(DecompressOptions())(io.BytesIO(packed.getvalue()), None, None).raw_bytes == 5000
+    assert decompressor(DecompressOptions())("", io.BytesIO(packed.getvalue()), None, None).raw_bytes == 5000
 
 
 @pytest.mark.parametrize(

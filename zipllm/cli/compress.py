@@ -8,6 +8,7 @@ from zipllm.cli.jobs import Job, Work, write_results
 from zipllm.cli.options import CODING, FILES, LevelOptions, WritingOptions
 from zipllm.codec.levels import LEVELS, encode_options, level_of
 from zipllm.errors import UsageError
+from zipllm.files.mirror import is_packed
 from zipllm.files.names import add_suffix, escape_name
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class CompressOptions(LevelOptions, WritingOptions, command="compress"):
     )
     no_verify: bool = CODING.switch("--no-verify", help="Do not decode each block to check it.")
     no_sample: bool = CODING.switch(
-        "--no-sample", help="Try the model on every block, not only where a sample promises a gain."
+        "--no-sample",
+        help="Try the model on every block, not only where a sample or, with -r, the suffix promises a gain.",
     )
 
 
@@ -52,15 +54,26 @@ def compress(options: CompressOptions) -> int:
         options=options,
         work=compressor(options),
         size=lambda source: source.size,
-        remark=lambda summary: unused(summary, options),
+        remark=lambda name, summary: unused(name, summary, options),
         derive_name=lambda source: add_suffix(source, options.suffix, force=options.force),
         writes_archives=True,
     )
     return write_results(job, options)
 
 
-def unused(summary: "Summary", options: CompressOptions) -> str:
+def passes_over(name: str, options: CompressOptions) -> bool:
+    """Whether prediction is not worth trying: a file met in a folder that is compressed already, by its name."""
+    return options.recursive and not options.no_sample and name not in options.names and is_packed(name)
+
+
+def unused(name: str, summary: "Summary", options: CompressOptions) -> str:
     """Return what the level, the model and their flags promised and no block has; empty if nothing is missing."""
+    if passes_over(name, options):
+        return "compressed already by its name, not predicted"
+    return _unused(summary, options)
+
+
+def _unused(summary: "Summary", options: CompressOptions) -> str:
     name, chosen = level_of(options.level).model, options.loader.model is not None
     if summary.codings.get("model") or not (summary.raw_bytes or chosen or options.embed_model):
         return ""
@@ -93,12 +106,14 @@ def compressor(options: CompressOptions) -> Work:
     )
     model = loader.model or level_of(options.level).model
     engine = replace(loader, model=model).engine if model is not None else None
+    plain = replace(coding, history_bits=None, embed_model=False, same_machine=False)
 
-    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+    def work(name: str, source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.encoder import compress_stream
 
         assert sink is not None, "compressing writes somewhere"
-        workers = loader.workers(model=engine is not None)
-        return compress_stream(source, sink, engine=engine, options=replace(coding, workers=workers), progress=progress)
+        used, how = (None, plain) if passes_over(name, options) else (engine, coding)
+        workers = loader.workers(model=used is not None)
+        return compress_stream(source, sink, engine=used, options=replace(how, workers=workers), progress=progress)
 
     return work

@@ -50,7 +50,7 @@ def decompress(options: DecompressOptions) -> int:
         options=options,
         work=decompressor(options, part=part, salvage=salvage),
         size=content_size,
-        remark=lambda summary: unused(summary, options),
+        remark=lambda _, summary: unused(summary, options),
         derive_name=lambda source: strip_suffix(source, options.suffix),
     )
     return write_results(job, options)
@@ -61,7 +61,7 @@ def check_archives(options: TestOptions) -> int:
 
     $ zipllm test -r backup/               # every archive in the folder
     """
-    work, remark = decompressor(options), lambda summary: unused(summary, options)
+    work, remark = decompressor(options), lambda _, summary: unused(summary, options)
     return run_job(Job(options=options, work=work, size=content_size, remark=remark))
 
 
@@ -76,7 +76,7 @@ def decompressor(options: CodingOptions, *, part: Span | None = None, salvage: b
     loader = options.loader
     loader.check()
 
-    def work(source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
+    def work(_: str, source: BinaryIO, sink: BinaryIO | None, progress: "ProgressCallback | None") -> "Summary":
         from zipllm.codec.decoder import DecodeOptions, decompress_stream
         from zipllm.codec.reading.extract import extract_range
         from zipllm.codec.reading.salvage import salvage_stream

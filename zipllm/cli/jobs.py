@@ -12,6 +12,7 @@ from zipllm.cli.options import CodingOptions, ReadingOptions, WritingOptions
 from zipllm.cli.progress import file_progress
 from zipllm.cli.results import Result, StandardOutputError, total_line
 from zipllm.errors import CorruptData, UsageError, ZipllmError
+from zipllm.files.mirror import is_done, make_folders, mirrored
 from zipllm.files.names import STDIN, PathError, check_suffix, has_suffix, means_stdin
 from zipllm.files.output import create_output, is_standard_output, standard_output
 from zipllm.files.source import Source, open_source, standard_input
@@ -20,8 +21,8 @@ from zipllm.files.walk import expand, skipped_line
 if TYPE_CHECKING:
     from zipllm.progress import ProgressCallback, Summary
 
-Work = Callable[[BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
-"""Codes a source into a sink (None: nowhere) and reports its progress."""
+Work = Callable[[str, BinaryIO, BinaryIO | None, "ProgressCallback | None"], "Summary"]
+"""Codes a source of some name into a sink (None: nowhere) and reports its progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,23 +31,27 @@ class Job:
 
     Attributes:
         size: finds the raw size of an open source, for the progress bar; None when unknown.
-        remark: says, from a summary, which of the flags had no effect; empty if all had one.
+        remark: says, from a name and a summary, which of the flags had no effect; empty if all had one.
         derive_name: the result's path from the source's; None if nothing is written. Raises ``PathError`` where the
             source's suffix does not allow it.
         writes_archives: the results are archives, the sources anything else; False: the other way round.
         output: the path of the only result, or None to derive each from its source.
         stdout: all results go to standard output.
+        output_dir: results go below this folder, in the folders of their sources.
+        skip_existing: sources whose result is there are passed over.
         remove: remove each source once its result is safe.
     """
 
     options: CodingOptions
     work: Work
     size: Callable[[Source], int | None]
-    remark: Callable[["Summary"], str]
+    remark: Callable[[str, "Summary"], str]
     derive_name: Callable[[str], str] | None = None
     writes_archives: bool = False
     output: str | None = None
     stdout: bool = False
+    output_dir: str | None = None
+    skip_existing: bool = False
     remove: bool = False
 
     def wants(self, path: str) -> bool:
@@ -63,7 +68,10 @@ class Job:
             return None
         if self.stdout or (self.output is None and means_stdin(source)):
             return STDIN
-        return self.output or self.derive_name(source)
+        if self.output:
+            return self.output
+        name = self.derive_name(source)
+        return name if self.output_dir is None else mirrored(name, self.output_dir)
 
 
 def write_results(job: Job, options: WritingOptions) -> int:
@@ -76,17 +84,33 @@ def write_results(job: Job, options: WritingOptions) -> int:
             raise UsageError("-o takes one input only; use -c to join several results")
         if is_standard_output(output):
             output, stdout = None, True
+    if options.output_dir is not None and (stdout or output is not None or any(map(means_stdin, options.names))):
+        raise UsageError("--output-dir takes its names from files; leave out -o, -c and standard input")
     if options.json and (stdout or (output is None and STDIN in options.names)):
         raise UsageError("--json and the data itself would both go to standard output; name the result with -o")
-    return run_job(replace(job, output=output, stdout=stdout, remove=options.removes and not stdout))
+    return run_job(
+        replace(
+            job,
+            output=output,
+            stdout=stdout,
+            output_dir=options.output_dir,
+            skip_existing=options.skip_existing,
+            remove=options.removes and not stdout,
+        )
+    )
 
 
 def run_job(job: Job) -> int:
     """Do the job on every file, report each, and return the worst exit code; errors as in ``for_each``."""
-    done, voice = list[Result](), job.options.voice
+    done, skipped, voice = list[Result](), list[str](), job.options.voice
 
     def process(name: str) -> None:
-        done.append(_process(job, name))
+        target = job.target(name)
+        if job.skip_existing and target not in (None, STDIN) and is_done(target, name):
+            skipped.append(name)
+            voice.skip(name, target)
+            return
+        done.append(_process(job, name, target))
         voice.report(done[-1])
 
     worst = for_each(job.options, job.wants, process)
@@ -94,6 +118,8 @@ def run_job(job: Job) -> int:
         worst = max(worst, CorruptData.exit_code)
     if len(done) > 1 and not voice.json:
         voice.tell(total_line(done))
+    if skipped and not voice.json:
+        voice.tell(f"{len(skipped)} file{'s' if len(skipped) > 1 else ''} skipped : done already")
     return worst
 
 
@@ -139,9 +165,8 @@ def open_input(name: str, *, force: bool, writes_archive: bool = False, derives_
     return standard_input()
 
 
-def _process(job: Job, name: str) -> Result:
-    begun = time.monotonic()
-    force, target = job.options.force, job.target(name)
+def _process(job: Job, name: str, target: str | None) -> Result:
+    begun, force = time.monotonic(), job.options.force
     if target == STDIN and job.writes_archives and not force and os.isatty(1):
         raise PathError("stdout", "is a terminal, compressed data not written", "use -o FILE or > FILE, or -f")
     derives_name = target is not None and target != STDIN and job.output is None
@@ -152,14 +177,16 @@ def _process(job: Job, name: str) -> Result:
     with opened as source, contextlib.ExitStack() as stack:
         output = None
         if target is not None:
+            if job.output_dir is not None:
+                make_folders(target, name)
             created = standard_output() if target == STDIN else create_output(target, source, force=force)
             output = stack.enter_context(created)
         if job.remove:
             source.watch()
         with file_progress(voice, source.name, lambda: job.size(source)) as progress:
-            summary = job.work(source.stream, None if output is None else output.stream, progress)
+            summary = job.work(name, source.stream, None if output is None else output.stream, progress)
         if output is not None:
             output.commit()
             if job.remove and source.is_regular_file and output.keeps:
                 source.remove()
-    return Result(name, target, summary, time.monotonic() - begun, job.writes_archives, job.remark(summary))
+    return Result(name, target, summary, time.monotonic() - begun, job.writes_archives, job.remark(name, summary))

@@ -162,7 +162,9 @@ class MeasuringOptions(JsonOptions, ProgressOptions, QuietOptions):
 class ThreadOptions(Options):
     """How many threads compute."""
 
-    threads: int = SPEED("-T", "--threads", min=0, metavar="N", help="CPU threads; 0 is one per core.", default=0)
+    threads: int = SPEED(
+        "-T", "--threads", min=0, metavar="N", help="CPU threads, at most 256; 0 is one per core.", default=0
+    )
 
 
 class DeviceOptions(ThreadOptions):
@@ -255,8 +257,8 @@ class CodingOptions(ProgressOptions, ModelOptions, ReadingOptions):
         "--threads",
         min=0,
         metavar="N",
-        help="CPU threads; 0 is one per core. A model on the CPU uses all of them for one block; otherwise each codes "
-        "a block of its own, up to 16.",
+        help="CPU threads, at most 256; 0 is one per core. A model on the CPU uses all of them for one block; "
+        "otherwise each codes a block of its own, up to 16.",
         default=0,
     )
 
@@ -265,6 +267,12 @@ class WritingOptions(CodingOptions):
     """Of a command that writes a result for each file."""
 
     output: str | None = FILES("-o", "--output", metavar="FILE", help="Write to FILE (one input only).")
+    output_dir: str | None = FILES(
+        "--output-dir", metavar="DIR", help="Write below DIR, in the folders that the source's path names."
+    )
+    skip_existing: bool = FILES.switch(
+        "--skip-existing", help="Pass over files whose result is there and has their modification time."
+    )
     stdout: bool = FILES.switch("-c", "--stdout", help="Write to standard output.")
     keep: bool = FILES.switch("-k", "--keep", help="Keep the source (default).")
     force: bool = FILES.switch("-f", "--force", help="Overwrite, follow links, write to a terminal.")

@@ -7,7 +7,16 @@ from typing import NoReturn, TypeVar
 import typer
 
 from zipllm.cli.messages import complain, display_name, explain_error, say
-from zipllm.cli.results import Result, detail_line, failure_json, print_json, result_json, result_line, write_stdout
+from zipllm.cli.results import (
+    Result,
+    detail_line,
+    failure_json,
+    file_json,
+    print_json,
+    result_json,
+    result_line,
+    write_stdout,
+)
 from zipllm.errors import FileError, ZipllmError
 from zipllm.files.names import STDIN, escape_name
 
@@ -67,6 +76,13 @@ class Voice:
                 if self.level >= 1:
                     write_stdout(escape_name(text) + "\n")
         return worst
+
+    def skip(self, source: str, output: str) -> None:
+        """Report that a file was passed over because its result is there."""
+        if self.json:
+            print_json(file_json(self.command, source) | {"output": output, "skipped": True})
+        else:
+            self.tell(f"{escape_name(source)} : skipped, {escape_name(output)} is there", 2)
 
     def report(self, result: Result) -> None:
         """Report what became of a file: losses as errors, the rest beside data on standard output only with -v."""
