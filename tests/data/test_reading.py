@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from zipllm.data.reading import documents, find_files, read_data
-from zipllm.data.unpack import raw_chunks
+from zipllm.data.unpack import UnpackLimits, raw_chunks
 from zipllm.errors import CorruptData, FileError, LimitExceeded
 
 DATA = b"some bytes\n" * 1000
@@ -26,7 +26,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 
 def test_a_plain_file(tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_bytes(DATA)
-    assert read_data(tmp_path / "file.txt", limit=10) == DATA, "the limit is for what is unpacked"
+    assert read_data(tmp_path / "file.txt", UnpackLimits(10)) == DATA, "the limit is for what is unpacked"
 
 
 @pytest.mark.parametrize("suffix", PACKED)
@@ -36,6 +36,60 @@ def test_reading_by_suffix(tmp_path: Path, suffix: str) -> None:
     assert read_data(path) == DATA
     path.write_bytes(PACKED[suffix](DATA) + PACKED[suffix](b"a second stream"))
     assert read_data(path) == DATA + b"a second stream"
+
+
+MORE = b"more lines\n" * 100
+
+
+@pytest.mark.parametrize(
+    ("suffix", "between", "follows", "content"),
+    [  # as gzip 1.12, bzip2 1.0.8, xz 5.4 and zstd 1.5 unpack them; None: an error
+        (".gz", b"", b"garbage!", "ignored"),
+        (".gz", b"\0" * 513, b"", "whole"),
+        (".gz", b"\0" * 8, MORE, "ignored"),
+        (".bz2", b"", b"garbage!", "ignored"),
+        (".bz2", b"\0" * 512, b"", "ignored"),
+        (".bz2", b"\0" * 8, MORE, "ignored"),
+        (".xz", b"", b"garbage!", None),
+        (".xz", b"\0" * 512, b"", "whole"),
+        (".xz", b"\0" * 8, MORE, "both"),
+        (".xz", b"\0" * 3, b"", None),
+        (".zst", b"", b"garbage!", None),
+        (".zst", b"\0" * 512, b"", None),
+        (".zst", b"\x50\x2a\x4d\x18\x04\0\0\0skip", MORE, "both"),
+        *((suffix, b"", MORE, "both") for suffix in PACKED),
+    ],
+)
+def test_what_follows_the_packed_content(
+    tmp_path: Path, suffix: str, between: bytes, follows: bytes, content: str | None
+) -> None:
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(PACKED[suffix](DATA) + between + (PACKED[suffix](MORE) if follows == MORE else follows))
+    ignored = list[int]()
+    if content is None:
+        with pytest.raises(CorruptData, match=f"file{suffix}: not a whole"):
+            b"".join(raw_chunks(path))
+        return
+    found = b"".join(raw_chunks(path, ignored=lambda: ignored.append(1)))
+    assert found == DATA + (MORE if content == "both" else b"")
+    assert len(ignored) == (content == "ignored")
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_an_empty_file_is_no_packed_file(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"file{suffix}").touch()
+    with pytest.raises(CorruptData, match="it is empty"):
+        read_data(tmp_path / f"file{suffix}")
+
+
+def test_a_long_window_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    long = zstandard.ZstdCompressionParameters.from_level(1, window_log=28)
+    stream = zstandard.ZstdCompressor(compression_params=long).compressobj()
+    path = tmp_path / "long.zst"
+    path.write_bytes(stream.compress(DATA) + stream.flush())
+    with pytest.raises(LimitExceeded, match=r"long.zst: .*train has --max-window"):
+        read_data(path)
+    assert read_data(path, UnpackLimits(window=1 << 28)) == DATA
 
 
 @pytest.mark.parametrize("suffix", PACKED)
@@ -56,7 +110,7 @@ def test_what_unpacks_to_too_much_is_refused_in_little_memory(tmp_path: Path, su
     tracemalloc.start()
     try:
         with pytest.raises(LimitExceeded, match="more than the 33,554,432 bytes"):
-            for chunk in raw_chunks(path, 32 << 20):
+            for chunk in raw_chunks(path, UnpackLimits(32 << 20)):
                 size += len(chunk)
         assert tracemalloc.get_traced_memory()[1] < 24 << 20
     finally:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from zipllm.data.local import Places
+from zipllm.data.unpack import UnpackLimits
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError, ZipllmError
 from zipllm.tokenizer import train_bpe
 from zipllm.train import corpus as module
@@ -133,7 +134,7 @@ def test_standard_input_is_kept_when_preparing_is_interrupted(
 def test_standard_input_has_a_limit(feed: Callable[[bytes], None]) -> None:
     feed(LINES)
     with pytest.raises(LimitExceeded, match="standard input: more than the 1,000 bytes"):
-        prepare("-", options=DataOptions(256, sequence=64, limit=1000))
+        prepare("-", options=DataOptions(256, sequence=64, limits=UnpackLimits(1000)))
     assert not Path("runs").exists()
 
 
@@ -185,13 +186,13 @@ def test_too_little_says_how_much_is_needed() -> None:
     [
         (gzip.compress(LINES)[:-9], "cut.gz", CorruptData),
         (b"", "empty", UsageError),
-        (gzip.compress(bytes(100_000)), "bomb.gz", LimitExceeded),
+        (gzip.compress(bytes(200_000)), "bomb.gz", LimitExceeded),
     ],
 )
 def test_nothing_is_left_of_a_failure(content: bytes, name: str, error: type[ZipllmError]) -> None:
     Path(name).write_bytes(content)
     with pytest.raises(error):
-        prepare(name, options=DataOptions(256, sequence=64, limit=99_000))
+        prepare(name, options=DataOptions(256, sequence=64, limits=UnpackLimits(150_000)))
     assert not Path("runs").exists()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zipllm.data.reading import find_files
-from zipllm.data.unpack import open_raw, raw_chunks
+from zipllm.data.unpack import UnpackLimits, open_raw, raw_chunks
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError
 
 MOST_BYTES = 1 << 30
@@ -82,7 +82,7 @@ def _in_lines(path: Path, most: int) -> Iterator[tuple[int, Document]]:
     """Yield documents, each with the bytes that count against the limit."""
     if not path.exists():
         raise FileError(f"{path}: no such file or folder")
-    with open_raw(path, most) as stream:
+    with open_raw(path, UnpackLimits(most)) as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
                 yield len(line), _document(line, f"{path}, line {number}")
@@ -110,5 +110,5 @@ def _in_folders(folder: Path, most: int) -> Iterator[tuple[int, Document]]:
         below = path.relative_to(folder).parts
         if len(below) < 2:
             raise FileError(f"{folder}: {os.fspath(path)} lies in no folder of a label")
-        text = b"".join(raw_chunks(path, most))
+        text = b"".join(raw_chunks(path, UnpackLimits(most)))
         yield len(text), Document(text, below[0])

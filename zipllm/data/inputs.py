@@ -14,7 +14,7 @@ from pathlib import Path
 from zipllm.data.local import Places, copy_bounded, copy_from_corpus
 from zipllm.data.permission import Use, check_file, corpus_part, names_corpus
 from zipllm.data.reading import find_files
-from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
+from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits, raw_chunks
 from zipllm.errors import FileError
 from zipllm.temporary import replacing
 
@@ -31,6 +31,7 @@ class DataFile:
         bytes: size of the raw content; 0 until ``survey``.
         sha256: of the raw content, hexadecimal; empty until ``survey``.
         binary: whether the start of the content holds a zero byte.
+        ignored: whether bytes after the packed content are left out, as gzip and bzip2 do.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DataFile:
     bytes: int = 0
     sha256: str = ""
     binary: bool = False
+    ignored: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Spool:
 
     folder: Path
     places: Places
-    limit: int = UNPACKED_LIMIT
+    limits: UnpackLimits = UNPACK_LIMITS
 
 
 def gather(paths: Sequence[Path], use: Use, spool: Spool) -> list[DataFile]:
@@ -68,16 +70,16 @@ def gather(paths: Sequence[Path], use: Use, spool: Spool) -> list[DataFile]:
     return list({os.path.abspath(file.path): file for file in files}.values())
 
 
-def survey(files: Sequence[DataFile], use: Use, limit: int = UNPACKED_LIMIT) -> Iterator[DataFile]:
+def survey(files: Sequence[DataFile], use: Use, limits: UnpackLimits = UNPACK_LIMITS) -> Iterator[DataFile]:
     """Read every file once and yield it with its size and digest; errors as `raw_chunks` and `check_file`."""
     for file in files:
-        digest, size, binary = hashlib.sha256(), 0, False
-        for chunk in raw_chunks(file.path, limit):
+        digest, size, binary, ignored = hashlib.sha256(), 0, False, list[DataFile]()
+        for chunk in raw_chunks(file.path, limits, ignored=lambda file=file, to=ignored: to.append(file)):  # type: ignore[misc]
             binary = binary or (size < _SNIFFED and b"\0" in chunk[:_SNIFFED])
             digest.update(chunk)
             size += len(chunk)
         check_file(file.name, file.path, size, digest.hexdigest(), use)
-        yield replace(file, bytes=size, sha256=digest.hexdigest(), binary=binary)
+        yield replace(file, bytes=size, sha256=digest.hexdigest(), binary=binary, ignored=bool(ignored))
 
 
 def _standard_input(spool: Spool) -> DataFile:
@@ -87,7 +89,7 @@ def _standard_input(spool: Spool) -> DataFile:
         try:
             spool.folder.mkdir(parents=True, exist_ok=True)
             with open(0, "rb", closefd=False) as source, replacing(whole) as (sink, _):
-                copy_bounded(source, sink, spool.limit, "standard input", "input")
+                copy_bounded(source, sink, spool.limits.size, "standard input", "input")
         except OSError as error:
             raise FileError(f"cannot copy standard input to {whole}: {error.strerror or error}") from error
     return DataFile(_INPUT_NAME, whole)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
+from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits, raw_chunks
 from zipllm.errors import FileError
 
 DOCUMENT_BYTES = 1 << 16
@@ -31,9 +31,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return list({os.path.abspath(path): path for path in found}.values())
 
 
-def read_data(path: Path, limit: int = UNPACKED_LIMIT) -> bytes:
+def read_data(path: Path, limits: UnpackLimits = UNPACK_LIMITS) -> bytes:
     """Return all bytes of a file, unpacked by suffix; errors as in ``raw_chunks``."""
-    return b"".join(raw_chunks(path, limit))
+    return b"".join(raw_chunks(path, limits))
 
 
 def documents(chunks: Iterable[bytes], size: int = DOCUMENT_BYTES) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from zipllm.data.permission import Use, names_corpus
 from zipllm.data.reading import find_files
 from zipllm.data.registry import corpora
 from zipllm.data.slices import parse_slice
-from zipllm.data.unpack import UNPACKED_LIMIT
+from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits
 from zipllm.data.windows import TokenSource, open_tokens
 from zipllm.errors import FileError, file_errors
 from zipllm.model_file.file import tokenizer_json
@@ -88,14 +88,14 @@ class DataOptions:
         vocabulary: 256 for a byte model, else the size of the byte-pair vocabulary; unused with ``tokenizer``.
         tokenizer: None: learn one.
         sequence: tokens in a training window.
-        limit: bytes that a compressed file may unpack to, and that standard input may hold.
+        limits: on packed files and standard input.
     """
 
     vocabulary: int
     tokenizer: Tokenizer | None = None
     sequence: int = 512
     places: Places | None = None
-    limit: int = UNPACKED_LIMIT
+    limits: UnpackLimits = UNPACK_LIMITS
 
 
 def data_sources(arguments: Sequence[str | os.PathLike[str]], name: str = "data") -> tuple[Source, ...]:
@@ -120,7 +120,7 @@ def prepare_corpus(
         FileError: data cannot be read, or the folder cannot be written.
         UsageError: no data, too little, or a benchmark; a vocabulary out of range; a run prepared from other data.
         CorruptData: a compressed file is damaged.
-        LimitExceeded: a file unpacks to more than the limit.
+        LimitExceeded: a file passes the limits.
     """
     request = _request(train, valid, options)
     manifest = read_manifest(run) if resume else None
@@ -178,9 +178,9 @@ def _prepare(
 
 def _read(source: Source, use: Use, run: Path, options: DataOptions, wanted: int) -> SourceData:
     """Find and digest the files of a source, and divide them so that ``wanted`` bytes are held back."""
-    spool = Spool(run / _INPUT, options.places or Places.default(), options.limit)
-    files = tuple(survey(gather(source.paths, use, spool), use, options.limit))
-    return SourceData(source.name, source.weight, files, divide(files, wanted, options.limit), options.limit)
+    spool = Spool(run / _INPUT, options.places or Places.default(), options.limits)
+    files = tuple(survey(gather(source.paths, use, spool), use, options.limits))
+    return SourceData(source.name, source.weight, files, divide(files, wanted, options.limits), options.limits)
 
 
 def _request(train: Sequence[Source], valid: Sequence[Source], options: DataOptions) -> dict[str, Any]:

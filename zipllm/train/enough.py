@@ -46,6 +46,10 @@ def notes(
     total = sum(source.size for source in train)
     if 2 * binary > total and len(tokenizer.vocabulary) > _BYTE_VOCABULARY:
         lines.append("most of the data looks binary (it has zero bytes): --vocabulary 256, bytes, may suit it better")
+    ignored = [file.name for source in (*train, *valid) for file in source.files if file.ignored]
+    if ignored:
+        names = ", ".join(dict.fromkeys(ignored))
+        lines.append(f"bytes after the packed content are left out, as gzip and bzip2 do: {names:.200}")
     short = [source.name for source in valid if _count(run, "valid", source.name) < sequence]
     if short:
         lines.append(

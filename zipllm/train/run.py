@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from zipllm.data.local import Places
-from zipllm.data.unpack import UNPACKED_LIMIT
+from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits
 from zipllm.errors import FileError
 from zipllm.model.config import NetworkConfig
 from zipllm.model_file.card import render_card
@@ -73,7 +73,7 @@ class Setup:
         device: ``cpu`` or ``cuda``.
         resume: go on from the newest checkpoint in the folder.
         tensorboard: write event files as well.
-        places: see `DataOptions`, as for ``limit``.
+        places: see `DataOptions`, as for ``limits``.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ class Setup:
     resume: bool = False
     tensorboard: bool = False
     places: Places | None = None
-    limit: int = UNPACKED_LIMIT
+    limits: UnpackLimits = UNPACK_LIMITS
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def prepare(
     """Tokenize the data, in the leading process first, and make the trainer; errors as in `run`."""
     if group.leads:
         tokenizer = start.tokenizer if start else load_tokenizer(recipe.tokenizer) if recipe.tokenizer else None
-        options = DataOptions(recipe.vocabulary, tokenizer, recipe.train.sequence, setup.places, setup.limit)
+        options = DataOptions(recipe.vocabulary, tokenizer, recipe.train.sequence, setup.places, setup.limits)
         prepare_corpus(setup.folder, recipe.sources, recipe.valid, options, resume=setup.resume)
     group.wait()
     corpus = open_corpus(setup.folder)

@@ -9,7 +9,7 @@ from typing import Literal
 from zipllm.data.inputs import DataFile
 from zipllm.data.reading import documents
 from zipllm.data.split import SMALL_BYTES, Split, document_bytes, fit_bound
-from zipllm.data.unpack import UNPACKED_LIMIT, raw_chunks
+from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits, raw_chunks
 from zipllm.data.windows import TOKEN_DTYPE
 from zipllm.temporary import replacing
 from zipllm.tokenizer import Tokenizer
@@ -25,7 +25,7 @@ class SourceData:
     weight: float
     files: tuple[DataFile, ...]
     split: Split
-    limit: int = UNPACKED_LIMIT
+    limits: UnpackLimits = UNPACK_LIMITS
 
     @property
     def size(self) -> int:
@@ -34,11 +34,11 @@ class SourceData:
 
     def documents(self) -> Iterator[tuple[bytes, bool]]:
         """Yield every document, and whether to hold it back."""
-        for document in _cut(self.files, self.split.document_bytes, self.limit):
+        for document in _cut(self.files, self.split.document_bytes, self.limits):
             yield document, self.split.is_valid(document)
 
 
-def divide(files: Sequence[DataFile], wanted: int, limit: int) -> Split:
+def divide(files: Sequence[DataFile], wanted: int, limits: UnpackLimits) -> Split:
     """Choose how to cut surveyed files, and the documents to hold back: at least ``wanted`` bytes, or none for 0."""
     size = sum(file.bytes for file in files)
     plain = Split(document_bytes(size))
@@ -46,7 +46,7 @@ def divide(files: Sequence[DataFile], wanted: int, limit: int) -> Split:
         return Split(plain.document_bytes, 0)
     if size > SMALL_BYTES:
         return plain
-    return Split(plain.document_bytes, fit_bound(_cut(files, plain.document_bytes, limit), max(wanted, size // 100)))
+    return Split(plain.document_bytes, fit_bound(_cut(files, plain.document_bytes, limits), max(wanted, size // 100)))
 
 
 def token_file(run: Path, kind: Kind, name: str) -> Path:
@@ -67,6 +67,6 @@ def write_tokens(run: Path, source: SourceData, tokenizer: Tokenizer, kinds: Seq
             sink.write(tokenizer.encode(document).astype(TOKEN_DTYPE).tobytes())
 
 
-def _cut(files: Sequence[DataFile], size: int, limit: int) -> Iterator[bytes]:
+def _cut(files: Sequence[DataFile], size: int, limits: UnpackLimits) -> Iterator[bytes]:
     for file in files:
-        yield from documents(raw_chunks(file.path, limit), size)
+        yield from documents(raw_chunks(file.path, limits), size)

@@ -52,6 +52,9 @@ class TrainOptions(DeviceOptions, DataOptions, QuietOptions, command="train"):
     max_input: int | None = LIMITS.size(
         "--max-input", help="Refuse a compressed file or standard input of more than SIZE; 16G by default."
     )
+    max_window: int | None = LIMITS.size(
+        "--max-window", help="Refuse .zst files with a larger window, which memory holds; 128M by default, 2G at most."
+    )
 
     @property
     def top_settings(self) -> dict[str, Any]:
