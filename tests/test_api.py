@@ -4,6 +4,7 @@ import importlib
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -35,6 +36,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engine_module, "find_engine", find)
     monkeypatch.setattr(engine_module, "load_engine", load)
+    monkeypatch.setattr(engine_module, "require_model", load)
 
 
 def written(path: Path, data: bytes = LINES, mode: str = "wb", **options: Any) -> Path:
@@ -362,3 +364,22 @@ class TestPackage:
         public = [value for value in public if isinstance(value, type)]
         assert {error.__name__ for error in public} <= {*zipllm.__all__}
         assert all(issubclass(error, zipllm.ZipllmError) for error in public)
+
+
+@pytest.mark.parametrize("model", ["no-such-model", Path("no/such.safetensors"), "no/such", "0123456789"])
+def test_an_unknown_model_is_an_error_even_if_no_data_needs_it(
+    model: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the real models
+    archive = zipllm.compress(b"abc", level=1)
+    uses: list[Callable[[], object]] = [
+        lambda: zipllm.compress(b"", model=model),
+        lambda: zipllm.compress(b"abc", model=model, level=1),
+        lambda: zipllm.decompress(archive, model=model),
+        lambda: zipllm.open(tmp_path / "new", "wb", model=model),
+        lambda: zipllm.open(io.BytesIO(archive), model=model),
+    ]
+    for use in uses:
+        with pytest.raises(zipllm.ModelError, match="no model"):
+            use()
+    assert not (tmp_path / "new").exists()

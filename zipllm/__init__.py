@@ -268,10 +268,19 @@ def _encoding(
     from zipllm.codec.levels import encode_options, level_of
     from zipllm.codec.options import worker_count
 
-    chosen = level_of(level).model if model is None else model
+    chosen = level_of(level).model if model is None else _checked(model)
     engine = (lambda: load_model(chosen)) if isinstance(chosen, str | _os.PathLike) else chosen
     one_block = engine is not None and not getattr(engine, "side_by_side", False)
     return engine, encode_options(level, history=history, workers=worker_count(one_block=one_block), **options)
+
+
+def _checked(model: ModelChoice) -> ModelChoice:
+    """Return a model; raises ``ModelError`` for a name or path of none."""
+    if isinstance(model, str | _os.PathLike):
+        from zipllm.engine.engine import require_model
+
+        require_model(_os.fspath(model))
+    return model
 
 
 def _decode_options(model: ModelChoice, max_output: int | None) -> "DecodeOptions":
@@ -285,6 +294,7 @@ def _decode_options(model: ModelChoice, max_output: int | None) -> "DecodeOption
             return find_engine(model_id)
         return load_model(model) if isinstance(model, str | _os.PathLike) else model
 
+    _checked(model)
     return DecodeOptions(engines=engine, limits=Limits(output=max_output), workers=worker_count())
 
 

@@ -20,6 +20,8 @@ def test_list(zipllm: CommandLine) -> None:
     ("arguments", "message"),
     [
         (["scalling"], "did you mean 'scaling'"),
+        (["lis"], "did you mean 'list'"),
+        (["everything"], "known: list, all, "),
         (["scaling", "--quick", "--full"], "exclude each other"),
         (["scaling", "--data-dir", "missing"], "no such folder"),
         (["scaling", "--seed", "-1"], "--seed"),

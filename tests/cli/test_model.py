@@ -305,7 +305,7 @@ def test_import_warns_when_the_name_means_another_file(inside: Inside, search: P
     ("name", "code", "message"),
     [
         ("gone", 4, "no model called 'gone' in the user's store"),
-        ("small", 4, "no model called 'small' in the user's store"),
+        ("small", 4, "; 'small' is shipped with zipllm and is not removed"),
         ("../m", 2, "model name '../m' is not"),
     ],
 )

@@ -38,8 +38,9 @@ def test_every_corpus_says_what_it_is() -> None:
             assert "/" not in file.name
     assert sum(file.bytes for file in find_corpus("canterbury").files) == 2_810_784
     assert sum(file.bytes for file in find_corpus("calgary").files) == 3_251_493
-    with pytest.raises(UsageError, match="known: samples"):
-        find_corpus("silly")
+    for name, message in (("folder", "known: samples"), ("enwik", "did you mean 'enwik"), ("Silesia", "'silesia'")):
+        with pytest.raises(UsageError, match=f"no corpus called '{name}'.*{message}"):
+            find_corpus(name)
 
 
 def test_samples_are_whole_small_and_have_a_licence() -> None:

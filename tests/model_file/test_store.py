@@ -148,7 +148,7 @@ def test_scan_explains_unusable_files_and_goes_on(store: ModelStore, model: Mode
     assert [type(each) for each in found] == [UnusableModel] * 6 + [StoredModel]
     reasons = [each.reason for each in found if isinstance(each, UnusableModel)]
     for reason, words in zip(
-        reasons, ["claims", "regular file", "regular file", "loop of", "no model file", "truncated"], strict=True
+        reasons, ["a text file", "regular file", "regular file", "loop of", "no model file", "truncated"], strict=True
     ):
         assert words in reason
     with pytest.raises(ModelInvalid, match="regular file"):
@@ -192,8 +192,27 @@ def test_install_list_remove(store: ModelStore, model: Model, tmp_path: Path) ->
     assert [found.name for found in store.models()] == ["tiny"]
     assert store.remove("tiny") == installed.path
     assert store.models() == []
-    with pytest.raises(ModelNotFound, match="no model called 'tiny' in the user's store"):
+    with pytest.raises(ModelNotFound, match="no model called 'tiny' in the user's store [^;]*$"):
         store.remove("tiny")
+
+
+def test_what_cannot_be_removed_is_told_apart(store: ModelStore, model: Model, tmp_path: Path) -> None:
+    save_model(model, store.shipped / "small.safetensors")
+    save_model(model, store.search[0] / "mine.safetensors")
+    save_model(model, tmp_path / "download")
+    store.install(tmp_path / "download")
+    for name, message in (("small", "is shipped"), ("mine", "lies in "), ("tin", "did you mean 'tiny'"), ("x", "tiny")):
+        with pytest.raises(ModelNotFound, match=f"no model called '{name}' in the user's store.*{message}"):
+            store.remove(name)
+
+
+def test_a_file_is_named_by_its_path(store: ModelStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zen.txt").write_text("Beautiful is better than ugly.")
+    with pytest.raises(ModelNotFound, match=r"no model called 'zen.txt'; the file of that name is './zen.txt'"):
+        store.find("zen.txt")
+    with pytest.raises(ModelInvalid, match="this is a text file"):
+        store.find("./zen.txt")
 
 
 def test_install_under_another_name(store: ModelStore, model: Model, tmp_path: Path) -> None:

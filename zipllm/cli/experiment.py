@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipllm.cli.options import FLAGS, DataOptions, QuietOptions, argument
 from zipllm.cli.results import write_stdout
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from zipllm.experiments.page import Report
@@ -39,6 +39,8 @@ def experiment(options: ExperimentOptions) -> int:
     from zipllm.experiments.course import Settings, check_free, run_study
     from zipllm.experiments.studies import NAMES, find_study
 
+    if options.name not in (LIST, ALL, *NAMES):
+        raise UsageError(f"no study called {options.name!r}{suggestion(options.name, (LIST, ALL, *NAMES))}")
     if options.name == LIST:
         write_stdout(_listing([find_study(each) for each in NAMES]))
         return 0

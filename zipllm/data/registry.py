@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -72,7 +72,7 @@ def corpora() -> Mapping[str, Corpus]:
 def find_corpus(name: str) -> Corpus:
     """Return the corpus of that name. Raises ``UsageError`` that lists the known ones."""
     if name not in corpora():
-        raise UsageError(f"no corpus called {name!r} (known: {', '.join(corpora())})")
+        raise UsageError(f"no corpus called {name!r}{suggestion(name, corpora())}")
     return corpora()[name]
 
 

@@ -162,6 +162,16 @@ def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
     return _kept_engine(str(query), device, torch.get_num_threads())
 
 
+def require_model(query: str) -> None:
+    """Find a model without loading it, so that a wrong name is an error even if no data needs it; as `load_engine`."""
+    from zipllm.model_file.store import ModelStore
+
+    if is_huggingface(query):
+        find_folder(query)
+    else:
+        ModelStore.default().find(query)
+
+
 @lru_cache(maxsize=2)
 def stored_engine(query: str | Path | None, device: str) -> Engine:
     """Load a model file by name, path or id; errors as in ``load_engine``."""

@@ -42,6 +42,8 @@ _NUMPY = dict(zip(ITEM_BYTES, ("int64", "int32", "int16", "int8", "uint8"), stri
 _ORDER = {dtype: rank for rank, dtype in enumerate(ITEM_BYTES)}
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 _MAX_BYTES = 1 << 62
+_TEXT = {*b"\t\n\r", *range(32, 127), *range(0xC2, 0xF5), *range(0x80, 0xC0)}
+"""Bytes of ASCII and UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -207,4 +209,6 @@ def _foreign_format(prefix: bytes) -> str | None:
         return "this is a GGUF file, not a zipllm model file"
     if prefix.startswith(b"\x89ZLM"):
         return "this is a zipllm archive, not a model file"
+    if not set(prefix) - _TEXT:
+        return "this is a text file, not a model file"
     return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
-from zipllm.errors import FileError, ModelError, ModelNotFound, UsageError, ZipllmError
+from zipllm.errors import FileError, ModelError, ModelNotFound, UsageError, ZipllmError, suggestion
 from zipllm.model_file.card import check_name
 from zipllm.model_file.limits import ModelLimits
 from zipllm.model_file.summary import ModelSummary, read_summary
@@ -197,10 +197,21 @@ class ModelStore:
         try:
             target.unlink()
         except FileNotFoundError as error:
-            raise ModelNotFound(f"no model called {name!r} in the user's store {os.fspath(self.user)!r}") from error
+            raise ModelNotFound(
+                f"no model called {name!r} in the user's store {os.fspath(self.user)!r}{self._not_removable(name)}"
+            ) from error
         except OSError as error:
             raise FileError(f"cannot delete {os.fspath(target)!r}: {error.strerror}") from error
         return target
+
+    def _not_removable(self, name: str) -> str:
+        """Return the end of a message about a name that the user's store does not have."""
+        for origin, folder in self._folders():
+            if (folder / (name + SUFFIX)) in _model_files(folder):
+                where = "is shipped with zipllm" if origin == "shipped" else f"lies in {os.fspath(folder)!r}"
+                return f"; {name!r} {where} and is not removed"
+        names = [path.name.removesuffix(SUFFIX) for path in _model_files(self.user)]
+        return suggestion(name, names) if names else ""
 
     def _folders(self) -> Iterator[tuple[Origin, Path]]:
         yield "shipped", self.shipped
@@ -220,6 +231,8 @@ class ModelStore:
                 raise ModelNotFound(f"{query!r} begins the ids of several models: {ids}")
         near = difflib.get_close_matches(query, [model.name for model in models], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
+        if os.path.lexists(query):
+            hint = f"; the file of that name is {'./' + query!r}"
         raise ModelNotFound(f"no model called {query[:80]!r}{hint} ({self._looked_at()})")
 
     def _looked_at(self) -> str:
