@@ -1,8 +1,10 @@
 """``zipllm list``: what the headers of archives say, as a table, in full, or as JSON; no model is needed."""
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import BinaryIO
 
 from zipllm.cli.jobs import for_each, open_input
@@ -10,10 +12,11 @@ from zipllm.cli.messages import format_bpb, format_size
 from zipllm.cli.options import ReadingOptions
 from zipllm.cli.results import file_json, print_json, write_stdout
 from zipllm.cli.tables import aligned
-from zipllm.container import ArchiveHeader, BlockHeader, End, Limits, ModelHeader, scan
+from zipllm.container import ArchiveHeader, BlockHeader, End, Limits, ModelHeader, Scanned, scan
 from zipllm.files.names import escape_name, has_suffix
 
 _CHECK = "SHA-256"
+_TABLE_ROWS = 10_000
 _COLUMNS = ("Blocks", "Compressed", "Uncompressed", "bpb", "Ratio", "Check", "Model", "Filename")
 _BLOCK_COLUMNS = ("Block", "Coding", "Lanes", "Offset", "Compressed", "Uncompressed", "bpb", "Ratio", "CRC32")
 
@@ -24,16 +27,40 @@ class ListOptions(ReadingOptions, command="list"):
 
 @dataclass(frozen=True)
 class BlockRow:
-    """One block of an archive: where its record begins, how many bytes it takes, and its header."""
+    """One block of an archive; ``lanes`` is None for a coding without them."""
 
     offset: int
     coded_bytes: int
-    header: BlockHeader
+    raw_bytes: int
+    coding: str
+    lanes: int | None
+    crc32: int
 
-    @property
-    def lanes(self) -> int | None:
-        """Lanes of the block; None for a coding without them."""
-        return None if self.header.parameters is None else self.header.parameters.lanes
+
+class BlockRows:
+    """The blocks of a file in 41 bytes each, since a block may have a single byte."""
+
+    def __init__(self) -> None:
+        self._numbers = array("q")  # offset, coded bytes, raw bytes, lanes, CRC-32 of each
+        self._codings = array("B")
+        self._names: list[str] = []
+
+    def append(self, item: Scanned, block: BlockHeader) -> None:
+        """Add a block."""
+        lanes = -1 if block.parameters is None else block.parameters.lanes
+        self._numbers.extend((item.offset, item.end_offset - item.offset, block.raw_size, lanes, block.raw_crc32))
+        if block.coding_name not in self._names:
+            self._names.append(block.coding_name)
+        self._codings.append(self._names.index(block.coding_name))
+
+    def __len__(self) -> int:
+        """Return the number of blocks."""
+        return len(self._codings)
+
+    def __iter__(self) -> Iterator[BlockRow]:
+        for index, coding in enumerate(self._codings):
+            offset, coded, raw, lanes, crc32 = self._numbers[5 * index : 5 * index + 5]
+            yield BlockRow(offset, coded, raw, self._names[coding], None if lanes < 0 else lanes, crc32)
 
 
 @dataclass
@@ -60,7 +87,7 @@ class Listing:
     models: dict[bytes, int] = field(default_factory=dict)
     local: set[bytes] = field(default_factory=set)
     sha256: list[bytes] = field(default_factory=list)
-    rows: list[BlockRow] = field(default_factory=list)
+    rows: BlockRows = field(default_factory=BlockRows)
 
 
 def list_archives(options: ListOptions) -> int:
@@ -77,17 +104,19 @@ def list_archives(options: ListOptions) -> int:
         with open_input(name, force=options.force) as source:
             listing = read_listing(source.name, source.stream, options.limits, rows=long)
         if options.json:
-            print_json(listing_json(listing))
+            print_json(listing_json(listing), "block_list", map(_block_json, listing.rows))
         else:
             listings.append(listing)
 
     worst = for_each(options, lambda path: has_suffix(path, options.suffix), read)
     names = model_names() if any(listing.models for listing in listings) else {}
-    parts = [details(listing, names) for listing in listings if long]
-    if len(listings) > len(parts) or len(listings) > 1:
-        parts.append(table(listings, names))
-    if parts:
-        write_stdout("\n".join(parts))
+    for index, listing in enumerate(listings if long else []):
+        if index:
+            write_stdout("\n")
+        for part in details(listing, names):
+            write_stdout(part)
+    if len(listings) > 1 or (listings and not long):
+        write_stdout(("\n" if long else "") + table(listings, names))
     return worst
 
 
@@ -117,7 +146,7 @@ def read_listing(name: str, source: BinaryIO, limits: Limits, *, rows: bool = Fa
                 listing.codings[block.coding_name] += 1
                 listing.raw_bytes += block.raw_size
                 if rows:
-                    listing.rows.append(BlockRow(item.offset, item.end_offset - item.offset, block))
+                    listing.rows.append(item, block)
             case End() as end:
                 listing.sha256.append(end.sha256)
     return listing
@@ -133,8 +162,11 @@ def table(listings: Sequence[Listing], names: Mapping[bytes, str]) -> str:
     return "\n".join(aligned(_COLUMNS, rows, left=("Filename", "Check", "Model"))) + "\n"
 
 
-def details(listing: Listing, names: Mapping[bytes, str]) -> str:
-    """Return all header fields of one file, and its blocks if they were kept; ``names`` of models by id."""
+def details(listing: Listing, names: Mapping[bytes, str]) -> Iterator[str]:
+    """Yield all header fields of one file, and its blocks if they were kept; ``names`` of models by id.
+
+    The blocks come in tables of ``_TABLE_ROWS``, for the sake of memory.
+    """
     kinds = ", ".join(f"{count} {coding}" for coding, count in sorted(listing.codings.items()))
     fields = [
         ("Format version", ", ".join(listing.versions)),
@@ -147,16 +179,15 @@ def details(listing: Listing, names: Mapping[bytes, str]) -> str:
         *((f"Check {_CHECK}", digest.hex()) for digest in listing.sha256),
         *(("Model", _model_text(listing, model_id, size, names)) for model_id, size in listing.models.items()),
     ]
-    lines = [escape_name(listing.name), *(f"  {label + ':':<16} {value}" for label, value in fields)]
-    if listing.rows:
-        rows = [_block_row(number, row) for number, row in enumerate(listing.rows, 1)]
-        lines += ["", *("  " + line for line in aligned(_BLOCK_COLUMNS, rows, left=("Coding", "CRC32")))]
-    return "\n".join(lines) + "\n"
+    yield "".join([f"{escape_name(listing.name)}\n", *(f"  {label + ':':<16} {value}\n" for label, value in fields)])
+    rows = (_block_row(number, row) for number, row in enumerate(listing.rows, 1))
+    while some := list(islice(rows, _TABLE_ROWS)):
+        yield "".join(["\n", *(f"  {line}\n" for line in aligned(_BLOCK_COLUMNS, some, left=("Coding", "CRC32")))])
 
 
 def listing_json(listing: Listing) -> dict[str, object]:
-    """Return everything as an object of JSON."""
-    record = file_json("list", listing.name) | {
+    """Return everything but the blocks as an object of JSON."""
+    return file_json("list", listing.name) | {
         "format_versions": list(listing.versions),
         "archives": listing.archives,
         "blocks": listing.codings.total(),
@@ -173,9 +204,6 @@ def listing_json(listing: Listing) -> dict[str, object]:
             for model_id, size in listing.models.items()
         ],
     }
-    if listing.rows:
-        record["block_list"] = [_block_json(row) for row in listing.rows]
-    return record
 
 
 def _row(listing: Listing, names: Mapping[bytes, str]) -> tuple[str, ...]:
@@ -208,17 +236,17 @@ def _model_text(listing: Listing, model_id: bytes, embedded: int, names: Mapping
 
 
 def _block_row(number: int, row: BlockRow) -> tuple[str, ...]:
-    header, lanes = row.header, "-" if row.lanes is None else str(row.lanes)
-    sizes = (str(row.coded_bytes), str(header.raw_size), *_rates(header.raw_size, row.coded_bytes))
-    return (str(number), header.coding_name, lanes, str(row.offset), *sizes, f"{header.raw_crc32:08x}")
+    lanes = "-" if row.lanes is None else str(row.lanes)
+    sizes = (str(row.coded_bytes), str(row.raw_bytes), *_rates(row.raw_bytes, row.coded_bytes))
+    return (str(number), row.coding, lanes, str(row.offset), *sizes, f"{row.crc32:08x}")
 
 
 def _block_json(row: BlockRow) -> dict[str, object]:
     return {
         "offset": row.offset,
-        "coding": row.header.coding_name,
+        "coding": row.coding,
         "lanes": row.lanes,
         "compressed_bytes": row.coded_bytes,
-        "raw_bytes": row.header.raw_size,
-        "crc32": f"{row.header.raw_crc32:08x}",
+        "raw_bytes": row.raw_bytes,
+        "crc32": f"{row.crc32:08x}",
     }

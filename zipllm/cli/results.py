@@ -5,8 +5,9 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from zipllm.cli.messages import display_name, format_bpb, format_speed
@@ -109,10 +110,11 @@ def file_json(command: str, name: str, *, ok: bool = True) -> dict[str, object]:
     return {"command": command, "file": name, "ok": ok}
 
 
-def print_json(record: Mapping[str, object]) -> None:
+def print_json(record: Mapping[str, object], listed: str = "", items: Iterable[Mapping[str, object]] = ()) -> None:
     """Write one object as one line of ASCII to standard output, at once.
 
-    A text that is not valid UTF-8, such as a file name, gets a neighbor ``KEY_base64`` with its bytes.
+    A text that is not valid UTF-8, such as a file name, gets a neighbor ``KEY_base64`` with its bytes. ``items``, if any,
+    become a list of the name ``listed``, written as they come.
     """
     shown: dict[str, object] = {}
     for key, value in record.items():
@@ -122,7 +124,12 @@ def print_json(record: Mapping[str, object]) -> None:
             shown[key] = raw.decode("utf-8", "replace")
             if shown[key] != value:
                 shown[f"{key}_base64"] = base64.b64encode(raw).decode("ascii")
-    write_stdout(json.dumps(shown) + "\n")
+    text, between = json.dumps(shown), f', "{listed}": ['
+    left = map(json.dumps, items)
+    while some := ", ".join(islice(left, 10_000)):
+        write_stdout((text[:-1] if text else "") + between + some)
+        text, between = "", ", "
+    write_stdout(f"{text}\n" if text else "]}\n")
 
 
 def write_stdout(text: str) -> None:

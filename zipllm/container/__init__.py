@@ -18,7 +18,7 @@ from zipllm.container.block import Block, BlockHeader, Coding, CodingParameters,
 from zipllm.container.header import MAGIC, ArchiveHeader, ContentHash, End
 from zipllm.container.limits import Limits
 from zipllm.container.model_record import ModelHeader, ModelRecord
-from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, scan
+from zipllm.container.reader import ArchiveReader, Record, Scanned, read_payload, read_record, scan
 from zipllm.container.streams import Seekable
 from zipllm.container.writer import ArchiveWriter
 
@@ -41,5 +41,6 @@ __all__ = [
     "Seekable",
     "check_block",
     "read_payload",
+    "read_record",
     "scan",
 ]

@@ -119,6 +119,23 @@ def read_payload(source: Seekable, item: Scanned) -> bytes:
     return payload
 
 
+def read_record(source: Seekable, offset: int) -> Scanned:
+    """Return the record header at a place where :func:`scan` found one, of a MODEL, LOCAL or BLOCK record.
+
+    The source's position is restored.
+
+    Raises:
+        CorruptData: the source has changed.
+        UnsupportedData: the source has changed.
+    """
+    position = source.tell()
+    source.seek(offset)
+    stream = ByteSource(source)
+    item = Scanned(parse_record(read_frame(stream), None), offset, stream.position)
+    source.seek(position)
+    return item
+
+
 def parse_record(data: bytes, original_size: int | None) -> ModelHeader | BlockHeader | End:
     """Parse a record up to its payload.
 

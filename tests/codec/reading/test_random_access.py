@@ -2,12 +2,14 @@
 
 import io
 import random
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
 import zipllm.codec.reading.random_access
 from tests.codec.engines import TEXT, compress, decode_options
+from tests.container.archives import archive_of
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.codec.reading.extract import extract_range
@@ -85,7 +87,7 @@ def test_concatenated_archives_with_models_of_their_own() -> None:
     assert access.size == len(CONTENT) + len(TEXT)
     place = access.at(len(CONTENT))
     assert place is not None
-    assert place.number == len(ARCHIVE and access.places) - len([p for p in access.places if p.begin > len(CONTENT)])
+    assert (place.number, len(access)) == (-(-len(CONTENT) // SIZE) + 1, -(-len(CONTENT) // SIZE) + -(-len(TEXT) // 50))
     assert b"".join(piece for _, piece in access.pieces(len(CONTENT) - 5, len(CONTENT) + 5)) == (
         CONTENT[-5:] + TEXT[:5]
     )
@@ -103,3 +105,15 @@ def test_range(start: int, stop: int | None) -> None:
 def test_range_behind_the_end() -> None:
     with pytest.raises(UsageError, match="the archive holds"):
         extract_range(io.BytesIO(ARCHIVE), io.BytesIO(), len(CONTENT) + 1, None, options=decode_options())
+
+
+def test_index_takes_little_memory() -> None:
+    """A block may have a single byte, so a large archive has millions of them."""
+    source, count = io.BytesIO(archive_of(*[b"a"] * 20_000)), 20_000
+    RandomAccess(io.BytesIO(archive_of(b"a")))
+    tracemalloc.start()
+    access = RandomAccess(source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(access) == access.size == count
+    assert peak < 50 * count

@@ -1,12 +1,24 @@
 """Single blocks of a seekable archive, each decoded only when its bytes are asked for."""
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.decoder import DecodeOptions
-from zipllm.container import Block, BlockHeader, ModelHeader, Scanned, Seekable, read_payload, scan
+from zipllm.container import (
+    ArchiveHeader,
+    Block,
+    BlockHeader,
+    ModelHeader,
+    Scanned,
+    Seekable,
+    read_payload,
+    read_record,
+    scan,
+)
 from zipllm.container.model_record import ModelRecord
 from zipllm.engine.engine import LazyEngine
 from zipllm.errors import ZipllmError
@@ -37,7 +49,7 @@ class Place:
 
 
 class RandomAccess:
-    """Reads all record headers at once, and payloads only as they are needed.
+    """Reads all record headers at once, keeps 16 bytes of each block, and reads payloads only as they are needed.
 
     Every decoded block is checked by its CRC-32. Only a reader of the whole content (``ArchiveDecoder``) can check its
     SHA-256.
@@ -47,7 +59,6 @@ class RandomAccess:
         options: see ``DecodeOptions``; ``workers`` is ignored.
 
     Attributes:
-        places: every block, in order.
         size: bytes of the original.
 
     Raises:
@@ -61,15 +72,33 @@ class RandomAccess:
         self._source = source
         self._options = options or DecodeOptions()
         self._loaded: dict[int, LazyEngine] = {}
-        self.places = list(_places(scan(source, self._options.limits)))
-        self.size = self.places[-1].end if self.places else 0
-        self._begins = [place.begin for place in self.places]
+        self._offsets, self._begins = array("q"), array("q")  # of each block: in the archive, in the original
+        self._models: list[tuple[int, Scanned | None]] = []  # from which block on a model is named, or none
+        self.size = 0
+        for item in scan(source, self._options.limits):
+            if isinstance(item.record, BlockHeader):
+                self._offsets.append(item.offset)
+                self._begins.append(self.size)
+                self.size += item.record.raw_size
+            elif isinstance(item.record, ArchiveHeader | ModelHeader):  # each archive names its own model
+                model = item if isinstance(item.record, ModelHeader) else None
+                if self._models and self._models[-1][0] == len(self._offsets):
+                    self._models.pop()
+                self._models.append((len(self._offsets), model))
+
+    def __len__(self) -> int:
+        """Return the number of blocks."""
+        return len(self._offsets)
 
     def at(self, position: int) -> Place | None:
         """Return the block that holds the byte at ``position``; None past the last byte."""
         if not 0 <= position < self.size:
             return None
-        return self.places[bisect_right(self._begins, position) - 1]
+        index = bisect_right(self._begins, position) - 1
+        item = read_record(self._source, self._offsets[index])
+        assert isinstance(item.record, BlockHeader), "it was one when the index was made"
+        _, model = self._models[bisect_right(self._models, index, key=itemgetter(0)) - 1]
+        return Place(index + 1, self._begins[index], item.record, item, model)
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[Place, bytes]]:
         """Decode the blocks between two offsets; yield each with the part of its bytes that lies between them."""
@@ -96,18 +125,3 @@ class RandomAccess:
     def _model(self, item: Scanned) -> ModelRecord:
         assert isinstance(item.record, ModelHeader)
         return item.record.with_payload(read_payload(self._source, item))
-
-
-def _places(items: Iterator[Scanned]) -> Iterator[Place]:
-    number, begin = 0, 0
-    model: Scanned | None = None
-    for item in items:
-        match item.record:
-            case BlockHeader() as header:
-                number += 1
-                yield Place(number, begin, header, item, model)
-                begin += header.raw_size
-            case ModelHeader():
-                model = item
-            case _:  # each archive names its own model
-                model = None
