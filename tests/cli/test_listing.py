@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.processes import ARCHIVE, CONTENT, Outcome, archive
 from tests.container.archives import archive_of
-from zipllm.cli.list import Listing, details, listing_json, read_listing, table
+from zipllm.cli.list import Listing, details, read_listing, table
 from zipllm.container import (
     ArchiveHeader,
     ArchiveWriter,
@@ -129,9 +129,9 @@ def test_json(inside: Inside, folder: Path) -> None:
     assert second["models"] == [{"id": MODEL_ID.hex(), "embedded_bytes": 0, "portable": True}]
 
 
-def test_json_of_blocks() -> None:
-    record = listing_json(read(model_archive(), rows=True))
-    assert isinstance(record["block_list"], list)
+def test_json_of_blocks(inside: Inside, folder: Path) -> None:
+    (folder / "m.zllm").write_bytes(model_archive())
+    record = json.loads(inside("list", "-v", "--json", "m.zllm").out)
     assert [block["coding"] for block in record["block_list"]] == ["stored", "model"]
     assert [block["lanes"] for block in record["block_list"]] == [None, 3]
 

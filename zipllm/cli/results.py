@@ -113,8 +113,8 @@ def file_json(command: str, name: str, *, ok: bool = True) -> dict[str, object]:
 def print_json(record: Mapping[str, object], listed: str = "", items: Iterable[Mapping[str, object]] = ()) -> None:
     """Write one object as one line of ASCII to standard output, at once.
 
-    A text that is not valid UTF-8, such as a file name, gets a neighbor ``KEY_base64`` with its bytes. ``items``, if any,
-    become a list of the name ``listed``, written as they come.
+    A text that is not valid UTF-8, such as a file name, gets a neighbor ``KEY_base64`` with its bytes. ``items`` become
+    a list of the name ``listed``, if there are any, written as they come.
     """
     shown: dict[str, object] = {}
     for key, value in record.items():
