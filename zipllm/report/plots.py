@@ -8,7 +8,7 @@ from typing import Any
 
 from zipllm.bench.result import Row
 from zipllm.bench.totals import corpora_of
-from zipllm.errors import FileError, import_extra
+from zipllm.errors import file_errors, import_extra
 from zipllm.report.figures import Figure, bench_figures
 from zipllm.report.labels import Box, place_labels, spread
 from zipllm.report.palette import OTHERS, OURS
@@ -35,12 +35,10 @@ def save_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
         FileError: the folder cannot be written.
     """
     require_matplotlib()
-    try:
+    figures = [figure for corpus in corpora_of(rows) for figure in bench_figures(rows, corpus)]
+    with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        figures = [figure for corpus in corpora_of(rows) for figure in bench_figures(rows, corpus)]
         return [_save(figure, folder / re.sub(r"[^A-Za-z0-9._-]", "_", figure.name)) for figure in figures]
-    except OSError as error:
-        raise FileError(f"{folder}: {error.strerror}") from error
 
 
 def _save(figure: Figure, stem: Path) -> Path:
