@@ -176,7 +176,9 @@ def test_compare(inside: Inside, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("nothing",), 2, "neither a file nor a corpus"),
+        (("nothing",), 2, "neither a file nor a corpus (known: samples, "),
+        (("cantebury",), 2, "neither a file nor a corpus; did you mean 'canterbury'?"),
+        (("a", "--codecs", "gzp"), 2, "no codec called 'gzp'; did you mean 'gzip'?"),
         (("a", "--codecs", "rar"), 2, "no codec called 'rar'"),
         (("a", "--resume"), 2, "--resume needs the --json FILE"),
         (("a", "--json", "b.zllm"), 1, "already exists"),

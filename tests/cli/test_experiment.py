@@ -1,11 +1,12 @@
 """``zipllm experiment``: the list, a study from end to end, and what it refuses."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import CommandLine
+from tests.cli.processes import CommandLine, Outcome
 from zipllm.experiments.studies import NAMES
 
 
@@ -53,3 +54,8 @@ def test_an_earlier_run_is_kept(zipllm: CommandLine, folder: Path, name: str) ->
     assert "--resume" in result.err
     assert [path.name for path in (folder / "out").iterdir()] == ["scaling-quick"]
     assert (kept / "rows.jsonl").read_text() == json.dumps({"schema": 1, "study": "scaling"}) + "\n"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("lis", "list"), ("al", "all"), ("scalin", "scaling")])
+def test_a_study_misspelled(inside: Callable[..., Outcome], name: str, meant: str) -> None:
+    assert inside("experiment", name).error == (2, f"zipllm: no study called {name!r}; did you mean {meant!r}?\n")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from zipllm.bench import libraries, neural, predictors
 from zipllm.bench.protocol import Codec, Kind, Spec, parse_spec
-from zipllm.errors import UsageError
+from zipllm.errors import UsageError, suggestion
 
 KINDS: Mapping[str, Kind] = {**libraries.KINDS, **neural.KINDS, **predictors.KINDS}
 DEFAULT_CODECS = "gzip,bzip2,xz,zstd,brotli,ppmd,zipllm"
@@ -18,7 +18,7 @@ def open_codec(spec: Spec) -> Codec:
 def find_kind(spec: Spec) -> Kind:
     """Return the registry's entry for a codec. Raises ``UsageError`` if there is none."""
     if spec.name not in KINDS:
-        raise UsageError(f"no codec called {spec.name!r} (known: {', '.join(KINDS)}; others through --programs)")
+        raise UsageError(f"no codec called {spec.name!r}{suggestion(spec.name, KINDS)} (--programs adds others)")
     return KINDS[spec.name]
 
 

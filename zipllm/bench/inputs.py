@@ -10,7 +10,7 @@ from zipllm.data.local import Places, copy_from_corpus
 from zipllm.data.reading import find_files
 from zipllm.data.registry import Corpus, CorpusFile, corpora
 from zipllm.data.slices import check_slice, parse_slice
-from zipllm.errors import UsageError, file_errors
+from zipllm.errors import UsageError, file_errors, suggestion
 from zipllm.files.names import escape_name
 
 _CHUNK = 1 << 20
@@ -149,7 +149,7 @@ def resolve(argument: str, places: Places) -> Iterator[CorpusPart | PathPart]:
         return
     path = Path(name)
     if not path.exists():
-        raise UsageError(f"{name!r} is neither a file nor a corpus (known: {', '.join(corpora())})")
+        raise UsageError(f"{name!r} is neither a file nor a corpus{suggestion(name, corpora())}")
     group = escape_name(path.resolve().name or "/") if path.is_dir() else FILES
     for found in find_files([path]):
         label = found.relative_to(path).as_posix() if path.is_dir() else found.name

@@ -48,6 +48,8 @@ def experiment(options: ExperimentOptions) -> int:
         raise UsageError("--quick and --full exclude each other")
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise UsageError(f"--data-dir {options.data_dir}: no such folder")
+    if options.name not in (ALL, *NAMES):
+        raise UsageError(f"no study called {options.name!r}{suggestion(options.name, (LIST, ALL, *NAMES))}")
     studies = [find_study(each) for each in (NAMES if options.name == ALL else (options.name,))]
     scale: Scale = "full" if options.full else "quick"
     settings = Settings(options.out, scale, options.seed, options.places, resume=options.resume, html=options.html)
