@@ -5,15 +5,22 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread, main_thread
 
+MOST_THREADS = 256
+"""Upper limit; more only cost memory."""
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 
 def choose_threads(count: int) -> None:
     """Use ``count`` threads from now on: the kernels, and by environment variables what is loaded later, like torch."""
+    count = min(count, MOST_THREADS)
     for name in _VARIABLES:
         os.environ[name] = str(count)
     torch = sys.modules.get("torch")
@@ -22,19 +29,47 @@ def choose_threads(count: int) -> None:
 
 
 def threads() -> int:
-    """Return how many threads the kernels use: as ``OMP_NUM_THREADS`` says, or one for each core."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wanted) if wanted.isdecimal() and int(wanted) else cores()
+    """Return how many threads to use, everywhere in zipllm: as ``OMP_NUM_THREADS`` says, or one for each core."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return min((int(wanted) if wanted.isdecimal() else 0) or cores(), MOST_THREADS)
+
+
+def start_thread(work: Callable[[], object]) -> Thread | None:
+    """Start ``work`` in a daemon thread; return None if the system gives no thread, or the program is ending.
+
+    Threads are a speed-up: a caller that gets none does the work itself.
+    """
+    if not main_thread().is_alive():
+        return None
+    thread = Thread(target=work, name="zipllm", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
 
 
 @lru_cache(maxsize=1)
 def cores() -> int:
-    """Return how many cores this process may use; two threads of a core share its units and count once."""
+    """Return how many cores this process may use, by its affinity and its container's quota of processor time.
+
+    Two threads of a core share its units and count once.
+    """
     try:
         usable = os.sched_getaffinity(0)
-        return len({Path(_SIBLINGS.format(number)).read_text(encoding="ascii") for number in usable})
+        found = len({Path(_SIBLINGS.format(number)).read_text(encoding="ascii") for number in usable})
     except (AttributeError, OSError):
-        return os.cpu_count() or 1
+        found = os.cpu_count() or 1
+    return min(found, _quota() or found)
+
+
+def _quota() -> int:
+    """Return the processors that a Linux control group grants, rounded up; 0 if it sets no limit."""
+    try:
+        quota, period = _CPU_QUOTA.read_text(encoding="ascii").split()
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError):
+        return 0
 
 
 def best_device() -> str:

@@ -19,7 +19,7 @@ from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.decoder import ArchiveDecoder, decompress_stream
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
-from zipllm.codec.threads import side_by_side
+from zipllm.codec.threads import work_queue
 from zipllm.container import BlockHeader, Limits, scan
 from zipllm.engine.engine import Engine
 from zipllm.errors import ModelNotFound, VerificationFailed, ZipllmError
@@ -134,7 +134,7 @@ def test_progress(monkeypatch: pytest.MonkeyPatch, verify: bool) -> None:
     def slowly(self: BlockEncoding, tick: Any) -> None:
         tries.append(self.raw)
         if tries.count(self.raw) == 2:
-            threading.Event().wait(2.5 * side_by_side.WATCH_SECONDS)
+            threading.Event().wait(2.5 * work_queue.WATCH_SECONDS)
         encode(self, tick)
 
     monkeypatch.setattr(BlockEncoding, "run", slowly)

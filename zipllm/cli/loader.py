@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from zipllm.errors import UsageError
+from zipllm.machine import choose_threads
 
 if TYPE_CHECKING:
     from zipllm.engine.engine import Engine
@@ -24,6 +25,10 @@ class Loader:
     model: str | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.threads:
+            choose_threads(self.threads)
 
     def check(self) -> None:
         """Look for the model the user named, so that a typing error shows even where no block needs a model."""
@@ -103,10 +108,8 @@ class Loader:
 
     @cached_property
     def _ready_device(self) -> str:
-        from zipllm.machine import best_device, choose_threads
+        from zipllm.machine import best_device
 
-        if self.threads:
-            choose_threads(self.threads)
         if self.device == "cpu":
             return "cpu"
         device = best_device()

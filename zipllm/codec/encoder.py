@@ -125,6 +125,7 @@ class ArchiveEncoder:
                 self._code_pending()
             while self._blocks:
                 self._write_first()
+        self.close()
         self._writer.end(self._content.digest())
         return Summary(
             raw_bytes=self._content.size,

@@ -43,6 +43,7 @@ def _load_numba() -> tuple[Any, str]:
         numba = importlib.import_module("numba")
     except (ImportError, SystemError, OSError) as error:
         return None, f"{type(error).__name__}: {error}"
+    numba.config.NUMBA_NUM_THREADS = max(1, numba.config.NUMBA_NUM_THREADS)  # 0 would stop its compiler
     return (None if numba.config.DISABLE_JIT else numba), ""
 
 

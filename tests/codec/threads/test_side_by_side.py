@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.codec.threads.left_threads import no_new_threads
+from tests.codec.threads.left_threads import few_threads, no_new_threads
+from zipllm.codec.threads import work_queue
 from zipllm.codec.threads.side_by_side import SideBySide, Tick
 
 Action = Callable[[Tick], None]
@@ -29,10 +30,18 @@ def nothing() -> None:
     """Watch nothing."""
 
 
+def waiting(event: threading.Event) -> None:
+    event.wait(30)
+
+
 def endless(tick: Tick) -> None:
     while True:
         tick()
         time.sleep(0.001)
+
+
+def fail_with_memory() -> None:
+    raise MemoryError
 
 
 def fail(tick: Tick) -> None:
@@ -40,7 +49,8 @@ def fail(tick: Tick) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
+def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(work_queue, "LINGER_SECONDS", 0.0)
     with no_new_threads():
         yield
 
@@ -121,15 +131,65 @@ def test_a_piece_done_again_is_the_first() -> None:
     assert [pieces.take().number for _ in range(2)] == [7, 1]
 
 
-def test_a_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error comes at once, and there is nothing to wait for."""
-
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    pieces: SideBySide[Doing] = SideBySide(2, nothing)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(RuntimeError, match="new thread"):
-            pieces.put(Doing(0))
+@pytest.mark.parametrize("started", [0, 1, 2])
+def test_fewer_threads_than_workers_give_the_same(started: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some or all threads cannot start; what a task raises still waits for those before it."""
+    monkeypatch.setattr(work_queue, "LINGER_SECONDS", 30.0)
+    few_threads(monkeypatch, started)
+    pieces: SideBySide[Doing] = SideBySide(4, nothing)
+    for number in range(3):
+        pieces.put(Doing(number))
+    pieces.put(Doing(3, fail))
+    taken = [pieces.take() for _ in range(3)]
+    assert [piece.number for piece in taken] == [0, 1, 2]
+    assert all((piece.thread is threading.main_thread()) == (started == 0) for piece in taken)
+    with pytest.raises(ValueError, match="this piece"):
+        pieces.take()
     pieces.close()
+
+
+def test_pieces_that_need_too_much_memory_together_run_alone() -> None:
+    """They begin again, one at a time; a piece that is too large even so fails."""
+    at_work: list[int] = []
+
+    def greedy(tick: Tick) -> None:
+        at_work.append(1)
+        try:
+            if threading.current_thread() is not threading.main_thread():
+                raise MemoryError
+            assert len(at_work) == 1
+        finally:
+            at_work.pop()
+
+    pieces: SideBySide[Doing] = SideBySide(3, nothing)
+    for number in range(3):
+        pieces.put(Doing(number, greedy))
+    assert [pieces.take().number for _ in range(3)] == [0, 1, 2]
+    pieces.put(Doing(3, lambda tick: fail_with_memory()))
+    with pytest.raises(MemoryError):
+        pieces.take()
+
+
+def test_many_small_pieces_share_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_queue, "LINGER_SECONDS", 30.0)
+    begun = few_threads(monkeypatch, 1000)
+    pieces: SideBySide[Doing] = SideBySide(3, nothing)
+    for number in range(3000):
+        pieces.put(Doing(number))
+        if pieces.full:
+            pieces.take()
+    pieces.close()
+    assert len(begun) <= 3
+
+
+def test_a_library_that_cannot_be_stopped_delays_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_queue, "CLOSE_SECONDS", 0.01)
+    finish = threading.Event()
+    pieces: SideBySide[Doing] = SideBySide(2, nothing)
+    pieces.put(Doing(0, lambda tick: waiting(finish)))
+    pieces.close()
+    assert not finish.is_set()
+    finish.set()
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and thread.name == "zipllm":
+            thread.join(30)

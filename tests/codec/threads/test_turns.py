@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.codec.threads.left_threads import no_new_threads
+from tests.codec.threads.left_threads import few_threads, no_new_threads
 from zipllm.codec.threads.turns import Turns
 
 
@@ -39,6 +39,15 @@ def test_turns_go_round(slow: int | None) -> None:
     workers = [Counting(*item, log, pause=pause) for item, pause in zip(counts.items(), pauses, strict=True)]
     Turns(workers).run(nothing)
     assert log == ["a0", "b0", "c0", "a1", "c1", "a2", "c2", "c3", "c4"]
+
+
+@pytest.mark.parametrize("started", [0, 1, 2])
+def test_fewer_threads_than_workers(started: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_threads(monkeypatch, started)
+    log: list[str] = []
+    counts = {"a": 3, "b": 1, "c": 5, "d": 2}
+    Turns([Counting(*item, log) for item in counts.items()]).run(nothing)
+    assert log == ["a0", "b0", "c0", "d0", "a1", "c1", "d1", "a2", "c2", "c3", "c4"]
 
 
 @pytest.mark.parametrize("name", ["a", "b", "c"])

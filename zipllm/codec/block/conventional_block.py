@@ -7,11 +7,13 @@ output while they run, and every error inside a library becomes ``CorruptData``.
 import bz2
 import lzma
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import current_thread, main_thread
 from typing import Any
 
 import zstandard
 
+from zipllm.codec.threads.work_queue import WorkQueue
 from zipllm.container import Coding
 from zipllm.errors import CorruptData
 from zipllm.machine import threads
@@ -77,12 +79,17 @@ STRONG = (lzma_strong, zstd_strong)
 
 
 def each(raw: bytes, codecs: Sequence[Callable[[bytes], Candidate]]) -> list[Candidate]:
-    """Return each codec's candidate; the codecs run in parallel, since the libraries release the interpreter's lock."""
-    at_once = min(len(codecs), threads()) if len(raw) >= _THREADS_FROM else 1
-    if at_once == 1:
+    """Return each codec's candidate.
+
+    The codecs run in parallel, since the libraries release the interpreter's lock, and never in the main thread, which
+    stays free for signals: a block takes xz up to ten seconds.
+    """
+    at_once = min(len(codecs), threads())
+    if len(raw) < _THREADS_FROM or (at_once == 1 and current_thread() is not main_thread()):
         return [codec(raw) for codec in codecs]
-    with ThreadPoolExecutor(at_once, thread_name_prefix="zipllm") as pool:
-        return list(pool.map(lambda codec: codec(raw), codecs))
+    with WorkQueue(at_once) as queue:
+        tasks = [queue.put(partial(codec, raw)) for codec in codecs]
+        return [queue.wait(task) for task in tasks]
 
 
 def smallest(candidates: Iterable[Candidate]) -> Candidate:

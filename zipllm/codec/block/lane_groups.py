@@ -6,10 +6,9 @@ encoding, threads share a chunk's groups; when decoding, each group has a thread
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,14 +120,14 @@ def _selections_ahead(
         threads = predictor.traits.threads
         return begin, running, predictor.predict(state, fed, running, threads=threads, selection=selection)
 
-    with ThreadPoolExecutor(1, thread_name_prefix="zipllm") as pool:
-        pending: Future[tuple[int, Integers, Integers]] | None = None
+    with WorkQueue(1) as queue:
+        pending: Task[tuple[int, Integers, Integers]] | None = None
         for begin, end in pairwise(edges):
-            current, pending = pending, pool.submit(chunk, begin, end)
+            current, pending = pending, queue.put(partial(chunk, begin, end))
             if current is not None:
-                yield current.result()
+                yield queue.wait(current)
         if pending is not None:
-            yield pending.result()
+            yield queue.wait(pending)
 
 
 def _predictions_ahead(
@@ -136,7 +135,7 @@ def _predictions_ahead(
 ) -> Iterator[tuple[int, Integers, Integers]]:
     """As ``predictions``; while a chunk is used, other threads compute the next."""
     chunks = _Chunks(predictor, known, edges, threads)
-    with WorkQueue(threads) as queue:
+    with WorkQueue(threads - 1, helps=True) as queue:
         chunk = chunks.hand_out(queue, 0)
         for number in range(1, len(edges)):
             following = chunks.hand_out(queue, number) if number < len(edges) - 1 else chunk
@@ -152,7 +151,7 @@ class _Chunk(NamedTuple):
     begin: int
     running: Integers
     out: Integers
-    tasks: list[Task]
+    tasks: list[Task[Any]]
 
 
 class _Chunks:
@@ -164,7 +163,7 @@ class _Chunks:
         self._lanes = cut(known.lanes, GROUPS_PER_THREAD * threads)
         self._predict = partial(predictor.predict, threads=max(1, threads // len(self._lanes)))
         self._states = [predictor.start(end - begin) for begin, end in self._lanes]
-        self._last: list[Task | None] = [None] * len(self._lanes)
+        self._last: list[Task[Any] | None] = [None] * len(self._lanes)
         self._width = len(predictor.vocabulary) + 1 if known.columns is None else known.columns.shape[1]
         longest = max(end - begin for begin, end in self._steps)
         self._rooms = [np.empty(known.lanes * longest * self._width, dtype=np.int32) for _ in range(2)]

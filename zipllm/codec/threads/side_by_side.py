@@ -6,14 +6,12 @@ many, and neither results nor errors depend on their number.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Thread
+from functools import partial
+from threading import Event
 from typing import Generic, Protocol, TypeVar
 
+from zipllm.codec.threads.work_queue import Task, WorkQueue
 from zipllm.progress import Advance
-
-WATCH_SECONDS = 0.1
-"""Interval at which a thread that waits for a result calls ``watch``."""
 
 Tick = Callable[[], None]
 """Called now and then by a piece of work; raises to end work whose result nobody needs any more."""
@@ -47,18 +45,18 @@ def beside(other: Callable[[Advance], Other], mine: Callable[[], Mine]) -> tuple
     """
     unwanted = Event()
     tick = _until(unwanted)
-    with ThreadPoolExecutor(1, thread_name_prefix="zipllm") as pool:
-        future = pool.submit(other, lambda _fraction, _coded: tick())
+    with WorkQueue(1) as queue:
+        task = queue.put(lambda: other(lambda _fraction, _coded: tick()))
         try:
             result = mine()
         except BaseException:
             unwanted.set()
             raise
-        return future.result(), result
+        return queue.wait(task), result
 
 
 class SideBySide(Generic[W]):
-    """Does pieces of work, as many at a time as there are workers; belongs to one thread.
+    """Does pieces of work, as many at a time as there are workers and memory allows; belongs to one thread.
 
     Args:
         workers: at least 1.
@@ -68,8 +66,12 @@ class SideBySide(Generic[W]):
     def __init__(self, workers: int, watch: Tick) -> None:
         self.workers = workers
         self._watch = watch
+        self._open()
+
+    def _open(self) -> None:
         self._unwanted = Event()
-        self._pieces: deque[_Piece[W]] = deque()
+        self._queue = WorkQueue(self.workers)
+        self._pieces: deque[tuple[W, Task[None] | None]] = deque()
 
     def __len__(self) -> int:
         """Return the number of pieces put and not yet taken."""
@@ -77,7 +79,7 @@ class SideBySide(Generic[W]):
 
     def __iter__(self) -> Iterator[W]:
         """Iterate over those pieces in order."""
-        return (piece.work for piece in self._pieces)
+        return (work for work, _ in self._pieces)
 
     @property
     def full(self) -> bool:
@@ -91,13 +93,11 @@ class SideBySide(Generic[W]):
             work: a piece.
             again: a piece that was just taken is done over: it comes first in the order again.
         """
-        piece = _Piece(work)
+        task = self._queue.put(partial(work.run, _until(self._unwanted))) if self.workers > 1 else None
         if again:
-            self._pieces.appendleft(piece)
+            self._pieces.appendleft((work, task))
         else:
-            self._pieces.append(piece)
-        if self.workers > 1:
-            piece.begin(_until(self._unwanted))
+            self._pieces.append((work, task))
 
     def take(self) -> W:
         """Return the first piece when it is done.
@@ -105,23 +105,33 @@ class SideBySide(Generic[W]):
         Raises:
             BaseException: what the piece raised, or ``watch``, or a signal's handler.
         """
-        piece = self._pieces[0]
-        if self.workers > 1:
-            piece.wait(self._watch)
-        else:
-            piece.work.run(self._watch)
+        work, task = self._pieces[0]
+        try:
+            if task is None:
+                work.run(self._watch)
+            else:
+                self._queue.wait(task, self._watch)
+        except MemoryError:
+            if self.workers == 1:
+                raise
+            self._one_at_a_time()
+            return self.take()
         self._pieces.popleft()
-        if piece.error is not None:
-            raise piece.error
-        return piece.work
+        return work
+
+    def _one_at_a_time(self) -> None:
+        """Begin the pieces in work again, one after the other: together they take too much memory."""
+        works = list(self)
+        self.close()
+        self.workers = 1
+        for work in works:
+            self.put(work)
 
     def close(self) -> None:
-        """Drop the pieces in work; return when their threads have ended, each at its next tick."""
+        """Drop the pieces in work; their threads end at the next tick."""
         self._unwanted.set()
-        for piece in self._pieces:
-            piece.end()
-        self._pieces.clear()
-        self._unwanted = Event()
+        self._queue.close()
+        self._open()
 
 
 def _until(unwanted: Event) -> Tick:
@@ -132,33 +142,3 @@ def _until(unwanted: Event) -> Tick:
             raise _Stopped
 
     return tick
-
-
-class _Piece(Generic[W]):
-    """Work, its thread and the error it raised."""
-
-    def __init__(self, work: W) -> None:
-        self.work = work
-        self.error: BaseException | None = None
-        self._thread: Thread | None = None
-
-    def begin(self, tick: Tick) -> None:
-        thread = Thread(target=self._run, args=(tick,), name="zipllm", daemon=True)
-        thread.start()
-        self._thread = thread
-
-    def wait(self, watch: Tick) -> None:
-        assert self._thread is not None, "a piece begins before it is waited for"
-        while self._thread.is_alive():
-            self._thread.join(WATCH_SECONDS)
-            watch()
-
-    def end(self) -> None:
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self, tick: Tick) -> None:
-        try:
-            self.work.run(tick)
-        except BaseException as error:  # raised again in the thread that takes the result
-            self.error = error

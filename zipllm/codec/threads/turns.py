@@ -2,8 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import Condition, Thread
+from functools import partial
+from threading import Condition
 from typing import Protocol
+
+from zipllm.machine import start_thread
 
 
 class Worker(Protocol):
@@ -20,7 +23,7 @@ class Turns:
     """Runs workers in parallel, their turns round-robin in the order given.
 
     Args:
-        workers: at least one. The first runs in the thread that calls ``run``, the others in threads of their own.
+        workers: at least one. The first runs in the thread that calls ``run``, and so do all that get no other.
     """
 
     def __init__(self, workers: Sequence[Worker]) -> None:
@@ -39,27 +42,24 @@ class Turns:
         Raises:
             BaseException: the first error of a worker, ``watch`` or a signal handler; all workers have stopped.
         """
-        threads = [
-            Thread(target=self._work, args=(worker,), name="zipllm", daemon=True) for worker in self._workers[1:]
-        ]
-        for thread in threads:
-            thread.start()
+        threads = [start_thread(partial(self._work, [worker])) for worker in self._workers[1:]]
+        rest = [worker for worker, thread in zip(self._workers[1:], threads, strict=True) if thread is None]
         try:
-            self._work(self._workers[0], watch)
+            self._work([self._workers[0], *rest], watch)
             while self._order and self._error is None:
                 with self._changed:
                     self._changed.wait(seconds)
                 watch()
         except BaseException as error:
             self._fail(error)
-        for thread in threads:
+        for thread in filter(None, threads):
             thread.join()
         if self._error is not None:
             raise self._error
 
-    def _work(self, worker: Worker, watch: Callable[[], None] = lambda: None) -> None:
+    def _work(self, workers: list[Worker], watch: Callable[[], None] = lambda: None) -> None:
         try:
-            while self._step(worker):
+            while workers := [worker for worker in workers if self._step(worker)]:
                 watch()
         except BaseException as error:  # raised again in the thread that called run
             self._fail(error)

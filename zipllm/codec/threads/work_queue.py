@@ -1,20 +1,38 @@
-"""Work for several threads; a thread that waits for a result takes on queued work instead of idling.
+"""Tasks for several threads, in the order they were put.
 
-With one thread, work runs when its result is waited for. So the same code serves one thread and many, and results do
-not depend on their number.
+Threads are a speed-up, never a requirement. Where none can be started, because the system refuses or the program is
+ending, a task runs in the thread that waits for it. So the same code serves one thread and many, and results do not
+depend on their number.
 """
 
+import sys
+import time
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Condition, Thread, current_thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Self, TypeVar
+
+from zipllm.machine import start_thread
+
+WATCH_SECONDS = 0.1
+"""Interval at which a thread that waits for a task calls ``watch``."""
+
+LINGER_SECONDS = 2.0
+"""A thread without a task ends after this time, so that many small tasks share few threads."""
+
+CLOSE_SECONDS = 1.0
+"""``close`` waits this long for threads. One inside a library's codec cannot be stopped; it ends by itself."""
+
+R = TypeVar("R")
 
 
-class Task:
+class Task(Generic[R]):
     """Work that may begin once the task before it is done."""
 
-    def __init__(self, work: Callable[[], object], after: "Task | None") -> None:
+    result: R
+
+    def __init__(self, work: Callable[[], R], after: "Task[Any] | None") -> None:
         self.work = work
         self.after = after
         self.done = False
@@ -24,55 +42,95 @@ class Task:
         """Whether it may begin."""
         return self.after is None or self.after.done
 
+    def run(self) -> None:
+        """Do the work; an error waits for the thread that waits for the task."""
+        try:
+            self.result = self.work()
+        except BaseException as error:
+            self.error = error
+
 
 class WorkQueue:
-    """Threads that share a queue of tasks. Use it in a ``with`` block, whose exit ends the threads.
+    """Threads that share a queue of tasks; they start when tasks come. The exit of a ``with`` block ends them.
 
     Args:
-        threads: upper limit on threads at work, including the one that waits; at least 1.
+        threads: upper limit on threads, at least 0.
+        helps: a thread that waits for a task takes on queued tasks; otherwise it does so only if no thread runs.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._waiting: deque[Task] = deque()
+    def __init__(self, threads: int, *, helps: bool = False) -> None:
+        self._most = threads
+        self._helps = helps
+        self._waiting: deque[Task[Any]] = deque()
         self._changed = Condition()
         self._closed = False
-        self._threads = [Thread(target=self._serve, name="zipllm", daemon=True) for _ in range(threads - 1)]
+        self._threads: list[Thread] = []
+        self._running = self._idle = 0
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+        self.close()
 
-    def put(self, work: Callable[[], object], after: Task | None = None) -> Task:
+    def put(self, work: Callable[[], R], after: Task[Any] | None = None) -> Task[R]:
         """Queue work that may begin when ``after`` is done; first come, first served."""
         task = Task(work, after)
         with self._changed:
             self._waiting.append(task)
-            self._changed.notify()
+            self._changed.notify_all()
+            if self._running == self._most or len(self._waiting) <= self._idle:
+                return task
+            self._running += 1
+        thread = start_thread(self._serve)
+        if thread is None:
+            with self._changed:
+                self._running -= 1
+        else:
+            self._threads = [*filter(Thread.is_alive, self._threads), thread]
         return task
 
-    def wait(self, task: Task) -> None:
-        """Return when a task is done; raise what it raised."""
+    def wait(self, task: Task[R], watch: Callable[[], object] = lambda: None) -> R:
+        """Return a task's result when it is done.
+
+        Args:
+            task: of this queue.
+            watch: called at intervals meanwhile.
+
+        Raises:
+            BaseException: what the task raised, or ``watch``, or a signal's handler.
+        """
         while not task.done:
             with self._changed:
-                other = self._take()
-                if other is None and not task.done:
-                    self._changed.wait()
-            if other is not None:
-                self._run(other)
+                mine = self._task_of_waiter(task)
+                if mine is None and not task.done:
+                    self._changed.wait(WATCH_SECONDS)
+            if mine is not None:
+                self._run(mine)
+            watch()
         if task.error is not None:
             raise task.error
+        return task.result
 
-    def _take(self) -> Task | None:
+    def close(self) -> None:
+        """Drop the tasks that nobody has begun, and end the threads."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+        end = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            if thread is not current_thread() and not sys.is_finalizing():
+                thread.join(max(0.0, end - time.monotonic()))
+
+    def _task_of_waiter(self, task: Task[Any]) -> Task[Any] | None:
+        if sys.is_finalizing():  # threads stand still for ever, perhaps in the middle of this task
+            return task
+        return self._take() if self._helps or not self._running else None
+
+    def _take(self) -> Task[Any] | None:
         """Remove and return the first task that is ready."""
         for task in self._waiting:
             if task.ready():
@@ -80,11 +138,8 @@ class WorkQueue:
                 return task
         return None
 
-    def _run(self, task: Task) -> None:
-        try:
-            task.work()
-        except BaseException as error:  # raised again in the thread that waits for the task
-            task.error = error
+    def _run(self, task: Task[Any]) -> None:
+        task.run()
         with self._changed:
             task.done = True
             self._changed.notify_all()
@@ -93,11 +148,17 @@ class WorkQueue:
         while (task := self._next()) is not None:
             self._run(task)
 
-    def _next(self) -> Task | None:
-        """Wait for a task that is ready; None when the queue is closed."""
+    def _next(self) -> Task[Any] | None:
+        """Wait for a task that is ready; None when there is no more for this thread."""
+        end = time.monotonic() + LINGER_SECONDS
         with self._changed:
             while not self._closed:
                 if (task := self._take()) is not None:
                     return task
-                self._changed.wait()
+                if time.monotonic() >= end:
+                    break
+                self._idle += 1
+                self._changed.wait(LINGER_SECONDS)
+                self._idle -= 1
+            self._running -= 1
         return None

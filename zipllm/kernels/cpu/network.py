@@ -1,8 +1,11 @@
 """The integer Transformer on the CPU, compiled: the same frequencies as the reference, many times faster."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
+from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -138,18 +141,37 @@ class CpuNetwork:
             begin, end = cuts[share], cuts[share + 1]
             forward(Work(self._network, state.cache, rows, stream, state.scratch[share]), begin, end, *stages, *result)
 
-        others = [self._workers(len(cuts) - 2).submit(work, share) for share in range(1, len(cuts) - 1)]
+        others = [(share, self._submit(len(cuts) - 2, partial(work, share))) for share in range(1, len(cuts) - 1)]
         work(0)
-        for other in others:
-            other.result()
+        for share, other in others:
+            if other is None:
+                work(share)
+            else:
+                other.result()
 
-    def _workers(self, count: int) -> ThreadPoolExecutor:
-        """Return a pool of at least ``count`` threads; a forked process needs one of its own."""
+    def _submit(self, count: int, work: Callable[[], None]) -> "Future[None] | None":
+        """Begin work in a pool of ``count`` threads; None where threads cannot be started, or the program is ending."""
         process, size = self._pool_owner
-        if self._pool is None or process != os.getpid() or size < count:
-            self._pool = ThreadPoolExecutor(count, thread_name_prefix="zipllm")
-            self._pool_owner = (os.getpid(), count)
-        return self._pool
+        if process != os.getpid() or size < count:  # a forked process needs a pool of its own
+            self._pool, self._pool_owner = _full_pool(count), (os.getpid(), count)
+        try:
+            return self._pool.submit(work) if self._pool is not None else None
+        except RuntimeError:
+            return None
+
+
+def _full_pool(count: int) -> ThreadPoolExecutor | None:
+    """Return a pool whose threads all run, so that it never fails with work half accepted; None if one cannot start."""
+    pool, together = ThreadPoolExecutor(count, thread_name_prefix="zipllm"), Event()
+    try:
+        for _ in range(count):
+            pool.submit(together.wait)
+    except RuntimeError:
+        pool.shutdown(wait=False, cancel_futures=True)
+        return None
+    finally:
+        together.set()
+    return pool
 
 
 def _plain_table(columns: NDArray[np.int32]) -> NDArray[np.int32]:
