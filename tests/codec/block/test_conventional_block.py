@@ -1,6 +1,7 @@
 """The codings without a model, one block at a time."""
 
 import random
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import zstandard
 
 from zipllm.codec.block import conventional_block
+from zipllm.codec.threads import work_queue
 from zipllm.container import Coding
 from zipllm.errors import CorruptData
 
@@ -53,22 +55,36 @@ def test_smallest_prefers_the_simplest_of_equals() -> None:
     assert conventional_block.smallest([*candidates, (Coding.STORED, b"12345678")]) == (Coding.ZSTD, b"abc")
 
 
-@pytest.mark.parametrize(("size", "count", "at_once"), [(40_000, "2", 2), (40_000, "1", 1), (1000, "2", 1)])
+@pytest.mark.parametrize(("size", "count", "at_once"), [(40_000, "2", 2), (40_000, "1", 1), (1000, "2", 0)])
 def test_codecs_of_a_block_run_in_threads_where_that_pays(
     monkeypatch: pytest.MonkeyPatch, size: int, count: str, at_once: int
 ) -> None:
+    """With one thread to use, too: the main thread only waits, free for signals."""
     monkeypatch.setenv("OMP_NUM_THREADS", count)
-    together = threading.Barrier(at_once)
+    together = threading.Barrier(max(1, at_once))
+    threads = set()
 
     def codec(raw: bytes) -> conventional_block.Candidate:
         together.wait(timeout=30)
-        return Coding.STORED, raw[:1] + bytes([threading.active_count()])
+        threads.add(threading.current_thread())
+        return Coding.STORED, raw
 
-    found = conventional_block.each(
-        bytes(size), [codec, conventional_block.zstd_quick] if at_once == 1 else [codec, codec]
-    )
-    assert len(found) == 2
-    assert (found[0][1][1] > threading.active_count()) == (at_once > 1)
+    assert conventional_block.each(bytes(size), [codec, codec]) == [(Coding.STORED, bytes(size))] * 2
+    assert len(threads - {threading.main_thread()}) == at_once
+
+
+def test_a_signal_does_not_wait_for_a_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_queue, "CLOSE_SECONDS", 0.01)
+    finish = threading.Event()
+
+    def codec(raw: bytes) -> conventional_block.Candidate:
+        signal.raise_signal(signal.SIGINT)
+        finish.wait(30)
+        return Coding.STORED, raw
+
+    with pytest.raises(KeyboardInterrupt):
+        conventional_block.each(bytes(40_000), [codec])
+    finish.set()
 
 
 def test_what_a_codec_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
