@@ -12,6 +12,7 @@ The functions are shaped like those of ``gzip`` and ``lzma``. Errors are the tre
 Importing this package is cheap: torch and numpy are loaded when the first call needs them.
 """
 
+import concurrent.futures.thread as _  # noqa: F401  # nothing can import it once the main thread has ended
 import io as _io
 import os as _os
 from collections.abc import Callable as _Callable

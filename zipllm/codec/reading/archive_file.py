@@ -1,11 +1,17 @@
 """An archive as a Python file object, shaped like ``gzip.GzipFile`` and ``lzma.LZMAFile``."""
 
+import atexit
 import builtins
 import codecs
+import gc
 import io
 import os
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
+from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.encoder import ArchiveEncoder
@@ -30,6 +36,10 @@ class ZipllmFile(io.BufferedIOBase):
     decoded, checked by their CRC-32 alone.
     Writing codes a block whenever one is full; bytes of a block that is not full yet stay in memory. Appending adds a
     second archive, whose content continues the first's. An instance belongs to one thread at a time.
+
+    Leaving a ``with`` block by an error ends writing without the archive's END record: readers refuse the file, and
+    ``zipllm decompress --salvage`` gives its whole blocks. In mode "a" with a path, the file is as it was before.
+    A writer that is still open when it is freed, or when the program ends, is closed with a ``ResourceWarning``.
 
     Args:
         file: a path, or a binary file object, which stays open when this one is closed.
@@ -62,13 +72,16 @@ class ZipllmFile(io.BufferedIOBase):
         self._owned = isinstance(file, str | bytes | os.PathLike)
         self._file = cast(IO[bytes], builtins.open(file, self.mode) if self._owned else file)  # type: ignore[arg-type]  # noqa: SIM115
         self._written = 0
+        self._start: int | None = None
         self._encoder: ArchiveEncoder | None = None
         self._reader: io.BufferedReader | None = None
         try:
             if kind == "r":
                 self._reader = io.BufferedReader(DecodedBytes(self._file, decode))
             else:
+                self._start = self._file.tell() if kind == "a" and self._owned else None
                 self._encoder = ArchiveEncoder(self._file, engine=engine, options=encode)
+                _writers.add(self)
         except BaseException:
             self._close_file()
             raise
@@ -97,6 +110,31 @@ class ZipllmFile(io.BufferedIOBase):
         finally:
             self._encoder = self._reader = None
             self._close_file()
+
+    def abandon(self) -> None:
+        """Stop writing: ``close`` then leaves an archive without an end, or none where one was added to a file."""
+        if self._closed:
+            return
+        if self._encoder is not None:
+            self._encoder.close()
+            self._encoder = None
+        if self._start is not None:
+            self._file.truncate(self._start)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.abandon()
+        self.close()
+
+    def __del__(self) -> None:
+        self._warn_unclosed()
+        super().__del__()
+
+    def _warn_unclosed(self) -> None:
+        if not getattr(self, "_closed", True) and self._encoder is not None:
+            warnings.warn(f"nobody closed the archive {self.name!r}", ResourceWarning, source=self, stacklevel=2)
 
     def write(self, data: "ReadableBuffer", /) -> int:
         self._check_open()
@@ -171,9 +209,23 @@ class ZipllmFile(io.BufferedIOBase):
             self._file.close()
 
 
+class TextFile(io.TextIOWrapper):
+    """The text of an archive; a ``with`` block left by an error ends writing as in ``ZipllmFile``."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        cast(ZipllmFile, self.buffer).abandon()
+        with suppress(ValueError):  # text that was not written yet
+            self.close()
+
+
 def text_file(
     binary: ZipllmFile, encoding: str | None, errors: str | None, newline: str | None, *, begins: bool
-) -> io.TextIOWrapper:
+) -> TextFile:
     """Read or write text; ``TextIOWrapper`` leaves the byte order mark out where it cannot seek.
 
     Args:
@@ -183,12 +235,12 @@ def text_file(
         newline: see ``encoding``.
         begins: whether writing begins the content, with a mark if the encoding has one.
     """
-    text = io.TextIOWrapper(binary, encoding, errors, newline)
+    text = TextFile(binary, encoding, errors, newline)
     codec = codecs.lookup(text.encoding).name
     if begins and codec in ("utf-16", "utf-32"):
         binary.write("".encode(codec))
     elif not begins and codec == "utf-8-sig" and binary.writable():
-        return io.TextIOWrapper(text.detach(), "utf-8", errors, newline)
+        return TextFile(text.detach(), "utf-8", errors, newline)
     return text
 
 
@@ -203,3 +255,22 @@ def holds_content(file: str | bytes | os.PathLike[str] | os.PathLike[bytes] | IO
             return os.path.getsize(file) > 0 and any(isinstance(item.record, BlockHeader) for item in scan(archive))
     except ZipllmError:
         return True
+
+
+_writers: WeakSet[ZipllmFile] = WeakSet()
+
+
+@atexit.register
+def _close_writers() -> None:
+    """Close the open writers while modules can still be imported; first those that hold bytes back for them."""
+    errors = []
+    for writer in list(_writers):
+        writer._warn_unclosed()
+        holders = (held for held in gc.get_referrers(writer) if isinstance(held, io.TextIOWrapper | io.BufferedWriter))
+        for file in (*holders, writer):
+            try:
+                file.close()
+            except Exception as error:
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("archives that nobody had closed could not be ended", errors)
