@@ -12,7 +12,7 @@ import pytest
 from tests.cli.processes import Outcome
 from tests.cli.test_hostile_models import GOOD, HOSTILE, MODEL
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
-from zipllm.engine.engine import find_engine, stored_engine
+from zipllm.engine.engine import kept
 from zipllm.model_file.card import Card
 from zipllm.model_file.file import Model, build_model, save_model
 from zipllm.model_file.store import ModelStore
@@ -26,8 +26,7 @@ ID = MODEL.model_id.hex()
 def fresh(folder: Path) -> None:
     """A model file ``m.safetensors``; nothing loaded before is kept."""
     (folder / "m.safetensors").write_bytes(GOOD)
-    find_engine.cache_clear()
-    stored_engine.cache_clear()
+    kept.clear()
 
 
 @pytest.fixture
@@ -267,7 +266,6 @@ def test_what_an_archive_asks_for_can_be_imported(inside: Inside, folder: Path, 
     (folder / "t").unlink()
     done = inside("model", "remove", "tiny")
     assert done.error == (0, f"tiny: removed ({user / 'tiny.safetensors'})\n")
-    find_engine.cache_clear()
     assert inside("decompress", "t.zllm").code == 4
     assert os.listdir(user) == []
 

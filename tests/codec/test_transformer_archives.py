@@ -88,13 +88,12 @@ def test_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: 
     path = tmp_path / "tiny.safetensors"
     path.write_bytes(model_to_bytes(model))
     store = ModelStore.default()
+    monkeypatch.setattr(type(store), "find_by_id", lambda self, model_id: [store.find(path)])
     monkeypatch.setattr(type(store), "load_by_id", lambda self, model_id: model)
-    module.stored_engine.cache_clear()
-    module.find_engine.cache_clear()
+    module.kept.clear()
     try:
         assert module.load_engine(str(path)).model_id == model.model_id
         assert module.load_engine(str(path)) is module.load_engine(str(path))
         assert module.find_engine(model.model_id).model_id == model.model_id
     finally:
-        module.stored_engine.cache_clear()
-        module.find_engine.cache_clear()
+        module.kept.clear()

@@ -11,7 +11,7 @@ from zipllm.codec.threads.side_by_side import SideBySide
 from zipllm.container import ArchiveHeader, ArchiveReader, Block, ContentHash, End, Limits, ModelRecord, Record
 from zipllm.container.streams import Readable, Writable, write_all
 from zipllm.engine.engine import Engine, EngineFinder, LazyEngine, check_model, engine_from_model_file, find_engine
-from zipllm.errors import ModelNotFound, ZipllmError
+from zipllm.errors import FileError, LimitExceeded, ModelError, ModelNotFound, ZipllmError
 from zipllm.progress import Progress, ProgressCallback, Summary
 
 EmbeddedLoader = Callable[[bytes], Engine]
@@ -24,7 +24,8 @@ class DecodeOptions:
 
     Attributes:
         engines: finds the engine of a model_id; called when the first model-coded block comes.
-        embedded: loads the model file that an archive carries; called when ``engines`` finds no model.
+        embedded: loads the model file that an archive carries; called when ``engines`` finds no model, or
+            an unusable one.
         limits: refuse intact archives that are larger.
         workers: threads that each decode whole blocks, as far as memory allows. A block by a model that is not
             ``side_by_side`` is decoded alone. 1: everything happens in the caller's thread. Results and errors do not
@@ -42,16 +43,17 @@ class DecodeOptions:
         def find() -> Engine:
             record = model()
             try:
-                return check_model(record, self.engines(record.model_id))
-            except ModelNotFound as error:
-                if record.numerics is not None:
+                found = self.engines(record.model_id)
+            except (ModelError, FileError, LimitExceeded) as error:
+                if record.numerics is not None and isinstance(error, ModelNotFound):
                     raise ModelNotFound(
                         "the archive is not portable: it needs the machine that wrote it, and the folder of its "
                         "Hugging Face model (--model hf:FOLDER)"
                     ) from error
                 if record.embedded is None:
                     raise
-                return check_model(record, self.embedded(record.embedded))
+                found = self.embedded(record.embedded)
+            return check_model(record, found)
 
         return LazyEngine(find)
 

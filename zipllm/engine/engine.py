@@ -1,9 +1,10 @@
 """A model made ready to code: its identity, its tokenizer, its predictor and the tree of its decisions."""
 
 import hashlib
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Union
@@ -18,6 +19,9 @@ from zipllm.tokenizer.base import LosslessTokenizer
 
 if TYPE_CHECKING:
     from zipllm.model_file.file import Model
+
+KEPT_BYTES = 1 << 30
+"""Limit on the model files whose engines stay in memory; the last engine always does."""
 
 ModelFile = Callable[[], bytes]
 """Gives the bytes of the whole model file; called only when the archive is to carry them."""
@@ -132,8 +136,36 @@ def engine_from_model(model: "Model", device: str = "cpu") -> Engine:
     return Engine(model.model_id, model.tokenizer, predictor, file, side_by_side=device != "cpu")
 
 
+class KeptEngines:
+    """Engines that stay in memory, for as long as their model files take at most ``KEPT_BYTES`` together.
+
+    Keys name contents, never files: a file may be replaced, and a relative path leads elsewhere after ``chdir``.
+    """
+
+    def __init__(self) -> None:
+        self._engines: OrderedDict[Hashable, tuple[Engine, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable, size: int, make: Callable[[], Engine]) -> Engine:
+        """Return the engine of a key; threads that ask at the same time get the same one."""
+        with self._lock:
+            if key not in self._engines:
+                self._engines[key] = make(), size
+            self._engines.move_to_end(key)
+            while len(self._engines) > 1 and sum(size for _, size in self._engines.values()) > KEPT_BYTES:
+                self._engines.popitem(last=False)
+            return self._engines[key][0]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._engines.clear()
+
+
+kept = KeptEngines()
+
+
 def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
-    """Make an embedded model file ready to code, on a device.
+    """Make an embedded model file ready to code, on a device; the last ones are kept in memory.
 
     Raises:
         ModelInvalid: damaged, hostile, or failing its self-test.
@@ -141,7 +173,8 @@ def engine_from_model_file(data: bytes, device: str = "cpu") -> Engine:
     """
     from zipllm.model_file.file import model_from_bytes
 
-    return engine_from_model(model_from_bytes(data), device)
+    key = ("embedded", hashlib.sha256(data).digest(), device)
+    return kept.get(key, len(data), lambda: engine_from_model(model_from_bytes(data), device))
 
 
 def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
@@ -155,11 +188,20 @@ def load_engine(query: str | Path | None = None, device: str = "cpu") -> Engine:
             not causal.
         MissingPackage: it needs a library that is not installed.
     """
-    if not is_huggingface(query):
-        return stored_engine(query, device)
-    import torch  # only these models always need it
+    if is_huggingface(query):
+        import torch  # only these models always need it
 
-    return _kept_engine(str(query), device, torch.get_num_threads())
+        folder = find_folder(str(query))
+        # With another number of threads it computes other floats.
+        key: Hashable = (folder.state(), device, torch.get_num_threads())
+        return kept.get(key, folder.size(), lambda: huggingface_engine(str(query), device))
+    from zipllm.model_file.file import load_model_file
+    from zipllm.model_file.store import DEFAULT_MODEL, ModelStore
+
+    store = ModelStore.default()
+    found = store.find(DEFAULT_MODEL if query is None else query)
+    make = partial(load_model_file, found.path, store.limits)
+    return kept.get((found.model_id, device), found.size, lambda: engine_from_model(make(), device))
 
 
 def require_model(query: str) -> None:
@@ -172,15 +214,6 @@ def require_model(query: str) -> None:
         ModelStore.default().find(query)
 
 
-@lru_cache(maxsize=2)
-def stored_engine(query: str | Path | None, device: str) -> Engine:
-    """Load a model file by name, path or id; errors as in ``load_engine``."""
-    from zipllm.model_file.store import DEFAULT_MODEL, ModelStore
-
-    return engine_from_model(ModelStore.default().load(DEFAULT_MODEL if query is None else query), device)
-
-
-@lru_cache(maxsize=2)
 def find_engine(model_id: bytes, device: str = "cpu") -> Engine:
     """Load the model with this id; an ``EngineFinder``.
 
@@ -190,7 +223,10 @@ def find_engine(model_id: bytes, device: str = "cpu") -> Engine:
     """
     from zipllm.model_file.store import ModelStore
 
-    return engine_from_model(ModelStore.default().load_by_id(model_id), device)
+    store = ModelStore.default()
+    found = store.find_by_id(model_id)
+    make = partial(store.load_by_id, model_id)
+    return kept.get((model_id, device), found[0].size, lambda: engine_from_model(make(), device))
 
 
 def huggingface_engine(query: str, device: str = "cpu") -> Engine:
@@ -213,9 +249,3 @@ def huggingface_engine(query: str, device: str = "cpu") -> Engine:
     predictor = HuggingFacePredictor(loaded, tokenizer)
     record = numerics(loaded, predictor)
     return Engine(hashlib.sha256(record).digest(), tokenizer, predictor, numerics=record)
-
-
-@lru_cache(maxsize=1)
-def _kept_engine(query: str, device: str, threads: int) -> Engine:
-    """Load and keep the last one; with another number of threads it computes other floats."""
-    return huggingface_engine(query, device)

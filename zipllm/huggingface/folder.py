@@ -46,6 +46,15 @@ class Folder:
     architecture: str
     kind: Kind
 
+    def state(self) -> tuple[object, ...]:
+        """Return place, size and times of its files: another content has another state."""
+        files = [(file.name, file.stat()) for file in sorted(self.path.iterdir()) if file.is_file()]
+        return tuple((name, s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in files)
+
+    def size(self) -> int:
+        """Return the bytes of its files."""
+        return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
+
 
 @dataclass(frozen=True)
 class Loaded:

@@ -9,13 +9,14 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
-from zipllm.errors import FileError, ModelError, ModelNotFound, UsageError, ZipllmError, suggestion
+from zipllm.errors import FileError, ModelNotFound, UsageError, ZipllmError, suggestion
 from zipllm.model_file.card import check_name
 from zipllm.model_file.limits import ModelLimits
 from zipllm.model_file.summary import ModelSummary, read_summary
@@ -49,6 +50,11 @@ class StoredModel:
     def path(self) -> Path:
         """Where it lies."""
         return self.summary.path
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0 if it has gone."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     @property
     def model_id(self) -> bytes:
@@ -95,7 +101,7 @@ class ModelStore:
         for origin, folder in self._folders():
             for path in _model_files(folder):
                 try:
-                    yield StoredModel(path.name.removesuffix(SUFFIX), origin, read_summary(path, self.limits))
+                    yield StoredModel(path.name.removesuffix(SUFFIX), origin, _summary(path, self.limits))
                 except ZipllmError as error:
                     yield UnusableModel(path, str(error))
 
@@ -117,11 +123,11 @@ class ModelStore:
         """
         if not isinstance(query, str) or _is_path(query):
             path = Path(query)
-            return StoredModel(path.name.removesuffix(SUFFIX), "file", read_summary(path, self.limits))
+            return StoredModel(path.name.removesuffix(SUFFIX), "file", _summary(path, self.limits))
         for origin, folder in self._folders():
             path = folder / (query + SUFFIX)
             if path in _model_files(folder):
-                return StoredModel(query, origin, read_summary(path, self.limits))
+                return StoredModel(query, origin, _summary(path, self.limits))
         return self._find_by_prefix(query)
 
     def load(self, query: str | os.PathLike[str] = DEFAULT_MODEL) -> "Model":
@@ -130,28 +136,35 @@ class ModelStore:
 
         return load_model_file(self.find(query).path, self.limits)
 
+    def find_by_id(self, model_id: bytes) -> list[StoredModel]:
+        """Return all files that claim the id of a model. Raises ``ModelNotFound`` if there are none."""
+        found = [model for model in self.models() if model.model_id == model_id]
+        if not found:
+            raise ModelNotFound(
+                f"the archive needs the model with id {model_id.hex()}, which is not installed. {self._looked_at()}. "
+                "Give its file with --model, or install it with 'zipllm model import FILE'"
+            )
+        return found
+
     def load_by_id(self, model_id: bytes) -> "Model":
         """Load the model an archive names.
 
-        When several files claim the id, damaged ones are passed over.
+        When several files claim the id, unusable ones are passed over.
 
         Raises:
             ModelNotFound: no file claims it.
             ModelInvalid: every file that claims it is damaged.
+            FileError: none can be read.
         """
         from zipllm.model_file.file import load_model_file
 
-        problem: ModelError | None = None
-        for candidate in self.models():
-            if candidate.model_id == model_id:
-                try:
-                    return load_model_file(candidate.path, self.limits)
-                except ModelError as error:
-                    problem = problem or error
-        raise problem or ModelNotFound(
-            f"the archive needs the model with id {model_id.hex()}, which is not installed. {self._looked_at()}. "
-            "Give its file with --model, or install it with 'zipllm model import FILE'"
-        )
+        problems: list[ZipllmError] = []
+        for candidate in self.find_by_id(model_id):
+            try:
+                return load_model_file(candidate.path, self.limits)
+            except ZipllmError as error:
+                problems.append(error)
+        raise problems[0]
 
     def install(self, source: Path, name: str | None = None, *, replace: bool = False) -> StoredModel:
         """Check a model file and copy it into the user's store.
@@ -183,7 +196,7 @@ class ModelStore:
         except OSError as error:
             raise FileError(f"cannot make the folder {os.fspath(self.user)!r}: {error.strerror}") from error
         save_model(model, target)
-        return StoredModel(name, "user", read_summary(target, self.limits))
+        return StoredModel(name, "user", _summary(target, self.limits))
 
     def remove(self, name: str) -> Path:
         """Delete a model from the user's store and return where it was.
@@ -239,6 +252,21 @@ class ModelStore:
         found = {path: [p.name.removesuffix(SUFFIX) for p in _model_files(path)] for _, path in self._folders()}
         places = (f"{os.fspath(path)!r} ({', '.join(map(repr, names)) or 'none'})" for path, names in found.items())
         return "looked at " + ", ".join(places)
+
+
+def _summary(path: Path, limits: ModelLimits) -> ModelSummary:
+    """Read a file's header, once for each state of the file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return read_summary(path, limits)
+    state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _summary_of(path, limits, state)
+
+
+@lru_cache(maxsize=256)
+def _summary_of(path: Path, limits: ModelLimits, state: tuple[int, ...]) -> ModelSummary:
+    return read_summary(path, limits)
 
 
 def _model_files(folder: Path) -> list[Path]:
