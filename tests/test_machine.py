@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from tests.codec.threads.left_threads import few_threads
 from zipllm import machine
 from zipllm.jit.compiled import COMPILES
 
@@ -18,12 +20,44 @@ def test_threads_follow_the_environment(value: str, count: int, monkeypatch: pyt
     assert machine.threads() == count
 
 
+def test_threads_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "100000")
+    assert machine.threads() == machine.MOST_THREADS
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")  # for nested levels
+    assert machine.threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"), [("max 100000\n", 8), ("150000 100000\n", 2), ("1000 100000", 1), ("", 8), (None, 8)]
+)
+def test_a_container_grants_less_than_there_is(
+    quota: str | None, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(machine, "_CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    machine.cores.cache_clear()
+    assert machine.cores() == most
+    machine.cores.cache_clear()
+
+
+def test_no_thread_starts_where_none_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = machine.start_thread(lambda: None)
+    assert thread is not None
+    thread.join()
+    few_threads(monkeypatch, 0)
+    assert machine.start_thread(lambda: None) is None
+
+
 def test_cores_are_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= machine.cores() <= (os.cpu_count() or 1)
     machine.cores.cache_clear()
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
     assert machine.cores() == 1
     machine.cores.cache_clear()
+    monkeypatch.setattr(machine, "_quota", lambda: 0)
     monkeypatch.delattr(os, "sched_getaffinity")
     assert machine.cores() == os.cpu_count()
     machine.cores.cache_clear()

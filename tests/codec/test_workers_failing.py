@@ -13,7 +13,7 @@ import pytest
 from tests.codec.engines import TEXT, byte_engine, decode_options
 from tests.codec.many_blocks import ALONE, MIXED, SIZE, Failing, compress, shared
 from tests.codec.test_choose import CHAIN
-from tests.codec.threads.left_threads import no_new_threads
+from tests.codec.threads.left_threads import few_threads, no_new_threads
 from zipllm.codec import block_encoding
 from zipllm.codec.block_encoding import BlockEncoding
 from zipllm.codec.decoder import ArchiveDecoder, decompress_stream
@@ -123,6 +123,18 @@ def blocks_in(torn: bytes) -> int:
     except ZipllmError:
         pass
     return count
+
+
+@pytest.mark.parametrize("engine", [None, byte_engine(), shared()], ids=["history", "processor", "gpu"])
+@pytest.mark.parametrize("started", [0, 2])
+def test_no_or_too_few_threads(monkeypatch: pytest.MonkeyPatch, engine: Engine | None, started: int) -> None:
+    alone = compress(MIXED, engine, **ALONE)
+    few_threads(monkeypatch, started)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert compress(MIXED, engine, workers=4, **ALONE) == alone
+    sink = io.BytesIO()
+    decompress_stream(io.BytesIO(alone[0]), sink, options=decode_options(engine or shared(), workers=4))
+    assert sink.getvalue() == MIXED
 
 
 # --------------------------------------------------------------------------- progress and interruption

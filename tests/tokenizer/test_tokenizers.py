@@ -87,6 +87,29 @@ def test_pieces_together_are_what_each_is_alone(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode_all([]) == []
 
 
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_a_library_without_threads_gives_the_same(
+    bpe: BpeTokenizer, count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It panics where it cannot start them; with one thread to use it is asked for no others."""
+    data = [b"some text " * 30, b"more"]
+    wanted = [ids.tolist() for ids in bpe.encode_all(data)]
+    library = bpe._library
+
+    class Panicking:
+        encode = library.encode
+
+        def encode_batch_fast(self, texts: list[str], **options: bool) -> None:
+            assert count == "2"
+            raise type("PanicException", (BaseException,), {})
+
+    monkeypatch.setenv("OMP_NUM_THREADS", count)
+    monkeypatch.setattr(bpe, "_library", Panicking())
+    monkeypatch.setattr(bpe, "_alone", False)
+    for _ in range(2):
+        assert [ids.tolist() for ids in bpe.encode_all(data)] == wanted
+
+
 def test_every_pair_of_bytes_comes_back(bpe: BpeTokenizer) -> None:
     check(bpe, bytes(itertools.chain.from_iterable((a, b) for a in range(256) for b in range(0, 256, 3))))
 

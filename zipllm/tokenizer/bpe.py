@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Regex, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as _Library
 
+from zipllm.machine import start_thread, threads
 from zipllm.tokenizer.base import MAX_TOKEN_BYTES, check_vocabulary
 
 DEFAULT_VOCABULARY_SIZE = 8192
@@ -72,6 +73,7 @@ class BpeTokenizer:
         rank = {token: index for index, token in enumerate(self.vocabulary)}
         self._sorted_id = np.array([rank[token] for token in created], dtype=np.int32)
         self._library = _library_tokenizer(created, self._merges)
+        self._alone = False
 
     def encode(self, data: bytes) -> NDArray[np.int32]:
         return self.encode_all([data])[0]
@@ -83,11 +85,22 @@ class BpeTokenizer:
         return [self._sorted_id[piece] for piece in joined]
 
     def _ids(self, chunks: Sequence[bytes]) -> Iterator[NDArray[np.int32]]:
-        """Yield the ids of each chunk in creation order; the library shares a batch out among its threads."""
+        """Yield the ids of each chunk in creation order."""
         for begin in range(0, len(chunks), _BATCH):
             texts = [chunk.decode("latin-1") for chunk in chunks[begin : begin + _BATCH]]
-            for encoding in self._library.encode_batch_fast(texts, add_special_tokens=False):
+            for encoding in self._encodings(texts):
                 yield np.array(encoding.ids, dtype=np.int32)
+
+    def _encodings(self, texts: list[str]) -> list[Any]:
+        """Encode texts by the library's threads, or by none where it cannot start them, which it tells by a panic."""
+        if not self._alone and threads() > 1 and start_thread(int) is not None:
+            try:
+                return self._library.encode_batch_fast(texts, add_special_tokens=False)
+            except BaseException as error:
+                if type(error).__name__ != "PanicException":
+                    raise
+                self._alone = True
+        return [self._library.encode(text, add_special_tokens=False) for text in texts]
 
     def decode(self, ids: Iterable[int]) -> bytes:
         return b"".join([self.vocabulary[token] for token in ids])

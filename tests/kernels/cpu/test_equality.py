@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.codec.threads.left_threads import few_threads
 from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
 from zipllm.jit.compiled import COMPILES
@@ -54,6 +55,13 @@ def test_lane_counts_and_threads(lanes: int) -> None:
     wanted = expected(model, tokens)
     for chunk, threads in itertools.product((1, 4), (1, 2, 3)):
         assert np.array_equal(computed(model, tokens, chunk, threads), wanted), f"chunks of {chunk}, {threads} threads"
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_threads_that_do_not_start(started: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokens = random_model(shaped(), 1), random_tokens(shaped(), 16, time=11, seed=0)
+    few_threads(monkeypatch, started)
+    assert np.array_equal(computed(model, tokens, 4, threads=3), expected(model, tokens))
 
 
 @pytest.mark.parametrize("seed", range(20))
