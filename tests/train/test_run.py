@@ -231,7 +231,7 @@ def test_files_of_a_private_source_are_private(tmp_path: Path, recipe: Recipe) -
 def test_a_run_does_not_learn_from_runs(tmp_path: Path, recipe: Recipe) -> None:
     folder = dataclasses.replace(recipe, sources=(Source("log", (tmp_path,)),))
     for name in ("a", "b"):
-        go(folder, tmp_path / "runs" / name, steps=1)
+        go(folder, tmp_path / "runs" / name, out=tmp_path / f"{name}.safetensors")
         read = json.loads((tmp_path / "runs" / name / "data.json").read_text())["train"]
         assert [file["name"] for source in read for file in source["files"]] == [str(tmp_path / "server.log")]
     with pytest.raises(FileError, match="training runs do not count"):

@@ -1,5 +1,6 @@
 """Finds local data files in folders and by patterns, and cuts their content into documents."""
 
+import contextlib
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +18,9 @@ RUN_MARK = ".zipllm-run"
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files named by ``paths``, each once.
 
-    A folder stands for every file below it that is not hidden or of a training run, in sorted order. A path that does
-    not exist and contains ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands for any folders.
+    A folder stands for every file below it in sorted order, but for hidden files, training runs, and models of zipllm
+    with their cards. A path that does not exist and contains ``*``, ``?`` or ``[`` is a pattern, in which ``**`` stands
+    for any folders.
 
     Raises:
         FileError: a path does not exist, a pattern matches nothing, or nothing was found.
@@ -27,7 +29,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         found.extend(_meant(path))
     if not found:
-        raise FileError(f"no files in {', '.join(map(str, paths))} (hidden files and training runs do not count)")
+        raise FileError(
+            f"no files in {', '.join(map(str, paths))} (hidden files, models and training runs do not count)"
+        )
     return list({os.path.abspath(path): path for path in found}.values())
 
 
@@ -73,7 +77,16 @@ def _walk(folder: Path) -> list[Path]:
             continue
         folders[:] = [name for name in folders if name[0] != "."]
         found.extend(Path(root, name) for name in names if name[0] != ".")
-    return sorted(path for path in found if path.is_file())
+    files = {path for path in found if path.is_file()}
+    models = {path for path in files if path.suffix == ".safetensors" and _is_model(path)}
+    return sorted(files - models - {model.with_suffix(".md") for model in models})
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a file begins as zipllm's models do; see `zipllm.model_file`."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(40)[8:].startswith(b'{"__metadata__":{"zipllm"')
+    return False
 
 
 def _refuse(error: OSError) -> NoReturn:

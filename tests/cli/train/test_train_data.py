@@ -38,8 +38,8 @@ def data(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("argument", "code", "message"),
     [
-        ("nothing", 1, "no files in nothing (hidden files and training runs do not count)"),
-        ("hidden", 1, "no files in hidden (hidden files and training runs do not count)"),
+        ("nothing", 1, "no files in nothing (hidden files, models and training runs do not count)"),
+        ("hidden", 1, "no files in hidden (hidden files, models and training runs do not count)"),
         ("missing*.log", 1, "missing*.log: no file matches this pattern"),
         ("pipe", 1, "pipe: is not a regular file (- reads standard input)"),
         ("tiny.log", 2, "data has 9 tokens to train on, fewer than one window of 512: about 512 bytes of such data"),
