@@ -101,6 +101,10 @@ def test_border_of_archives_in_the_damage() -> None:
         content, summary = salvage(damaged)
         assert content.startswith(CONTENT[:500])
         assert any(lost.uncertain and lost.end == len(content) for lost in summary.lost)
+    halves = joined[: blocks(joined)[2].offset] + bytes(2000) + joined[blocks(joined)[9].offset :]
+    content, summary = salvage(halves)
+    assert (content[:200], len(content)) == (CONTENT[:200], 650), "as much as the header states"
+    assert [(lost.begin, lost.end, lost.uncertain) for lost in summary.lost] == [(200, None, False), (200, 650, True)]
 
 
 def test_end_of_another_archive() -> None:

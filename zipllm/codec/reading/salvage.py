@@ -186,11 +186,9 @@ class _Salvage:
         reason = f"{reason} (bytes {min(stop, found.tail)} to {found.tail} of the archive)"
         # An intact record that does not belong there, or a last block in the middle:
         contradicted = found.tail == stop < found.end or (archive.uneven and bool(missing or rest.size))
-        if missing is None or missing < written or contradicted:
-            certain = False
-            self._lose(None, reason)
-        else:
-            self._lose(missing - written, reason)
+        left = None if missing is None or missing < written or contradicted else missing - written
+        certain = certain and left is not None
+        self._lose(left if left or certain else None, reason)
         if not certain:
             self._unplaced = (archive.begin if contradicted else self._total.size), _MISSING
         for item in found.records():
