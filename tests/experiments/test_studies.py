@@ -238,8 +238,10 @@ def test_an_interrupted_study_resumes(elsewhere: Path, places: Places, monkeypat
     assert len(report.rows) == 4
     first, second = report.rows[1], report.sittings[0]
     assert (first["sitting"], second["key"]) == (1, "sitting 2")
-    spent = first["sitting_s"] + second["seconds"]
-    assert f"Took {duration(spent)} on the clock in 2 sittings" in report.cost(), "the interrupted sitting counts"
+    wall, processor = first["sitting_s"]
+    said = f"Took {duration(wall + second['seconds'])} on the clock in 2 sittings, "
+    said += f"{duration(processor + second['processor_s'])} of processor time"
+    assert said in report.cost(), "the interrupted sitting counts"
 
 
 def test_an_unfair_result_is_not_called_best() -> None:

@@ -1,6 +1,5 @@
 """Run a study: open its ledger, measure, write its page and figures."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -74,9 +73,8 @@ def _run(study: Study[Any], settings: Settings, notice: Notice) -> Report:
     }
     ledger = Ledger(folder / ROWS, header)
     lab = Lab(ledger, models, settings.places, settings.seed, notice, study.expected[settings.scale])
-    processor = _processor_seconds()
     study.run(lab, sizes)
-    spent = {"seconds": ledger.seconds, "processor_s": _processor_seconds() - processor}
+    spent = dict(zip(("seconds", "processor_s"), ledger.spent, strict=True))
     ledger.measure(f"{SITTING}{ledger.sitting}", lambda: spent, left_out=lab.left_out)
     report = Report(study, ledger.header, ledger.rows)
     write_report(report, folder, notice, html=settings.html)
@@ -103,9 +101,3 @@ def write_report(report: Report, folder: Path, notice: Notice, *, html: bool) ->
         (folder / PAGE).write_text(to_markdown(report, figures), encoding="utf-8")
         if html:
             (folder / HTML).write_text(to_html(report), encoding="utf-8")
-
-
-def _processor_seconds() -> float:
-    """Return the processor time of this process and of those it has waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system

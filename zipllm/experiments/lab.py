@@ -54,7 +54,7 @@ class Lab:
         place, done = "", self._done
         if done < self.total:
             rows, fresh = self.total - done, done - self._kept
-            left = self.ledger.seconds / fresh * rows if fresh else self.expected * rows / self.total
+            left = self.ledger.spent[0] / fresh * rows if fresh else self.expected * rows / self.total
             place = f"{done + 1} of {self.total}, about {duration(left)} left: "
         self.tell(place + text)
 

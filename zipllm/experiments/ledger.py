@@ -5,6 +5,7 @@ sizes, material) and refuses those of another.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ class Ledger:
         self._write([self.header, *self._rows.values()], "w")
         ended = len(self.rows) - len(measurements(self.rows))
         self.sitting = 1 + max((int(row.get("sitting", 0)) for row in self.rows), default=ended)
-        self._begun = time.perf_counter()
+        self._begun = _clocks()
 
     @property
     def rows(self) -> list[Row]:
@@ -57,16 +58,17 @@ class Ledger:
         return list(self._rows.values())
 
     @property
-    def seconds(self) -> float:
-        """Wall time of this sitting so far."""
-        return time.perf_counter() - self._begun
+    def spent(self) -> tuple[float, float]:
+        """Wall and processor seconds of this sitting so far."""
+        (wall, processor), (wall_then, processor_then) = _clocks(), self._begun
+        return wall - wall_then, processor - processor_then
 
     def measure(self, key: str, make: Callable[[*Ts], Row], *args: *Ts, **about: Any) -> Row:
         """Return the row of this key; if it is missing, measure it by ``make(*args)``, add ``about``, and keep it."""
         if key not in self._rows:
             clock = time.perf_counter()
             row = {"key": key, **make(*args), **about, "measured_s": round(time.perf_counter() - clock, 3)}
-            row |= {"sitting": self.sitting, "sitting_s": round(self.seconds, 3)}
+            row |= {"sitting": self.sitting, "sitting_s": [round(seconds, 3) for seconds in self.spent]}
             self._rows[key] = json.loads(json.dumps(row))
             self._write([row], "a")
         return self._rows[key]
@@ -74,6 +76,12 @@ class Ledger:
     def _write(self, lines: list[Any], mode: str) -> None:
         with file_errors(self.path), self.path.open(mode, encoding="utf-8") as sink:
             sink.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+
+
+def _clocks() -> tuple[float, float]:
+    """Return wall time, and the processor time of this process and of those it has waited for."""
+    times = os.times()
+    return time.perf_counter(), times.user + times.system + times.children_user + times.children_system
 
 
 def measurements(rows: Rows) -> Rows:

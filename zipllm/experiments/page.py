@@ -38,16 +38,16 @@ class Report:
 
     def cost(self) -> str:
         """Say how long the run was expected to take, and took; an interrupted sitting counts up to its last row."""
-        expected, spent = self.study.expected[self.header["scale"]], dict[str, float]()
+        expected, spent = self.study.expected[self.header["scale"]], dict[str, tuple[float, float]]()
         for row in self.lines:
             if str(row["key"]).startswith(SITTING):
-                spent[row["key"]] = float(row["seconds"])
+                spent[row["key"]] = row["seconds"], row["processor_s"]
             elif "sitting" in row:
-                spent[f"{SITTING}{row['sitting']}"] = float(row["sitting_s"])
+                spent[f"{SITTING}{row['sitting']}"] = tuple(row["sitting_s"])
         sittings = f" in {len(spent)} sittings" if len(spent) > 1 else ""
-        processor = sum(float(row["processor_s"]) for row in self.sittings)
+        wall, processor = (sum(times) for times in zip(*spent.values(), strict=True))
         return (
-            f"Expected on two idle cores: {duration(expected)}. Took {duration(sum(spent.values()))} on the clock"
+            f"Expected on two idle cores: {duration(expected)}. Took {duration(wall)} on the clock"
             f"{sittings}, {duration(processor)} of processor time; models of earlier studies are not trained again."
         )
 
