@@ -12,7 +12,6 @@ from zipllm.files.names import escape_name
 
 BOLD, DIM, RED, GREEN, BOLD_RED = "1", "2", "31", "32", "1;31"
 """Styles, as the numbers of ANSI's codes."""
-_PIPED_WIDTH = 160
 _LEAST_NAME = 12  # columns; a table whose names would get less is shown row by row
 
 
@@ -50,12 +49,12 @@ def new_table(title: str, heads: Sequence[str], rows: Iterable[Iterable[Cell]], 
 
 
 def print_parts(parts: Iterable[Table | Cell]) -> None:
-    """Print tables and texts on standard output, with styles and in the width of a terminal, wide elsewhere."""
-    width, styled = _width() or _PIPED_WIDTH, shows_colors(os.environ)
+    """Print tables and texts on standard output: styled and wrapped on a terminal, plain elsewhere."""
+    width, styled = _width(), shows_colors(os.environ)
     lines: list[str] = []
     for part in parts:
         if isinstance(part, Table):
-            lines += [_show(Styled(part.title, BOLD), styled), *_table(part, _width(), styled), ""]
+            lines += [_show(Styled(part.title, BOLD), styled), *_table(part, width, styled), ""]
         else:
             cell = part if isinstance(part, Styled) else Styled(part)
             wrapped = (part for line in cell.text.splitlines() for part in _wrapped(escape_name(line), width))
@@ -121,7 +120,9 @@ def _folded(row: Sequence[Cell], width: int) -> Iterator[Sequence[Cell]]:
         yield (styled, *(cells if number == 0 else [""] * len(cells)))
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrapped(text: str, width: int | None) -> list[str]:
+    if width is None:
+        return [text]
     lines = textwrap.wrap(text, width) or [""]
     if all(_size(line) <= width for line in lines):
         return lines

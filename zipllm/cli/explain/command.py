@@ -13,7 +13,7 @@ from zipllm.cli.results import print_json, write_stdout
 from zipllm.codec.levels import encode_options
 from zipllm.container.header import MAGIC
 from zipllm.errors import LimitExceeded, UsageError, ZipllmError
-from zipllm.files.names import PathError, escape_name, means_stdin
+from zipllm.files.names import PathError, means_stdin
 from zipllm.files.source import Source, open_source, standard_input
 from zipllm.temporary import private_as
 
@@ -142,9 +142,10 @@ def _show(explanation: "Explanation", options: ExplainOptions) -> None:
         print_json(explanation_json(explanation, options.file, part.start if part else 0))
     elif options.html is None:
         from zipllm.cli.explain.map import terminal_map
+        from zipllm.cli.tables import print_parts
 
-        text = terminal_map(explanation, legend=voice.level >= 1)
-        write_stdout(text + "".join(f"{escape_name(line)}\n" for line in lines))
+        write_stdout(terminal_map(explanation, legend=voice.level >= 1))
+        print_parts(lines)
     else:
         for line in lines:
             voice.tell(line)
