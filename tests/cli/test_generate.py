@@ -27,12 +27,24 @@ def model(folder: Path, model_file: bytes) -> str:
 
 def test_a_seed_is_a_text(inside: Callable[..., Outcome], model: str) -> None:
     first = inside("generate", "--model", model, "-n", "30", "--prompt", "abc")
-    assert (first.code, first.err, len(first.out)) == (0, "", 30)
+    assert (first.code, first.err, len(first.out), first.out[:3]) == (0, "", 33, b"abc")
     assert inside("generate", "--model", model, "--tokens", "30", "--prompt", "abc", "--seed", "0").out == first.out
     assert inside("generate", "--model", model, "-n", "30", "--prompt", "abc", "--seed", "1").out != first.out
     assert inside("generate", "--model", model, "-n", "30", "--prompt", "abd").out != first.out
-    assert inside("generate", "--model", model, "-n", "20", "--prompt", "abc").out == first.out[:20]
+    assert inside("generate", "--model", model, "-n", "20", "--prompt", "abc").out == first.out[:23]
     assert len(inside("generate", "--model", model).out) == 200
+    assert inside("generate", "--model", model, "-n", "30", "--prompt", "abc", "--temperature", "0.8").out == first.out
+    assert inside("generate", "--model", model, "-n", "30", "--prompt", "abc", "--temperature", "1").out != first.out
+
+
+def test_the_prompt_is_an_argument_and_written_first(inside: Callable[..., Outcome], model: str) -> None:
+    whole = inside("generate", "abc", "--model", model, "-n", "30")
+    assert whole.out == inside("generate", "--prompt", "abc", "--model", model, "-n", "30").out
+    for flags in ((), ("--from-bits", "3"), ("--bytes", "9")):
+        told = inside("generate", "abc", "--model", model, *flags)
+        silent = inside("generate", "abc", "--model", model, "--no-echo", *flags)
+        assert told.out == b"abc" + silent.out
+    assert inside("generate", "--model", model, "--bytes", "0", "--", "-x").out == b"-x"
 
 
 def test_this_very_text(inside: Callable[..., Outcome], model: str) -> None:
@@ -45,7 +57,7 @@ def test_this_very_text(inside: Callable[..., Outcome], model: str) -> None:
 def test_the_prompt_may_be_a_file(inside: Callable[..., Outcome], model: str, folder: Path) -> None:
     (folder / "prompt").write_bytes(b"\xff\xfe abc")
     by_file = inside("generate", "--model", model, "--prompt-file", "prompt", "--bytes", "1K")
-    assert (by_file.code, len(by_file.out)) == (0, 1024)
+    assert (by_file.code, len(by_file.out), by_file.out[:6]) == (0, 1030, b"\xff\xfe abc")
     piped = inside("generate", "--model", model, "--prompt-file", "-", "--bytes", "1K", stdin=b"\xff\xfe abc")
     assert piped.out == by_file.out
 
@@ -53,6 +65,12 @@ def test_the_prompt_may_be_a_file(inside: Callable[..., Outcome], model: str, fo
 def test_greed_repeats_itself(inside: Callable[..., Outcome], model: str) -> None:
     surest = inside("generate", "--model", model, "--temperature", "0", "-n", "40")
     assert inside("generate", "--model", model, "--top-k", "1", "-n", "40", "--seed", "9").out == surest.out
+
+
+def test_a_penalty_for_recent_tokens_ends_a_loop(inside: Callable[..., Outcome], model: str) -> None:
+    flags = ("generate", "--model", model, "--temperature", "0", "-n", "40", "--repeat-penalty")
+    assert inside(*flags, "1").out == inside(*flags[:-1]).out
+    assert len(set(inside(*flags, "1000").out)) > len(set(inside(*flags, "1").out))
 
 
 def test_random_bits(inside: Callable[..., Outcome], model: str, folder: Path) -> None:
@@ -72,7 +90,9 @@ def test_random_bits(inside: Callable[..., Outcome], model: str, folder: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--prompt", "a", "--prompt-file", "a"], 2, "--prompt and --prompt-file exclude each other"),
+        (["--prompt", "a", "--prompt-file", "a"], 2, "TEXT, --prompt and --prompt-file exclude each other"),
+        (["a", "--prompt", "a"], 2, "TEXT, --prompt and --prompt-file exclude each other"),
+        (["--repeat-penalty", "0.5"], 2, "repeat_penalty must be 1 to 1000, not 0.5"),
         (["--tokens", "5", "--bytes", "5"], 2, "--tokens and --bytes exclude each other"),
         (["--temperature", "-1"], 2, "temperature must be 0, or 0.01 to 100, not -1"),
         (["--temperature", "0.001"], 2, "temperature must be 0, or 0.01 to 100, not 0.001"),
@@ -106,7 +126,7 @@ def test_by_a_codec(inside: Callable[..., Outcome]) -> None:
     """No model is loaded; a seed gives the same bytes again."""
     prompt = "abcdefghij" * 20
     done = inside("generate", "--by", "gzip", "--prompt", prompt, "--bytes", "12")
-    assert (done.code, done.err, len(done.out)) == (0, "", 12)
+    assert (done.code, done.err, len(done.out)) == (0, "", 212)
     assert inside("generate", "--by", "gzip", "--prompt", prompt, "-n", "12", "--seed", "0").out == done.out
     assert inside("generate", "--by", "gzip", "--prompt", prompt, "-n", "12", "--seed", "1").out != done.out
 

@@ -84,6 +84,15 @@ def test_temperature_is_a_power(frequencies: list[int], temperature: Fraction) -
     np.testing.assert_allclose(weights / weights.max(), exact, rtol=1e-3, atol=1e-6)
 
 
+def test_recent_tokens_are_less_probable() -> None:
+    numbers = np.array([30, 9, 8, 1], dtype=np.int64)
+    penalized = Sampling(repeat_penalty=Fraction(5, 2))
+    assert penalized.weights(numbers) is numbers
+    assert penalized.weights(numbers, [0, 3, 0]).tolist() == [12, 9, 8, 1]
+    assert numbers[0] == 30
+    assert Sampling(temperature=Fraction(0), repeat_penalty=Fraction(5)).weights(numbers, [0]).argmax() == 1
+
+
 def test_temperature_0_and_1() -> None:
     numbers = np.array([3, 9, 9, 2], dtype=np.int64)
     assert Sampling(temperature=Fraction(0)).weights(numbers).tolist() == [0, 1, 0, 0]

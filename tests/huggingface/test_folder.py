@@ -5,6 +5,8 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -174,3 +176,41 @@ def test_the_library_is_named_in_one_place() -> None:
     root = Path(huggingface.__file__).parents[1]
     users = [path for path in root.rglob("*.py") if re.search(r'import_\w+\("transformers"', path.read_text())]
     assert {path.relative_to(root).as_posix() for path in users} == {"huggingface/folder.py", "huggingface/numerics.py"}
+
+
+@pytest.mark.parametrize(
+    ("config", "context"),
+    [
+        ({"max_position_embeddings": 64}, 64),
+        ({"n_positions": 512}, 512),
+        ({"max_seq_len": 1024, "n_ctx": None}, 1024),
+        ({"seq_length": 100}, 100),
+        ({"max_position_embeddings": -1, "max_sequence_length": 77}, 77),
+        ({"max_position_embeddings": 1 << 20}, huggingface.MOST_CONTEXT),
+        ({"max_position_embeddings": "many"}, huggingface.MOST_CONTEXT),
+        ({}, huggingface.MOST_CONTEXT),
+    ],
+    ids=str,
+)
+def test_configs_name_the_context_in_different_ways(config: dict[str, object], context: int) -> None:
+    assert huggingface._context(SimpleNamespace(**config)) == context
+
+
+@pytest.mark.parametrize("error", [IndexError("index out of range in self"), RuntimeError("shapes"), KeyError("x")])
+def test_an_error_of_a_foreign_module_is_one_of_its_model(error: Exception) -> None:
+    def fail(**inputs: object) -> None:
+        raise error
+
+    folder = huggingface.Folder(Path("m"), "StrangeForCausalLM", "causal")
+    loaded: Any = SimpleNamespace(network=fail, folder=folder)
+    with pytest.raises(ModelInvalid, match="StrangeForCausalLM of 'm' fails while it computes: "):
+        huggingface.ask(loaded, input_ids=0)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate")])
+def test_a_foreign_module_without_memory_is_no_broken_model(error: Exception) -> None:
+    def fail(**inputs: object) -> None:
+        raise error
+
+    with pytest.raises(MemoryError):
+        huggingface.ask(SimpleNamespace(network=fail))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from zipllm.cli.options import ModelOptions, Panel, VerboseOptions
+from zipllm.cli.options import ModelOptions, Panel, VerboseOptions, argument
 from zipllm.errors import UsageError
 from zipllm.files.names import STDIN, PathError, means_stdin
 from zipllm.files.output import standard_output
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _DEFAULT_TOKENS = 200
+_TEMPERATURE = Fraction(4, 5)
+"""Small models write more sensibly somewhat below 1."""
 _WORD_BYTES = 4
 _NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?|-?\.[0-9]{1,9}")
 _SEED = re.compile(r"[0-9]{1,18}")
@@ -43,21 +45,30 @@ _DRAWS = Panel("How tokens are drawn")
 class GenerateOptions(ModelOptions, VerboseOptions, command="generate"):
     """Options of ``generate``."""
 
-    prompt: str | None = _TEXT("--prompt", metavar="TEXT", help="The text to continue; it is not written.")
+    text: str | None = argument(metavar="[TEXT]", help="The text to continue, the prompt.", default=None)
+    prompt: str | None = _TEXT("--prompt", metavar="TEXT", help="The same, for a text that begins with a dash.")
     prompt_file: str | None = _TEXT(
         "--prompt-file", metavar="FILE|-", help="Read the prompt from a file, up to 256 KiB."
     )
+    no_echo: bool = _TEXT.switch("--no-echo", help="Leave the prompt out of what is written.")
     tokens: int | None = _TEXT("--tokens", "-n", min=1, metavar="N", help="Write N tokens; 200 by default.")
     bytes: int | None = _TEXT.size("--bytes", help="Write exactly SIZE bytes instead.")
     temperature: Fraction | None = _DRAWS(
         "--temperature",
         metavar="T",
         parser=_fraction,
-        help="1 draws as the model says, less favors probable tokens, 0 always takes the most probable one.",
+        help="1 draws as the model says, less favors probable tokens, 0 always takes the most probable one; 0.8 by "
+        "default.",
     )
     top_k: int | None = _DRAWS("--top-k", min=0, metavar="K", help="Draw from the K most probable tokens.")
     top_p: Fraction | None = _DRAWS(
         "--top-p", metavar="P", parser=_fraction, help="Draw from the fewest tokens that together reach P."
+    )
+    repeat_penalty: Fraction | None = _DRAWS(
+        "--repeat-penalty",
+        metavar="R",
+        parser=_fraction,
+        help="Divide the probability of each of the last 64 tokens by R, from 1 on, so that a text leaves its loops.",
     )
     seed: int | None = _DRAWS(
         "--seed", min=0, metavar="N", help="Same seed, model and options: same bytes, on any machine; 0 by default."
@@ -77,22 +88,23 @@ class GenerateOptions(ModelOptions, VerboseOptions, command="generate"):
     @property
     def draws(self) -> dict[str, Any]:
         """The arguments of ``Sampling`` that the user gave."""
-        return self.given("temperature", "top_k", "top_p", "seed")
+        return self.given("temperature", "top_k", "top_p", "repeat_penalty", "seed")
 
 
 def generate(options: GenerateOptions) -> int:
-    """Write text from a model to standard output: the continuation of a prompt, or of nothing.
+    """Write text from a model to standard output: a prompt and its continuation, or one of nothing.
 
     The text ends after the tokens or bytes asked for, which may be within a character.
 
-    $ zipllm generate --prompt "Beautiful is better than" --bytes 100
+    $ zipllm generate "Beautiful is better than" --bytes 100
     $ zipllm generate --from-bits 1        # decompress random bits
     """
     _check(options)
     if options.by is not None:
         from zipllm.generate.by_codec import codec_bytes
 
-        _write(codec_bytes(options.by, _prompt(options), options.seed or 0), options)
+        prompt = _prompt(options)
+        _write(prompt, codec_bytes(options.by, prompt, options.seed or 0), options)
         return 0
     options.loader.check()
     prompt = _prompt(options)
@@ -100,17 +112,18 @@ def generate(options: GenerateOptions) -> int:
         from zipllm.generate.generation import sample
         from zipllm.generate.sampling import Sampling
 
-        sampling = Sampling(**options.draws)  # before the model is loaded: it refuses what is out of range
+        # before the model is loaded: it refuses what is out of range
+        sampling = Sampling(**{"temperature": _TEMPERATURE} | options.draws)
         engine = options.loader.engine()
-        _write(map(engine.predictor.vocabulary.__getitem__, sample(engine, prompt, sampling)), options)
+        _write(prompt, map(engine.predictor.vocabulary.__getitem__, sample(engine, prompt, sampling)), options)
     else:
         _decompress(options, prompt, options.from_bits)
     return 0
 
 
 def _check(options: GenerateOptions) -> None:
-    if options.prompt is not None and options.prompt_file is not None:
-        raise UsageError("--prompt and --prompt-file exclude each other")
+    if sum(each is not None for each in (options.text, options.prompt, options.prompt_file)) > 1:
+        raise UsageError("TEXT, --prompt and --prompt-file exclude each other")
     if options.tokens is not None and options.bytes is not None:
         raise UsageError("--tokens and --bytes exclude each other")
     flags = _flags(options.draws)
@@ -119,7 +132,7 @@ def _check(options: GenerateOptions) -> None:
     if options.from_bits == options.prompt_file == STDIN:
         raise UsageError("the prompt and the bits cannot both be standard input")
     if options.by is not None:
-        flags = _flags(options.given("temperature", "top_k", "top_p", "from_bits", "model"))
+        flags = _flags(options.given("temperature", "top_k", "top_p", "repeat_penalty", "from_bits", "model"))
         if flags:
             raise UsageError(f"--by takes a codec for the model, and as it is; leave out {', '.join(flags)}")
 
@@ -132,7 +145,7 @@ def _prompt(options: GenerateOptions) -> bytes:
     from zipllm.generate.generation import MOST_PROMPT
 
     if options.prompt_file is None:
-        return os.fsencode(options.prompt or "")
+        return os.fsencode(options.text or options.prompt or "")
     with _open(options.prompt_file) as source:
         return source.stream.read(MOST_PROMPT + 1)
 
@@ -150,7 +163,8 @@ def _decompress(options: GenerateOptions, prompt: bytes, bits: str) -> None:
         words = Randomness(int(bits)).words if is_seed else _FileWords(stack.enter_context(_open(bits)))
         coder = RandomBits(words)
         engine = options.loader.engine()
-        count = _write(map(engine.predictor.vocabulary.__getitem__, from_words(engine, prompt, coder)), options)
+        tokens = map(engine.predictor.vocabulary.__getitem__, from_words(engine, prompt, coder))
+        count = _write(prompt, tokens, options)
     options.voice.tell(f"{count} tokens from {coder.bits:.1f} bits, {coder.restarts} new starts of the coder", 2)
 
 
@@ -171,21 +185,28 @@ class _FileWords:
         return np.frombuffer(data[: len(data) // _WORD_BYTES * _WORD_BYTES], dtype="<u4").astype(np.uint32)
 
 
-def _write(tokens: Iterator[bytes], options: GenerateOptions) -> int:
-    """Write tokens, each as soon as it is there, up to the length asked for; returns how many there were."""
+def _write(prompt: bytes, tokens: Iterator[bytes], options: GenerateOptions) -> int:
+    """Write the prompt, then tokens, each as soon as it is there, up to the length asked for; returns their number."""
     count, left = 0, options.bytes
     most = None if left is not None else options.tokens or _DEFAULT_TOKENS
     with standard_output() as output:
         terminal = _Terminal() if os.isatty(1) else None
+
+        def show(data: bytes) -> None:
+            output.stream.write(terminal.safe(data) if terminal else data)
+            output.stream.flush()
+
+        waiting = b"" if options.no_echo else prompt  # until the first token: an error before it leaves no output
         for token in () if left == 0 else itertools.islice(tokens, most):
             if left is not None:
                 token = token[:left]
                 left -= len(token)
             count += 1
-            output.stream.write(terminal.safe(token) if terminal else token)
-            output.stream.flush()
+            show(waiting + token)
+            waiting = b""
             if left == 0:
                 break
+        show(waiting)
         if terminal:
             output.stream.write(terminal.safe(b"", final=True) + b"\n")
         output.commit()

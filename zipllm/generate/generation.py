@@ -9,6 +9,7 @@ The range coder drops ``range mod 2**24`` at each decision, so an encoder never 
 decision in 5000 meets them). The decoder then starts over with the next words, which changes no probability.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -19,7 +20,7 @@ from zipllm.codec.block.setup import check_memory
 from zipllm.coder.fused import FusedDecoder
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, LimitExceeded
-from zipllm.generate.sampling import Randomness, Sampling, draw
+from zipllm.generate.sampling import RECENT, Randomness, Sampling, draw
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.decisions import Walk
 from zipllm.mixing.predictions import Predictions
@@ -73,10 +74,12 @@ class Continuation:
 def sample(engine: Engine, prompt: bytes, sampling: Sampling) -> Iterator[int]:
     """Yield tokens without end, drawn as ``Sampling`` says; errors as in ``Continuation``."""
     text = Continuation(engine, prompt)
+    recent = deque(engine.tokenizer.encode(prompt)[-RECENT:].tolist(), RECENT)
     randomness = Randomness(sampling.seed)
     while True:
-        token = draw(sampling.weights(np.diff(text.cumulative).astype(np.int64)), randomness)
+        token = draw(sampling.weights(np.diff(text.cumulative).astype(np.int64), recent), randomness)
         yield token
+        recent.append(token)
         text.add(token)
 
 

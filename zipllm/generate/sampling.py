@@ -5,11 +5,13 @@ All arithmetic is on integers, so that neither a library's ``pow`` nor the order
 - Randomness is SHA-256 of the seed and a counter. A number below ``n`` is ``floor(x * n / 2**64)`` of 64 such bits.
 - A temperature ``T`` raises frequencies to the power ``1 / T``: base-2 logarithms by repeated squaring, times
   ``round(2**16 / T)``, and powers of two by a product of roots of 2, all in fixed point (about six decimal digits).
+- ``repeat_penalty`` divides the frequencies of recent tokens, before all else, so that a text leaves its loops.
 - ``top_k`` keeps the ``k`` most probable tokens (of equals, those with smaller ids), then ``top_p`` keeps the fewest
   whose share of the rest reaches ``p`` (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020).
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
@@ -20,6 +22,10 @@ from numpy.typing import NDArray
 from zipllm.errors import UsageError
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = Fraction(1, 100), 100
+MOST_PENALTY = 1000
+RECENT = 64
+"""Tokens that ``repeat_penalty`` looks back at."""
+
 _LOG_BITS = 24
 _FIXED = 31
 _INVERSE_BITS = 16
@@ -36,6 +42,7 @@ class Sampling:
             probable one.
         top_k: number of tokens to keep; 0 keeps all.
         top_p: share of the tokens to keep; 1 keeps all.
+        repeat_penalty: divides the frequency of each token that is among the last ``RECENT``; 1 changes nothing.
 
     Raises:
         UsageError: a value is out of range.
@@ -45,6 +52,7 @@ class Sampling:
     temperature: Fraction = Fraction(1)
     top_k: int = 0
     top_p: Fraction = Fraction(1)
+    repeat_penalty: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -55,9 +63,20 @@ class Sampling:
             raise UsageError(f"top_k must be at least 0, not {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top_p must be over 0 and at most 1, not {float(self.top_p):g}")
+        if not 1 <= self.repeat_penalty <= MOST_PENALTY:
+            raise UsageError(f"repeat_penalty must be 1 to {MOST_PENALTY}, not {float(self.repeat_penalty):g}")
 
-    def weights(self, frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the weight with which each token is drawn, int64 ``[V]``; frequencies are at least 1."""
+    def weights(self, frequencies: NDArray[np.int64], recent: Sequence[int] = ()) -> NDArray[np.int64]:
+        """Return the weight with which each token is drawn, int64 ``[V]``.
+
+        Args:
+            frequencies: int64 ``[V]``, each at least 1; not changed.
+            recent: the last tokens, for ``repeat_penalty``.
+        """
+        if self.repeat_penalty != 1 and recent:
+            again, penalty = np.unique(recent), self.repeat_penalty.limit_denominator(1000)
+            frequencies = frequencies.copy()
+            frequencies[again] = np.maximum(frequencies[again] * penalty.denominator // penalty.numerator, 1)
         if self.temperature == 0:
             weights = np.zeros_like(frequencies)
             weights[frequencies.argmax()] = 1  # the first of equals

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zipllm.errors import FileError, ModelInvalid, ModelNotFound, import_extra
+from zipllm.errors import FileError, ModelInvalid, ModelNotFound, import_extra, memory_errors
 
 LOCAL, HUB = "hf:", "hub:"
 CONFIG, WEIGHTS = "config.json", "*.safetensors"
@@ -23,6 +23,10 @@ CONFIG, WEIGHTS = "config.json", "*.safetensors"
 MOST_CONTEXT = 2048
 """Longest context, whatever the model allows: keys and values of all its tokens stay in memory."""
 
+_CONTEXT_NAMES = (
+    "max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "max_seq_length",
+    "seq_length", "max_target_positions",
+)  # fmt: skip
 _FETCHED = ["*.json", WEIGHTS, "merges.txt", "vocab.txt", "*.model"]
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 _MOST_CONFIG_BYTES = 1 << 20
@@ -145,10 +149,38 @@ def load_folder(folder: Folder, device: str) -> Loaded:
         tokenizer=tokenizer,
         device=device,
         rows=int(network.get_output_embeddings().weight.shape[0]),
-        context=min(int(getattr(text, "max_position_embeddings", None) or MOST_CONTEXT), MOST_CONTEXT),
+        context=_context(text),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         digest=_digest(folder.path),
     )
+
+
+def ask(loaded: Loaded, **inputs: Any) -> Any:
+    """Return what a model's module computes, without gradients.
+
+    Raises:
+        ModelInvalid: the module fails, for example because it cannot see as many tokens as its config says.
+        MemoryError: memory, of the processor or of a GPU, has run out.
+    """
+    import torch
+
+    try:
+        with memory_errors(), torch.inference_mode():
+            return loaded.network(**inputs)
+    except MemoryError:
+        raise
+    except Exception as error:  # a foreign module can raise anything
+        name = f"{loaded.folder.architecture} of {str(loaded.folder.path)!r}"
+        raise ModelInvalid(f"{name} fails while it computes: {_line(error)}") from error
+
+
+def _context(config: Any) -> int:
+    """Return the most tokens that a model sees, by the first name that its config has for it."""
+    for name in _CONTEXT_NAMES:
+        found = getattr(config, name, None)
+        if isinstance(found, int) and found > 0:
+            return min(found, MOST_CONTEXT)
+    return MOST_CONTEXT
 
 
 def _check_size(folder: Folder, auto: Any, config: Any) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zipllm.errors import ModelInvalid
-from zipllm.huggingface.folder import Loaded
+from zipllm.huggingface.folder import Loaded, ask
 from zipllm.huggingface.tokenizer import HuggingFaceTokenizer
 from zipllm.predictor.base import PRECISION, Integers, PredictOptions, Traits, delivered
 from zipllm.predictor.ngram import cumulative_frequencies
@@ -64,7 +64,6 @@ class HuggingFacePredictor:
         self.kept = max(1, loaded.context // 2)
         self.loaded = loaded
         self._tokenizer = tokenizer
-        self._network = loaded.network
         self._model_ids = np.append(tokenizer.model_ids, _start_id(loaded))
         self._predicted = torch.from_numpy(np.concatenate([tokenizer.model_ids, tokenizer.doubles[:, 1]]))
         self._lost, self._predictions = 0.0, 0
@@ -124,8 +123,7 @@ class HuggingFacePredictor:
         return self._finite(said.logits[0])
 
     def _ask(self, ids: list[int], **memory: Any) -> Any:
-        with torch.inference_mode():
-            return self._network(input_ids=torch.tensor([ids], device=self.loaded.device), **memory)
+        return ask(self.loaded, input_ids=torch.tensor([ids], device=self.loaded.device), **memory)
 
     def _finite(self, scores: Tensor) -> Tensor:
         if not torch.isfinite(scores).all():

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from zipllm.errors import ModelInvalid
-from zipllm.huggingface.folder import Loaded
+from zipllm.huggingface.folder import Loaded, ask
 
 _SCORE_BYTES = 256 << 20
 """Limit on the scores computed at once."""
@@ -100,7 +100,7 @@ def _bits(loaded: Loaded, rows: list[list[int]], masked: list[int], wanted: list
     fill = loaded.tokenizer.pad_token_id or 0
     ids = torch.tensor([row + [fill] * (longest - len(row)) for row in rows], device=loaded.device)
     seen = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=loaded.device)
-    scores: Tensor = loaded.network(input_ids=ids, attention_mask=seen).logits
+    scores: Tensor = ask(loaded, input_ids=ids, attention_mask=seen).logits
     here = scores[torch.arange(len(rows)), torch.tensor(masked)].double().cpu()
     if not torch.isfinite(here).all():
         raise ModelInvalid(f"{loaded.folder.architecture} computes numbers that are not finite")
