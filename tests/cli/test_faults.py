@@ -219,8 +219,9 @@ def test_closed_standard_streams_are_errors(folder: Path) -> None:
 def test_closed_pipe_and_full_disk_of_a_whole_interpreter(folder: Path) -> None:
     done = shell(folder, '{ "$PYTHON" -m zipllm compress -c a; echo $? >&2; } | true')
     assert done.stderr == b"141\n"
-    done = shell(folder, '"$PYTHON" -m zipllm --version >/dev/full')
-    assert (done.returncode, done.stderr) == (1, b"zipllm: stdout: No space left on device\n")
+    for arguments in ("--version", "compress --help"):
+        done = shell(folder, f'"$PYTHON" -m zipllm {arguments} >/dev/full')
+        assert (done.returncode, done.stderr) == (1, b"zipllm: stdout: No space left on device\n")
 
 
 # --------------------------------------------------------------------------- terminals

@@ -26,7 +26,7 @@ from zipllm.cli.generate import generate
 from zipllm.cli.list import list_archives
 from zipllm.cli.messages import complain, explain_error
 from zipllm.cli.model import model_app
-from zipllm.cli.results import StandardOutputError, write_stdout
+from zipllm.cli.results import StandardOutputError, discard_stdout, write_stdout
 from zipllm.cli.train.command import train
 from zipllm.cli.voice import BROKEN_PIPE, exit_code
 from zipllm.container.header import MAJOR, MINOR
@@ -77,6 +77,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (OSError, StandardOutputError) as error:  # of the help or versions; commands handle their own
         complain(explain_error("stdout", error))
+        discard_stdout()
         return exit_code(error)
     except SystemExit as error:  # typer's way to end when the reader of its help has gone
         return BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else int(error.code or 0)

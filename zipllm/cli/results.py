@@ -140,12 +140,16 @@ def write_stdout(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        # What is still buffered is lost; the interpreter tries once more at its end, and must not complain then.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        discard_stdout()
         if isinstance(error, BrokenPipeError):
             raise
         raise StandardOutputError.from_os("stdout", error) from error
+
+
+def discard_stdout() -> None:
+    """Give up what is still buffered; the interpreter tries once more at its end, and must not complain then."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _sizes(raw: int, coded: int, target: str | None) -> str:
