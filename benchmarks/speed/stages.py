@@ -13,7 +13,7 @@ from benchmarks.speed.row import Row, Settings, timed
 
 STAGES = {
     "tokenizer": ["zipllm.tokenizer.bpe:BpeTokenizer.encode_all", "zipllm.tokenizer.bpe:BpeTokenizer.decode"],
-    "network": ["zipllm.predictor.model:ModelPredictor.predict"],
+    "network": ["zipllm.kernels.cpu.network:CpuNetwork._run"],
     "decisions and coder": [
         "zipllm.codec.block.coding:StaticEncoder.encode",
         "zipllm.codec.block.coding:StaticDecoder.decode",
