@@ -61,6 +61,11 @@ class Survey:
                 self._types.append(_type_of(item))
         self.tail = self._find_tail()
 
+    def has(self, offset: int) -> bool:
+        """Whether an intact record begins at an offset."""
+        index = bisect_left(self._offsets, offset)
+        return index < len(self._offsets) and self._offsets[index] == offset
+
     def records(self) -> Iterator[Scanned]:
         """Yield the records of the tail."""
         offset = self.tail
@@ -110,7 +115,7 @@ class Survey:
         if end == self.end:
             return self._types[index] == RecordType.END
         following = bisect_left(self._offsets, end, index)
-        if following == len(leads) or self._offsets[following] != end or not leads[following]:
+        if not self.has(end) or not leads[following]:
             return False
         return (self._types[index] == RecordType.END) == (self._types[following] == MAGIC[0])
 

@@ -185,7 +185,7 @@ class _Salvage:
         written = self._total.size - gap
         reason = f"{reason} (bytes {min(stop, found.tail)} to {found.tail} of the archive)"
         # An intact record that does not belong there, or a last block in the middle:
-        contradicted = found.tail == stop < found.end or (archive.uneven and bool(missing or rest.size))
+        contradicted = found.has(stop) or (archive.uneven and bool(missing or rest.size))
         left = None if missing is None or missing < written or contradicted else missing - written
         certain = certain and left is not None
         self._lose(left if left or certain else None, reason)
@@ -344,7 +344,7 @@ def _fits(archive: _Archive, rest: _Rest, missing: int | None, span: int) -> boo
         missing: original bytes lost there.
         span: bytes of the archive that are damaged; less than 1 if bytes are missing or records contradict each other.
     """
-    if archive.header is None or missing is None or span <= 0:
+    if archive.header is None or missing is None or span <= 0 or archive.damaged:  # bytes may be missing
         return False
     if missing == 0:  # no block is lost: only the END record, or nobody knows what stood there
         return rest.size == 0 and rest.end is None and span < SMALLEST_BORDER
