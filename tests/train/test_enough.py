@@ -8,9 +8,8 @@ import pytest
 from zipllm.data.windows import TokenSource
 from zipllm.model.architecture import preset
 from zipllm.tokenizer import ByteTokenizer
-from zipllm.train import run as module
 from zipllm.train.config import TrainConfig
-from zipllm.train.enough import advice
+from zipllm.train.enough import advice, noting_slow_steps
 
 
 def advise(size: int, shape: str = "nano", **budget: float) -> str:
@@ -38,13 +37,11 @@ def test_advice(size: int, shape: str, budget: dict[str, float], words: str) -> 
 
 @pytest.mark.parametrize(("seconds", "told"), [(15.0, 1), (0.5, 0)])
 def test_slow_steps_are_told_once(monkeypatch: pytest.MonkeyPatch, seconds: float, told: int) -> None:
-    from tests.train.test_run import Ear
-
     clock = itertools.count(0.0, seconds)
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
-    ear = Ear()
-    ask = module._timed(lambda: True, TrainConfig(minutes=1), ear)
+    notes = list[str]()
+    ask = noting_slow_steps(lambda: True, 1.0, notes.append)
     assert all(ask() for _ in range(5))
-    assert len(ear.notes) == told
+    assert len(notes) == told
     if told:
-        assert ear.notes[0].startswith("the budget allows about 4 steps of 15 s")
+        assert notes[0].startswith("the budget allows about 4 steps of 15 s")

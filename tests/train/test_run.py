@@ -16,7 +16,8 @@ from zipllm.train.corpus import Source, data_sources
 from zipllm.train.manifest import prepared_digests
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import build, read_recipe
-from zipllm.train.run import Outcome, Setup, rehearse, run
+from zipllm.train.rehearsal import rehearse
+from zipllm.train.run import Outcome, Setup, run
 from zipllm.train.run_folder import held
 from zipllm.train.runlog import Report
 

@@ -1,6 +1,7 @@
 """Corpus to checkpoint to model file.
 
 run           a whole run: data, training, export
+rehearsal     a dry run
 run_folder    one process in the folder of a run
 recipe        all that makes a model: data, shape, settings, card
 recipe_file   recipes as TOML files

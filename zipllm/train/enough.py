@@ -1,7 +1,8 @@
 """Checks that there is enough data to learn from."""
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zipllm.data.windows import TOKEN_DTYPE, TokenSource
@@ -89,6 +90,23 @@ def advice(
 def few_steps(steps: float, size: str) -> str:
     """Return a line about a budget of too few steps."""
     return f"the budget allows about {steps:,.0f} steps {size}, and a model learns little in fewer than {FEW_STEPS}"
+
+
+def noting_slow_steps(
+    should_stop: Callable[[], bool], minutes: float, note: Callable[[str], None]
+) -> Callable[[], bool]:
+    """Return ``should_stop`` such that it notes, after two steps, that a budget of minutes allows too few of them."""
+    times: list[float] = []
+
+    def ask() -> bool:
+        if minutes and len(times) < 2:
+            times.append(time.perf_counter())
+            steps = 60 * minutes / (times[-1] - times[0]) if len(times) == 2 else math.inf
+            if steps < FEW_STEPS:
+                note(few_steps(steps, f"of {times[1] - times[0]:.2g} s"))
+        return should_stop()
+
+    return ask
 
 
 def _count(run: Path, kind: Kind, name: str) -> int:

@@ -13,13 +13,11 @@ runs/NAME/
 
 import contextlib
 import dataclasses
-import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,12 +30,11 @@ from zipllm.model_file.card import render_card
 from zipllm.model_file.file import save_model
 from zipllm.temporary import private_as, replacing
 from zipllm.tokenizer import Tokenizer
-from zipllm.train.checkpoint import TrainState, checkpoint, checkpoints, load_model
-from zipllm.train.compiler import decide_compiler, expected_seconds
-from zipllm.train.config import TrainConfig
+from zipllm.train.checkpoint import TrainState, checkpoint, load_model
+from zipllm.train.compiler import decide_compiler
 from zipllm.train.corpus import Corpus, DataOptions, open_corpus, origins, prepare_corpus
 from zipllm.train.distributed import Group, joined
-from zipllm.train.enough import FEW_STEPS, advice, few_steps
+from zipllm.train.enough import advice, noting_slow_steps
 from zipllm.train.export import Exported, export_model
 from zipllm.train.recipe import Recipe
 from zipllm.train.recipe_file import write_recipe
@@ -139,7 +136,7 @@ def _run(recipe: Recipe, setup: Setup, group: Group, listener: Listener, should_
             log.write(summary)
             listener.report(summary)
 
-    state = trainer.train(report, _timed(should_stop, recipe.train, listener) if group.leads else should_stop)
+    state = trainer.train(report, noting_slow_steps(should_stop, recipe.train.minutes, listener.note))
     if log:
         log.close()
     if not trainer.is_finished() or not group.leads:
@@ -148,21 +145,6 @@ def _run(recipe: Recipe, setup: Setup, group: Group, listener: Listener, should_
     if start:
         recipe = dataclasses.replace(recipe, origin=f"{recipe.origin}; fine-tuned from {start.name}")
     return export(trainer, corpus, recipe, setup, listener)
-
-
-def _timed(should_stop: Callable[[], bool], config: TrainConfig, listener: Listener) -> Callable[[], bool]:
-    """Note after two steps that a budget of minutes allows too few of them."""
-    times: list[float] = []
-
-    def ask() -> bool:
-        if config.minutes and len(times) < 2:
-            times.append(time.perf_counter())
-            steps = 60 * config.minutes / (times[-1] - times[0]) if len(times) == 2 else math.inf
-            if steps < FEW_STEPS:
-                listener.note(few_steps(steps, f"of {times[1] - times[0]:.2g} s"))
-        return should_stop()
-
-    return ask
 
 
 def prepare(
@@ -199,7 +181,7 @@ def export(trainer: Trainer, corpus: Corpus, recipe: Recipe, setup: Setup, liste
         model, state = load_model(checkpoint(setup.folder, state.best_step))
         listener.note(f"the weights of step {state.step:,} were the best on the validation data; they are exported")
     elif recipe.train.shard:
-        model, state = load_model(checkpoints(setup.folder)[-1])  # this process alone has only a part
+        model, state = load_model(checkpoint(setup.folder, state.step))  # this process alone has only a part
     path = setup.folder / MODEL
     exported = export_model(model, corpus, recipe, state, path)
     card = render_card(exported.model.card, model.config, exported.model.model_id, path.stat().st_size)
@@ -240,34 +222,3 @@ def _write_text(path: Path, text: str) -> None:
 
 def _shape(recipe: Recipe, start: Start | None, tokenizer: Tokenizer) -> NetworkConfig:
     return start.model.config if start else recipe.shape(len(tokenizer.vocabulary))
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """A model file of two steps, their mean time, what the recipe's budget takes, and parameters as in a config."""
-
-    path: Path
-    step_seconds: float
-    expected_seconds: float
-    expected_tokens: int
-    parameters: tuple[int, int]
-
-
-def rehearse(recipe: Recipe, setup: Setup, scratch: Path) -> Rehearsal:
-    """Prepare the data, take two steps, save, load, and export, all in an empty folder; errors as in `run`."""
-    compiled: Literal["on", "off"] = "on" if recipe.train.compile == "on" else "off"
-    two = dataclasses.replace(recipe.train, steps=2, minutes=0.0, tokens=0, compile=compiled, rounding=0.5, patience=0)
-    with joined(setup.device) as group:
-        start = load_start(recipe.start) if recipe.start else None
-        setup = dataclasses.replace(setup, folder=scratch, resume=False)
-        first, corpus = prepare(dataclasses.replace(recipe, train=two), setup, group, start, lambda text: None)
-        decide_compiler(first, lambda text: None)
-        first.train(lambda _summary: None)
-        model, state = load_model(checkpoints(scratch)[-1])
-        exported = export_model(model, corpus, recipe, state, scratch / MODEL)
-        step_seconds = state.seconds / state.step
-        planned = dataclasses.replace(first.state, step=0, tokens=0, seconds=0.0)
-        first.config, first.state = recipe.train, planned
-        seconds = expected_seconds(first, step_seconds)
-    tokens = int(seconds / step_seconds * recipe.train.batch * recipe.train.sequence)
-    return Rehearsal(scratch / MODEL, step_seconds, seconds, tokens, exported.model.config.parameter_counts())

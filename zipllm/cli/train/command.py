@@ -82,7 +82,7 @@ def _summary(outcome: "Outcome") -> str:
 def _rehearse(recipe: "Recipe", setup: "Setup") -> int:
     """Try everything once; the model after two steps must code and decode a kilobyte."""
     import zipllm
-    from zipllm.train.run import rehearse
+    from zipllm.train.rehearsal import rehearse
 
     with scratch_folder("zipllm-") as scratch:
         found = rehearse(recipe, setup, scratch)
