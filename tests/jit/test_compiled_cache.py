@@ -1,8 +1,10 @@
 """Compiled code is kept on disk, told from that of other sources, and never trusted or needed."""
 
+import compileall
 import errno
 import os
 import pickle  # noqa: TID251  # a hostile file is made, none is opened
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -238,3 +240,22 @@ def test_the_digest_is_that_of_the_sources(tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / "seen/module.py").write_text(f"{number}")
         seen |= compiled.source_digest("seen")
     assert seen == (1 << 60) - 1
+
+
+@pytest.mark.parametrize("form", ["zip", "compiled"])
+def test_sources_may_lie_in_a_zip_or_be_compiled_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    package, place = f"packed_{form}", tmp_path / form
+    (place / package).mkdir(parents=True)
+    for name in ("__init__", "one", "other"):
+        (place / package / f"{name}.py").write_text(f"NAME = {name!r}")
+    if form == "compiled":
+        compileall.compile_dir(place, legacy=True, quiet=1)
+        for source in place.rglob("*.py"):
+            source.unlink()
+    else:
+        place = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", place))
+    monkeypatch.syspath_prepend(place)
+    names = (package, f"{package}.one", f"{package}.other")
+    assert len({compiled.source_digest(*each) for each in (names[:1], names[1:2], names[2:], ())}) == 4
