@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an exception in a fork would run the clean-up of this process
     import torch
 
     import zipllm.train.run  # noqa: F401  # once for all children
