@@ -13,7 +13,7 @@ from tests.cli.processes import CONTENT, Outcome
 from tests.model_file.conftest import CARD, CONFIG, join, random_integer_model, split
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
-from zipllm.engine.engine import Engine, engine_from_model
+from zipllm.engine.engine import Engine, engine_from_model, kept
 from zipllm.model.transformer.parameters import TransformerParameters
 from zipllm.model_file.file import build_model, model_to_bytes, tokenizer_json
 from zipllm.model_file.identity import compute_model_id
@@ -105,6 +105,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 def test_named_by_the_user(inside: Inside, folder: Path, kind: str) -> None:
     data, reason = HOSTILE[kind]
     (folder / "m.safetensors").write_bytes(data)
+    kept.clear()  # of an intact model with the id that the damaged file claims
     code, message = inside("compress", "--no-sample", "--model", "./m.safetensors", "a", "-o", "new").error
     assert (code, message.count("\n")) == (4, 1)
     assert reason in message

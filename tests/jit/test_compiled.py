@@ -29,7 +29,7 @@ def test_a_numba_that_does_not_load_is_no_numba(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_numba_told_not_to_compile_is_no_numba_and_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = SimpleNamespace(config=SimpleNamespace(DISABLE_JIT=1))
+    fake = SimpleNamespace(config=SimpleNamespace(DISABLE_JIT=1, NUMBA_NUM_THREADS=1))
     monkeypatch.setattr(importlib, "import_module", lambda name: fake)
     assert compiled._load_numba() == (None, "")
 
