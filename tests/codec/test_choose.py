@@ -73,7 +73,9 @@ def test_the_model_takes_what_it_predicts_best(whole_blocks: list[int]) -> None:
     coding, size = choose(CHAIN, Counting())
     assert coding is Coding.MODEL
     assert size < 0.95 * choose(CHAIN, None)[1]
-    assert whole_blocks == [len(CHAIN)]
+    *samples, whole = whole_blocks  # these bytes also read as UTF-16, which is tried on samples
+    assert whole == len(CHAIN)
+    assert sum(samples) <= 3 * 8192
 
 
 @pytest.mark.parametrize("data", [NOISE, DEFLATED], ids=["random", "deflated"])

@@ -41,6 +41,13 @@ def triple(number: int) -> int:
     return 3 * number
 
 
+def calling(inner: Any) -> Callable[[int], int]:
+    def outer(number: int) -> int:
+        return int(inner(number))
+
+    return outer
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache in this process, which has not complained yet."""
@@ -259,3 +266,12 @@ def test_sources_may_lie_in_a_zip_or_be_compiled_already(
     monkeypatch.syspath_prepend(place)
     names = (package, f"{package}.one", f"{package}.other")
     assert len({compiled.source_digest(*each) for each in (names[:1], names[1:2], names[2:], ())}) == 4
+
+
+def test_code_that_holds_other_code_is_not_kept(folder: Path) -> None:
+    """Two functions that differ only in what their closures call must not share compiled code."""
+    for inner in (double, triple, double):
+        kernel: Any = compiled.entry(calling(compiled.part(inner)))
+        assert kernel(7) == inner(7)
+        assert not compiled.is_cached(kernel)
+    assert not list(folder.glob("*outer*"))

@@ -145,6 +145,8 @@ def _njit(function: Kernel, **options: Any) -> Kernel:
 
 def _cached(function: Kernel, *modules: str, **options: Any) -> Kernel:
     kernel: Any = _njit(function, **options)
-    if kernel is not function:
+    plain: Any = function
+    held = [cell.cell_contents for cell in plain.__closure__ or ()]
+    if kernel is not function and all(isinstance(value, int) for value in held):  # no key tells other values apart
         kernel._cache = KernelCache(function, partial(source_digest, *modules))
     return kernel  # type: ignore[no-any-return]
