@@ -31,7 +31,7 @@ def unsupported() -> Iterator[Vector]:
     yield Vector(
         "record-type", "a record of type I", around(record(b"I", varint(5), b"index") + stored(b"raw"), b"raw")
     )
-    yield Vector("coding-6", "coding 6", around(coded(6, b"raw", b"word"), b"raw"))
+    yield Vector("coding-7", "coding 7", around(coded(7, b"raw", b"word"), b"raw"))
     for name, values in {
         "coder": parameters(coder=2),
         "precision": parameters(precision=33),
