@@ -14,6 +14,7 @@ from tests.vectors.parts import (
     MODEL_ID,
     STORED,
     TEXT,
+    TRANSCODED,
     ZSTD,
     Vector,
     archive,
@@ -29,6 +30,7 @@ from tests.vectors.parts import (
     parameters,
     record,
     stored,
+    transcoding,
     varint,
 )
 from tests.vectors.payloads import bzip2, lzma2_uncompressed, recorded, zstd_run
@@ -42,6 +44,7 @@ def bad() -> Iterator[Vector]:
     yield from bad_payloads()
     yield from bad_models()
     yield from bad_predictions()
+    yield from bad_transcodings()
     yield from bad_ends()
 
 
@@ -184,6 +187,18 @@ def bad_predictions() -> Iterator[Vector]:
     yield Vector("history-flipped", "a bit of the first word flipped", history(flip(words, 0, 1)))
     yield Vector("history-family", "coded as text, declared as rows", history(words, family=1, row=7))
     yield Vector("history-lanes", "coded as one lane, two declared", history(words, lanes=2))
+
+
+def bad_transcodings() -> Iterator[Vector]:
+    block = HISTORY_BLOCKS[0]
+    for name, reason, fields in (
+        ("head", "a head of 4 bytes", transcoding(1, len(block.content), head=4)),
+        ("text-large", "a text of more than twice the raw size", transcoding(1, 2 * len(block.content) + 1)),
+        ("conventional", "the text is stored", transcoding(1, len(block.content), coding=STORED)),
+        ("check", "the text is in UTF-16, the block check that of GB18030", transcoding(2, len(block.content))),
+    ):
+        body = coded(TRANSCODED, block.content, recorded(block.file), fields + parameters(**block.fields))
+        yield Vector(f"transcoding-{name}", f"coding 6: {reason}", around(body, block.content))
 
 
 def bad_ends() -> Iterator[Vector]:

@@ -10,6 +10,7 @@ from tests.vectors.parts import (
     LZMA,
     MODEL,
     TEXT,
+    TRANSCODED,
     ZSTD,
     Vector,
     archive,
@@ -20,6 +21,7 @@ from tests.vectors.parts import (
     model,
     parameters,
     stored,
+    transcoding,
 )
 from tests.vectors.payloads import bzip2, lzma2_uncompressed, recorded, zstd_run
 
@@ -73,12 +75,28 @@ def predicted() -> Iterator[Vector]:
     for block in MODEL_BLOCKS:
         body = tiny_model() + block_of(MODEL, block)
         yield Vector(block.name, f"coding 4: {block.reason}", around(body, block.content), block.content)
+    yield from transcoded()
     yield every_coding()
     yield concatenated()
 
 
+def transcoded() -> Iterator[Vector]:
+    """Text of one byte a character, in the encodings in which each character has two, and in GB18030."""
+    block, text = HISTORY_BLOCKS[0], PAGE
+    little, big = text.decode().encode("utf-16-le"), text.decode().encode("utf-16-be")
+    for name, encoding, raw, ends in (
+        ("transcoded-gb18030", 1, text, (0, 0)),
+        ("transcoded-utf16-le", 2, little, (0, 0)),
+        ("transcoded-utf16-be", 3, big, (0, 0)),
+        ("transcoded-cut", 2, text[:1] + little[2:-6] + text[-3:], (1, 3)),
+    ):
+        fields = transcoding(encoding, len(text), *ends) + parameters(**block.fields)
+        data = around(coded(TRANSCODED, raw, recorded(block.file), fields), raw)
+        yield Vector(name, f"coding 6: encoding {encoding}, head and tail of {ends[0]} and {ends[1]} bytes", data, raw)
+
+
 def every_coding() -> Vector:
-    """All six codings and both kinds of model-coded block in one archive of unknown size."""
+    """Codings 0 to 5 and both kinds of model-coded block in one archive of unknown size."""
     run, text = bytes([7]) * 1000, TEXT * 9
     alone, joined, history = MODEL_BLOCKS[0], MODEL_BLOCKS[2], HISTORY_BLOCKS[0]
     body = (

@@ -11,7 +11,7 @@ MIB = 1 << 20
 TEXT = b"The quick brown fox jumps over the lazy dog.\n"
 ALL_BYTES = bytes(range(256))
 MODEL_ID = hashlib.sha256(b"no such model").digest()
-STORED, ZSTD, LZMA, BZ2, MODEL, HISTORY = range(6)
+STORED, ZSTD, LZMA, BZ2, MODEL, HISTORY, TRANSCODED = range(7)
 MINOR = 1
 
 
@@ -60,6 +60,11 @@ def stored(raw: bytes) -> bytes:
 def coded(coding: int, raw: bytes, payload: bytes, parameters: bytes = b"", raw_size: int | None = None) -> bytes:
     size = varint(len(raw) if raw_size is None else raw_size)
     return record(b"B", varint(len(payload)) + bytes([coding]) + size + check(raw) + parameters, payload)
+
+
+def transcoding(encoding: int, text_size: int, head: int = 0, tail: int = 0, coding: int = HISTORY) -> bytes:
+    """The fields that stand before the parameters of a block of coding 6."""
+    return bytes([encoding, head, tail]) + varint(text_size) + bytes([coding])
 
 
 def model(embedded: bytes = b"", crc: bytes | None = None, model_id: bytes = MODEL_ID) -> bytes:

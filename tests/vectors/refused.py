@@ -6,6 +6,7 @@ from tests.vectors.parts import (
     MIB,
     MODEL,
     MODEL_ID,
+    TRANSCODED,
     ZSTD,
     Vector,
     around,
@@ -19,6 +20,7 @@ from tests.vectors.parts import (
     parameters,
     record,
     stored,
+    transcoding,
     varint,
 )
 from tests.vectors.payloads import zstd_run
@@ -32,6 +34,12 @@ def unsupported() -> Iterator[Vector]:
         "record-type", "a record of type I", around(record(b"I", varint(5), b"index") + stored(b"raw"), b"raw")
     )
     yield Vector("coding-7", "coding 7", around(coded(7, b"raw", b"word"), b"raw"))
+    for name, reason, fields in (
+        ("encoding", "encoding 4", transcoding(4, 3)),
+        ("twice", "the text is of coding 6, too", transcoding(1, 3, coding=TRANSCODED)),
+    ):
+        body = coded(TRANSCODED, b"raw", b"word", fields + parameters(mixer=1, history=12))
+        yield Vector(f"transcoding-{name}", f"coding 6: {reason}", around(body, b"raw"))
     for name, values in {
         "coder": parameters(coder=2),
         "precision": parameters(precision=33),
