@@ -133,7 +133,7 @@ def test_missing_device(asked: list[tuple[object, ...]], monkeypatch: pytest.Mon
 
 def test_threads(asked: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
-    monkeypatch.setattr("zipllm.machine.choose_threads", counts.append)
+    monkeypatch.setattr("zipllm.cli.loader.choose_threads", counts.append)
     Loader(device="cpu").engine()
     assert counts == []
     loader = Loader(device="cpu", threads=1)
