@@ -1,23 +1,30 @@
 """The GPU's kernels in Triton's interpreter, against the reference.
 
-``TRITON_INTERPRET=1 python -m tests.kernels.gpu.interpreted all``
-A process of its own, because Triton decides at its import whether it interprets. Prints the cases that differ.
+``TRITON_INTERPRET=1 python -m tests.kernels.gpu.interpreted shapes``, or ``ways``.
+A process of its own, because Triton decides at its import whether it interprets. Prints the cases that differ. Each
+program of a kernel takes 20 ms, so sizes are the smallest that reach a path; ``tests/gpu`` has others, on a GPU.
 """
 
 import sys
+from collections.abc import Iterator
 from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.kernels.models import SHAPES, every, expected, random_model, random_tokens
+from tests.kernels.models import every, expected, random_model, random_tokens
 from tests.model.conftest import extreme_model, shaped
 from zipllm.kernels.gpu import forward as gpu_forward
 from zipllm.kernels.gpu.network import GpuNetwork
 from zipllm.model.transformer.parameters import TransformerParameters
 
-WIDE = shaped(width=128, heads=1, window=20, layers=1)
-"""Fed more tokens than its ring holds, in tiles of 64 queries."""
+SHAPES = [
+    shaped(),  # sizes are powers of two; several layers; a window that is not full
+    shaped(window=1, width=2, layers=1, feedforward=1, vocabulary_size=1),  # the least of everything
+    shaped(window=2, width=21, layers=1, heads=3, feedforward=36, vocabulary_size=67, tied=True),  # a ring that wraps
+    shaped(window=64, width=130, layers=1, heads=2, feedforward=1100, vocabulary_size=2100, position="alibi"),
+]
+"""The last has more feed-forward columns than a block, and heads longer than Triton's smallest product."""
 
 
 def computed(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -40,6 +47,13 @@ def in_columns(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArr
     """Add frequencies up some columns at a time, as where a vocabulary is too large for a row in registers."""
     with patch.object(gpu_forward, "WHOLE_ROW", 0), patch.object(gpu_forward, "COLUMN_BLOCK", 16):
         return computed(model, tokens)
+
+
+def in_tiles(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed all tokens in one call: pieces, each several tiles of queries, each several tiles of keys."""
+    network = GpuNetwork(model, "cpu")
+    with patch.object(gpu_forward, "MIN_ROWS", 4), patch.object(gpu_forward, "KEY_TILE", 4):
+        return network.predict(network.start(len(tokens)), tokens, every(tokens))
 
 
 def undecided(model: TransformerParameters) -> TransformerParameters:
@@ -108,38 +122,44 @@ def selected(model: TransformerParameters, tokens: NDArray[np.int32]) -> bool:
     return np.array_equal(rest, right[:, 3:])
 
 
-def main(which: str) -> int:
-    different = 0
-    for number, config in enumerate(SHAPES[:1] if which == "some" else [*SHAPES[1:], WIDE]):
-        tokens = random_tokens(config, lanes=2, time=45 if config is WIDE else 5, seed=number)
+def different_shapes() -> Iterator[str]:
+    for number, config in enumerate(SHAPES):
+        tokens = random_tokens(config, lanes=2, time=5, seed=number)
         for kind, model in (("random", random_model(config, number)), ("extreme", extreme_model(config))):
             if not np.array_equal(computed(model, tokens), expected(model, tokens)):
-                print(f"{kind} model {config}")
-                different += 1
-    model, tokens = random_model(shaped(window=3, layers=1), 2), random_tokens(shaped(), lanes=3, time=6, seed=1)
-    for what, way, one in (
-        ("single steps by the kernel of passes", without_step_kernel, model),
-        ("some of the lanes at each call", some_lanes, model),
-        ("frequencies some columns at a time", in_columns, model),
-        ("frequencies some columns at a time, extreme", in_columns, extreme_model(model.config)),
-        ("equal frequencies", computed, undecided(model)),
-        ("equal frequencies some columns at a time", in_columns, undecided(model)),
-    ):
-        if not np.array_equal(way(one, tokens), expected(one, tokens)):
-            print(what)
-            different += 1
-    if not np.array_equal(copied(model, tokens), np.repeat(expected(model, tokens)[:1, 3:], 3, axis=0)):
-        print("copies of a lane")
-        different += 1
-    many, here = random_tokens(shaped(), lanes=9, time=9, seed=3), np.arange(9)
-    right = np.where((here[:, None] >= here)[..., None], expected(model, many), 0)
-    if not np.array_equal(ending(model, many), right):
-        print("lanes that end one by one")
-        different += 1
-    if not selected(model, tokens):
-        print("some columns")
-        different += 1
-    return different
+                yield f"{kind} model {config}"
+
+
+def different_ways() -> Iterator[str]:
+    config = shaped(window=2, layers=1, heads=1)
+    model, extreme = random_model(config, 2), extreme_model(config)
+    alike = undecided(model)
+    wide = shaped(window=8, layers=1, heads=1)
+    tokens, long = random_tokens(config, lanes=3, time=5, seed=1), random_tokens(wide, lanes=1, time=17, seed=2)
+    few, many, here = tokens[:1, :2], random_tokens(config, lanes=5, time=5, seed=3), np.arange(5)
+    whole = expected(model, tokens)
+    for what, found, right in (
+        ("single steps by the kernel of passes", without_step_kernel(model, tokens[:2]), whole[:2]),
+        ("some of the lanes at each call", some_lanes(model, tokens), whole),
+        ("tiles", in_tiles(random_model(wide, 2), long), expected(random_model(wide, 2), long)),
+        ("tiles, extreme", in_tiles(extreme_model(wide), long), expected(extreme_model(wide), long)),
+        ("frequencies some columns at a time", in_columns(model, few), whole[:1, :2]),
+        ("frequencies some columns at a time, extreme", in_columns(extreme, few), expected(extreme, few)),
+        ("equal frequencies", computed(alike, few), expected(alike, few)),
+        ("equal frequencies some columns at a time", in_columns(alike, few), expected(alike, few)),
+        ("copies of a lane", copied(model, tokens), np.repeat(whole[:1, 3:], 3, axis=0)),
+        ("lanes that end one by one", ending(model, many),
+         np.where((here[:, None] >= here)[..., None], expected(model, many), 0)),
+        ("some columns", selected(model, tokens[:2]), True),
+    ):  # fmt: skip
+        if not np.array_equal(found, right):
+            yield what
+
+
+def main(which: str) -> int:
+    different = list(different_shapes() if which == "shapes" else different_ways())
+    print("\n".join(different), end="")
+    return len(different)
 
 
 if __name__ == "__main__":

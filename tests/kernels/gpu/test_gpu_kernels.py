@@ -35,7 +35,7 @@ def run(module: str, argument: str, **variables: str) -> subprocess.CompletedPro
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("which", ["some", pytest.param("all", marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("which", [pytest.param("shapes", marks=pytest.mark.slow), "ways"])
 def test_interpreted_kernels_give_the_reference_s_integers(which: str) -> None:
     done = run("tests.kernels.gpu.interpreted", which, TRITON_INTERPRET="1")
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
