@@ -52,7 +52,7 @@ def in_columns(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArr
 def in_tiles(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     """Feed all tokens in one call: pieces, each several tiles of queries, each several tiles of keys."""
     network = GpuNetwork(model, "cpu")
-    with patch.object(gpu_forward, "MIN_ROWS", 4), patch.object(gpu_forward, "KEY_TILE", 4):
+    with patch.multiple(gpu_forward, MIN_ROWS=4, MAX_ROWS=4, KEY_TILE=4):
         return network.predict(network.start(len(tokens)), tokens, every(tokens))
 
 
