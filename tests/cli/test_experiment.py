@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import CommandLine, Outcome
+from tests.cli.processes import Outcome
 from zipllm.experiments.studies import NAMES
 
+Inside = Callable[..., Outcome]
 
-def test_list(zipllm: CommandLine) -> None:
-    result = zipllm("experiment", "list")
+
+def test_list(inside: Inside) -> None:
+    result = inside("experiment", "list")
     assert result.code == 0
     listed = [line.split()[0].decode() for line in result.out.splitlines() if not line.startswith(b" ")]
     assert listed == list(NAMES)
@@ -28,28 +30,28 @@ def test_list(zipllm: CommandLine) -> None:
         (["scaling", "--seed", "-1"], "--seed"),
     ],
 )
-def test_refuses(zipllm: CommandLine, folder: Path, arguments: list[str], message: str) -> None:
-    result = zipllm("experiment", *arguments)
+def test_refuses(inside: Inside, folder: Path, arguments: list[str], message: str) -> None:
+    result = inside("experiment", *arguments)
     assert result.code == 2
     assert message in result.err
     assert not (folder / "runs").exists()
 
 
-def test_results_go_nowhere_else_than_asked(zipllm: CommandLine, folder: Path) -> None:
+def test_results_go_nowhere_else_than_asked(inside: Inside, folder: Path) -> None:
     (folder / "file").write_bytes(b"")
-    result = zipllm("experiment", "scaling", "--out", "file")
+    result = inside("experiment", "scaling", "--out", "file")
     assert result.code == 1
     assert "file" in result.err
     assert result.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["scaling", "all"])
-def test_an_earlier_run_is_kept(zipllm: CommandLine, folder: Path, name: str) -> None:
+def test_an_earlier_run_is_kept(inside: Inside, folder: Path, name: str) -> None:
     """``all`` finds out before it has computed anything, though others come first."""
     kept = folder / "out" / "scaling-quick"
     kept.mkdir(parents=True)
     (kept / "rows.jsonl").write_text(json.dumps({"schema": 1, "study": "scaling"}) + "\n")
-    result = zipllm("experiment", name, "--out", "out")
+    result = inside("experiment", name, "--out", "out")
     assert result.code == 2
     assert "--resume" in result.err
     assert [path.name for path in (folder / "out").iterdir()] == ["scaling-quick"]
@@ -57,5 +59,5 @@ def test_an_earlier_run_is_kept(zipllm: CommandLine, folder: Path, name: str) ->
 
 
 @pytest.mark.parametrize(("name", "meant"), [("lis", "list"), ("al", "all"), ("scalin", "scaling")])
-def test_a_study_misspelled(inside: Callable[..., Outcome], name: str, meant: str) -> None:
+def test_a_study_misspelled(inside: Inside, name: str, meant: str) -> None:
     assert inside("experiment", name).error == (2, f"zipllm: no study called {name!r}; did you mean {meant!r}?\n")
