@@ -43,7 +43,7 @@ def zygote() -> Iterator[str]:
 @pytest.fixture
 def zipllm(zygote: str, folder: Path, tmp_path: Path) -> CommandLine:
     """The command as a process: exact exit codes and streams."""
-    kept = {name: os.environ[name] for name in ("PATH", "NUMBA_CACHE_DIR")}
+    kept = {name: os.environ[name] for name in ("PATH", "NUMBA_CACHE_DIR", "OMP_WAIT_POLICY")}
     environment = kept | {"HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
     return CommandLine(zygote, folder, environment)
 
