@@ -154,7 +154,7 @@ def test_limits() -> None:
     assert ListOptions().limits == Limits()
     assert ListOptions(max_output=5).limits == Limits(output=5)
     assert ListOptions(max_output=5, max_memory=7).limits == Limits(
-        output=5, block_raw=7, block_payload=7, model_file=7
+        output=5, block_raw=7, block_payload=7, model_file=7, memory=7
     )
 
 

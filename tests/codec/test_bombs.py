@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tests.codec.engines import byte_engine, engine_with
 from tests.codec.test_damage import archive_with
 from zipllm.codec.block import conventional_block
+from zipllm.codec.block.coding import AdaptiveDecoder
+from zipllm.codec.block.setup import lane_memory
 from zipllm.codec.decoder import DecodeOptions, decompress_stream
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.codec.reading.extract import extract_range
@@ -153,3 +155,56 @@ def test_work_is_bounded_by_the_longest_lane() -> None:
         )
     assert counting.steps <= 1000
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize("lanes", [1, 16, 4096])
+def test_payload_that_is_too_short_ends_decoding(monkeypatch: pytest.MonkeyPatch, lanes: int) -> None:
+    """The decoder reads on in zeros behind the words; it must notice."""
+    decoded = 0
+    decode = AdaptiveDecoder.decode_without_model
+
+    def counting(self: AdaptiveDecoder, rows: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
+        nonlocal decoded
+        decoded += rows.size * steps
+        return decode(self, rows, steps)
+
+    monkeypatch.setattr(AdaptiveDecoder, "decode_without_model", counting)
+    archive = archive_with(Coding.HISTORY, b"", bytes(MIB), lanes, history=12)
+    with pytest.raises(CorruptData, match="too short"):
+        decompress_stream(io.BytesIO(archive), None)
+    assert decoded <= MIB // 8
+
+
+class Uniform(Counting):
+    """Every byte costs eight bits."""
+
+    def predict(self, state: Any, tokens: Any, lanes: Any, **options: Any) -> NDArray[np.int32]:
+        self.steps += 1
+        return np.broadcast_to(np.arange(257, dtype=np.int32) << 16, (*tokens.shape, 257))
+
+
+def test_payload_of_a_model_that_is_too_short_ends_decoding() -> None:
+    uniform = Uniform(byte_engine().tokenizer.vocabulary)
+    engine = Engine(byte_engine().model_id, byte_engine().tokenizer, uniform)
+    archive = archive_with(Coding.MODEL, bytes(40), bytes(3000), lanes=1)
+    with pytest.raises(CorruptData, match="too short"):
+        decompress_stream(io.BytesIO(archive), None, options=DecodeOptions(engines=lambda model_id: engine))
+    assert uniform.steps <= 50
+
+
+@pytest.mark.parametrize("reader", [name for name in READERS if name not in ("list", "seek")])
+@pytest.mark.parametrize(
+    ("archive", "needed"),
+    [
+        (archive_with(Coding.HISTORY, b"", bytes(1000), 1, history=24), 512 * MIB),
+        (archive_with(Coding.MODEL, b"", bytes(1000), 1000), 1000 * lane_memory(byte_engine())),
+    ],
+    ids=["history", "lanes"],
+)
+def test_memory_of_a_block_is_limited(reader: str, archive: bytes, needed: int) -> None:
+    """What decoding takes counts, not only what the archive declares."""
+    with pytest.raises(LimitExceeded, match="memory = ") as caught:
+        READERS[reader](archive, Nowhere(), Limits(memory=needed))
+    assert caught.value.limit == "memory"
+    with pytest.raises(CorruptData):
+        READERS[reader](archive, Nowhere(), Limits(memory=needed + 200 * MIB))

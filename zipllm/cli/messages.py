@@ -6,7 +6,7 @@ import sys
 from zipllm.errors import LimitExceeded
 from zipllm.files.names import PathError, escape_name, means_stdin
 
-MEMORY_LIMITS = ("block_raw", "block_payload", "model_file")
+MEMORY_LIMITS = ("block_raw", "block_payload", "model_file", "memory")
 _LIMIT_FLAGS = {"output": "--max-output", **dict.fromkeys(MEMORY_LIMITS, "--max-memory")}
 """The flags that raise the limits of ``zipllm.container.Limits``, by the limit's name; some limits have no flag."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")

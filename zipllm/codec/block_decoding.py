@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from zipllm.codec.block.conventional_block import decode_conventional_block
 from zipllm.codec.block.predicted_block import decode_history_block, decode_model_block
-from zipllm.codec.block.setup import block_memory
+from zipllm.codec.block.setup import block_memory, lane_memory
 from zipllm.codec.block.transcoding import restore
 from zipllm.codec.threads.side_by_side import Tick
-from zipllm.container import Block, Coding, check_block
+from zipllm.container import Block, BlockHeader, Coding, Limits, check_block
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import CorruptData
 from zipllm.progress import Advance
@@ -20,6 +20,7 @@ class BlockDecoding:
         block: as read from an archive.
         engine: the archive's model, if it names one.
         begin: offset of the block's record, counted over all archives; ``end`` is that of the first byte after it.
+        limits: see ``decode_block``.
 
     Attributes:
         raw: the result.
@@ -29,8 +30,11 @@ class BlockDecoding:
 
     raw: bytes
 
-    def __init__(self, block: Block, engine: LazyEngine | None, begin: int, end: int) -> None:
+    def __init__(
+        self, block: Block, engine: LazyEngine | None, begin: int, end: int, limits: Limits | None = None
+    ) -> None:
         self.block = block
+        self._limits = limits
         self.end = end
         self._engine = engine
         self._header_bytes = end - begin - len(block.payload)
@@ -44,10 +48,7 @@ class BlockDecoding:
 
     def memory(self, lane_bytes: int) -> int:
         """Estimate the bytes that decoding takes; ``lane_bytes`` is the model's state per lane."""
-        header = self.block.header
-        if header.parameters is None:
-            return block_memory(header.raw_size, 0)
-        return block_memory(header.coded_size, header.parameters.history, header.parameters.lanes, lane_bytes)
+        return _memory(self.block.header, lane_bytes)
 
     def run(self, tick: Tick) -> None:
         """Decode; raises what ``decode_block`` and ``tick`` raise."""
@@ -56,14 +57,22 @@ class BlockDecoding:
             self.raw_bytes, self.coded_bytes = int(fraction * self.block.header.raw_size), self._header_bytes + coded
             tick()
 
-        self.raw = decode_block(self.block, self._engine, advance)
+        self.raw = decode_block(self.block, self._engine, advance, self._limits)
         self.raw_bytes, self.coded_bytes = len(self.raw), self._header_bytes + len(self.block.payload)
 
 
-def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:
+def _memory(header: BlockHeader, lane_bytes: int) -> int:
+    if header.parameters is None:
+        return block_memory(header.raw_size, 0)
+    return block_memory(header.coded_size, header.parameters.history, header.parameters.lanes, lane_bytes)
+
+
+def decode_block(
+    block: Block, engine: Callable[[], Engine] | None, advance: Advance | None, limits: Limits | None = None
+) -> bytes:
     """Decode one block by itself and check its size and CRC-32.
 
-    ``engine`` is called only for a model-coded block.
+    ``engine`` is called only for a model-coded block. ``limits`` bounds the memory of a predicted block.
 
     Raises:
         CorruptData: the payload does not decode to what the header says.
@@ -72,6 +81,8 @@ def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Adv
         ModelError: the model cannot be loaded.
     """
     header = block.header
+    if limits is not None and header.parameters is not None:
+        limits.check_memory(_memory(header, 0))
     if header.parameters is None:
         raw = decode_conventional_block(header.coding, block.payload, header.raw_size)
     elif header.coding is Coding.HISTORY:
@@ -79,6 +90,8 @@ def decode_block(block: Block, engine: Callable[[], Engine] | None, advance: Adv
     elif engine is None:
         raise CorruptData("a model-coded block stands before the record that names its model")
     else:
+        if limits is not None:
+            limits.check_memory(_memory(header, lane_memory(engine())))
         raw = decode_model_block(engine(), block.payload, header.coded_size, header.parameters, advance)
     if header.transcoding is not None:
         raw = restore(raw, header.transcoding)

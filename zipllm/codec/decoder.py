@@ -144,7 +144,9 @@ class ArchiveDecoder:
                 begin = self._reader.count
                 found = _next(records)
                 if isinstance(found, Block):
-                    yield from self._begin(BlockDecoding(found, self._engine, begin, self._reader.count))
+                    yield from self._begin(
+                        BlockDecoding(found, self._engine, begin, self._reader.count, self._options.limits)
+                    )
                     continue
                 while self._works:
                     yield self._take()

@@ -26,6 +26,8 @@ class Limits:
         blocks: blocks of all concatenated archives together.
         lanes: lanes of one block; each costs the predictor one context window of memory.
         model_file: bytes of an embedded model file.
+        memory: bytes that decoding one block may take, by estimate: history and the model's state for all lanes; None
+            allows whatever the other limits allow, about 2.3 GB.
         output: original bytes of all concatenated archives together; None allows ``output_floor`` bytes or
             ``output_ratio`` times the compressed bytes read so far, whichever is more.
         output_floor: bytes, see ``output``.
@@ -40,6 +42,7 @@ class Limits:
     blocks: int = 1 << 24
     lanes: int = 4096
     model_file: int = 4 * GIB
+    memory: int | None = None
     output: int | None = None
     output_floor: int = GIB
     output_ratio: int = 1000
@@ -63,6 +66,11 @@ class Limits:
                 self._check("block_payload", record.payload_size, "the payload size of a block")
                 self._check("blocks", blocks, "the number of blocks")
                 self._check("lanes", parameters.lanes if parameters else 0, "the number of lanes of a block")
+
+    def check_memory(self, needed: int) -> None:
+        """Raise ``LimitExceeded`` if decoding a block takes more than ``memory`` allows."""
+        if self.memory is not None:
+            self._check("memory", needed, "the memory for decoding a block, in bytes,")
 
     def check_output(self, total: int, compressed: int) -> None:
         """Raise ``LimitExceeded`` if ``total`` original bytes are too many for ``compressed`` bytes of archive."""

@@ -14,7 +14,7 @@ from zipllm.codec.block_decoding import decode_block
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.codec.reading.extract import extract_range
 from zipllm.codec.reading.random_access import RandomAccess
-from zipllm.container import Block, BlockHeader, scan
+from zipllm.container import Block, BlockHeader, Limits, scan
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UsageError
 from zipllm.progress import Advance
@@ -29,9 +29,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the blocks that random access decodes."""
     sizes: list[int] = []
 
-    def counting(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None) -> bytes:
+    def counting(block: Block, engine: Callable[[], Engine] | None, advance: Advance | None, limits: Limits) -> bytes:
         sizes.append(block.header.raw_size)
-        return decode_block(block, engine, advance)
+        return decode_block(block, engine, advance, limits)
 
     monkeypatch.setattr(zipllm.codec.reading.random_access, "decode_block", counting)
     return sizes

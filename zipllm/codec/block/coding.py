@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from zipllm.coder.fused import FusedDecoder, FusedEncoder, open_decoder, open_encoder
 from zipllm.coder.range_coder import BitDecoder, BitEncoder
 from zipllm.engine.engine import Engine
+from zipllm.errors import CorruptData
 from zipllm.mixing.adaptive import Chunk, decode_chunk, encode_chunk
 from zipllm.mixing.contexts import Style
 from zipllm.mixing.decisions import chunk_decisions, decode_tokens
@@ -84,6 +85,11 @@ class StaticDecoder:
         position = self._decoder.position() if isinstance(self._decoder, FusedDecoder) else self._words.size
         return _WORD_BYTES * position
 
+    def check_length(self) -> None:
+        """Raise ``CorruptData`` if what was decoded takes more words than there are; a decoder reads on in zeros."""
+        if isinstance(self._decoder, FusedDecoder):
+            check_length(self._decoder)
+
     def at_end(self) -> bool:
         """Return whether the payload is exactly that of what was decoded."""
         return self._decoder.at_end()
@@ -153,8 +159,17 @@ class AdaptiveDecoder:
     def read_bytes(self) -> int:
         return _WORD_BYTES * self._decoder.position()
 
+    def check_length(self) -> None:
+        check_length(self._decoder)
+
     def at_end(self) -> bool:
         return self._decoder.at_end()
+
+
+def check_length(decoder: FusedDecoder) -> None:
+    """See ``StaticDecoder.check_length``; two words are read before the first decision, and one is left at the end."""
+    if decoder.position() - 1 > max(1, decoder.words.size):
+        raise CorruptData("the payload of a block is too short for its content")
 
 
 Encoder = StaticEncoder | AdaptiveEncoder

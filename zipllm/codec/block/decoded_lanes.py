@@ -98,6 +98,7 @@ def decode_lanes(
     groups = [_Group(predictor, coder, decoded, pair, own=len(edges) > 1) for pair in edges]
 
     def report() -> None:
+        coder.check_length()
         if advance is not None and max(group.step for group in groups) % _REPORT_STEPS == 0:
             advance(1 - int(decoded.left.sum()) / decoded.ids.size, coder.read_bytes())
 

@@ -22,7 +22,10 @@ from zipllm.mixing.predictions import NO_MODEL
 from zipllm.progress import Advance
 
 _HISTORY_STEPS = 1 << 15
-"""Bytes of each lane between two reports of progress."""
+"""Bytes of each lane between two reports of progress while encoding."""
+
+_DECODED_BYTES = 1 << 17
+"""Bytes of all lanes between two of them while decoding, and how many a payload that is too short can ask for."""
 
 SINGLE_STEPS = 500
 """Verification predicts the first tokens of each lane one by one, as any decoder does. This is longer than the windows
@@ -128,8 +131,9 @@ def decode_history_block(payload: bytes, raw_size: int, parameters: CodingParame
     shortest, done = int(setup.sizes.min()), 0
     lanes = np.arange(len(setup.sizes), dtype=np.int32)
     while done < shortest:
-        steps = min(_HISTORY_STEPS, shortest - done)
+        steps = min(max(1, _DECODED_BYTES // len(lanes)), shortest - done)
         coder.decode_without_model(lanes, steps)
+        coder.check_length()
         done += steps
         if advance is not None:
             advance(done / shortest, coder.read_bytes())

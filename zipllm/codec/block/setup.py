@@ -105,7 +105,7 @@ def split(data: bytes, lanes: int) -> list[bytes]:
 def lanes_for(engine: Engine, raw_size: int, wanted: int | None, most: int) -> int:
     """Return the lanes of a block: as wanted, or by its size and, for a large model, by what memory allows."""
     lanes = lane_count(raw_size, wanted, most)
-    return lanes if wanted else max(1, min(lanes, MAX_STATE_BYTES // _lane_memory(engine)))
+    return lanes if wanted else max(1, min(lanes, MAX_STATE_BYTES // lane_memory(engine)))
 
 
 def block_memory(raw_size: int, history_bits: int, lanes: int = 0, lane_bytes: int = 0) -> int:
@@ -120,7 +120,7 @@ def check_memory(engine: Engine, lanes: int) -> None:
     Raises:
         LimitExceeded: the state and the frequencies of all lanes would take more than ``MAX_STATE_BYTES``.
     """
-    needed = lanes * _lane_memory(engine)
+    needed = lanes * lane_memory(engine)
     if needed > MAX_STATE_BYTES:
         raise LimitExceeded(
             f"{lanes} lanes of this model take {needed >> 20} MiB of memory, over the limit of "
@@ -129,7 +129,8 @@ def check_memory(engine: Engine, lanes: int) -> None:
         )
 
 
-def _lane_memory(engine: Engine) -> int:
+def lane_memory(engine: Engine) -> int:
+    """Return the bytes that a lane takes: the predictor's state and its frequencies."""
     return engine.predictor.lane_bytes + 4 * (len(engine.predictor.vocabulary) + 1)
 
 

@@ -110,7 +110,7 @@ class RandomAccess:
         """Decode one block; errors name it."""
         block = Block(place.header, read_payload(self._source, place.item))
         try:
-            return decode_block(block, self._engine(place.model), None)
+            return decode_block(block, self._engine(place.model), None, self._options.limits)
         except ZipllmError as error:
             where = f"block {place.number}, bytes {place.begin} to {place.end} of the original"
             raise error.at(where) from error

@@ -255,7 +255,8 @@ class _Salvage:
         self._blocks += 1
         self._options.limits.check(header, self._blocks)
         try:
-            raw = decode_block(Block(header, read_payload(self._source, item)), self._engine, None)
+            block = Block(header, read_payload(self._source, item))
+            raw = decode_block(block, self._engine, None, self._options.limits)
         except (CorruptData, UnsupportedData) as error:
             self._lose(header.raw_size, str(error))
             return False
