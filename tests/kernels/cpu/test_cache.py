@@ -18,8 +18,31 @@ pytestmark = pytest.mark.skipif(not COMPILES, reason="numba is missing or told n
 def test_a_lane_takes_as_much_memory_as_announced(config: TransformerConfig) -> None:
     from zipllm.kernels.cpu.cache import new_state
 
-    one, three = (sum(array.nbytes for array in new_state(config, lanes).cache) for lanes in (1, 3))
+    slots = CacheShape.of(config).slots
+    one, three = (sum(array.nbytes for array in new_state(config, lanes, slots).cache) for lanes in (1, 3))
     assert three - one == 2 * lane_bytes(config)
+
+
+def test_lanes_take_memory_as_they_fill() -> None:
+    """At most four times what their tokens take, and never more than announced; any lane may be the longest."""
+    from zipllm.kernels.cpu.network import CpuNetwork
+
+    config = shaped(window=300, layers=2)
+    model, slots = random_model(config, seed=3), CacheShape.of(config).slots
+    tokens = random_tokens(config, lanes=3, time=800, seed=3)
+    wanted, network = expected(model, tokens), CpuNetwork(model)
+    state, fed, sizes = network.start(3), [0, 0, 0], set()
+    for turn, length in enumerate([1, 15, 1, 40, 3, 8, 200, 300, 60, 1, 100, 500, 1, 5]):
+        lane = turn % 3
+        piece = slice(fed[lane], fed[lane] + length)
+        prediction = network.predict(state, tokens[[lane], piece], np.array([lane], dtype=np.int32))
+        assert np.array_equal(prediction[0], wanted[lane, piece])
+        fed[lane] += length
+        held = sum(array.nbytes for array in state.cache)
+        assert held <= 3 * lane_bytes(config) * min(1, 4 * (max(fed) + 16) / slots)
+        sizes.add(held)
+    assert len(sizes) == 4
+    assert max(sizes) == 3 * lane_bytes(config)
 
 
 @pytest.mark.parametrize("config", SHAPES, ids=str)

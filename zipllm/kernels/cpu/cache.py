@@ -1,5 +1,6 @@
 """The state of lanes between calls, in the kernels' layout, and the buffers for their computation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,10 +19,12 @@ TILE_ROWS = 8
 """Neighboring tokens of a lane that attend together."""
 HEAD_ROWS = 16
 """Rows whose logits are computed together."""
+_GROWTH = 4
+"""A full cache gets this many times its slots, so that the old one is small beside the new one."""
 
 
 class Cache(NamedTuple):
-    """Keys and values of all lanes.
+    """Keys and values of all lanes; slots are added as lanes fill.
 
     Attributes:
         keys: int32 ``[layers, lanes, heads, slots / 16, key_size / 4, 16]``: panels whose columns are slots, four
@@ -97,17 +100,37 @@ class CpuState:
     stream: Stream | None = None
     cumulative: NDArray[np.int32] | None = None
 
-    def make_room(self, lanes: NDArray[np.int64], tokens: int, window: int) -> None:
-        """Drop old tokens of lanes where ``tokens`` new ones (at most the shape's ``spare``) do not fit."""
+    def make_room(self, lanes: NDArray[np.int64], tokens: int, most: int, window: int) -> None:
+        """Make room for ``tokens`` more, at most ``spare``: add slots, ``most`` in all, then drop old tokens."""
+        self._grow(int(self.filled[lanes].max(initial=0)) + tokens, most)
         slots = self.cache.corrections.shape[-1]
         for lane in lanes[self.filled[lanes] + tokens > slots].tolist():
             filled = int(self.filled[lane])
             drop = (filled - (window - 1)) // PANEL * PANEL
-            arrays: tuple[NDArray[Any], ...] = self.cache
-            for array, unit in zip(arrays, (PANEL, 1, GROUP), strict=True):
+            for array, unit in self._arrays():
                 kept = array[:, lane, :, drop // unit : -(-filled // unit)].copy()
                 array[:, lane, :, : kept.shape[2]] = kept
             self.filled[lane] = filled - drop
+
+    def _grow(self, needed: int, most: int) -> None:
+        """Add slots if there are too few, so that lanes of few tokens, of which a block can have many, stay small."""
+        slots = self.cache.corrections.shape[-1]
+        if slots < min(needed, most):
+            wanted = max(needed, _GROWTH * slots)
+            slots = most if 2 * wanted > most else round_up(wanted, PANEL)
+            arrays: Any = (_with_slots(array, slots // unit) for array, unit in self._arrays())
+            self.cache = Cache(*arrays)
+
+    def _arrays(self) -> Iterator[tuple[NDArray[Any], int]]:
+        """Return the arrays of the cache, each with the slots that an entry of its fourth axis holds."""
+        return zip(self.cache, (PANEL, 1, GROUP), strict=True)
+
+
+def _with_slots(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return a copy whose fourth axis has this size, zeros behind what there was."""
+    larger = np.zeros((*array.shape[:3], size, *array.shape[4:]), dtype=array.dtype)
+    larger[:, :, :, : array.shape[3]] = array
+    return larger
 
 
 def copied(state: CpuState, lanes: int) -> CpuState:
@@ -116,14 +139,14 @@ def copied(state: CpuState, lanes: int) -> CpuState:
     return CpuState(Cache(*arrays), np.repeat(state.filled[:1], lanes))
 
 
-def new_state(config: TransformerConfig, lanes: int) -> CpuState:
-    """Return the state of lanes that have been fed nothing."""
+def new_state(config: TransformerConfig, lanes: int, slots: int = PANEL) -> CpuState:
+    """Return the state of lanes that have been fed nothing, with ``slots`` for their first tokens."""
     shape = CacheShape.of(config)
     heads = (config.layers, lanes, config.heads)
     cache = Cache(
-        np.zeros((*heads, shape.slots // PANEL, shape.key_size // GROUP, PANEL), dtype=np.int32),
-        np.zeros((*heads, shape.slots), dtype=np.int32),
-        np.zeros((*heads, shape.slots // GROUP, shape.value_size, GROUP), dtype=np.int8),
+        np.zeros((*heads, slots // PANEL, shape.key_size // GROUP, PANEL), dtype=np.int32),
+        np.zeros((*heads, slots), dtype=np.int32),
+        np.zeros((*heads, slots // GROUP, shape.value_size, GROUP), dtype=np.int8),
     )
     return CpuState(cache, np.zeros(lanes, dtype=np.int64))
 
@@ -151,8 +174,8 @@ def new_scratch(config: TransformerConfig) -> Scratch:
 
 def from_reference(config: TransformerConfig, state: "State") -> CpuState:
     """Convert the reference's state: the same keys and values in another layout."""
-    result = new_state(config, len(state.positions))
     shape = CacheShape.of(config)
+    result = new_state(config, len(state.positions), shape.slots)
     for lane, position in enumerate(state.positions.tolist()):
         count = min(position, config.window)
         slots = np.arange(position - count, position) % config.window

@@ -53,7 +53,7 @@ class CpuNetwork:
     def __init__(self, model: TransformerParameters) -> None:
         self.config = model.config
         self._network = pack_network(model)
-        self._spare = CacheShape.of(model.config).spare
+        self._shape = CacheShape.of(model.config)
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = (0, 0)
         self._columns = Columns(model.config.vocabulary_size + 1, _plain_table)
@@ -91,13 +91,13 @@ class CpuNetwork:
             raise ValueError(f"out does not fit predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
         self._make_stream(state, count * time)
         cumulative = out.reshape(count * time, width)
-        for begin in range(0, time, self._spare):
-            piece = tokens[:, begin : begin + self._spare]
-            state.make_room(chosen, piece.shape[1], self.config.window)
+        for begin in range(0, time, self._shape.spare):
+            piece = tokens[:, begin : begin + self._shape.spare]
+            state.make_room(chosen, piece.shape[1], self._shape.slots, self.config.window)
             slots = state.filled[chosen, None] + np.arange(piece.shape[1])
             target = np.arange(count)[:, None] * time + np.arange(begin, begin + piece.shape[1])
             lane = np.repeat(chosen, piece.shape[1])
-            kept = wanted[:, begin : begin + self._spare].astype(np.int64)
+            kept = wanted[:, begin : begin + self._shape.spare].astype(np.int64)
             rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel(), kept.ravel())
             self._run(state, rows, count, (columns, cumulative), threads)
             state.filled[chosen] += piece.shape[1]

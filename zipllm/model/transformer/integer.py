@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from zipllm.model import frequencies as frequency
 from zipllm.model.arithmetic import (
@@ -36,7 +37,8 @@ class State:
     """What a batch of lanes remembers; make one with `IntegerTransformer.start`.
 
     Attributes:
-        keys: int8 ``[layers, lanes, window, width]``, a ring: token ``p`` of a lane is in slot ``p % window``.
+        keys: int8 ``[layers, lanes, slots, width]``, a ring: token ``p`` of a lane is in slot ``p % slots``. The slots
+            grow with the longest lane to as many as the window has.
         values: int8, as ``keys``.
         positions: int64 ``[lanes]``, tokens that each lane has been fed.
     """
@@ -60,8 +62,7 @@ class IntegerTransformer:
 
     def start(self, lanes: int) -> State:
         """Return the state of ``lanes`` streams that have been fed nothing."""
-        shape = (self.config.layers, lanes, self.config.window, self.config.width)
-        keys = torch.zeros(shape, dtype=torch.int8, device=self.device)
+        keys = torch.zeros((self.config.layers, lanes, 0, self.config.width), dtype=torch.int8, device=self.device)
         return State(keys, torch.zeros_like(keys), torch.zeros(lanes, dtype=torch.int64, device=self.device))
 
     def copy(self, state: State, lanes: int) -> State:
@@ -120,12 +121,20 @@ class IntegerTransformer:
         return torch.split(tokens, length, dim=1) if tokens.numel() else ()
 
     def _forward_chunk(self, state: State, tokens: Tensor, lanes: Tensor) -> Tensor:
+        self._make_room(state, int(state.positions[lanes].max()) + tokens.shape[1])
         x = self._embed(tokens)
         for layer in range(self.config.layers):
             x = self._add(x, self._attention(state, self._norm(x, "attention_norm", layer), lanes, layer))
             x = self._add(x, self._feedforward(self._norm(x, "feedforward_norm", layer), layer))
         state.positions[lanes] += tokens.shape[1]
         return self._norm(x, "final_norm", 0)
+
+    def _make_room(self, state: State, needed: int) -> None:
+        """Add slots if there are too few, so that lanes of few tokens stay small."""
+        slots = state.keys.shape[2]
+        if slots < min(needed, self.config.window):
+            more = min(max(needed, 2 * slots), self.config.window) - slots
+            state.keys, state.values = (pad(ring, (0, 0, 0, more)) for ring in (state.keys, state.values))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         """Residual stream int64 ``[n, time, width]``: every row has the same length, folded into its multiplier."""
@@ -171,12 +180,12 @@ class IntegerTransformer:
         return scale_to_int8(heads, self._tensors[name][layer][:, None], vector_length(heads))
 
     def _remember(self, state: State, lanes: Tensor, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store new keys and values in the rings; return them behind the ``window - 1`` that came before."""
-        window, time = self.config.window, key.shape[1]
+        """Store new keys and values in the rings; return them behind those of the ``_reach`` tokens before."""
+        size, time = state.keys.shape[2], key.shape[1]
         position = state.positions[lanes][:, None]
-        past = (position + torch.arange(1 - window, 0, device=self.device)) % window
-        kept = min(time, window)
-        slots = (position + torch.arange(time - kept, time, device=self.device)) % window
+        past = (position + torch.arange(-self._reach(position), 0, device=self.device)) % size
+        kept = min(time, size)
+        slots = (position + torch.arange(time - kept, time, device=self.device)) % size
         joined = []
         for ring, new in ((state.keys[layer], key), (state.values[layer], value)):
             joined.append(torch.cat((ring[lanes[:, None], past], new), dim=1))
@@ -184,7 +193,7 @@ class IntegerTransformer:
         return joined[0], joined[1]
 
     def _weights(self, query: Tensor, keys: Tensor, positions: Tensor, layer: int) -> Tensor:
-        """Attention weights int32 ``[n, heads, time, window - 1 + time]``, not normalized, 0 outside the window.
+        """Attention weights int32 ``[n, heads, time, reach + time]``, not normalized, 0 outside the window.
 
         Scores are logarithms to base 2, in steps of the table.
         """
@@ -200,11 +209,15 @@ class IntegerTransformer:
         index = (largest - scores).clamp(0, table.numel() - 1)
         return table[index].masked_fill(hidden, 0)
 
+    def _reach(self, positions: Tensor) -> int:
+        """Return how far back any of the lanes sees: a window less one, or to its first token."""
+        return min(self.config.window - 1, int(positions.max()))
+
     def _distances(self, time: int, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Distances ``[time, keys]`` clamped to the window, and which keys count ``[n, time, keys]``."""
         window = self.config.window
         rows = torch.arange(time, device=self.device)[:, None]
-        columns = torch.arange(1 - window, time, device=self.device)[None, :]
+        columns = torch.arange(-self._reach(positions), time, device=self.device)[None, :]
         distance = rows - columns
         inside = (distance >= 0) & (distance < window)
         exists = columns + positions[:, None] >= 0
