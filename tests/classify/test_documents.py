@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.test_reading import long_zst
 from zipllm.classify.documents import Document, Splits, read_documents, sample
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError
 
@@ -18,6 +19,13 @@ def test_json_lines(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(lines)
     (tmp_path / "packed.xz").write_bytes(lzma.compress(lines))
     assert read_documents(tmp_path / "plain") == read_documents(tmp_path / "packed.xz") == WANTED
+
+
+def test_a_long_window_is_taken_if_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "long.zst").write_bytes(long_zst("\n".join(map(json.dumps, ROWS)).encode()))
+    with pytest.raises(LimitExceeded, match="--max-window allows more"):
+        read_documents(tmp_path / "long.zst")
+    assert read_documents(tmp_path / "long.zst", window=1 << 28) == WANTED
 
 
 def test_folders(tmp_path: Path) -> None:

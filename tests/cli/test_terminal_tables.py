@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from zipllm.cli import tables
-from zipllm.cli.tables import BOLD, Styled, aligned, new_table, note, print_parts
+from zipllm.cli.tables import BOLD, Styled, aligned, new_table, note, print_described, print_parts
 
 HEADS = ("file", "bytes", "bits per byte")
 ROWS = (("a-name.txt", "1,234", Styled("0.123", BOLD)), ("学而时习之.txt", "5", "8.000"))
@@ -78,6 +78,21 @@ def test_styles(shown: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 def test_names_cannot_draw(shown: Callable[..., list[str]]) -> None:
     name = os.fsdecode(b"\x1b[31m\xff\n")
     assert r"\x1b[31m\xff\n 1" in shown(80, new_table(name, ("file", "n"), [(name, "1")]))
+
+
+@pytest.mark.parametrize("width", [24, 40, 59, 60, 100, None])
+def test_names_with_texts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int | None
+) -> None:
+    """Beside the names where there is room, else below; every word stays whole."""
+    monkeypatch.setattr(tables, "_width", lambda: width)
+    texts = {"long name": ("words " * 20, "more"), "short": ("one", "two")}
+    print_described(texts)
+    lines = capsys.readouterr().out.splitlines()
+    below = width is not None and width < 51
+    assert "\n".join(lines).endswith("\nshort\n  one\n  two" if below else "\nshort      one\n           two")
+    assert all(width is None or len(line) <= width for line in lines)
+    assert "\n".join(lines).split() == " ".join(f"{name} {' '.join(text)}" for name, text in texts.items()).split()
 
 
 @pytest.mark.parametrize(("width", "listed"), [(None, False), (80, False), (40, True)])

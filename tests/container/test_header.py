@@ -1,9 +1,13 @@
 """The archive header, field by field."""
 
+import bz2
+import gzip
+import lzma
 import struct
 import zlib
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,9 +111,23 @@ def test_size_too_large() -> None:
         records(header(b"\x00\x01\x00\x01", 255))
 
 
-@pytest.mark.parametrize("data", [b"\x1f\x8b\x08\x00", b"hello, world", b"\x00", b"\x89PNG\r\n\x1a\n" + bytes(40)])
+@pytest.mark.parametrize("data", [b"hello, world", b"\x00", b"\x89PNG\r\n\x1a\n" + bytes(40), bytes(100)])
 def test_other_files(data: bytes) -> None:
-    with pytest.raises(CorruptData, match="not a zipllm archive: it begins with"):
+    with pytest.raises(CorruptData, match="^not a zipllm archive, or its first bytes are damaged$"):
+        records(data)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [
+        ("gz", gzip.compress(b"a")),
+        ("bz2", bz2.compress(b"a")),
+        ("xz", lzma.compress(b"a")),
+        ("zst", zstandard.compress(b"a")),
+    ],
+)
+def test_other_archives(suffix: str, data: bytes) -> None:
+    with pytest.raises(CorruptData, match=f"^not a zipllm archive; it begins like an? .{suffix} file$"):
         records(data)
 
 

@@ -82,12 +82,17 @@ def test_an_empty_file_is_no_packed_file(tmp_path: Path, suffix: str) -> None:
         read_data(tmp_path / f"file{suffix}")
 
 
-def test_a_long_window_has_a_limit_of_its_own(tmp_path: Path) -> None:
+def long_zst(data: bytes) -> bytes:
+    """As ``zstd --long=28``: more than a reader takes by default."""
     long = zstandard.ZstdCompressionParameters.from_level(1, window_log=28)
     stream = zstandard.ZstdCompressor(compression_params=long).compressobj()
+    return stream.compress(data) + stream.flush()
+
+
+def test_a_long_window_has_a_limit_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "long.zst"
-    path.write_bytes(stream.compress(DATA) + stream.flush())
-    with pytest.raises(LimitExceeded, match=r"long.zst: .*train has --max-window"):
+    path.write_bytes(long_zst(DATA))
+    with pytest.raises(LimitExceeded, match=r"long.zst: .*--max-window allows more"):
         read_data(path)
     assert read_data(path, UnpackLimits(window=1 << 28)) == DATA
 
@@ -132,6 +137,16 @@ def test_folders_are_walked_in_order_and_hidden_files_left_out(tmp_path: Path) -
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert [path.name for path in find_files([tmp_path])] == ["one", "two", "c"]
+
+
+def test_runs_and_models_are_passed_over_and_named(tmp_path: Path) -> None:
+    for name in ("runs/a/.zipllm-run", "runs/a/metrics.jsonl", "notes", "model.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "model.safetensors").write_bytes(bytes(8) + b'{"__metadata__":{"zipllm":""}}')
+    passed_over = list[Path]()
+    assert find_files([tmp_path], passed_over) == [tmp_path / "notes"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in passed_over) == ["model.safetensors", "runs/a"]
 
 
 @pytest.mark.parametrize(

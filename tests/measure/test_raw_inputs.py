@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from tests.data.test_reading import long_zst
 from zipllm.data.local import Places
 from zipllm.data.registry import Corpus, CorpusFile
-from zipllm.errors import CorruptData, FileError, UsageError
+from zipllm.data.unpack import UnpackLimits
+from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError
 from zipllm.measure.raw_inputs import RawInput, prepare_raw
 
 CONTENT = bytes(range(256)) * 20
@@ -39,10 +41,11 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
     for suffix, pack in PACK.items():
         Path(f"file{suffix}").write_bytes(pack(CONTENT))
 
-    def call(*arguments: str, limit: int | None = None, stdin: bytes = b"") -> list[RawInput]:
+    def call(*arguments: str, limit: int | None = None, stdin: bytes = b"", **window: int) -> list[RawInput]:
         target = tmp_path / "target"
         target.mkdir(exist_ok=True)
-        return prepare_raw(arguments, Places((Path("data"),)), target, lambda: io.BytesIO(stdin), limit)
+        unpacking = UnpackLimits(**window)
+        return prepare_raw(arguments, Places((Path("data"),)), target, lambda: io.BytesIO(stdin), limit, unpacking)
 
     return call
 
@@ -61,6 +64,15 @@ def test_content(prepare: Prepare, suffix: str, slice_text: str, part: slice, li
     assert raw.item.sha256 == hashlib.sha256(wanted[:limit]).hexdigest()
     assert raw.cut == (limit is not None and limit < len(wanted))
     assert (raw.name, raw.item.file) == (f"file{suffix}{slice_text}", f"file{suffix}{slice_text}")
+
+
+@pytest.mark.parametrize("argument", ["long.zst", "long.zst[1K:2K]"])
+def test_a_long_window_is_taken_if_asked_for(prepare: Prepare, argument: str) -> None:
+    Path("long.zst").write_bytes(long_zst(CONTENT))
+    with pytest.raises(LimitExceeded, match="--max-window allows more"):
+        prepare(argument)
+    (raw,) = prepare(argument, window=1 << 28)
+    assert raw.item.path.read_bytes() in (CONTENT, CONTENT[1000:2000])
 
 
 def test_empty(prepare: Prepare) -> None:

@@ -95,6 +95,14 @@ def test_binary_data_trains_and_bytes_are_suggested() -> None:
     assert "--vocabulary 256" in note
 
 
+def test_runs_among_the_data_are_passed_over_and_named() -> None:
+    Path("logs/old").mkdir(parents=True)
+    Path("logs/old/.zipllm-run").touch()
+    Path("logs/old/metrics.jsonl").write_bytes(LINES)
+    Path("logs/a.log").write_bytes(LINES)
+    assert prepare("logs").notes == ("training runs and models are no data and are passed over: logs/old",)
+
+
 # --------------------------------------------------------------------------- what may be named
 def test_compressed_files_patterns_and_digests() -> None:
     Path("logs/deep").mkdir(parents=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zipllm.data.reading import find_files
-from zipllm.data.unpack import UnpackLimits, open_raw, raw_chunks
+from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits, open_raw, raw_chunks
 from zipllm.errors import CorruptData, FileError, LimitExceeded, UsageError
 
 MOST_BYTES = 1 << 30
@@ -24,20 +24,21 @@ class Document:
     label: str
 
 
-def read_documents(path: Path, most: int = MOST_BYTES) -> list[Document]:
+def read_documents(path: Path, most: int = MOST_BYTES, window: int = UNPACK_LIMITS.window) -> list[Document]:
     """Return all documents of a split, in the order of the file or of the sorted paths.
 
     Args:
         path: JSON lines, which may be packed (.gz .xz .bz2 .zst), or a folder. A label is a text or an integer.
         most: limit on the unpacked bytes.
+        window: of ``UnpackLimits``.
 
     Raises:
         FileError: ``path`` cannot be read, or holds no document.
         CorruptData: a line is not a JSON object with ``text`` and ``label``, or a packed file is damaged.
         LimitExceeded: the texts have more than ``most`` bytes.
     """
-    documents, read = [], 0
-    for size, document in _in_folders(path, most) if path.is_dir() else _in_lines(path, most):
+    documents, read, limits = [], 0, UnpackLimits(most, window)
+    for size, document in _in_folders(path, limits) if path.is_dir() else _in_lines(path, limits):
         read += size
         if read > most:
             raise LimitExceeded(f"{path}: holds more than the {most:,} bytes allowed for texts")
@@ -78,11 +79,11 @@ class Splits:
         )
 
 
-def _in_lines(path: Path, most: int) -> Iterator[tuple[int, Document]]:
+def _in_lines(path: Path, limits: UnpackLimits) -> Iterator[tuple[int, Document]]:
     """Yield documents, each with the bytes that count against the limit."""
     if not path.exists():
         raise FileError(f"{path}: no such file or folder")
-    with open_raw(path, UnpackLimits(most)) as stream:
+    with open_raw(path, limits) as stream:
         for number, line in enumerate(stream, 1):
             if line.strip():
                 yield len(line), _document(line, f"{path}, line {number}")
@@ -104,11 +105,11 @@ def _document(line: bytes, where: str) -> Document:
     return Document(text.encode("utf-8", "surrogatepass"), str(label))
 
 
-def _in_folders(folder: Path, most: int) -> Iterator[tuple[int, Document]]:
+def _in_folders(folder: Path, limits: UnpackLimits) -> Iterator[tuple[int, Document]]:
     """Each folder directly below ``folder`` names a label; files directly in ``folder`` have none."""
     for path in find_files([folder]):
         below = path.relative_to(folder).parts
         if len(below) < 2:
             raise FileError(f"{folder}: {os.fspath(path)} lies in no folder of a label")
-        text = b"".join(raw_chunks(path, UnpackLimits(most)))
+        text = b"".join(raw_chunks(path, limits))
         yield len(text), Document(text, below[0])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from zipllm.cli.command import add_command, new_group
 from zipllm.cli.messages import format_size
 from zipllm.cli.options import DataOptions, JsonOptions, QuietOptions, argument
-from zipllm.cli.results import print_json, write_stdout
+from zipllm.cli.results import print_json
+from zipllm.cli.tables import print_described
 
 if TYPE_CHECKING:
     from zipllm.data.local import Places
@@ -35,13 +36,17 @@ def list_corpora(options: ListCorporaOptions) -> int:
     """Show the known corpora, how large they are, and whether there are local copies (not checked)."""
     from zipllm.data.registry import corpora
 
-    for corpus in corpora().values():
-        record = _record(corpus, options.places)
-        if options.json:
+    found = [(corpus, _record(corpus, options.places)) for corpus in corpora().values()]
+    if options.json:
+        for _, record in found:
             print_json(record)
-        else:
-            here = f"{record['copies']} of {len(corpus.files)} here"
-            write_stdout(f"{corpus.name:<11} {format_size(corpus.bytes):>9}  {here:<15} {corpus.title}\n")
+        return 0
+    print_described(
+        {
+            corpus.name: (corpus.title, f"{format_size(corpus.bytes)}, {record['copies']} of {len(corpus.files)} here")
+            for corpus, record in found
+        }
+    )
     return 0
 
 

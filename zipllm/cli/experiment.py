@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipllm.cli.options import FLAGS, DataOptions, QuietOptions, argument
-from zipllm.cli.results import write_stdout
 from zipllm.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
@@ -36,13 +35,14 @@ def experiment(options: ExperimentOptions) -> int:
     $ zipllm experiment list
     $ zipllm experiment context --quick
     """
+    from zipllm.cli.tables import print_described
     from zipllm.experiments.course import Settings, check_free, run_study
     from zipllm.experiments.studies import NAMES, find_study
 
     if options.name not in (LIST, ALL, *NAMES):
         raise UsageError(f"no study called {options.name!r}{suggestion(options.name, (LIST, ALL, *NAMES))}")
     if options.name == LIST:
-        write_stdout(_listing([find_study(each) for each in NAMES]))
+        print_described({each: _listing(find_study(each)) for each in NAMES})
         return 0
     if options.quick and options.full:
         raise UsageError("--quick and --full exclude each other")
@@ -66,12 +66,9 @@ def experiment(options: ExperimentOptions) -> int:
     return 0
 
 
-def _listing(studies: "list[Study[Any]]") -> str:
-    return "".join(
-        f"{study.name:12} {study.question}\n{'':12} about {study.expected['quick'] / 60:.0f} min, "
-        f"--full {study.expected['full'] / 60:.0f} min\n"
-        for study in studies
-    )
+def _listing(study: "Study[Any]") -> tuple[str, str]:
+    quick, full = (f"{study.expected[scale] / 60:.0f} min" for scale in ("quick", "full"))
+    return study.question, f"about {quick}, --full {full}"
 
 
 def _print(report: "Report", folder: Path) -> None:

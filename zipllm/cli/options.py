@@ -21,6 +21,7 @@ from zipllm.files.names import STDIN, SUFFIX
 
 if TYPE_CHECKING:
     from zipllm.data.local import Places
+    from zipllm.data.unpack import UnpackLimits
 
 PANELS = (
     None, "What is measured", "What is explained", "What is generated", "How tokens are drawn", "How labels are found",
@@ -208,6 +209,21 @@ class LevelOptions(Options):
     block_size: int | None = CODING.size(
         "--block-size", help="Bytes coded together, 1 to 16M; bounds memory. By default the level's, 16M for most."
     )
+
+
+class PackedOptions(Options):
+    """How far packed data may be unpacked."""
+
+    max_window: int | None = LIMITS.size(
+        "--max-window", help="Refuse .zst files with a larger window, which memory holds; 128M by default, 2G at most."
+    )
+
+    @property
+    def unpacking(self) -> "UnpackLimits":
+        """The limits on packed files."""
+        from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits
+
+        return UNPACK_LIMITS if self.max_window is None else UnpackLimits(window=self.max_window)
 
 
 class DataOptions(Options):

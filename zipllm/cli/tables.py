@@ -13,6 +13,7 @@ from zipllm.files.names import escape_name
 BOLD, DIM, RED, GREEN, BOLD_RED = "1", "2", "31", "32", "1;31"
 """Styles, as the numbers of ANSI's codes."""
 _LEAST_NAME = 12  # columns; a table whose names would get less is shown row by row
+_LEAST_TEXT = 40  # columns; a text that would get less stands below its name
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,17 @@ def print_parts(parts: Iterable[Table | Cell]) -> None:
             wrapped = (part for line in cell.text.splitlines() for part in _wrapped(escape_name(line), width))
             lines += [_show(Styled(line, cell.style), styled) for line in wrapped]
     write_stdout("".join(f"{line}\n" for line in lines))
+
+
+def print_described(texts: Mapping[str, Sequence[str]]) -> None:
+    """Print names with lines of text beside them or, on a narrow terminal, below them."""
+    width, indent = _width(), max(map(_size, texts)) + 2
+    below = width is not None and width - indent < _LEAST_TEXT
+    indent = 2 if below else indent
+    for name, lines in texts.items():
+        parts = [" " * indent + part for line in lines for part in _wrapped(line, width and width - indent)]
+        parts[:1] = [name, parts[0]] if below else [name.ljust(indent) + parts[0].lstrip()]
+        write_stdout("".join(f"{_text(part)}\n" for part in parts))
 
 
 def shows_colors(environment: Mapping[str, str]) -> bool:

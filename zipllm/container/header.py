@@ -32,6 +32,13 @@ SHORTEST = PREFIX_BYTES + 3 + 1 + CRC_BYTES
 SHA256_BYTES = 32
 # The payload of every END record, hence the last bytes of every archive: the magic's first two bytes in reverse.
 END_MARKER = MAGIC[1::-1]
+_OTHERS = {
+    b"\x1f\x8b": "a .gz file",
+    b"\x28\xb5\x2f\xfd": "a .zst file",
+    b"\xfd7zXZ": "an .xz file",
+    b"BZh": "a .bz2 file",
+}
+"""How other files begin that one may take for an archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,8 @@ def _wrong_magic(prefix: bytes) -> str:
             return "the archive was damaged by a transfer that cleared the eighth bit of every byte"
         if prefix[0] == MAGIC[0] and prefix[4:5] in (b"\r", b"\n"):
             return "the archive was damaged by a transfer in text mode that changed line ends, or its magic is damaged"
-    return f"not a zipllm archive: it begins with {prefix[: len(MAGIC)].hex(' ')}, not with {MAGIC.hex(' ')}"
+    name = next((name for magic, name in _OTHERS.items() if prefix.startswith(magic)), "")
+    return "not a zipllm archive" + (f"; it begins like {name}" if name else ", or its first bytes are damaged")
 
 
 @dataclass(frozen=True, slots=True)

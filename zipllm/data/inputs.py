@@ -51,8 +51,10 @@ class Spool:
     limits: UnpackLimits = UNPACK_LIMITS
 
 
-def gather(paths: Sequence[Path], use: Use, spool: Spool) -> list[DataFile]:
+def gather(paths: Sequence[Path], use: Use, spool: Spool, passed_over: list[Path] | None = None) -> list[DataFile]:
     """Return the files that the arguments name. Only standard input and corpora are read, to copy them.
+
+    ``passed_over`` receives the training runs and models in folders, which are no data.
 
     Raises:
         FileError: something is missing or cannot be read, or a copy cannot be written.
@@ -66,7 +68,7 @@ def gather(paths: Sequence[Path], use: Use, spool: Spool) -> list[DataFile]:
         elif names_corpus(str(path)):
             files.append(_corpus_file(str(path), use, spool))
         else:
-            files.extend(DataFile(str(found), found) for found in find_files([path]))
+            files.extend(DataFile(str(found), found) for found in find_files([path], passed_over))
     return list({os.path.abspath(file.path): file for file in files}.values())
 
 

@@ -171,7 +171,7 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except zstandard.ZstdError as error:
         if "too much memory" in str(error):
-            reason = "it refers back by more than the window allowed (zstd --long); train has --max-window"
+            reason = "it refers back by more than the window allowed (zstd --long): --max-window allows more"
             raise LimitExceeded(f"{path}: {reason}, or unpack it with zstd first", "window") from error
         raise CorruptData(f"{path}: not a whole {path.suffix} file ({error})") from error
     except (EOFError, ValueError, lzma.LZMAError, zlib.error) as error:

@@ -13,7 +13,7 @@ from typing import IO
 from zipllm.bench.inputs import FILES, BenchInput, CorpusPart, PathPart, resolve
 from zipllm.data.local import Places
 from zipllm.data.slices import check_slice
-from zipllm.data.unpack import open_raw
+from zipllm.data.unpack import UNPACK_LIMITS, UnpackLimits, open_raw
 from zipllm.errors import UsageError
 from zipllm.files.names import STDIN, means_stdin
 
@@ -36,7 +36,12 @@ class RawInput:
 
 
 def prepare_raw(
-    arguments: Sequence[str], places: Places, folder: Path, stdin: Callable[[], IO[bytes]], limit: int | None = None
+    arguments: Sequence[str],
+    places: Places,
+    folder: Path,
+    stdin: Callable[[], IO[bytes]],
+    limit: int | None = None,
+    unpacking: UnpackLimits = UNPACK_LIMITS,  # frozen
 ) -> list[RawInput]:
     """Copy the raw bytes of all arguments into ``folder``.
 
@@ -46,11 +51,13 @@ def prepare_raw(
         folder: receives the files.
         stdin: opens standard input; called for ``-``.
         limit: bytes to keep of each; the rest is read only to check a corpus.
+        unpacking: limits on packed files.
 
     Raises:
         UsageError: an argument is neither a corpus nor a path, a slice is empty, or something is named twice.
         CorruptData: a copy of a corpus file is not that file.
         FileError: a corpus is missing, or a file cannot be read.
+        LimitExceeded: a packed file passes the limits.
     """
     inputs: list[RawInput] = []
     for argument in arguments:
@@ -62,7 +69,7 @@ def prepare_raw(
             if part is None:
                 found = _copy(stdin(), target, (FILES, STDIN), 0, None, limit)
             elif isinstance(part, PathPart):
-                found = _unpacked(part, target, limit)
+                found = _unpacked(part, target, limit, unpacking)
             else:
                 found = _checked(part, target, limit)
             inputs.append(found)
@@ -77,11 +84,11 @@ def _checked(part: CorpusPart, target: Path, limit: int | None) -> RawInput:
     return RawInput(part.name, item, kept < end)
 
 
-def _unpacked(part: PathPart, target: Path, limit: int | None) -> RawInput:
+def _unpacked(part: PathPart, target: Path, limit: int | None, unpacking: UnpackLimits) -> RawInput:
     begin, end = 0, None
     if part.part != slice(None):
-        begin, end = check_slice(part.name, part.part, _raw_size(part.path))
-    with open_raw(part.path) as stream:
+        begin, end = check_slice(part.name, part.part, _raw_size(part.path, unpacking))
+    with open_raw(part.path, unpacking) as stream:
         found = _copy(stream, target, (part.place, part.label), begin, end, limit)
     return replace(found, name=part.name)
 
@@ -100,6 +107,6 @@ def _copy(
     return RawInput(name[1], BenchInput.of_file(*name, target), kept < min(position, end))
 
 
-def _raw_size(path: Path) -> int:
-    with open_raw(path) as stream:
+def _raw_size(path: Path, unpacking: UnpackLimits) -> int:
+    with open_raw(path, unpacking) as stream:
         return sum(map(len, iter(lambda: stream.read(_CHUNK), b"")))

@@ -179,8 +179,10 @@ def _prepare(
 def _read(source: Source, use: Use, run: Path, options: DataOptions, wanted: int) -> SourceData:
     """Find and digest the files of a source, and divide them so that ``wanted`` bytes are held back."""
     spool = Spool(run / _INPUT, options.places or Places.default(), options.limits)
-    files = tuple(survey(gather(source.paths, use, spool), use, options.limits))
-    return SourceData(source.name, source.weight, files, divide(files, wanted, options.limits), options.limits)
+    passed_over: list[Path] = []
+    files = tuple(survey(gather(source.paths, use, spool, passed_over), use, options.limits))
+    split = divide(files, wanted, options.limits)
+    return SourceData(source.name, source.weight, files, split, options.limits, tuple(passed_over))
 
 
 def _request(train: Sequence[Source], valid: Sequence[Source], options: DataOptions) -> dict[str, Any]:

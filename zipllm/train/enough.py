@@ -51,6 +51,10 @@ def notes(
     if ignored:
         names = ", ".join(dict.fromkeys(ignored))
         lines.append(f"bytes after the packed content are left out, as gzip and bzip2 do: {names:.200}")
+    passed_over = [str(path) for source in (*train, *valid) for path in source.passed_over]
+    if passed_over:
+        names = ", ".join(dict.fromkeys(passed_over))
+        lines.append(f"training runs and models are no data and are passed over: {names:.200}")
     short = [source.name for source in valid if _count(run, "valid", source.name) < sequence]
     if short:
         lines.append(

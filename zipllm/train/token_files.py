@@ -19,13 +19,17 @@ Kind = Literal["train", "valid"]
 
 @dataclass(frozen=True)
 class SourceData:
-    """The surveyed files of one source, and how they are cut and divided; a split with bound 0 holds nothing back."""
+    """The surveyed files of one source, and how they are cut and divided; a split with bound 0 holds nothing back.
+
+    ``passed_over``: training runs and models in its folders, which are no data.
+    """
 
     name: str
     weight: float
     files: tuple[DataFile, ...]
     split: Split
     limits: UnpackLimits = UNPACK_LIMITS
+    passed_over: tuple[Path, ...] = ()
 
     @property
     def size(self) -> int:

@@ -33,7 +33,8 @@ def classify(options: ClassifyOptions) -> int:
     from zipllm.cli.classify.table import Setting, print_rows, row_json
 
     specs = parse_codecs(options.codecs or _DEFAULT_CODECS[options.method], None)
-    train, test = read_documents(options.train), read_documents(options.test)
+    window = options.unpacking.window
+    train, test = (read_documents(path, window=window) for path in (options.train, options.test))
     splits = Splits(sample(train, options.limit_train, options.seed), sample(test, options.limit_test, options.seed))
     methods = [open_method(options.method, spec, neighbors, options.fine_tune) for spec in specs]
     setting = Setting(splits, options, (len(train), len(test)))

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from zipllm.cli.options import DATA, RESULTS, MeasuringOptions, Panel, ThreadOptions, argument
+from zipllm.cli.options import DATA, RESULTS, MeasuringOptions, PackedOptions, Panel, ThreadOptions, argument
 
 _HOW = Panel("How labels are found")
 
 
-class ClassifyOptions(ThreadOptions, MeasuringOptions, command="classify"):
+class ClassifyOptions(ThreadOptions, PackedOptions, MeasuringOptions, command="classify"):
     """Options of ``classify``."""
 
     train: Path = argument(

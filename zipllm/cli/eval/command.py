@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from zipllm.cli.messages import display_name
-from zipllm.cli.options import DATA, DataOptions, DeviceOptions, LevelOptions, MeasuringOptions, Panel, argument
+from zipllm.cli.options import (
+    DATA,
+    DataOptions,
+    DeviceOptions,
+    LevelOptions,
+    MeasuringOptions,
+    PackedOptions,
+    Panel,
+    argument,
+)
 from zipllm.cli.progress import file_progress
 from zipllm.cli.reports import scratch_folder
 from zipllm.cli.results import print_json
@@ -24,7 +33,7 @@ T = TypeVar("T")
 _WHAT = Panel("What is measured")
 
 
-class EvalOptions(LevelOptions, DeviceOptions, DataOptions, MeasuringOptions, command="eval"):
+class EvalOptions(LevelOptions, DeviceOptions, DataOptions, PackedOptions, MeasuringOptions, command="eval"):
     """Options of ``eval``."""
 
     model: str = argument(metavar="MODEL", help="Name, path or id; hf:FOLDER or hub:OWNER/NAME for Hugging Face.")
@@ -64,7 +73,9 @@ def evaluate(options: EvalOptions) -> int:
         same_machine=options.loader.is_huggingface,
     )
     with scratch_folder("zipllm-eval-") as folder:
-        inputs = prepare_raw(options.data, options.places, folder, lambda: standard_input().stream, options.limit)
+        inputs = prepare_raw(
+            options.data, options.places, folder, lambda: standard_input().stream, options.limit, options.unpacking
+        )
         if options.loader.is_masked:
             return evaluate_masked(inputs, options.loader, options.voice)
         return _evaluate(inputs, coding, options)

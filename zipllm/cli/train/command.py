@@ -1,6 +1,7 @@
 """``zipllm train``: from files to a model file that codes them well."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,13 @@ def train(options: TrainOptions) -> int:
     $ zipllm train logs/ -o logs.safetensors --preset tiny --minutes 10
     $ zipllm train more/ -o tuned.safetensors --from logs.safetensors
     """
-    from zipllm.data.unpack import UnpackLimits
     from zipllm.train.run import Setup
 
     folder = options.run or Path("runs") / run_name(options)
     recipe = recipe_of(options, folder if options.resume else None)
-    given = {"size": options.max_input, "window": options.max_window}
-    limits = UnpackLimits(**{name: value for name, value in given.items() if value is not None})
+    limits = options.unpacking
+    if options.max_input is not None:
+        limits = replace(limits, size=options.max_input)
     device = _device(options.device, options.threads)
     setup = Setup(folder, options.out, device, options.resume, options.tensorboard, options.places, limits)
     return _rehearse(recipe, setup) if options.dry_run else _train(recipe, setup, options.voice)

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from zipllm.cli.options import LIMITS, DataOptions, DeviceOptions, Panel, QuietOptions, argument
+from zipllm.cli.options import LIMITS, DataOptions, DeviceOptions, PackedOptions, Panel, QuietOptions, argument
 
 _DATA = Panel("Data and model")
 _BUDGET = Panel("Budget")
 _SET = Panel("Settings")
 
 
-class TrainOptions(DeviceOptions, DataOptions, QuietOptions, command="train"):
+class TrainOptions(DeviceOptions, DataOptions, PackedOptions, QuietOptions, command="train"):
     """Options of ``train``."""
 
     out: Path | None = _DATA("-o", "--out", metavar="MODEL", help="Model file; by default in the run's folder.")
@@ -51,9 +51,6 @@ class TrainOptions(DeviceOptions, DataOptions, QuietOptions, command="train"):
     dry_run: bool = _SET.switch("--dry-run", help="Prepare the data, try everything once, and estimate the time.")
     max_input: int | None = LIMITS.size(
         "--max-input", help="Refuse a compressed file or standard input of more than SIZE; 16G by default."
-    )
-    max_window: int | None = LIMITS.size(
-        "--max-window", help="Refuse .zst files with a larger window, which memory holds; 128M by default, 2G at most."
     )
 
     @property
