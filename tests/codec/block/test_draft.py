@@ -120,7 +120,7 @@ def test_a_transformer_of_compiled_kernels(
 @pytest.mark.parametrize("predictor", [Exact, Both])
 @pytest.mark.parametrize("parameters", [STATIC, ADAPTIVE], ids=["static", "adaptive"])
 def test_it_says_no_to_every_other_payload_and_draft(parameters: CodingParameters, predictor: type) -> None:
-    engine, text = engine_of(predictor()), TEXT[:150]
+    engine, text = engine_of(predictor()), TEXT[:100]
     payload = encode_model_block(engine, text, parameters, None)
     for bit in range(8 * len(payload)):
         changed = bytearray(payload)
