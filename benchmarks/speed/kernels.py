@@ -25,42 +25,43 @@ TURNS = 7
 
 
 @numba.njit(nogil=True)
-def products(network: Any, scratch: Any, count: int) -> None:
+def products(network: Any, stream: Any, scratch: Any, count: int) -> None:
     """Multiply some rows by all matrices of the layers."""
+    width, feedforward = (0, network.shape.width), (0, network.shape.feedforward)
     for layer in range(network.shape.layers):
-        linear(scratch.hidden, count, network.key, layer, scratch.sums)
-        linear(scratch.hidden, count, network.value, layer, scratch.sums)
-        linear(scratch.hidden, count, network.query, layer, scratch.sums)
-        linear(scratch.mixed, count, network.output, layer, scratch.sums)
-        linear(scratch.hidden, count, network.up, layer, scratch.sums)
-        linear(scratch.active, count, network.down, layer, scratch.sums)
+        linear(scratch.hidden, count, network.key, layer, width, scratch.sums)
+        linear(scratch.hidden, count, network.value, layer, width, scratch.sums)
+        linear(scratch.hidden, count, network.query, layer, width, scratch.sums)
+        linear(stream.mixed, count, network.output, layer, width, scratch.sums)
+        linear(scratch.hidden, count, network.up, layer, feedforward, scratch.sums)
+        linear(stream.active, count, network.down, layer, width, scratch.sums)
 
 
 @numba.njit(nogil=True)
-def output(network: Any, scratch: Any, count: int) -> None:
+def output(network: Any, stream: Any, scratch: Any, count: int) -> None:
     """Multiply some rows by the matrix that gives the logits."""
     for start in range(0, count, HEAD_ROWS):
-        together = min(HEAD_ROWS, count - start)
-        linear(scratch.hidden[start:], together, network.head, np.int64(0), scratch.logits)
+        together, columns = min(HEAD_ROWS, count - start), (0, network.shape.vocabulary)
+        linear(scratch.hidden[start:], together, network.head, np.int64(0), columns, stream.logits)
 
 
 @numba.njit(nogil=True)
-def frequencies(network: Any, scratch: Any, out: Any) -> None:
+def frequencies(network: Any, stream: Any, out: Any) -> None:
     """Turn logits into cumulative frequencies."""
     for row in range(out.shape[0]):
-        accumulate(scratch.logits[row % HEAD_ROWS, : network.shape.vocabulary], network.frequency_exponential, out[row])
+        accumulate(stream.logits[row % HEAD_ROWS, : network.shape.vocabulary], network.frequency_exponential, out[row])
 
 
 @numba.njit(nogil=True)
-def attention(network: Any, cache: Any, scratch: Any, queries: Any, filled: Any, time_: int) -> None:
+def attention(network: Any, cache: Any, stream: Any, scratch: Any, filled: Any, time_: int) -> None:
     """Attend to the windows of the last tokens of all lanes."""
-    for layer in range(network.shape.layers):
+    shape, heads = network.shape, (0, network.shape.heads)
+    for layer in range(shape.layers):
         for lane in range(filled.size):
             for begin in range(0, time_, TILE_ROWS):
                 count, slot = min(TILE_ROWS, time_ - begin), filled[lane] - time_ + begin
-                attend(
-                    network.shape, network.attention, cache, layer, lane, slot, count, queries, scratch, scratch.mixed
-                )
+                queries, out = scratch.queries, stream.mixed
+                attend(shape, heads, network.attention, cache, layer, lane, slot, count, queries, scratch, out)
 
 
 def kernels(settings: Settings) -> Iterator[Row]:
@@ -83,14 +84,13 @@ def measured(network: CpuNetwork, lanes: int, time_: int) -> tuple[float, dict[s
     tokens = random.integers(0, config.vocabulary_size, (lanes, time_), dtype=np.int32)
     for _ in range(-(-config.window // time_)):
         network.predict(state, tokens, every)
-    packed, scratch, block = network._network, state.scratch[0], min(BLOCK_ROWS, rows)
-    assert state.stream is not None, "made by the first prediction"
-    queries, out = state.stream.queries, np.zeros((block, config.vocabulary_size + 1), dtype=np.int32)
+    packed, room, block = network._network, state.rooms[0], min(BLOCK_ROWS, rows)
+    out = np.zeros((block, config.vocabulary_size + 1), dtype=np.int32)
     parts = {
-        "products of the layers": microseconds(lambda: products(packed, scratch, block), block),
-        "product of the output": microseconds(lambda: output(packed, scratch, block), block),
-        "frequencies": microseconds(lambda: frequencies(packed, scratch, out), block),
-        "attention": microseconds(lambda: attention(packed, state.cache, scratch, queries, state.filled, time_), rows),
+        "products of the layers": microseconds(lambda: products(packed, *room, block), block),
+        "product of the output": microseconds(lambda: output(packed, *room, block), block),
+        "frequencies": microseconds(lambda: frequencies(packed, room.stream, out), block),
+        "attention": microseconds(lambda: attention(packed, state.cache, *room, state.filled, time_), rows),
     }
     return microseconds(lambda: network.predict(state, tokens, every), rows), parts
 

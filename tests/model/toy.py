@@ -74,6 +74,9 @@ class ToyReference:
     def copy(self, state: None, lanes: int) -> None:
         return None
 
+    def rewind(self, state: None, lanes: NDArray[np.int32], tokens: int) -> None:
+        return None
+
     def predict(self, state: None, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
         return self._cumulative[tokens]
 

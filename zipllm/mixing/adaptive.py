@@ -30,7 +30,7 @@ class Chunk(NamedTuple):
     Attributes:
         lanes: int64 ``[n]``, ascending.
         counts: int64 ``[n]``, how many of the steps a lane has.
-        tokens: int32 ``[n, steps]``, given when encoding, filled when decoding.
+        tokens: int32 ``[n, steps]``, given when encoding, filled when decoding; before that they may hold guesses.
         cumulative: int32 ``[n, steps, V + 1]``, the model's frequencies; ``[1, 1, 0]`` without a model.
         selected: ``cumulative`` has of each prediction only what ``DecisionTree.columns`` names for the token.
     """
@@ -84,9 +84,11 @@ def _code_chunk(
     style: Style,
     coder: _Coder,
     encoding: bool,
+    guessed: bool,
 ) -> Integer:
-    """Code some steps; returns 0, or a failure."""
+    """Code some steps, up to the first with a wrong guess; returns their number, or a failure."""
     for step in range(chunk.tokens.shape[1]):
+        right = True
         for row in range(chunk.lanes.size):
             if step < chunk.counts[row]:
                 lane = memory.registers[chunk.lanes[row]]
@@ -98,8 +100,11 @@ def _code_chunk(
                 )
                 if token < 0:
                     return token
+                right = right and token == chunk.tokens[row, step]
                 chunk.tokens[row, step] = token
-    return np.int64(0)
+        if guessed and not right:
+            return np.int64(step + 1)
+    return np.int64(chunk.tokens.shape[1])
 
 
 def encode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, encoder: FusedEncoder) -> None:
@@ -112,17 +117,40 @@ def encode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: St
     _run(memory, vocabulary, chunk, style, _Coder(encoder.state, encoder.words), encoding=True)
 
 
-def decode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, decoder: FusedDecoder) -> None:
+def decode_chunk(
+    memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, decoder: FusedDecoder, *, guessed: bool = False
+) -> int:
     """Decode some steps into ``chunk.tokens``, and learn them.
+
+    Args:
+        memory: of the block.
+        vocabulary: of the tokens.
+        chunk: which steps.
+        style: of the contexts.
+        decoder: of the block.
+        guessed: the tokens hold guesses; decoding stops behind the first step that has a wrong one.
+
+    Returns:
+        The number of steps decoded.
 
     Raises:
         CorruptData: the words are impossible, or a token goes past its lane's end.
         ValueError: the frequencies do not ascend.
     """
-    _run(memory, vocabulary, chunk, style, _Coder(decoder.state, decoder.words), encoding=False)
+    return _run(memory, vocabulary, chunk, style, _Coder(decoder.state, decoder.words), guessed=guessed)
 
 
-def _run(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: Style, coder: _Coder, *, encoding: bool) -> None:
+def _run(
+    memory: Memory,
+    vocabulary: Vocabulary,
+    chunk: Chunk,
+    style: Style,
+    coder: _Coder,
+    *,
+    encoding: bool = False,
+    guessed: bool = False,
+) -> int:
     with np.errstate(over="ignore"):  # uncompiled, the coder's uint64 wraps on purpose; numpy would warn
-        status = _code_chunk(memory, tables(), vocabulary, chunk, style, coder, encoding)
-    check_result(int(status))
+        status = int(_code_chunk(memory, tables(), vocabulary, chunk, style, coder, encoding, guessed))
+    check_result(status)
+    return status

@@ -50,6 +50,9 @@ class IntegerNetwork(Protocol):
     def copy(self, state: Any, lanes: int) -> Any:
         """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
 
+    def rewind(self, state: Any, lanes: "NDArray[np.int32]", tokens: int) -> None:
+        """Take back the last ``tokens`` tokens of the last call, at most `predictor.base.MOST_REWOUND`."""
+
 
 class Architecture(Protocol[Config, Parameters, Network]):
     """All that zipllm needs to know of one architecture. The methods import torch and numpy, the class does not.

@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Literal
 
 TRANSFORMER = "transformer"
 """The architecture of a config that names none."""
+MOST_REWOUND = 64
+"""Tokens that every network can take back after a call."""
+
 FREE_LENGTH = -1
 """Stands for the length of a table, which the model chooses."""
 

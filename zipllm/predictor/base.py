@@ -9,7 +9,7 @@ many tokens at once, decoders one.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
+from typing import Any, NamedTuple, Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +119,14 @@ class Predictor(Network, Protocol):
     @property
     def traits(self) -> Traits:
         """What this predictor can do; may change once ``start`` has been called."""
+
+
+@runtime_checkable
+class Rewinding(Protocol):
+    """A network whose lanes can forget what they were just fed: a decoder may feed it guesses."""
+
+    def rewind(self, state: State, lanes: Integers, tokens: int) -> None:
+        """Take back the last ``tokens`` tokens of lanes int32 ``[n]``, at most ``MOST_REWOUND``, all of one call."""
 
 
 def delivered(cumulative: Integers, how: PredictOptions) -> Integers:

@@ -76,6 +76,10 @@ class LateNetwork:
             state.inner, state.early = kernels.take_over(state.inner), False
         return kernels.predict(state.inner, tokens, lanes, **how)
 
+    def rewind(self, state: _LateState, lanes: Integers, tokens: int) -> None:
+        network = self._tested_reference() if state.early else self._compiled()
+        network.rewind(state.inner, lanes, tokens)
+
     def _tested_reference(self) -> ReferenceNetwork:
         with self._lock:
             if self._reference is None:

@@ -50,6 +50,7 @@ class ModelPredictor:
         self.start = self.network.start
         self.predict = self.network.predict
         self.copy = self.network.copy
+        self.rewind = self.network.rewind
 
     @property
     def traits(self) -> Traits:

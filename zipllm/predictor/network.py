@@ -7,10 +7,10 @@ from zipllm.errors import memory_errors
 from zipllm.model.architecture import architecture_of
 from zipllm.model_file.file import Model
 from zipllm.model_file.self_test import run_self_test
-from zipllm.predictor.base import Integers, Network, PredictOptions, delivered
+from zipllm.predictor.base import Integers, Network, PredictOptions, Rewinding, delivered
 
 
-class ModelNetwork(Network, Protocol):
+class ModelNetwork(Network, Rewinding, Protocol):
     """An implementation of a model's network; every one gives the same integers."""
 
     @property
@@ -47,6 +47,9 @@ class ReferenceNetwork:
     @memory_errors()
     def predict(self, state: Any, tokens: Integers, lanes: Integers, **how: Unpack[PredictOptions]) -> Integers:
         return delivered(self._network.predict(state, tokens, lanes), how)
+
+    def rewind(self, state: Any, lanes: Integers, tokens: int) -> None:
+        self._network.rewind(state, lanes, tokens)
 
 
 def kernels_of(model: Model, kind: Literal["cpu", "gpu"]) -> Any:

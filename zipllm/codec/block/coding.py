@@ -71,9 +71,23 @@ class StaticDecoder:
         self._decoder: BitDecoder = open_decoder(words)
         self._words = words
 
-    def decode(self, cumulative: Integers, lanes: Integers) -> Integers:
-        """Return a token for each lane, int32 ``[n]``; cumulative int32 ``[n, V + 1]``."""
-        return decode_tokens(self._tree, cumulative, self._decoder)
+    def decode(self, cumulative: Integers, lanes: Integers, guesses: Integers) -> Integers:
+        """Decode a step of some lanes, and further ones while all tokens are those guessed.
+
+        Args:
+            cumulative: int32 ``[n, k + 1, V + 1]``, predictions after the last token of each lane and its guesses.
+            lanes: int32 ``[n]``.
+            guesses: int32 ``[n, k]``; they leave every lane incomplete.
+
+        Returns:
+            Tokens int32 ``[n, steps]``, 1 to k + 1 steps.
+        """
+        steps = []
+        for step in range(cumulative.shape[1]):
+            steps.append(decode_tokens(self._tree, cumulative[:, step], self._decoder))
+            if step < guesses.shape[1] and not np.array_equal(steps[-1], guesses[:, step]):
+                break
+        return np.stack(steps, axis=1)
 
     def gives(self, chunk: Predicted) -> bool:
         """Decode steps that were predicted for known tokens; return whether just these tokens come."""
@@ -130,25 +144,28 @@ class AdaptiveDecoder:
         self._style = style
         self._decoder = FusedDecoder(words)
 
-    def decode(self, cumulative: Integers, lanes: Integers) -> Integers:
-        return self._decode_steps(cumulative[:, None], lanes, 1)[:, 0]
+    def decode(self, cumulative: Integers, lanes: Integers, guesses: Integers) -> Integers:
+        tokens = np.full((lanes.size, guesses.shape[1] + 1), -1, dtype=np.int32)
+        tokens[:, :-1] = guesses
+        steps = self._decode_steps(cumulative, lanes, tokens, guessed=True)
+        return tokens[:, :steps]
 
     def decode_without_model(self, lanes: Integers, steps: int) -> Integers:
         """Decode several steps at once, since no model waits for their tokens: int32 ``[n, steps]``."""
-        return self._decode_steps(NO_MODEL.cumulative, lanes, steps)
-
-    def _decode_steps(self, cumulative: Integers, lanes: Integers, steps: int) -> Integers:
         tokens = np.zeros((lanes.size, steps), dtype=np.int32)
-        counts = np.full(lanes.size, steps, dtype=np.int64)
-        chunk = Chunk(lanes.astype(np.int64), counts, tokens, np.require(cumulative, np.int32, ["C", "W"]))
-        decode_chunk(self.memory, self._vocabulary, chunk, self._style, self._decoder)
+        self._decode_steps(NO_MODEL.cumulative, lanes, tokens)
         return tokens
 
+    def _decode_steps(self, cumulative: Integers, lanes: Integers, tokens: Integers, *, guessed: bool = False) -> int:
+        counts = np.full(lanes.size, tokens.shape[1], dtype=np.int64)
+        chunk = Chunk(lanes.astype(np.int64), counts, tokens, np.require(cumulative, np.int32, ["C", "W"]))
+        return decode_chunk(self.memory, self._vocabulary, chunk, self._style, self._decoder, guessed=guessed)
+
     def gives(self, chunk: Predicted) -> bool:
-        decoded = np.zeros(chunk.tokens.shape, dtype=np.int32)
+        decoded = np.array(chunk.tokens, dtype=np.int32, order="C")
         steps = _compiled_chunk(chunk, decoded)
         try:
-            decode_chunk(self.memory, self._vocabulary, steps, self._style, self._decoder)
+            decode_chunk(self.memory, self._vocabulary, steps, self._style, self._decoder, guessed=True)
         except ValueError:
             if chunk.predictions.selected:  # a wrong token's path leads to columns that were not selected
                 return False

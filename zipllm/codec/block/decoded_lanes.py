@@ -1,17 +1,19 @@
 """The lanes of a block, decoded step by step until the bytes of each are complete.
 
 Where the tokens of a step are coded one after the other, neighboring lanes form groups, each with a thread: while
-one group's tokens are decoded, the other groups predict. Decoding keeps the format's order.
+one group's tokens are decoded, the other groups predict. Decoding keeps the format's order. Few lanes form one group,
+which guesses tokens (``guessing``).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.codec.block.coding import Decoder, Integers
+from zipllm.codec.block.guessing import MOST_LANES, Guesser
 from zipllm.codec.block.lane_groups import cut
 from zipllm.codec.threads.turns import Turns
 from zipllm.errors import CorruptData
-from zipllm.predictor.base import Predictor
+from zipllm.predictor.base import Predictor, Rewinding
 from zipllm.progress import Advance
 
 _REPORT_STEPS = 64
@@ -22,37 +24,38 @@ class DecodedLanes:
     """Collects tokens.
 
     Attributes:
-        ids: int32 ``[sizes.sum()]``; each lane's tokens start at the offset of its bytes.
+        lengths: int64 ``[V]``, bytes of each token.
+        ids: int32 ``[sizes.sum()]``, -1 where no token is; each lane's tokens start at the offset of its bytes.
+        starts: int64 ``[lanes]``, those offsets.
         counts: int64 ``[lanes]``, number of tokens of each complete lane.
         left: int64 ``[lanes]``, bytes still missing.
     """
 
     def __init__(self, vocabulary: tuple[bytes, ...], sizes: NDArray[np.int64]) -> None:
-        self._lengths = np.array([len(token) for token in vocabulary], dtype=np.int64)
-        self._starts = np.cumsum(sizes) - sizes
-        self.ids = np.zeros(int(sizes.sum()), dtype=np.int32)  # enough, since a token has at least one byte
+        self.lengths = np.array([len(token) for token in vocabulary], dtype=np.int64)
+        self.starts = np.cumsum(sizes) - sizes
+        self.ids = np.full(int(sizes.sum()), -1, dtype=np.int32)  # enough, since a token has at least one byte
         self.counts = np.zeros_like(sizes)
         self.left = sizes.copy()
 
     def append(self, lanes: Integers, tokens: Integers, step: int) -> NDArray[np.bool_]:
-        """Add token ``step`` of some lanes; return which of the lanes go on.
+        """Add tokens int32 ``[n, steps]`` of some lanes, the first of them ``step``; return which lanes go on.
 
         Raises:
             CorruptData: a token overruns its lane.
         """
-        self.ids[self._starts[lanes] + step] = tokens
-        left = self.left[lanes] - self._lengths[tokens]
+        left = self.left[lanes] - self.lengths[tokens].sum(axis=1)
+        if (left < 0).any():
+            raise CorruptData("the payload of a model-coded block decodes to a token that overruns its lane")
+        self.ids[self.starts[lanes, None] + np.arange(step, step + tokens.shape[1])] = tokens
         self.left[lanes] = left
         unfinished: NDArray[np.bool_] = left > 0
-        if not unfinished.all():
-            if (left < 0).any():
-                raise CorruptData("the payload of a model-coded block decodes to a token that overruns its lane")
-            self.counts[lanes[~unfinished]] = step + 1
+        self.counts[lanes[~unfinished]] = step + tokens.shape[1]
         return unfinished
 
 
 class _Group:
-    """Some neighboring lanes: a worker of ``Turns``."""
+    """Some neighboring lanes: a worker of ``Turns``. Only a group that has all lanes guesses."""
 
     def __init__(self, predictor: Predictor, coder: Decoder, decoded: DecodedLanes, edges: tuple[int, int], own: bool):
         self._first, end = edges
@@ -63,25 +66,34 @@ class _Group:
         self._coder = coder
         self._decoded = decoded
         self._lanes = np.arange(lanes, dtype=np.int32)
-        self._tokens = np.full(lanes, predictor.start_token, dtype=np.int32)
+        self._fed = np.full((lanes, 1), predictor.start_token, dtype=np.int32)
         self._room = np.empty((lanes, 1, len(predictor.vocabulary) + 1), dtype=np.int32) if own else None
-        self._cumulative: Integers = np.empty((0, 0), dtype=np.int32)
+        self._cumulative: Integers = np.empty((0, 0, 0), dtype=np.int32)
+        guesses = not own and lanes <= MOST_LANES and isinstance(predictor, Rewinding)
+        self._guesser = Guesser(decoded.ids, lanes) if guesses else None
+        self._new = 0
         self.step = 0
 
     def prepare(self) -> None:
-        """Predict what follows in each lane."""
+        """Predict what follows in each lane, and behind guesses of that."""
+        if self._guesser is not None:
+            front = self._decoded.starts[self._lanes] + self.step
+            left = self._decoded.left[self._lanes]
+            guesses = self._guesser.guess(self._lanes, front, self._new, left, self._decoded.lengths)
+            self._fed = np.concatenate([self._fed, guesses], axis=1)
         room = None if self._room is None else self._room[: self._lanes.size]
-        self._cumulative = self._predictor.predict(
-            self._state, self._tokens[:, None], self._lanes, out=room, threads=self._threads
-        )[:, 0]
+        self._cumulative = self._predictor.predict(self._state, self._fed, self._lanes, out=room, threads=self._threads)
 
     def take_turn(self) -> bool:
-        """Decode a token of each lane; return whether any lane goes on."""
-        lanes = self._lanes + np.int32(self._first)
-        tokens = self._coder.decode(self._cumulative, lanes)
-        unfinished = self._decoded.append(lanes, tokens, self.step)
-        self._tokens, self._lanes = tokens[unfinished], self._lanes[unfinished]
-        self.step += 1
+        """Decode tokens of each lane; return whether any lane goes on."""
+        tokens = self._coder.decode(self._cumulative, self._lanes + np.int32(self._first), self._fed[:, 1:])
+        self._new = tokens.shape[1]
+        if self._new < self._fed.shape[1]:
+            assert isinstance(self._predictor, Rewinding), "nothing else is fed guesses"
+            self._predictor.rewind(self._state, self._lanes, self._fed.shape[1] - self._new)
+        unfinished = self._decoded.append(self._lanes + np.int32(self._first), tokens, self.step)
+        self._fed, self._lanes = tokens[unfinished, -1:], self._lanes[unfinished]
+        self.step += self._new
         return bool(self._lanes.size)
 
 
@@ -97,9 +109,14 @@ def decode_lanes(
     edges = cut(len(sizes), predictor.traits.threads) if coder.by_lane else [(0, len(sizes))]
     groups = [_Group(predictor, coder, decoded, pair, own=len(edges) > 1) for pair in edges]
 
+    reported = 0
+
     def report() -> None:
+        nonlocal reported
         coder.check_length()
-        if advance is not None and max(group.step for group in groups) % _REPORT_STEPS == 0:
+        step = max(group.step for group in groups)
+        if advance is not None and step >= reported + _REPORT_STEPS:
+            reported = step
             advance(1 - int(decoded.left.sum()) / decoded.ids.size, coder.read_bytes())
 
     Turns(groups).run(report)

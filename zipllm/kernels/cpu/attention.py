@@ -4,6 +4,8 @@ The second product multiplies values by attention weights of up to 15 bits, whic
 ``sum(weight * value) = 256 * sum(high * value) + sum(low * value)``, exactly.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,13 +16,21 @@ from zipllm.kernels.cpu.layout import OFFSET, Attention, Shape
 from zipllm.kernels.cpu.product import address, fetch, multiply
 from zipllm.model.ranges import INT8_MAX
 
+Heads: TypeAlias = tuple[Integer, Integer]
+"""The first of some heads, and the end."""
+
 
 @long_part
 def unit_heads(
-    shape: Shape, norms: NDArray[np.int64], row: NDArray[np.int32], offset: Integer, out: NDArray[np.uint8]
+    shape: Shape,
+    heads: Heads,
+    norms: NDArray[np.int64],
+    row: NDArray[np.int32],
+    offset: Integer,
+    out: NDArray[np.uint8],
 ) -> None:
-    """Normalize the heads of a query or key, int32 ``[width]``: bytes plus ``offset``, ``key_size`` for each head."""
-    for head in range(shape.heads):
+    """Normalize some heads of a query or key, int32 ``[width]``: bytes plus ``offset``, ``key_size`` for each head."""
+    for head in range(heads[0], heads[1]):
         part = row[head * shape.head_size : (head + 1) * shape.head_size]
         factor = head_factor(part, norms[head])
         target = out[head * shape.key_size : head * shape.key_size + shape.head_size]
@@ -29,9 +39,11 @@ def unit_heads(
 
 
 @long_part
-def remember_key(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, key: NDArray[np.uint8]) -> None:
+def remember_key(
+    shape: Shape, heads: Heads, cache: Cache, layer: int, lane: int, slot: int, key: NDArray[np.uint8]
+) -> None:
     """Store a key, signed bytes ``[heads * key_size]`` with zeros behind each head, as the token in ``slot``."""
-    for head in range(shape.heads):
+    for head in range(heads[0], heads[1]):
         part = key[head * shape.key_size : (head + 1) * shape.key_size]
         total = np.int32(0)
         for index in range(part.size):
@@ -44,9 +56,11 @@ def remember_key(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, k
 
 
 @long_part
-def remember_value(shape: Shape, cache: Cache, layer: int, lane: int, slot: int, row: NDArray[np.int32]) -> None:
+def remember_value(
+    shape: Shape, heads: Heads, cache: Cache, layer: int, lane: int, slot: int, row: NDArray[np.int32]
+) -> None:
     """Store a value, int32 ``[width]``, saturated to int8, as the token in ``slot``."""
-    for head in range(shape.heads):
+    for head in range(heads[0], heads[1]):
         part = row[head * shape.head_size : (head + 1) * shape.head_size]
         group = cache.values[layer, lane, head, slot >> 2]
         column = slot & 3
@@ -132,6 +146,7 @@ def _finish(factor: np.int64, low: NDArray[np.int32], high: NDArray[np.int32], o
 @long_part
 def attend(
     shape: Shape,
+    heads: Heads,
     attention: Attention,
     cache: Cache,
     layer: int,
@@ -148,7 +163,7 @@ def attend(
     """
     begin, end = _visible(shape, slot, count)
     pitch = 4 * scratch.scores.shape[1]
-    for head in range(shape.heads):
+    for head in range(heads[0], heads[1]):
         values = cache.values[layer, lane, head, begin >> 2 :]
         fetch(values, (end - begin) * shape.value_size)
         multiply(
@@ -165,7 +180,7 @@ def attend(
             (end - begin) >> 4,
             False,
         )
-        if head + 1 < shape.heads:
+        if head + 1 < heads[1]:
             fetch_keys(shape, cache, layer, lane, head + 1, slot)
         _weigh(shape, attention, layer, head, slot, count, scratch)
         multiply(

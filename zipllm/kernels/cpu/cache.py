@@ -39,15 +39,19 @@ class Cache(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """What goes from one stage of ``forward.py`` to the next, for every row being computed.
+    """Activations of a block of rows that threads hand each other when they share it by columns.
 
     Attributes:
-        residual: int32 ``[rows, width]``.
-        queries: uint8 ``[rows, heads * key_size]``.
+        residual: int32 ``[BLOCK_ROWS, width]``, the residual stream.
+        mixed: uint8, results of attention.
+        active: uint8, activations of the feed-forward.
+        logits: int32, for ``HEAD_ROWS`` rows.
     """
 
     residual: NDArray[np.int32]
-    queries: NDArray[np.uint8]
+    mixed: NDArray[np.uint8]
+    active: NDArray[np.uint8]
+    logits: NDArray[np.int32]
 
 
 class Scratch(NamedTuple):
@@ -57,29 +61,34 @@ class Scratch(NamedTuple):
         hidden: uint8, normalized activations.
         sums: int32, results of products.
         key: uint8 ``[heads * key_size]``, the heads of one key.
-        mixed: uint8, results of attention.
-        active: uint8, activations of the feed-forward.
-        logits: int32, for ``HEAD_ROWS`` rows.
+        queries: uint8 ``[BLOCK_ROWS, heads * key_size]``.
         scores: int32, for a tile of rows.
         limbs: uint8, attention weights, alternating rows of low and high bytes.
         totals: int64, sums of attention weights.
         weighted: int32, sums of values.
         zeros: int32, initial sums of values.
         cumulative: int32 ``[vocabulary + 1]``, a whole prediction of which some columns are kept.
+        met: see ``meeting.Share``.
     """
 
     hidden: NDArray[np.uint8]
     sums: NDArray[np.int32]
     key: NDArray[np.uint8]
-    mixed: NDArray[np.uint8]
-    active: NDArray[np.uint8]
-    logits: NDArray[np.int32]
+    queries: NDArray[np.uint8]
     scores: NDArray[np.int32]
     limbs: NDArray[np.uint8]
     totals: NDArray[np.int64]
     weighted: NDArray[np.int32]
     zeros: NDArray[np.int32]
     cumulative: NDArray[np.int32]
+    met: NDArray[np.int64]
+
+
+class Room(NamedTuple):
+    """The buffers of one thread."""
+
+    stream: Stream
+    scratch: Scratch
 
 
 @dataclass
@@ -89,15 +98,13 @@ class CpuState:
     Attributes:
         cache: keys and values.
         filled: int64 ``[lanes]``, slots in use; fewer than positions once old tokens were dropped.
-        scratch: of each thread that has worked so far.
-        stream: for the rows being computed.
+        rooms: of each thread that has worked so far.
         cumulative: int32 ``[rows, vocabulary + 1]``, holds the last result that had no ``out``.
     """
 
     cache: Cache
     filled: NDArray[np.int64]
-    scratch: list[Scratch] = field(default_factory=list)
-    stream: Stream | None = None
+    rooms: list[Room] = field(default_factory=list)
     cumulative: NDArray[np.int32] | None = None
 
     def make_room(self, lanes: NDArray[np.int64], tokens: int, most: int, window: int) -> None:
@@ -151,25 +158,31 @@ def new_state(config: TransformerConfig, lanes: int, slots: int = PANEL) -> CpuS
     return CpuState(cache, np.zeros(lanes, dtype=np.int64))
 
 
-def new_scratch(config: TransformerConfig) -> Scratch:
+def new_room(config: TransformerConfig) -> Room:
     """Return the buffers of one thread."""
     shape = CacheShape.of(config)
     width, feedforward = (round_up(size, GROUP) for size in (config.width, config.feedforward))
     span = round_up(config.window + TILE_ROWS, PANEL) + 2 * PANEL
-    return Scratch(
-        hidden=np.zeros((BLOCK_ROWS, width), dtype=np.uint8),
-        sums=np.zeros((BLOCK_ROWS, round_up(max(config.width, config.feedforward), PANEL)), dtype=np.int32),
-        key=np.zeros(config.heads * shape.key_size, dtype=np.uint8),
+    stream = Stream(
+        residual=np.zeros((BLOCK_ROWS, config.width), dtype=np.int32),
         mixed=np.zeros((BLOCK_ROWS, width), dtype=np.uint8),
         active=np.zeros((BLOCK_ROWS, feedforward), dtype=np.uint8),
         logits=np.zeros((HEAD_ROWS, round_up(config.vocabulary_size, PANEL)), dtype=np.int32),
+    )
+    scratch = Scratch(
+        hidden=np.zeros((BLOCK_ROWS, width), dtype=np.uint8),
+        sums=np.zeros((BLOCK_ROWS, round_up(max(config.width, config.feedforward), PANEL)), dtype=np.int32),
+        key=np.zeros(config.heads * shape.key_size, dtype=np.uint8),
+        queries=np.zeros((BLOCK_ROWS, config.heads * shape.key_size), dtype=np.uint8),
         scores=np.zeros((TILE_ROWS, span), dtype=np.int32),
         limbs=np.zeros((2 * TILE_ROWS, span), dtype=np.uint8),
         totals=np.zeros(TILE_ROWS, dtype=np.int64),
         weighted=np.zeros((2 * TILE_ROWS, shape.value_size), dtype=np.int32),
         zeros=np.zeros(shape.value_size, dtype=np.int32),
         cumulative=np.zeros(config.vocabulary_size + 1, dtype=np.int32),
+        met=np.zeros(1, dtype=np.int64),
     )
+    return Room(stream, scratch)
 
 
 def from_reference(config: TransformerConfig, state: "State") -> CpuState:
@@ -178,7 +191,7 @@ def from_reference(config: TransformerConfig, state: "State") -> CpuState:
     result = new_state(config, len(state.positions), shape.slots)
     for lane, position in enumerate(state.positions.tolist()):
         count = min(position, config.window)
-        slots = np.arange(position - count, position) % config.window
+        slots = np.arange(position - count, position) % state.keys.shape[2]
         parts = (config.layers, count, config.heads, config.head_size)
         keys, values = (ring[:, lane].numpy()[:, slots].reshape(parts) for ring in (state.keys, state.values))
         padded = np.zeros((config.layers, config.heads, shape.slots, shape.key_size), dtype=np.int8)

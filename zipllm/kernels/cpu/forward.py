@@ -1,16 +1,21 @@
-"""The whole network in one compiled call, for any rows: tokens of any lanes, each with its slot in the cache."""
+"""The whole network in one compiled call, for any rows: tokens of any lanes, each with its slot in the cache.
+
+Threads share rows by columns: each computes some heads of attention and some columns of every other product, and waits
+for the others before it reads what they wrote. One thread alone computes all columns and waits for nobody.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.jit.compiled import entry_from, inlined
+from zipllm.jit.compiled import Integer, entry_from, inlined
+from zipllm.jit.meeting import Share, Table, cut, join, meet
 from zipllm.kernels.cpu.attention import attend, fetch_keys, remember_key, remember_value, unit_heads
 from zipllm.kernels.cpu.cache import BLOCK_ROWS, HEAD_ROWS, TILE_ROWS, Cache, Scratch, Stream
 from zipllm.kernels.cpu.elementwise import add, embed, normalize, squared_relu
 from zipllm.kernels.cpu.frequencies import accumulate
-from zipllm.kernels.cpu.layout import OFFSET, Network
+from zipllm.kernels.cpu.layout import OFFSET, PANEL, Network
 from zipllm.kernels.cpu.product import linear
 
 
@@ -39,7 +44,7 @@ class Work(NamedTuple):
         network: packed model.
         cache: of all lanes; receives the rows' keys and values.
         rows: what to feed.
-        stream: between stages, for all rows.
+        stream: of the threads that share the rows.
         scratch: this thread's.
     """
 
@@ -51,45 +56,52 @@ class Work(NamedTuple):
 
 
 @inlined
-def _embed(work: Work, first: int, count: int) -> None:
-    network, rows, stream = work.network, work.rows, work.stream
-    for row in range(first, first + count):
-        token = rows.token[row]
-        multiplier, shift = network.embedding_multiplier[token], network.embedding_shift[0]
-        embed(network.embedding[token], multiplier, shift, network.shape.limit, stream.residual[row])
-
-
-@inlined
-def _norm(constant: np.int64, first: int, count: int, stream: Stream, out: NDArray[np.uint8]) -> None:
+def _embed(work: Work, share: Share, first: int, count: int) -> None:
+    network, stream = work.network, work.stream
+    begin, end = cut(share, network.shape.width, PANEL)
     for row in range(count):
-        normalize(stream.residual[first + row], constant, out[row])
+        token = work.rows.token[first + row]
+        multiplier, shift = network.embedding_multiplier[token], network.embedding_shift[0]
+        embed(
+            network.embedding[token, begin:end], multiplier, shift, network.shape.limit, stream.residual[row, begin:end]
+        )
+    meet(share)
 
 
 @inlined
-def _project(work: Work, first: int, count: int, layer: int) -> None:
+def _norm(work: Work, constant: np.int64, count: int) -> None:
+    for row in range(count):
+        normalize(work.stream.residual[row], constant, work.scratch.hidden[row])
+
+
+@inlined
+def _project(work: Work, share: Share, first: int, count: int, layer: int) -> None:
     """Compute queries, and store keys and values."""
-    network, cache, rows, stream, scratch = work
+    network, cache, rows, _, scratch = work
     shape, sums = network.shape, scratch.sums
-    _norm(network.attention_norm[layer], first, count, stream, scratch.hidden)
-    linear(scratch.hidden, count, network.key, layer, sums)
+    heads = cut(share, shape.heads, shape.head_unit)
+    columns = heads[0] * shape.head_size, heads[1] * shape.head_size
+    _norm(work, network.attention_norm[layer], count)
+    linear(scratch.hidden, count, network.key, layer, columns, sums)
     for row in range(count):
         lane, slot, key = rows.lane[first + row], rows.slot[first + row], sums[row, : shape.width]
-        unit_heads(shape, network.attention.key_norm[layer], key, np.int64(0), scratch.key)
-        remember_key(shape, cache, layer, lane, slot, scratch.key)
-    linear(scratch.hidden, count, network.value, layer, sums)
+        unit_heads(shape, heads, network.attention.key_norm[layer], key, np.int64(0), scratch.key)
+        remember_key(shape, heads, cache, layer, lane, slot, scratch.key)
+    linear(scratch.hidden, count, network.value, layer, columns, sums)
     for row in range(count):
         lane, slot = rows.lane[first + row], rows.slot[first + row]
-        remember_value(shape, cache, layer, lane, slot, sums[row, : shape.width])
-    linear(scratch.hidden, count, network.query, layer, sums)
+        remember_value(shape, heads, cache, layer, lane, slot, sums[row, : shape.width])
+    linear(scratch.hidden, count, network.query, layer, columns, sums)
     for row in range(count):
         query = sums[row, : shape.width]
-        unit_heads(shape, network.attention.query_norm[layer], query, np.int64(OFFSET), stream.queries[first + row])
+        unit_heads(shape, heads, network.attention.query_norm[layer], query, np.int64(OFFSET), scratch.queries[row])
 
 
 @inlined
-def _mix(work: Work, first: int, count: int, layer: int) -> None:
+def _mix(work: Work, share: Share, first: int, count: int, layer: int) -> None:
     """Attend and add the result to the stream."""
     network, cache, rows, stream, scratch = work
+    heads = cut(share, network.shape.heads, network.shape.head_unit)
     row = 0
     while row < count:
         lane, slot = rows.lane[first + row], rows.slot[first + row]
@@ -98,85 +110,91 @@ def _mix(work: Work, first: int, count: int, layer: int) -> None:
             together += 1
         if row + together < count:
             following = first + row + together
-            fetch_keys(network.shape, cache, layer, rows.lane[following], np.int64(0), rows.slot[following])
-        queries, out = stream.queries[first + row :], scratch.mixed[row:]
-        attend(network.shape, network.attention, cache, layer, lane, slot, together, queries, scratch, out)
+            fetch_keys(network.shape, cache, layer, rows.lane[following], heads[0], rows.slot[following])
+        queries, out = scratch.queries[row:], stream.mixed[row:]
+        attend(network.shape, heads, network.attention, cache, layer, lane, slot, together, queries, scratch, out)
         row += together
-    linear(scratch.mixed, count, network.output, layer, scratch.sums)
-    _add(work, first, count)
+    meet(share)
+    columns = cut(share, network.shape.width, PANEL)
+    linear(stream.mixed, count, network.output, layer, columns, scratch.sums)
+    _add(work, share, columns, count)
 
 
 @inlined
-def _feed(work: Work, first: int, count: int, layer: int) -> None:
+def _feed(work: Work, share: Share, count: int, layer: int) -> None:
     """Run the feed-forward and add the result to the stream."""
-    network, scratch = work.network, work.scratch
-    _norm(network.feedforward_norm[layer], first, count, work.stream, scratch.hidden)
-    linear(scratch.hidden, count, network.up, layer, scratch.sums)
+    network, stream, scratch = work.network, work.stream, work.scratch
+    begin, end = cut(share, network.shape.feedforward, PANEL)
+    _norm(work, network.feedforward_norm[layer], count)
+    linear(scratch.hidden, count, network.up, layer, (begin, end), scratch.sums)
     for row in range(count):
-        squared_relu(scratch.sums[row], scratch.active[row])
-    linear(scratch.active, count, network.down, layer, scratch.sums)
-    _add(work, first, count)
+        squared_relu(scratch.sums[row, begin:end], stream.active[row, begin:end])
+    meet(share)
+    columns = cut(share, network.shape.width, PANEL)
+    linear(stream.active, count, network.down, layer, columns, scratch.sums)
+    _add(work, share, columns, count)
 
 
 @inlined
-def _add(work: Work, first: int, count: int) -> None:
-    shape = work.network.shape
+def _add(work: Work, share: Share, columns: tuple[Integer, Integer], count: int) -> None:
+    begin, end = columns
     for row in range(count):
-        add(work.stream.residual[first + row], work.scratch.sums[row, : shape.width], shape.limit)
+        add(work.stream.residual[row, begin:end], work.scratch.sums[row, begin:end], work.network.shape.limit)
+    meet(share)
 
 
 @inlined
-def _predict(work: Work, first: int, count: int, columns: NDArray[np.int32], cumulative: NDArray[np.int32]) -> None:
-    network, rows, scratch = work.network, work.rows, work.scratch
-    _norm(network.final_norm[0], first, count, work.stream, scratch.hidden)
+def _predict(
+    work: Work, share: Share, first: int, count: int, columns: NDArray[np.int32], cumulative: NDArray[np.int32]
+) -> None:
+    network, rows, stream, scratch = work.network, work.rows, work.stream, work.scratch
+    vocabulary = network.shape.vocabulary
+    _norm(work, network.final_norm[0], count)
     for start in range(0, count, HEAD_ROWS):
         together = min(HEAD_ROWS, count - start)
-        linear(scratch.hidden[start:], together, network.head, np.int64(0), scratch.logits)
-        for row in range(together):
+        linear(
+            scratch.hidden[start:], together, network.head, np.int64(0), cut(share, vocabulary, PANEL), stream.logits
+        )
+        meet(share)
+        for row in range(share.number, together, share.threads):
             number = first + start + row
             out = cumulative[rows.out[number]]
             whole = out if columns.size == 0 else scratch.cumulative
-            accumulate(scratch.logits[row, : network.shape.vocabulary], network.frequency_exponential, whole)
+            accumulate(stream.logits[row, :vocabulary], network.frequency_exponential, whole)
             if columns.size > 0:
                 kept = columns[rows.wanted[number]]
                 for index in range(kept.size):
                     out[index] = whole[kept[index]]
+        meet(share)
 
 
-@entry_from("zipllm.kernels.cpu", "zipllm.model.ranges")
+@entry_from("zipllm.kernels.cpu", "zipllm.model.ranges", "zipllm.jit.meeting")
 def forward(
     work: Work,
+    number: int,
+    table: Table,
     begin: int,
     end: int,
-    first_stage: int,
-    last_stage: int,
     columns: NDArray[np.int32],
     cumulative: NDArray[np.int32],
 ) -> None:
-    """Run some stages of the network on rows ``begin`` to ``end``.
-
-    Stage 0 embeds and computes the first layer's keys; stage ``s`` finishes layer ``s - 1`` and begins layer ``s``,
-    or predicts. A row needs the keys of earlier rows of its lane, so all stages can run at once on rows that
-    are in order; where the rows of a lane are shared out, every stage waits for the one before.
+    """Run the network on rows ``begin`` to ``end``; the rows of a lane are in order.
 
     Args:
         work: model, state, rows and buffers.
+        number: of this thread among those that share the rows.
+        table: what they meet by, see ``jit.meeting``.
         begin: first row.
         end: behind the last row.
-        first_stage: 0 to ``layers``.
-        last_stage: the last one to run.
         columns: int32 ``[..., d]``, a table of columns to keep of predictions; empty: all.
         cumulative: int32 ``[..., vocabulary + 1]`` or ``[..., d]``, receives the predictions.
     """
+    share = join(number, table, work.scratch.met)
     for first in range(begin, end, BLOCK_ROWS):
         count = min(BLOCK_ROWS, end - first)
-        for stage in range(first_stage, last_stage + 1):
-            if stage == 0:
-                _embed(work, first, count)
-            else:
-                _mix(work, first, count, stage - 1)
-                _feed(work, first, count, stage - 1)
-            if stage < work.network.shape.layers:
-                _project(work, first, count, stage)
-            else:
-                _predict(work, first, count, columns, cumulative)
+        _embed(work, share, first, count)
+        for layer in range(work.network.shape.layers):
+            _project(work, share, first, count, layer)
+            _mix(work, share, first, count, layer)
+            _feed(work, share, count, layer)
+        _predict(work, share, first, count, columns, cumulative)

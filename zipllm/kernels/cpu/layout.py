@@ -9,6 +9,7 @@ multiplies; the sum of each column then starts at ``-OFFSET * sum(weights)`` to 
 since compiled code takes no classes. This file needs no numba.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -88,13 +89,17 @@ class Matrix(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Sizes, as integers that compiled code can take."""
+    """Sizes, as integers that compiled code can take.
+
+    ``head_unit`` is the least number of heads whose columns fill whole panels.
+    """
 
     vocabulary: int
     width: int
     layers: int
     heads: int
     head_size: int
+    head_unit: int
     feedforward: int
     window: int
     key_size: int
@@ -182,6 +187,7 @@ def _shape(config: TransformerConfig) -> Shape:
         layers=config.layers,
         heads=config.heads,
         head_size=config.head_size,
+        head_unit=PANEL // math.gcd(PANEL, config.head_size),
         feedforward=config.feedforward,
         window=config.window,
         key_size=cache.key_size,

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import is_cached
+from zipllm.jit.meeting import CAN_MEET, break_up, new_table, open_table
 from zipllm.kernels.checks import Columns, check_indices
-from zipllm.kernels.cpu.cache import CpuState, Stream, copied, from_reference, new_scratch, new_state
+from zipllm.kernels.cpu.cache import CpuState, Room, copied, from_reference, new_room, new_state
 from zipllm.kernels.cpu.forward import Rows, Work, forward
-from zipllm.kernels.cpu.layout import CacheShape, pack_network
+from zipllm.kernels.cpu.layout import MATRICES, CacheShape, pack_network
 from zipllm.model.transformer.parameters import TransformerParameters
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 8
 """Fewest rows per thread; fewer are not worth waking another thread for."""
+LEAST_PRODUCTS = 1 << 21
+"""Fewest multiplications of a call whose columns are shared; fewer take no longer than waking another thread."""
 _ALL = np.empty((0, 0), dtype=np.int32)
 """The table of columns that stands for whole predictions."""
 MAX_IMBALANCE = 1.1
@@ -54,6 +57,8 @@ class CpuNetwork:
         self.config = model.config
         self._network = pack_network(model)
         self._shape = CacheShape.of(model.config)
+        self._products = sum(getattr(self._network, name).panels.size for name in MATRICES)
+        self._meeting = Lock()  # of one call at a time: two that each wait for half of the pool would never end
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = (0, 0)
         self._columns = Columns(model.config.vocabulary_size + 1, _plain_table)
@@ -63,6 +68,9 @@ class CpuNetwork:
 
     def copy(self, state: CpuState, lanes: int) -> CpuState:
         return copied(state, lanes)
+
+    def rewind(self, state: CpuState, lanes: NDArray[np.int32], tokens: int) -> None:
+        state.filled[lanes] -= tokens
 
     def take_over(self, state: "State") -> CpuState:
         """Return the reference's state in the layout of these kernels."""
@@ -89,7 +97,6 @@ class CpuNetwork:
             out = self._room(state, count, time) if selection is None else np.empty((count, time, width), np.int32)
         elif out.shape != (count, time, width) or not _is_plain(out):
             raise ValueError(f"out does not fit predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
-        self._make_stream(state, count * time)
         cumulative = out.reshape(count * time, width)
         for begin in range(0, time, self._shape.spare):
             piece = tokens[:, begin : begin + self._shape.spare]
@@ -110,37 +117,33 @@ class CpuNetwork:
             state.cumulative = np.empty((rows, self.config.vocabulary_size + 1), dtype=np.int32)
         return state.cumulative[:rows].reshape(count, time, self.config.vocabulary_size + 1)
 
-    def _make_stream(self, state: CpuState, rows: int) -> None:
-        if state.stream is None or len(state.stream.residual) < rows:
-            queries = self.config.heads * self._network.shape.key_size
-            state.stream = Stream(
-                np.empty((rows, self.config.width), dtype=np.int32), np.zeros((rows, queries), dtype=np.uint8)
-            )
-
     def _run(self, state: CpuState, rows: Rows, lanes: int, result: Result, most: int) -> None:
-        """Divide rows among threads: whole lanes if that is fair, otherwise any rows, with a barrier per stage."""
+        """Divide rows among threads: whole lanes if that is fair, otherwise the columns of all rows."""
         total = len(rows.token)
         threads = max(1, min(most, total // MIN_ROWS))
         cuts = [lanes * part // threads * (total // lanes) for part in range(threads + 1)]
-        layers = self.config.layers
-        if max(end - begin for begin, end in pairwise(cuts)) * threads <= MAX_IMBALANCE * total:
-            self._parallel(state, rows, cuts, (0, layers), result)
-            return
-        cuts = [total * part // threads for part in range(threads + 1)]
-        for stage in range(layers + 1):
-            self._parallel(state, rows, cuts, (stage, stage), result)
+        fair = max(end - begin for begin, end in pairwise(cuts)) * threads <= MAX_IMBALANCE * total
+        if fair and threads > 1:
+            self._by_lanes(state, rows, cuts, result)
+        elif (
+            most > 1 and CAN_MEET and total * self._products >= LEAST_PRODUCTS and self._meeting.acquire(blocking=False)
+        ):
+            try:
+                self._by_columns(state, rows, result, most)
+            finally:
+                self._meeting.release()
+        else:
+            self._by_lanes(state, rows, [0, total], result)
 
-    def _parallel(self, state: CpuState, rows: Rows, cuts: list[int], stages: tuple[int, int], result: Result) -> None:
-        """Run some stages on every share, this thread on the first; compiled code releases Python's lock."""
-        assert state.stream is not None, "made by predict"
-        stream = state.stream
-        while len(state.scratch) < len(cuts) - 1:
-            state.scratch.append(new_scratch(self.config))
+    def _by_lanes(self, state: CpuState, rows: Rows, cuts: list[int], result: Result) -> None:
+        """Compute every share, this thread the first; compiled code releases Python's lock."""
 
         def work(share: int) -> None:
             begin, end = cuts[share], cuts[share + 1]
-            forward(Work(self._network, state.cache, rows, stream, state.scratch[share]), begin, end, *stages, *result)
+            room = rooms[share]
+            forward(Work(self._network, state.cache, rows, *room), 0, new_table(1), begin, end, *result)
 
+        rooms = self._rooms(state, len(cuts) - 1)
         others = [(share, self._submit(len(cuts) - 2, partial(work, share))) for share in range(1, len(cuts) - 1)]
         work(0)
         for share, other in others:
@@ -148,6 +151,34 @@ class CpuNetwork:
                 work(share)
             else:
                 other.result()
+
+    def _by_columns(self, state: CpuState, rows: Rows, result: Result, threads: int) -> None:
+        """Compute all rows in ``threads`` threads, or as many as can be started."""
+        table, rooms = new_table(), self._rooms(state, threads)
+
+        def work(number: int) -> None:
+            shared = Work(self._network, state.cache, rows, rooms[0].stream, rooms[number].scratch)
+            forward(shared, number, table, 0, len(rows.token), *result)
+
+        started: list[Future[None]] = []
+        try:
+            while len(started) < threads - 1:
+                other = self._submit(threads - 1, partial(work, len(started) + 1))
+                if other is None:
+                    break
+                started.append(other)
+            open_table(table, 1 + len(started))
+            work(0)
+        except BaseException:  # a signal: nobody may wait for this thread
+            break_up(table)
+            raise
+        for other in started:
+            other.result()
+
+    def _rooms(self, state: CpuState, count: int) -> list[Room]:
+        while len(state.rooms) < count:
+            state.rooms.append(new_room(self.config))
+        return state.rooms
 
     def _submit(self, count: int, work: Callable[[], None]) -> "Future[None] | None":
         """Begin work in a pool of ``count`` threads; None where threads cannot be started, or the program is ending."""

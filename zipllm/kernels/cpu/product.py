@@ -82,11 +82,18 @@ def multiply(
 
 
 @long_part
-def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, out: NDArray[np.int32]) -> None:
-    """Multiply by a layer's matrix and requantize: ``round_shift(sum * multiplier, shift)``.
+def linear(
+    left: NDArray[np.uint8],
+    rows: int,
+    matrix: Matrix,
+    layer: Integer,
+    columns: tuple[Integer, Integer],
+    out: NDArray[np.int32],
+) -> None:
+    """Multiply by columns of a layer's matrix and requantize: ``round_shift(sum * multiplier, shift)``.
 
-    ``left`` is uint8 ``[at least rows, inputs in whole groups]``, ``out`` int32 ``[at least rows, at least outputs in
-    whole panels]``.
+    ``columns`` are the first, which begins a panel, and the end. ``left`` is uint8 ``[at least rows, inputs in whole
+    groups]``, ``out`` int32 ``[at least rows, at least outputs in whole panels]``.
     """
     panels = matrix.panels[layer]
     initial, multiplier, shift = matrix.initial[layer], matrix.multiplier[layer], matrix.shift[layer]
@@ -94,9 +101,9 @@ def linear(left: NDArray[np.uint8], rows: int, matrix: Matrix, layer: Integer, o
     stride, pitch, steps = left.shape[1], 4 * out.shape[1], panels.shape[1]
     vector = 64 * steps
     target = address(out)
-    panel = 0
-    while panel < panels.shape[0]:
-        width = block_width(panels.shape[0] - panel)
+    panel, end = columns[0] >> 4, (columns[1] + 15) >> 4
+    while panel < end:
+        width = block_width(end - panel)
         column = 16 * panel
         multiply(
             address(left),

@@ -121,6 +121,11 @@ class LaneMemory:
                 ring[:, there] = ring[:, lane : lane + 1].clone()
             self.positions[there] = self.positions[lane].clone()
 
+    def rewind(self, lanes: NDArray[np.int64], tokens: int) -> None:
+        """Let lanes forget their last tokens, which new ones will overwrite."""
+        with self._order.held():
+            self.positions[self._order.put(lanes)] -= tokens
+
     def give_back(self, lanes: NDArray[np.int64]) -> None:
         """Free the lanes of a state that no longer exists."""
         self._returned.append(lanes)

@@ -16,6 +16,7 @@ from zipllm.kernels.gpu.forward import Forward, Parameters
 from zipllm.kernels.gpu.graphs import Graphs
 from zipllm.kernels.gpu.memory import GpuState, LaneMemory, Order
 from zipllm.kernels.gpu.steps import Request, Steps
+from zipllm.model.config import MOST_REWOUND
 from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.parameters import TransformerParameters
 
@@ -43,7 +44,7 @@ class GpuNetwork:
         self.device = torch.device(device)
         self._order = Order(self.device)
         self._spare = min(max(model.config.window, 1), MAX_SPARE)
-        self._memory = LaneMemory(model.config, model.config.window + self._spare, self._order)
+        self._memory = LaneMemory(model.config, model.config.window + max(self._spare, MOST_REWOUND), self._order)
         self._forward = Forward(model.config, Parameters(model, self.device))
         self._graphs = Graphs(self._forward, self._memory, self._order)
         self._copies = Copies(self._order)
@@ -59,6 +60,9 @@ class GpuNetwork:
         copy = self._memory.state(lanes)
         self._memory.copy(int(state.lanes[0]), copy.lanes)
         return copy
+
+    def rewind(self, state: GpuState, lanes: NDArray[np.int32], tokens: int) -> None:
+        self._memory.rewind(state.lanes[lanes], tokens)
 
     @memory_errors()
     @torch.no_grad()

@@ -22,6 +22,7 @@ from zipllm.model.arithmetic import (
     scale_to_int8,
     vector_length,
 )
+from zipllm.model.config import MOST_REWOUND
 from zipllm.model.ranges import FEEDFORWARD_MAX, INT8_MAX, INT16_MAX, SQUARE_SHIFT, residual_limit
 from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.parameters import TransformerParameters
@@ -38,7 +39,7 @@ class State:
 
     Attributes:
         keys: int8 ``[layers, lanes, slots, width]``, a ring: token ``p`` of a lane is in slot ``p % slots``. The slots
-            grow with the longest lane to as many as the window has.
+            grow with the longest lane, to a window and the tokens that may be taken back.
         values: int8, as ``keys``.
         positions: int64 ``[lanes]``, tokens that each lane has been fed.
     """
@@ -69,6 +70,10 @@ class IntegerTransformer:
         """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
         keys, values = (ring[:, :1].repeat_interleave(lanes, 1) for ring in (state.keys, state.values))
         return State(keys, values, state.positions[:1].repeat_interleave(lanes))
+
+    def rewind(self, state: State, lanes: NDArray[np.int32], tokens: int) -> None:
+        """Take back the last ``tokens`` tokens of lanes ``[n]``, at most ``MOST_REWOUND``, all of one call."""
+        state.positions[torch.from_numpy(lanes).to(self.device).long()] -= tokens
 
     def predict(self, state: State, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
         """Feed int32 ``[n, time]`` to lanes ``[n]``; cumulative frequencies int32 ``[n, time, V + 1]``."""
@@ -132,8 +137,9 @@ class IntegerTransformer:
     def _make_room(self, state: State, needed: int) -> None:
         """Add slots if there are too few, so that lanes of few tokens stay small."""
         slots = state.keys.shape[2]
-        if slots < min(needed, self.config.window):
-            more = min(max(needed, 2 * slots), self.config.window) - slots
+        most = self.config.window + MOST_REWOUND
+        if slots < min(needed, most):
+            more = min(max(needed, 2 * slots), most) - slots
             state.keys, state.values = (pad(ring, (0, 0, 0, more)) for ring in (state.keys, state.values))
 
     def _embed(self, tokens: Tensor) -> Tensor:
@@ -181,15 +187,14 @@ class IntegerTransformer:
 
     def _remember(self, state: State, lanes: Tensor, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store new keys and values in the rings; return them behind those of the ``_reach`` tokens before."""
-        size, time = state.keys.shape[2], key.shape[1]
+        slots, time = state.keys.shape[2], key.shape[1]
         position = state.positions[lanes][:, None]
-        past = (position + torch.arange(-self._reach(position), 0, device=self.device)) % size
-        kept = min(time, size)
-        slots = (position + torch.arange(time - kept, time, device=self.device)) % size
+        past = (position + torch.arange(-self._reach(position), 0, device=self.device)) % slots
+        there = (position + torch.arange(time, device=self.device)) % slots
         joined = []
         for ring, new in ((state.keys[layer], key), (state.values[layer], value)):
             joined.append(torch.cat((ring[lanes[:, None], past], new), dim=1))
-            ring[lanes[:, None], slots] = new[:, time - kept :]
+            ring[lanes[:, None], there] = new
         return joined[0], joined[1]
 
     def _weights(self, query: Tensor, keys: Tensor, positions: Tensor, layer: int) -> Tensor:
