@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.predictor.base import Predictor, Selection
+from zipllm.model.config import MOST_REWOUND
+from zipllm.predictor.base import Predictor, Rewinding, Selection
 
 Lanes = NDArray[np.int32]
 
@@ -114,3 +115,19 @@ def check_out_and_selection(predictor: Predictor, tokens: Lanes, seed: int = 0) 
             result = predictor.predict(state, tokens, every(tokens), out=out, threads=2, selection=given)
             assert out is None or result is out
             assert np.array_equal(result, right)
+
+
+def check_rewinding(predictor: Predictor, tokens: Lanes, seed: int = 0) -> None:
+    """Lanes that were fed wrong tokens, and took them back, predict as if nothing had happened."""
+    assert isinstance(predictor, Rewinding)
+    draw = np.random.default_rng(seed)
+    expected, state, at = by_steps(predictor, tokens), predictor.start(len(tokens)), 0
+    while at < tokens.shape[1]:
+        right = int(draw.integers(1, min(4, tokens.shape[1] - at) + 1))
+        wrong = int(draw.integers(0, min(MOST_REWOUND, 2 * len(predictor.vocabulary))))
+        guesses = draw.integers(0, len(predictor.vocabulary), (len(tokens), wrong), dtype=np.int32)
+        fed = np.concatenate([tokens[:, at : at + right], guesses], axis=1)[:, :MOST_REWOUND]
+        got = predictor.predict(state, fed, every(tokens))
+        assert np.array_equal(got[:, :right], expected[:, at : at + right])
+        predictor.rewind(state, every(tokens), fed.shape[1] - right)
+        at += right

@@ -67,3 +67,14 @@ def test_copies(predictor: Predictor, fed: int) -> None:
 
 def test_out_and_selection(predictor: Predictor) -> None:
     contract.check_out_and_selection(predictor, contract.random_tokens(predictor, 3, 12))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tokens_can_be_taken_back(seed: int) -> None:
+    predictor = transformer()
+    contract.check_rewinding(predictor, contract.random_tokens(predictor, 2, 80, seed), seed)
+
+
+def test_a_reference_takes_tokens_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIPLLM_KERNELS", "reference")
+    test_tokens_can_be_taken_back(7)

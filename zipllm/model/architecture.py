@@ -51,7 +51,7 @@ class IntegerNetwork(Protocol):
         """Return the state of ``lanes`` streams that have each been fed what stream 0 of ``state`` was."""
 
     def rewind(self, state: Any, lanes: "NDArray[np.int32]", tokens: int) -> None:
-        """Take back the last ``tokens`` tokens of the last call, at most `predictor.base.MOST_REWOUND`."""
+        """Take back the last ``tokens`` tokens of the last call, at most `MOST_REWOUND`."""
 
 
 class Architecture(Protocol[Config, Parameters, Network]):

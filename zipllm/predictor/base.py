@@ -126,7 +126,10 @@ class Rewinding(Protocol):
     """A network whose lanes can forget what they were just fed: a decoder may feed it guesses."""
 
     def rewind(self, state: State, lanes: Integers, tokens: int) -> None:
-        """Take back the last ``tokens`` tokens of lanes int32 ``[n]``, at most ``MOST_REWOUND``, all of one call."""
+        """Take back the last ``tokens`` tokens of lanes int32 ``[n]``, all of one call.
+
+        At most ``model.config.MOST_REWOUND``.
+        """
 
 
 def delivered(cumulative: Integers, how: PredictOptions) -> Integers:

@@ -1,6 +1,8 @@
 """The compiled kernels give the reference's integers: any shape, any chunks, any lanes, any number of threads."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,11 +59,67 @@ def test_lane_counts_and_threads(lanes: int) -> None:
         assert np.array_equal(computed(model, tokens, chunk, threads), wanted), f"chunks of {chunk}, {threads} threads"
 
 
+@pytest.fixture
+def _every_call_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zipllm.kernels.cpu.network.LEAST_PRODUCTS", 1)
+
+
+@pytest.mark.usefixtures("_every_call_is_shared")
+@pytest.mark.parametrize("config", SHAPES, ids=str)
+def test_columns_of_few_rows_in_several_threads(config: TransformerConfig) -> None:
+    """Also more threads than heads, and so than processors."""
+    model = random_model(config, 2)
+    tokens = random_tokens(config, lanes=1, time=70, seed=2)
+    wanted = expected(model, tokens)
+    for chunk, threads in ((1, 2), (3, 3), (70, 2), (66, 5)):
+        assert np.array_equal(computed(model, tokens, chunk, threads), wanted), f"chunks of {chunk}, {threads} threads"
+
+
+@pytest.mark.usefixtures("_every_call_is_shared")
+def test_two_callers_that_both_want_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zipllm.kernels.cpu.network import CpuNetwork
+
+    model = random_model(shaped(), 1)
+    tokens = random_tokens(shaped(), lanes=1, time=40, seed=1)
+    wanted, network = expected(model, tokens), CpuNetwork(model)
+
+    def steps(_: int) -> bool:
+        state = network.start(1)
+        found = [network.predict(state, tokens[:, [at]], every(tokens), threads=3).copy() for at in range(40)]
+        return np.array_equal(np.concatenate(found, axis=1), wanted)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(steps, range(6)))
+
+
+@pytest.mark.usefixtures("_every_call_is_shared")
+def test_a_signal_leaves_no_thread_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zipllm.kernels.cpu import forward
+    from zipllm.kernels.cpu.network import CpuNetwork
+
+    model, tokens = random_model(shaped(), 1), random_tokens(shaped(), 1, time=5, seed=0)
+    network, kernel = CpuNetwork(model), forward.forward
+
+    def interrupted(work: Any, number: int, *rest: Any) -> None:
+        if number == 0:
+            raise KeyboardInterrupt
+        kernel(work, number, *rest)
+
+    monkeypatch.setattr("zipllm.kernels.cpu.network.forward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        network.predict(network.start(1), tokens, every(tokens), threads=3)
+    monkeypatch.undo()
+    again = network.predict(network.start(1), tokens, every(tokens), threads=3)
+    assert np.array_equal(again, expected(model, tokens))
+
+
 @pytest.mark.parametrize("started", [0, 1])
 def test_threads_that_do_not_start(started: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokens = random_model(shaped(), 1), random_tokens(shaped(), 16, time=11, seed=0)
     few_threads(monkeypatch, started)
-    assert np.array_equal(computed(model, tokens, 4, threads=3), expected(model, tokens))
+    monkeypatch.setattr("zipllm.kernels.cpu.network.LEAST_PRODUCTS", 1)
+    for lanes in (1, 16):
+        assert np.array_equal(computed(model, tokens[:lanes], 4, threads=3), expected(model, tokens[:lanes]))
 
 
 @pytest.mark.parametrize("seed", range(20))
