@@ -22,6 +22,7 @@ from zipllm.progress import Advance
 NOISE = random.Random(5).randbytes(60_000)
 DEFLATED = zlib.compress(random.Random(6).randbytes(40_000) + TEXT * 10, 9)
 LOG = b"".join(b"2024-05-%02d INFO request %d served\n" % (day, day * 7919) for day in range(1500))
+RECORDS = b"".join(b'{"id": %d, "name": "request", "size": %d, "ok": true}\n' % (n, n * n % 977) for n in range(1500))
 
 
 def chain(size: int) -> bytes:
@@ -227,3 +228,22 @@ def test_a_sample_that_misleads_costs_nothing(monkeypatch: pytest.MonkeyPatch) -
         choosing, "_with_model", lambda raw, *_rest: choosing.Choice(Coding.MODEL, raw[: alone.size // 2])
     )
     assert choosing.choose(block, LazyEngine(byte_engine), EncodeOptions(), 0, None).coding is Coding.MODEL
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted", "lanes"), [(RECORDS, None, 1), (chain(70_000), None, None), (RECORDS, 8, 8)]
+)
+def test_what_repeats_itself_across_lanes_gets_one(
+    data: bytes, wanted: int | None, lanes: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the user asks for lanes; ``None``: as many as the size gives."""
+    asked: list[EncodeOptions] = []
+
+    def coded(raw: bytes, engine: Engine, style: object, options: EncodeOptions, advance: object) -> choosing.Choice:
+        asked.append(options)
+        return choosing.Choice(Coding.STORED, raw)
+
+    monkeypatch.setattr(choosing, "model_helps", lambda *_: True)
+    monkeypatch.setattr(choosing, "_with_model", coded)
+    choosing.choose(data, LazyEngine(byte_engine), EncodeOptions(lanes=wanted, history_bits=16), 0, None)
+    assert asked[-1].lanes == lanes

@@ -8,7 +8,8 @@ strong conventional codecs. Each is tried only while cheaper tests leave the out
 2. The history codes a sample in both families of contexts, text and rows. If the quick codecs win by far, prediction is
    hopeless; otherwise the better style is kept.
 3. The model joins the history on a smaller sample. If that helps, the block is coded both ways, since a sample ends
-   before the history has learned what a long block teaches.
+   before the history has learned what a long block teaches. One lane codes a block that repeats itself from lane to
+   lane, so that every lane would learn the same anew.
 4. The whole block is coded by the remaining candidates, and by the strong codecs unless prediction has clearly won.
 
 All decisions compare integers, so a block gets the same coding on every machine.
@@ -23,7 +24,7 @@ from zipllm.codec.block.lane_groups import chunk_steps, predicted_chunks
 from zipllm.codec.block.predicted_block import encode_history_block, encode_model_block
 from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for, row_style
 from zipllm.codec.block.transcoding import find_transcoding
-from zipllm.codec.options import DEFAULT_HISTORY_BITS, EncodeOptions
+from zipllm.codec.options import DEFAULT_HISTORY_BITS, DEFAULT_MAX_LANES, EncodeOptions
 from zipllm.codec.threads.side_by_side import beside
 from zipllm.container import Coding, CodingParameters
 from zipllm.container.block import Transcoding
@@ -65,6 +66,10 @@ _TRANSCODING_HELPS = 990
 
 _MODEL_HELPS = 970
 """The model must shrink a sample to this share to be worth its time."""
+
+_REPETITIVE = 1090
+"""A sample that takes this share in many lanes of what it takes in one belongs to a block for one lane. English prose
+takes 1,020, source code 1,060 to 1,080, JSON, XML and logs 1,100 to 1,200 (benchmarks/LOG.md, 2026-11-30)."""
 
 
 class Choice(NamedTuple):
@@ -221,6 +226,8 @@ def _predict_large(
         return []
     if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
+    if options.lanes is None and _history(sample, style, options, DEFAULT_MAX_LANES).size * 1000 > size * _REPETITIVE:
+        options = replace(options, lanes=1)
 
     def alone(progress: Advance | None = None) -> Choice:
         return _history(raw, style, options, advance=progress)

@@ -40,7 +40,8 @@ class EncodeOptions:
 
     Args:
         block_size: bytes coded together, 1 to 16 MiB. Bounds memory; a block decodes by itself.
-        lanes: streams coded side by side in a block: more are faster and cost size. None: from the block's size.
+        lanes: streams coded side by side in a block: more are faster and cost size. None: one where a sample shows
+            that more cost much, else from the block's size.
         sample: test a sample first, and skip the model on blocks it cannot win. False tries it on every block.
         fallback: take the smallest coding of each block. False codes every block by the model, to measure it.
         verify: decode every block and compare it before it is written; see ``block_encoding.verify_block``.

@@ -28,7 +28,7 @@ from zipllm.tokenizer.bpe import train_bpe
 from zipllm.tokenizer.byte import ByteTokenizer
 
 TOKENIZER = train_bpe([TEXT], 320)
-RECORDS = b"".join(b'{"id": %d, "name": "a truth", "fortune": %d}\n' % (n, n * n % 7) for n in range(40))
+RECORDS = b"".join(b'{"id": %d, "name": "a truth", "fortune": %d}\n' % (n, n * n % 7) for n in range(16))
 STATIC = CodingParameters(1, PROBABILITY_BITS, precision=24)
 ADAPTIVE = CodingParameters(1, PROBABILITY_BITS, precision=24, mixer=MIXER_VERSION, history=14)
 KINDS = pytest.mark.parametrize("parameters", [STATIC, ADAPTIVE], ids=["static", "adaptive"])
@@ -95,8 +95,8 @@ def test_repetition_is_decoded_in_fewer_calls(parameters: CodingParameters) -> N
 
 
 @KINDS
-@pytest.mark.parametrize("text", [TEXT * 2, RECORDS, b"a" * 500, b"ab" * 300, b"x"], ids=len)
-@pytest.mark.parametrize("lanes", [1, 2, 5, MOST_LANES])
+@pytest.mark.parametrize("text", [TEXT * 2, RECORDS, b"a" * 200, b"x"], ids=len)
+@pytest.mark.parametrize("lanes", [1, 3, MOST_LANES])
 def test_lanes(text: bytes, lanes: int, parameters: CodingParameters) -> None:
     lanes = min(lanes, len(text))
     parameters = replace(parameters, lanes=lanes)
@@ -106,7 +106,7 @@ def test_lanes(text: bytes, lanes: int, parameters: CodingParameters) -> None:
 
 
 @KINDS
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_guesses(seed: int, parameters: CodingParameters, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_of(Counting())
     payload = encode_model_block(engine, RECORDS, parameters, None)
@@ -121,11 +121,11 @@ def test_damage_is_found_as_by_a_decoder_that_does_not_guess(
     parameters: CodingParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guessing, plain = engine_of(Counting()), engine_of(NgramPredictor(TOKENIZER.vocabulary))
-    text = RECORDS[:600]
+    text = RECORDS[:200]
     payload = encode_model_block(plain, text, parameters, None)
     monkeypatch.setattr(Random, "known", TOKENIZER.encode_all([text])[0])
     monkeypatch.setattr(decoded_lanes, "Guesser", Random)
-    for place in range(0, len(payload), 3):
+    for place in range(0, len(payload), 7):
         damaged = payload[:place] + bytes([payload[place] ^ 16]) + payload[place + 1 :]
         assert outcome(guessing, damaged, len(text), parameters) == outcome(plain, damaged, len(text), parameters)
     for damaged in (b"", payload[:-4], payload + bytes(4)):
@@ -141,7 +141,7 @@ def test_a_transformer(window: int, count: str, monkeypatch: pytest.MonkeyPatch)
     model = build_model(config, ByteTokenizer(), random_model(config, 5), Card("tiny"))
     monkeypatch.setenv("OMP_NUM_THREADS", count)
     monkeypatch.setattr("zipllm.kernels.cpu.network.LEAST_PRODUCTS", 1)
-    text = RECORDS[:700]
+    text = RECORDS[:500]
     for kernels in ("reference", "cpu"):
         monkeypatch.setenv("ZIPLLM_KERNELS", kernels)
         engine = Engine(named("tiny"), ByteTokenizer(), ModelPredictor(model))
