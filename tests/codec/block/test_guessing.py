@@ -133,24 +133,24 @@ def test_damage_is_found_as_by_a_decoder_that_does_not_guess(
 
 
 @pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
-@pytest.mark.parametrize("window", [1, 5, 64])
-@pytest.mark.parametrize("count", ["1", "3"])
-def test_a_transformer(window: int, count: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its cache is filled many times; one and several threads, few and random guesses."""
+@pytest.mark.parametrize(
+    ("window", "kernels", "threads", "size"),
+    [(1, "cpu", 1, 500), (5, "cpu", 3, 500), (64, "cpu", 2, 500), (5, "reference", 1, 40)],
+)
+def test_a_transformer(window: int, kernels: str, threads: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cache is filled many times; with guesses as they are, and with random ones."""
     config = shaped(vocabulary_size=256, window=window)
     model = build_model(config, ByteTokenizer(), random_model(config, 5), Card("tiny"))
-    monkeypatch.setenv("OMP_NUM_THREADS", count)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    monkeypatch.setenv("ZIPLLM_KERNELS", kernels)
     monkeypatch.setattr("zipllm.kernels.cpu.network.LEAST_PRODUCTS", 1)
-    text = RECORDS[:500]
-    for kernels in ("reference", "cpu"):
-        monkeypatch.setenv("ZIPLLM_KERNELS", kernels)
-        engine = Engine(named("tiny"), ByteTokenizer(), ModelPredictor(model))
-        payload = encode_model_block(engine, text, ADAPTIVE, None)
-        assert decode_model_block(engine, payload, len(text), ADAPTIVE, None) == text
-        with monkeypatch.context() as patch:
-            patch.setattr(Random, "known", np.frombuffer(text, dtype=np.uint8).astype(np.int32))
-            patch.setattr(decoded_lanes, "Guesser", Random)
-            assert decode_model_block(engine, payload, len(text), ADAPTIVE, None) == text
+    text = RECORDS[:size]
+    engine = Engine(named("tiny"), ByteTokenizer(), ModelPredictor(model))
+    payload = encode_model_block(engine, text, ADAPTIVE, None)
+    assert decode_model_block(engine, payload, len(text), ADAPTIVE, None) == text
+    monkeypatch.setattr(Random, "known", np.frombuffer(text, dtype=np.uint8).astype(np.int32))
+    monkeypatch.setattr(decoded_lanes, "Guesser", Random)
+    assert decode_model_block(engine, payload, len(text), ADAPTIVE, None) == text
 
 
 def test_guesses_can_be_taken_back() -> None:
@@ -159,13 +159,15 @@ def test_guesses_can_be_taken_back() -> None:
 
 def test_guesses_leave_every_lane_incomplete() -> None:
     """So the decoder never has to ask whether a lane is complete before the last token of a call."""
-    ids = np.full(60, -1, dtype=np.int32)
-    ids[:40] = np.tile([1, 2, 3, 4], 10)
+    ids = np.full(200, -1, dtype=np.int32)
     lengths = np.full(5, 3, dtype=np.int64)
     guesser = Guesser(ids, 1)
-    lane, front = np.zeros(1, dtype=np.int32), np.array([0])
-    for at in range(41):
-        guesses = guesser.guess(lane, front + at, min(at, 1), np.array([60]), lengths)
-    assert guesses.tolist() == [[1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3]]
-    for left, most in ((1, 0), (3, 0), (4, 1), (13, 4)):
-        assert guesser.guess(lane, front + 40, 0, np.array([left]), lengths).shape == (1, most)
+    lane = np.zeros(1, dtype=np.int32)
+    for front in range(100):
+        guesser.guess(lane, np.array([front]), min(front, 1), np.array([600]), lengths)
+        ids[front] = front % 4
+    guesser.guess(lane, np.array([100]), 1, np.array([600]), lengths)
+    for left, most in ((1, 0), (3, 0), (4, 1), (13, 4), (25, 8)):
+        guesses = guesser.guess(lane, np.array([100]), 0, np.array([left]), lengths)
+        assert guesses.tolist() == [[0, 1, 2, 3, 0, 1, 2, 3][:most]]
+    assert (ids[100:] == -1).all()
