@@ -58,7 +58,9 @@ def test_nobody_waits_for_a_thread_that_will_never_come(opened: bool) -> None:
     ("total", "unit"), [(0, 16), (1, 16), (16, 16), (40, 16), (256, 16), (8192, 16), (3, 1), (4, 2)]
 )
 def test_shares_are_neighbors_and_whole_units(threads: int, total: int, unit: int) -> None:
-    edges = [cut(Share(number, threads, *[np.zeros(1, dtype=np.int64)] * 2), total, unit) for number in range(threads)]
+    nothing = np.zeros(1, dtype=np.int64)
+    plain = cut.py_func  # type: ignore[attr-defined]  # a part of compiled code cannot be called from Python
+    edges = [plain(Share(number, threads, nothing, nothing), total, unit) for number in range(threads)]
     assert edges[0][0] == 0
     assert edges[-1][1] == total
     assert [end for _, end in edges[:-1]] == [begin for begin, _ in edges[1:]]

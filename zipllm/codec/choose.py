@@ -226,14 +226,15 @@ def _predict_large(
         return []
     if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
-    if options.lanes is None and _history(sample, style, options, DEFAULT_MAX_LANES).size * 1000 > size * _REPETITIVE:
-        options = replace(options, lanes=1)
+    lanes = options.lanes
+    if lanes is None and _history(sample, style, options, DEFAULT_MAX_LANES).size * 1000 > size * _REPETITIVE:
+        lanes = 1
 
     def alone(progress: Advance | None = None) -> Choice:
         return _history(raw, style, options, advance=progress)
 
     def joined() -> Choice:
-        return _with_model(raw, engine(), style, options, advance)
+        return _with_model(raw, engine(), style, replace(options, lanes=lanes), advance)
 
     shared = engine().predictor.traits.threads > 1
     if not shared or options.history_bits > DEFAULT_HISTORY_BITS:  # two large histories take too much memory
