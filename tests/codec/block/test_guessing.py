@@ -77,11 +77,11 @@ def engine_of(predictor: Any) -> Engine:
     return Engine(named("exact"), TOKENIZER, predictor)
 
 
-def outcome(engine: Engine, payload: bytes, size: int, parameters: CodingParameters) -> bytes | str:
+def outcome(engine: Engine, payload: bytes, size: int, parameters: CodingParameters) -> bytes | None:
     try:
         return decode_model_block(engine, payload, size, parameters, None)
-    except CorruptData as error:
-        return str(error)
+    except CorruptData:
+        return None
 
 
 @KINDS

@@ -100,6 +100,15 @@ def copied(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[n
     return network.predict(network.copy(state, 3), np.repeat(tokens[:1, 3:], 3, axis=0), np.arange(3, dtype=np.int32))
 
 
+def rewound(model: TransformerParameters, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Feed the last token of two lanes behind wrong ones that are taken back, more than the window has."""
+    network = GpuNetwork(model, "cpu")
+    state, wrong = network.start(2), np.zeros((2, 5), dtype=np.int32)
+    network.predict(state, np.concatenate([tokens[:2, :-1], wrong], axis=1), every(tokens[:2]))
+    network.rewind(state, every(tokens[:2]), 5)
+    return network.predict(state, tokens[:2, -1:], every(tokens[:2]))
+
+
 def selected(model: TransformerParameters, tokens: NDArray[np.int32]) -> bool:
     """Whether some columns of predictions are those of the whole: in pieces, behind single steps, in used memory."""
     generator = np.random.default_rng(1)
@@ -148,6 +157,7 @@ def different_ways() -> Iterator[str]:
         ("equal frequencies", computed(alike, few), expected(alike, few)),
         ("equal frequencies some columns at a time", in_columns(alike, few), expected(alike, few)),
         ("copies of a lane", copied(model, tokens), np.repeat(whole[:1, 3:], 3, axis=0)),
+        ("wrong tokens that are taken back", rewound(model, tokens), whole[:2, -1:]),
         ("lanes that end one by one", ending(model, many),
          np.where((here[:, None] >= here)[..., None], expected(model, many), 0)),
         ("some columns", selected(model, tokens[:2]), True),
