@@ -18,6 +18,7 @@ Within one process:
     stages     what the default costs, stage by stage
     kernels    microseconds a token of the network's parts: products, attention, frequencies
     coder      microseconds a token of coding without history
+    guesses    one lane decoded with and without guesses, beside 16 lanes
     gpu        a CUDA device that blocks share, and its network alone
     training   a training step as configured and in eager float32
 
@@ -38,7 +39,7 @@ from benchmarks.speed.row import Row, Settings, Study
 from zipllm.bench.environment import environment
 
 PROCESSES = ("default", "sizes", "lanes", "blocks", "threads", "levels", "reference", "start", "compile")
-INSIDE = ("shapes", "stages", "kernels", "coder", "gpu", "training")
+INSIDE = ("shapes", "stages", "kernels", "coder", "guesses", "gpu", "training")
 """Studies that run in this process, each in a module of its name."""
 
 

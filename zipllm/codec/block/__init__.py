@@ -6,5 +6,6 @@ predicted_block     coding by a model or by the history alone; verification with
 transcoding         text in GB18030 or UTF-16 <-> UTF-8, in front of a prediction
 conventional_block  coding by zstd, LZMA or bzip2, or stored
 lane_groups         predictions of known tokens by several threads
-decoded_lanes       lanes decoded step by step
+decoded_lanes       lanes decoded step by step, few of them ahead of what is known
+guessing            what comes next, if it repeats what was before
 """

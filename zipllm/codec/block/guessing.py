@@ -42,9 +42,6 @@ class Guesser:
     Args:
         ids: int32, the tokens of all lanes as far as they are decoded, -1 elsewhere.
         lanes: how many there are.
-
-    Attributes:
-        made, right: numbers of guesses.
     """
 
     def __init__(self, ids: Integers, lanes: int) -> None:
@@ -54,7 +51,6 @@ class Guesser:
         self._matches = np.full((lanes, 3), -1, dtype=np.int64)
         self._trust = 1 - 0.5 / np.arange(1, _CLASSES + 1)
         self._guesses = np.zeros((lanes, MOST_GUESSES), dtype=np.int32)
-        self.made = self.right = 0
 
     def guess(self, lanes: Integers, front: Longs, new: int, left: Longs, lengths: Longs) -> Integers:
         """Return guesses for some lanes, int32 ``[n, k]``; k may be 0.
@@ -70,11 +66,6 @@ class Guesser:
         states = (self._index, self._matches, self._trust, self._guesses)
         count = int(_next_guesses(self._ids, *states, there, front, new, left, lengths))
         return self._guesses[lanes, :count]
-
-    def count(self, made: int, right: int) -> None:
-        """Add to the numbers of guesses."""
-        self.made += made
-        self.right += right
 
 
 @compiled
