@@ -27,7 +27,7 @@ SINGLE_STEPS = 4
 
 
 class Network(Protocol):
-    """What a self-test runs; see `zipllm.model.architecture.ReferenceNetwork`."""
+    """What a self-test runs; see `zipllm.model.architecture.IntegerNetwork`."""
 
     def start(self, lanes: int) -> Any:
         """Return a new state."""

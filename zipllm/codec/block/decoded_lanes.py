@@ -62,14 +62,15 @@ class _Group:
         lanes = end - self._first
         self._predictor = predictor
         self._state = predictor.start(lanes)
-        self._threads = 1 if own else predictor.traits.threads
+        self._own = own
         self._coder = coder
         self._decoded = decoded
         self._lanes = np.arange(lanes, dtype=np.int32)
         self._fed = np.full((lanes, 1), predictor.start_token, dtype=np.int32)
         self._room = np.empty((lanes, 1, len(predictor.vocabulary) + 1), dtype=np.int32) if own else None
         self._cumulative: Integers = np.empty((0, 0, 0), dtype=np.int32)
-        guesses = not own and lanes <= MOST_LANES and isinstance(predictor, Rewinding)
+        self._rewinding = predictor if isinstance(predictor, Rewinding) else None
+        guesses = self._rewinding is not None and lanes <= MOST_LANES and not own
         self._guesser = Guesser(decoded.ids, lanes) if guesses else None
         self._new = 0
         self.step = 0
@@ -82,15 +83,15 @@ class _Group:
             guesses = self._guesser.guess(self._lanes, front, self._new, left, self._decoded.lengths)
             self._fed = np.concatenate([self._fed, guesses], axis=1)
         room = None if self._room is None else self._room[: self._lanes.size]
-        self._cumulative = self._predictor.predict(self._state, self._fed, self._lanes, out=room, threads=self._threads)
+        threads = 1 if self._own else self._predictor.traits.threads  # more once compiled code has taken over
+        self._cumulative = self._predictor.predict(self._state, self._fed, self._lanes, out=room, threads=threads)
 
     def take_turn(self) -> bool:
         """Decode tokens of each lane; return whether any lane goes on."""
         tokens = self._coder.decode(self._cumulative, self._lanes + np.int32(self._first), self._fed[:, 1:])
         self._new = tokens.shape[1]
-        if self._new < self._fed.shape[1]:
-            assert isinstance(self._predictor, Rewinding), "nothing else is fed guesses"
-            self._predictor.rewind(self._state, self._lanes, self._fed.shape[1] - self._new)
+        if self._rewinding is not None and self._new < self._fed.shape[1]:
+            self._rewinding.rewind(self._state, self._lanes, self._fed.shape[1] - self._new)
         unfinished = self._decoded.append(self._lanes + np.int32(self._first), tokens, self.step)
         self._fed, self._lanes = tokens[unfinished, -1:], self._lanes[unfinished]
         self.step += self._new
