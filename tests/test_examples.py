@@ -1,6 +1,7 @@
 """Every example runs and says what it promises."""
 
 import json
+import lzma
 import os
 import re
 import shlex
@@ -9,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import zipllm
+from zipllm.data.registry import samples_folder
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -111,7 +115,7 @@ def test_hugging_face(tmp_path: Path) -> None:
     text = (EXAMPLES / "hugging_face.md").read_text(encoding="utf-8")
     commands = [line[2:] for line in text.splitlines() if line[:2] == "$ "]
     assert commands.pop(0) == "pip install 'zipllm[hf]'"
-    assert len(commands) == 11
+    assert len(commands) == 12
     (program,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     program, count = re.subn(r"range\(200\)", "range(5)", program)
     assert count == 1
@@ -128,8 +132,23 @@ def test_hugging_face(tmp_path: Path) -> None:
     assert "no number here is a code length" in " ".join(said.split())
     assert said.count("Context: as in an archive.") == 2
     assert "hf:trained" in (tmp_path / "bits.html").read_text(encoding="utf-8")
-    assert (tmp_path / "again").read_bytes() == (tmp_path / "FORMAT.md").read_bytes()
-    assert (tmp_path / "FORMAT.md").read_bytes() == (ROOT / "zipllm" / "container" / "FORMAT.md").read_bytes()
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "samples.txt").read_bytes()
+    of_page, found = (_numbers(re.search(r"^ *samples.txt .*", where, re.M)) for where in (text, said))  # of hf:random
+    assert found == pytest.approx(of_page, rel=0.01)
+
+
+def test_hugging_face_sizes() -> None:
+    """What other codecs make of the samples is what the page says."""
+    text = (EXAMPLES / "hugging_face.md").read_text(encoding="utf-8")
+    samples = b"".join((samples_folder() / name).read_bytes() for name in re.findall(r"\$samples/(\S+)", text))
+    history, xz = len(zipllm.compress(samples, level=3)), len(lzma.compress(samples, preset=9 | lzma.PRESET_EXTREME))
+    assert f"(The history alone takes {history:,} bytes, xz -9e {xz:,}." in text
+    assert f" ({len(samples)} => " in text
+
+
+def _numbers(line: re.Match[str] | None) -> list[float]:
+    assert line is not None
+    return [float(number.replace(",", "")) for number in line[0].split()[1:7]]
 
 
 def _environment(folder: Path) -> dict[str, str]:
