@@ -178,7 +178,7 @@ def test_progress_counts_all_blocks_in_work(monkeypatch: pytest.MonkeyPatch) -> 
     """Three blocks are half done while none is finished."""
     halfway, seen = threading.Barrier(3), threading.Event()
 
-    def decode(_block: Any, _engine: Any, advance: Any) -> bytes:
+    def decode(_block: Any, _engine: Any, advance: Any, *_limits: Any) -> bytes:
         advance(0.5, 10)
         halfway.wait(30)
         seen.wait(30)
