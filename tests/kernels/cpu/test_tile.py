@@ -41,7 +41,7 @@ def kernel(rows: int, vectors: int, instructions: Instructions, ahead: bool = Fa
     return run
 
 
-@pytest.mark.parametrize(("rows", "ahead"), [(1, False), (4, False), (4, True)])
+@pytest.mark.parametrize(("rows", "ahead"), [(1, False), (1, True), (4, False), (4, True)])
 @pytest.mark.parametrize("instructions", get_args(Instructions))
 def test_every_instruction_set_gives_the_same_sums(instructions: Instructions, rows: int, ahead: bool) -> None:
     feature = NEEDS[instructions]

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 8
 """Fewest rows per thread; fewer are not worth waking another thread for."""
-LEAST_PRODUCTS = 1 << 21
-"""Fewest multiplications of a call whose columns are shared; fewer take no longer than waking another thread."""
+LEAST_PRODUCTS = 1 << 24
+"""Fewest multiplications of a call whose columns are shared; fewer take no longer than waking another thread. With
+`small` that is three rows (benchmarks/LOG.md, 2026-11-30)."""
 _ALL = np.empty((0, 0), dtype=np.int32)
 """The table of columns that stands for whole predictions."""
 MAX_IMBALANCE = 1.1

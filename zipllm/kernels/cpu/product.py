@@ -16,9 +16,10 @@ WIDE = _INSTRUCTIONS == "vnni512"
 BLOCK = 4 if WIDE else 1
 """Panels in the widest tile."""
 
-_tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS) for rows in (4, 2, 1))
+# A single row uses each weight once, so it always waits for memory.
+_tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS, ahead=rows == 1) for rows in (4, 2, 1))
 _tile_4x4_ahead = make_tile(4, BLOCK, _INSTRUCTIONS, ahead=True)
-_tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS) for rows in (4, 2, 1))
+_tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS, ahead=rows == 1) for rows in (4, 2, 1))
 address = make_address()
 
 
