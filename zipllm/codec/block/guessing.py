@@ -16,7 +16,7 @@ MOST_LANES = 7
 MOST_GUESSES = 31
 """Longest guess."""
 
-LEAST_CHANCE = 0.4
+LEAST_CHANCE = 0.5
 """Guesses go on while they are right with this probability: about what a row of a pass costs, in steps."""
 
 _ORDERS = np.array([12, 5, 2])

@@ -16,10 +16,11 @@ WIDE = _INSTRUCTIONS == "vnni512"
 BLOCK = 4 if WIDE else 1
 """Panels in the widest tile."""
 
-# A single row uses each weight once, so it always waits for memory.
-_tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS, ahead=rows == 1) for rows in (4, 2, 1))
+# Few rows use each weight so seldom that they wait for memory.
+_tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS, ahead=rows < 4) for rows in (4, 2, 1))
 _tile_4x4_ahead = make_tile(4, BLOCK, _INSTRUCTIONS, ahead=True)
-_tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS, ahead=rows == 1) for rows in (4, 2, 1))
+_tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS, ahead=rows < 4) for rows in (4, 2, 1))
+_tile_4x1_ahead = make_tile(4, 1, _INSTRUCTIONS, ahead=True)
 address = make_address()
 
 
@@ -64,7 +65,9 @@ def multiply(
             height = 4 if rows - row >= 4 else 2 if rows - row >= 2 else 1
             source, target = left + row * stride, out + row * pitch + 64 * panel
             if width == 1:
-                if height == 4:
+                if height == 4 and ahead and row == 0:
+                    _tile_4x1_ahead(source, stride, packed, vector, step, start, target, pitch, steps)
+                elif height == 4:
                     _tile_4x1(source, stride, packed, vector, step, start, target, pitch, steps)
                 elif height == 2:
                     _tile_2x1(source, stride, packed, vector, step, start, target, pitch, steps)
