@@ -19,7 +19,6 @@ CAN_MEET = COMPILES and os.name == "posix"
 _ARRIVALS, _COUNT = np.int64(0), np.int64(8)
 """Numbers in a table of 16, on cache lines of their own."""
 
-_OVER = 1 << 62
 _PATIENCE = 2000
 """Looks before a thread lets others have its processor."""
 
@@ -52,12 +51,6 @@ def new_table(threads: int = 0) -> Table:
 def open_table(table: Table, threads: int) -> None:
     """Let the threads begin that wait in ``join``."""
     table[_COUNT] = threads
-
-
-def break_up(table: Table) -> None:
-    """Let no thread wait any more, because one will never come; what the others compute is worthless then."""
-    table[_ARRIVALS] = _OVER
-    table[_COUNT] = max(1, table[_COUNT])
 
 
 @part
@@ -95,7 +88,7 @@ def _wait(table: Table, index: Integer, least: Integer) -> None:
 
 
 def _make_atomic(emit: Any) -> Any:
-    """Return a function for compiled code of a table and an index, which an instruction that ``emit`` writes reads."""
+    """Return a function ``(table, index)`` for compiled code: the instruction that ``emit`` writes, on that number."""
     types: Any = importlib.import_module("numba").types
     make_array: Any = importlib.import_module("numba.np.arrayobj").make_array
 

@@ -30,6 +30,8 @@ _CLASSES = 16
 """Match lengths are told apart by their powers of two."""
 
 _RATE = 0.02
+"""How far one guess moves the trust in its class."""
+
 _SOURCE, _LENGTH, _PROPOSED = 0, 1, 2
 
 Integers = NDArray[np.int32]

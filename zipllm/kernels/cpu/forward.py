@@ -190,6 +190,8 @@ def forward(
         cumulative: int32 ``[..., vocabulary + 1]`` or ``[..., d]``, receives the predictions.
     """
     share = join(number, table, work.scratch.met)
+    if number >= share.threads:  # a signal came while this thread was started
+        return
     for first in range(begin, end, BLOCK_ROWS):
         count = min(BLOCK_ROWS, end - first)
         _embed(work, share, first, count)

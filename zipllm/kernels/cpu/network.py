@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import is_cached
-from zipllm.jit.meeting import CAN_MEET, break_up, new_table, open_table
+from zipllm.jit.meeting import CAN_MEET, new_table, open_table
 from zipllm.kernels.checks import Columns, check_indices
 from zipllm.kernels.cpu.cache import CpuState, Room, copied, from_reference, new_room, new_state
 from zipllm.kernels.cpu.forward import Rows, Work, forward
@@ -170,8 +170,9 @@ class CpuNetwork:
                 started.append(other)
             open_table(table, 1 + len(started))
             work(0)
-        except BaseException:  # a signal: nobody may wait for this thread
-            break_up(table)
+        except BaseException:  # a signal: the others wait for this thread
+            open_table(table, 1 + len(started))
+            work(0)
             raise
         for other in started:
             other.result()

@@ -54,7 +54,7 @@ def multiply(
 ) -> None:
     """Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row.
 
-    ``ahead`` prefetches the panels behind these.
+    ``ahead`` prefetches the panels behind these also for the first four of many rows; fewer rows always do.
     """
     panel = 0
     while panel < panels:
