@@ -11,7 +11,7 @@ from zipllm.classify import primed
 from zipllm.classify.primed import PrimedClass, Priming
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
-from zipllm.container.block import MIXER_VERSION
+from zipllm.container.block import LEAN_MIXER
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import UsageError
 from zipllm.measure.costs import history_costs, model_costs
@@ -49,7 +49,7 @@ def found(engine: Engine | None, history: int | None, texts: Sequence[bytes] = T
 
 def paid(engine: Engine | None, history: int | None, text: bytes) -> float:
     """Return the cost of ``text`` at the end of a one-lane block that starts with ``CONTENT``."""
-    mixer = {"mixer": MIXER_VERSION, "history": history, "family": TEXT, "row": 1} if history else {}
+    mixer = {"mixer": LEAN_MIXER, "history": history, "family": TEXT, "row": 1} if history else {}
     parameters = CodingParameters(1, PROBABILITY_BITS, **mixer)
     raw = CONTENT + text
     costs = model_costs(engine, raw, parameters, None) if engine else history_costs(raw, parameters, None)

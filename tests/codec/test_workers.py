@@ -22,6 +22,7 @@ from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.codec.reading.archive_file import ZipllmFile
 from zipllm.container import Block, BlockHeader, Coding, CodingParameters
+from zipllm.container.block import LEAN_MIXER
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import UsageError
 
@@ -35,7 +36,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("engine", [None, byte_engine(), byte_engine], ids=["history", "model", "lazy"])
-@pytest.mark.parametrize("options", [{}, ALONE | {"verify": False}], ids=["", "alone"])
+@pytest.mark.parametrize("options", [{"mixer": LEAN_MIXER}, ALONE | {"verify": False}], ids=["", "alone"])
 def test_the_same_bytes(engine: Any, options: dict[str, Any]) -> None:
     alone = compress(MIXED, engine, **options)
     assert (Coding.MODEL in codings(alone[0])) == (engine is not None and "history_bits" in options)

@@ -13,7 +13,7 @@ import io
 import random
 import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import BlockHeader, Coding, scan
+from zipllm.container.block import LEAN_MIXER
 from zipllm.engine.engine import Engine, engine_from_model, load_engine
 from zipllm.model_file.file import build_model
 from zipllm.tokenizer import ByteTokenizer
@@ -36,6 +37,13 @@ ZEROS = bytes(3000)
 WORDS = b" ".join(random.Random(12).choices(TEXT.split(), k=4000))
 CHINESE = resources.files("zipllm.data").joinpath("samples/chinese.txt").read_text(encoding="utf-8")[:1000] + "𠀀é\n"
 TABLE = b"".join(struct.pack("<IHB", index, index * index % 65536, index % 7) for index in range(1000))
+STRUCTURES = b"".join(
+    f'{{"id": {index}, "tags": ["a b", "c"], "of": {{"x": {index * index}}}}}\n'
+    f'<item id="{index}"><name>{"Ada" if index % 3 else "Grace"}</name><br/></item>\n'
+    f"2024-05-{index % 28 + 1:02},ok;{index}\t| level={index % 5}\n".encode()
+    for index in range(40)
+)
+EMBEDDED = EncodeOptions(fallback=False, embed_model=True)
 
 
 @dataclass(frozen=True)
@@ -62,17 +70,19 @@ GOLDEN = (
     ),
     Golden("words", WORDS, EncodeOptions(history_bits=None), repeatable=False),
     Golden("table", TABLE, EncodeOptions(history_bits=None), repeatable=False),
-    Golden("history-text", WORDS, EncodeOptions()),
-    Golden("history-utf16", CHINESE.encode("utf-16"), EncodeOptions(block_size=1501)),
+    Golden("history-text", WORDS, EncodeOptions(mixer=LEAN_MIXER)),
+    Golden("history-utf16", CHINESE.encode("utf-16"), EncodeOptions(block_size=1501, mixer=LEAN_MIXER)),
     Golden("history-records", TABLE, EncodeOptions(history_bits=12)),
-    Golden("tiny-one-lane", TEXT, EncodeOptions(lanes=1, fallback=False, embed_model=True), "tiny"),
-    Golden(
-        "tiny-lanes", TEXT + NOISE, EncodeOptions(lanes=5, block_size=700, fallback=False, embed_model=True), "tiny"
-    ),
-    Golden("small", TEXT, EncodeOptions(lanes=2, fallback=False), "small"),
+    Golden("tiny-one-lane", TEXT, replace(EMBEDDED, lanes=1, mixer=LEAN_MIXER), "tiny"),
+    Golden("tiny-lanes", TEXT + NOISE, replace(EMBEDDED, lanes=5, block_size=700, mixer=LEAN_MIXER), "tiny"),
+    Golden("small", TEXT, EncodeOptions(lanes=2, fallback=False, mixer=LEAN_MIXER), "small"),
     Golden("small-static", TEXT, EncodeOptions(lanes=2, fallback=False, history_bits=None), "small"),
-    Golden("small-gb18030", CHINESE.encode("gb18030"), EncodeOptions(block_size=1501), "small"),
-    Golden("small-chosen", TEXT[:200] + NOISE, EncodeOptions(block_size=200), "small"),
+    Golden("small-gb18030", CHINESE.encode("gb18030"), EncodeOptions(block_size=1501, mixer=LEAN_MIXER), "small"),
+    Golden("small-chosen", TEXT[:200] + NOISE, EncodeOptions(block_size=200, mixer=LEAN_MIXER), "small"),
+    Golden("full-text", WORDS, EncodeOptions()),
+    Golden("full-structures", STRUCTURES, EncodeOptions()),
+    Golden("full-tiny-lanes", TEXT + STRUCTURES, replace(EMBEDDED, lanes=5, block_size=2100), "tiny"),
+    Golden("full-small", STRUCTURES, EncodeOptions(lanes=2, fallback=False), "small"),
 )
 
 

@@ -23,7 +23,7 @@ from zipllm.jit.compiled import COMPILES
 from zipllm.mixing.adaptive import Chunk, decode_chunk, encode_chunk
 from zipllm.mixing.contexts import ROWS, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
-from zipllm.mixing.memory import Memory, memory_digest, new_memory
+from zipllm.mixing.memory import FULL, LEAN, Memory, Shape, memory_digest, new_memory
 from zipllm.mixing.token_path import Vocabulary
 
 BYTES = tuple(bytes([value]) for value in range(256))
@@ -35,6 +35,8 @@ VOCABULARIES = {
 }
 NOTHING = np.zeros((1, 1, 0), dtype=np.int32)
 STYLES = [Style(TEXT, 1), Style(ROWS, 1), Style(ROWS, 7)]
+SHAPES = pytest.mark.parametrize("shape", [LEAN, FULL], ids=["lean", "full"])
+KINDS = [(LEAN, style) for style in STYLES] + [(FULL, STYLES[0])]
 PROSE = b"It was the best of times, it was the worst of times.\nIt was the age of wisdom, " * 6
 
 
@@ -67,16 +69,18 @@ class Block:
         cumulative = NOTHING if self.cumulative is NOTHING else np.ascontiguousarray(self.cumulative[:, begin:end])
         return Chunk(lanes, np.full(len(lanes), end - begin), tokens, cumulative)
 
-    def encode(self, style: Style, pieces: int = 1) -> tuple[NDArray[np.uint32], Memory]:
-        memory, encoder = new_memory(self.sizes, 12, None), FusedEncoder()
+    def encode(self, style: Style, pieces: int = 1, shape: Shape = FULL) -> tuple[NDArray[np.uint32], Memory]:
+        memory, encoder = new_memory(self.sizes, 12, None, shape), FusedEncoder()
         cuts = [self.tokens.shape[1] * piece // pieces for piece in range(pieces + 1)]
         for begin, end in itertools.pairwise(cuts):
             chunk = self.chunk(begin, end, self.tokens[:, begin:end].copy())
             encode_chunk(memory, self.vocabulary, chunk, style, encoder)
         return encoder.finish(), memory
 
-    def decode(self, words: NDArray[np.uint32], style: Style) -> tuple[NDArray[np.int32], Memory, bool]:
-        memory, decoder = new_memory(self.sizes, 12, None), FusedDecoder(words)
+    def decode(
+        self, words: NDArray[np.uint32], style: Style, shape: Shape = FULL
+    ) -> tuple[NDArray[np.int32], Memory, bool]:
+        memory, decoder = new_memory(self.sizes, 12, None, shape), FusedDecoder(words)
         steps = []
         for step in range(self.tokens.shape[1]):
             chunk = self.chunk(step, step + 1, np.zeros((len(self.sizes), 1), dtype=np.int32))
@@ -85,13 +89,13 @@ class Block:
         return np.concatenate(steps, axis=1), memory, decoder.at_end()
 
 
-@pytest.mark.parametrize("style", STYLES, ids=str)
 @pytest.mark.parametrize("with_model", [False, True])
 @pytest.mark.parametrize("name", sorted(VOCABULARIES))
-def test_what_was_coded_comes_back(name: str, with_model: bool, style: Style) -> None:
+@pytest.mark.parametrize(("shape", "style"), KINDS, ids=["text", "rows", "rows-7", "full-text"])
+def test_what_was_coded_comes_back(shape: Shape, name: str, with_model: bool, style: Style) -> None:
     block = Block(VOCABULARIES[name], lanes=3, steps=40, seed=len(name), with_model=with_model)
-    words, memory = block.encode(style)
-    tokens, other, at_end = block.decode(words, style)
+    words, memory = block.encode(style, shape=shape)
+    tokens, other, at_end = block.decode(words, style, shape)
     assert np.array_equal(tokens, block.tokens)
     assert at_end
     assert memory.seen.tobytes() == block.raw
@@ -111,7 +115,7 @@ def test_chunks_do_not_matter(pieces: int, lanes: int, seed: int) -> None:
 def test_the_columns_of_its_tokens_are_all_that_coding_needs(name: str) -> None:
     block = Block(VOCABULARIES[name], lanes=3, steps=40, seed=5, with_model=True)
     columns = DecisionTree.from_vocabulary(VOCABULARIES[name]).columns
-    memory, encoder = new_memory(block.sizes, 12, None), FusedEncoder()
+    memory, encoder = new_memory(block.sizes, 12, None, FULL), FusedEncoder()
     whole = block.chunk(0, 40, block.tokens.copy())
     selected = np.take_along_axis(whole.cumulative, columns[block.tokens], axis=2)
     encode_chunk(memory, block.vocabulary, whole._replace(cumulative=selected, selected=True), STYLES[0], encoder)
@@ -120,10 +124,11 @@ def test_the_columns_of_its_tokens_are_all_that_coding_needs(name: str) -> None:
     assert memory_digest(memory) == memory_digest(other)
 
 
-def test_it_learns() -> None:
+@SHAPES
+def test_it_learns(shape: Shape) -> None:
     """The second half of a repeated text costs a tenth of the first."""
     data = np.frombuffer(PROSE + PROSE, dtype=np.uint8).astype(np.int32)[None]
-    memory, encoder, sizes = new_memory(np.array([data.size]), 16, None), FusedEncoder(), []
+    memory, encoder, sizes = new_memory(np.array([data.size]), 16, None, shape), FusedEncoder(), []
     for half in np.split(data, 2, axis=1):
         chunk = Chunk(np.zeros(1, np.int64), np.array([half.size]), half.copy(), NOTHING)
         encode_chunk(memory, vocabulary(BYTES), chunk, STYLES[0], encoder)
@@ -180,11 +185,11 @@ print(json.dumps(fingerprints()))
 def fingerprints() -> list[Any]:
     """Words and memory of several blocks, as hashes."""
     found: list[Any] = [COMPILES]
-    for seed, style in enumerate(STYLES):
+    for seed, (shape, style) in enumerate(KINDS):
         for name in ("bytes", "bpe"):
             tokens = BYTES if name == "bytes" else (b"a", b"ab", b"abc", b"b", b"ba", b"\n", b"The", b"the ")
             block = Block(tuple(sorted(tokens)), lanes=2, steps=60, seed=seed, with_model=name == "bpe")
-            words, memory = block.encode(style)
+            words, memory = block.encode(style, shape=shape)
             found.append([hashlib.sha256(words.tobytes()).hexdigest(), memory_digest(memory)])
     return found
 

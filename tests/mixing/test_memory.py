@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zipllm.mixing.memory import CONTEXTS, MAX_SLOT_BITS, SLOT_BYTES, new_memory
+from zipllm.mixing.memory import FULL, LEAN, MAX_SLOT_BITS, SLOT_BYTES, Shape, new_memory
 
 STATUS = Path("/proc/self/statm")
 MIB = 1 << 20
@@ -17,12 +17,13 @@ def resident() -> int:
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux tells how much memory is resident")
-def test_a_byte_with_the_most_slots_clears_no_huge_pages() -> None:
+@pytest.mark.parametrize("shape", [LEAN, FULL], ids=["lean", "full"])
+def test_a_byte_with_the_most_slots_clears_no_huge_pages(shape: Shape) -> None:
     """512 MiB of slots, of which a byte can reach two in each context: in huge pages that would be 64 MiB."""
-    memory = new_memory(np.array([1], dtype=np.int64), MAX_SLOT_BITS, None)
+    memory = new_memory(np.array([1], dtype=np.int64), MAX_SLOT_BITS, None, shape)
     before = resident()
-    slots = 1 << MAX_SLOT_BITS
-    memory.slots[np.arange(2 * CONTEXTS) * (slots // (2 * CONTEXTS)) * (SLOT_BYTES // 2)] = 1
+    slots, used = 1 << MAX_SLOT_BITS, 2 * shape.contexts
+    memory.slots[np.arange(used) * (slots // used) * (SLOT_BYTES // 2)] = 1
     assert resident() - before < MIB
     assert memory.slots.size * memory.slots.itemsize == SLOT_BYTES * slots
 

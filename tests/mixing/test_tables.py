@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import zipllm.container
+from zipllm.container.block import LEAN_MIXER, MIXERS
 from zipllm.jit.compiled import COMPILES
-from zipllm.mixing.memory import new_memory, plain_prior
+from zipllm.mixing.memory import SHAPES, new_memory, plain_prior
 from zipllm.mixing.mixer import stretch_fine
-from zipllm.mixing.prior import load_prior, pack_prior
+from zipllm.mixing.prior import FILES, load_prior, pack_prior
 from zipllm.mixing.tables import COARSE_BITS, LIMIT, ONE_BITS, STATES, UNIT, tables
 
 ONE = 1 << ONE_BITS
@@ -59,23 +60,25 @@ def test_histories_count() -> None:
 
 
 def test_the_prior_is_the_one_of_the_format() -> None:
-    data = resources.files("zipllm.mixing").joinpath("prior.safetensors").read_bytes()
     document = resources.files(zipllm.container).joinpath("FORMAT.md").read_text(encoding="utf-8")
-    assert hashlib.sha256(data).hexdigest() in document
+    for file in FILES.values():
+        data = resources.files("zipllm.mixing").joinpath(file).read_bytes()
+        assert hashlib.sha256(data).hexdigest() in document
 
 
 @pytest.mark.parametrize("name", ["model", "text"])
-def test_a_prior_fits_the_memory(name: str) -> None:
-    plain, learned = plain_prior(), load_prior(name)
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_a_prior_fits_the_memory(mixer: int, name: str) -> None:
+    plain, learned = plain_prior(SHAPES[mixer]), load_prior(mixer, name)
     for empty, full in zip(plain, learned, strict=True):
         assert (empty.shape, empty.dtype) == (full.shape, full.dtype)
-    memory = new_memory(np.array([10]), 12, learned)
+    memory = new_memory(np.array([10]), 12, learned, SHAPES[mixer])
     assert (memory.weights == learned.weights).all()
     memory.weights[:] = 0
-    assert load_prior(name).weights.any()  # a memory has a copy
+    assert load_prior(mixer, name).weights.any()  # a memory has a copy
 
 
 def test_packing_a_prior_keeps_it_nearly() -> None:
-    packed = pack_prior("model", load_prior("model"))
-    assert (packed["model.weights"].astype(np.int32) << 4 == load_prior("model").weights).all()
-    assert (packed["model.maps"][0] == load_prior("model").maps >> 16).all()
+    packed = pack_prior("model", load_prior(LEAN_MIXER, "model"))
+    assert (packed["model.weights"].astype(np.int32) << 4 == load_prior(LEAN_MIXER, "model").weights).all()
+    assert (packed["model.maps"][0] == load_prior(LEAN_MIXER, "model").maps >> 16).all()

@@ -29,6 +29,11 @@ MODEL_FILE = "tiny-model"
 MODEL_ID = bytes.fromhex("535813a9301c6932eb4bc0b925ebb390b9f5abc67ab4c7b08f0b49a059290043")
 TABLE = b"".join(bytes([row, row * row % 256, 0, 255, 7 * row % 256, row % 3, 1]) for row in range(40))
 PAGE = TEXT + b"The lazy dog sleeps; the quick brown fox does not.\n" + TEXT.upper() + TEXT
+STRUCTURED = b"".join(
+    b'{"id": %d, "of": [{"x": "a b"}, %d]}\n<a n="%d"><b>Ada</b><br/></a>\nok;%d\t| level=%d\n'
+    % ((row, row * row) * 2 + (row % 5,))
+    for row in range(12)
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,14 @@ HISTORY_BLOCKS = (
     Predicted("history-lane-each", "a lane for every byte", TEXT, {"mixer": 1, "history": 12, "lanes": len(TEXT)}),
     Predicted("history-one-byte", "a single byte, eight decisions", b"a", {"mixer": 1, "history": 12}),
     Predicted("history-largest", "2^24 slots", TEXT, {"mixer": 1, "history": 24}),
+    Predicted("history-full", "by mixer 2: JSON, XML, fields", STRUCTURED, {"mixer": 2, "history": 12}),
+    Predicted("history-full-lanes", "by mixer 2, three lanes", STRUCTURED, {"mixer": 2, "history": 14, "lanes": 3}),
 )
 MODEL_BLOCKS = (
     Predicted("model-alone", "by the model alone, one lane", PAGE),
     Predicted("model-lanes", "by the model alone, five lanes of unequal size", PAGE[:93], {"lanes": 5}),
     Predicted("model-history", "the model with a history of text", PAGE, {"mixer": 1, "history": 12}),
+    Predicted("model-full", "the model with mixer 2, two lanes", STRUCTURED, {"mixer": 2, "history": 12, "lanes": 2}),
     Predicted(
         "model-rows",
         "the model with a history of rows, two lanes",

@@ -15,6 +15,7 @@ from zipllm.classify.continued import Advance
 from zipllm.codec.block.coding import AdaptiveEncoder, Predicted
 from zipllm.codec.block.lane_groups import chunk_steps
 from zipllm.codec.block.setup import TEXT_STYLE, BlockSetup, coding_parameters
+from zipllm.container.block import LEAN_MIXER
 from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError
 from zipllm.mixing.predictions import NO_MODEL, Predictions
@@ -63,7 +64,7 @@ class PrimedClass:
         if priming.history_bits is None:
             self._learn(content, None)
             return
-        parameters = coding_parameters(len(content), 1, TEXT_STYLE, priming.history_bits)
+        parameters = coding_parameters(len(content), 1, TEXT_STYLE, priming.history_bits, mixer=LEAN_MIXER)
         setup = BlockSetup(priming.engine, len(content) + longest, parameters)
         coder = setup.adaptive_encoder()
         self._learn(content, coder)

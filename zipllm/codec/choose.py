@@ -67,9 +67,12 @@ _TRANSCODING_HELPS = 990
 _MODEL_HELPS = 970
 """The model must shrink a sample to this share to be worth its time."""
 
-_REPETITIVE = 1090
+_MODEL_CERTAIN = 800
+"""Where the model shrinks a sample to this share, the block is not coded by the history alone as well."""
+
+_REPETITIVE = 1060
 """A sample that takes this share in many lanes of what it takes in one belongs to a block for one lane. English prose
-takes 1,020, source code 1,060 to 1,080, JSON, XML and logs 1,100 to 1,200 (benchmarks/LOG.md, 2026-11-30)."""
+takes 1,020, source code 1,050 to 1,060, XML, logs and JSON 1,070 to 1,100 (benchmarks/LOG.md, 2026-11-30)."""
 
 
 class Choice(NamedTuple):
@@ -170,14 +173,14 @@ def incompressible(raw: bytes) -> bool:
     return len(bz2_strong(probe)[1]) * 1000 > len(probe) * _INCOMPRESSIBLE
 
 
-def model_helps(engine: Engine, raw: bytes, style: Style, options: EncodeOptions) -> bool:
-    """Return whether the model clearly improves the history's predictions of some pieces."""
+def model_share(engine: Engine, raw: bytes, style: Style, options: EncodeOptions) -> int:
+    """Return what some pieces take by model and history, in thousandths of what they take by the history."""
     pieces = _pieces(raw, _MODEL_PIECES, _MODEL_PIECE)
     sample = b"".join(pieces)
     alone = _history(sample, style, options, len(pieces)).size
-    parameters = coding_parameters(len(sample), len(pieces), style, options.history_bits)
+    parameters = coding_parameters(len(sample), len(pieces), style, options.history_bits, mixer=options.mixer)
     joined = encode_model_block(engine, sample, parameters, None)
-    return len(joined) * 1000 < alone * _MODEL_HELPS
+    return len(joined) * 1000 // alone
 
 
 def estimated_size(engine: Engine, raw: bytes) -> int:
@@ -224,7 +227,8 @@ def _predict_large(
     size, style = min(((_history(sample, style, options).size, style) for style in styles), key=lambda pair: pair[0])
     if size * len(raw) * 1000 > best.size * len(sample) * _HOPELESS:
         return []
-    if engine is None or not model_helps(engine(), raw, style, options):
+    share = 1000 if engine is None else model_share(engine(), raw, style, options)
+    if engine is None or share >= _MODEL_HELPS:
         return [_history(raw, style, options, advance=advance)]
     lanes = options.lanes
     if lanes is None and _history(sample, style, options, DEFAULT_MAX_LANES).size * 1000 > size * _REPETITIVE:
@@ -236,6 +240,8 @@ def _predict_large(
     def joined() -> Choice:
         return _with_model(raw, engine(), style, replace(options, lanes=lanes), advance)
 
+    if share < _MODEL_CERTAIN:
+        return [joined()]
     shared = engine().predictor.traits.threads > 1
     if not shared or options.history_bits > DEFAULT_HISTORY_BITS:  # two large histories take too much memory
         return [alone(), joined()]
@@ -247,14 +253,15 @@ def _with_model(
 ) -> Choice:
     """Code by the model, and by the history if it is on and a style is given."""
     lanes = lanes_for(engine, len(raw), options.lanes, options.max_lanes)
-    parameters = coding_parameters(len(raw), lanes, style, options.history_bits, engine.predictor.precision)
+    precision, mixer = engine.predictor.precision, options.mixer
+    parameters = coding_parameters(len(raw), lanes, style, options.history_bits, precision, mixer)
     return Choice(Coding.MODEL, encode_model_block(engine, raw, parameters, advance), parameters)
 
 
 def _history(
     raw: bytes, style: Style, options: EncodeOptions, lanes: int = 1, advance: Advance | None = None
 ) -> Choice:
-    parameters = coding_parameters(len(raw), lanes, style, options.history_bits)
+    parameters = coding_parameters(len(raw), lanes, style, options.history_bits, mixer=options.mixer)
     return Choice(Coding.HISTORY, encode_history_block(raw, parameters, advance), parameters)
 
 

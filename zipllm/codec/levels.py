@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from zipllm.codec.options import EncodeOptions
+from zipllm.container.block import FULL_MIXER, LEAN_MIXER
 from zipllm.errors import UsageError
 
 
@@ -19,6 +20,7 @@ class Level:
 
     Attributes:
         model: name of the shipped model that predicts beside the history; None: the history predicts alone.
+        mixer: the version of the history (``EncodeOptions``).
         history_bits: the history has up to ``2**history_bits`` slots of 32 bytes.
         max_lanes: upper limit on the lanes of a block.
         block_size: bytes coded together.
@@ -26,6 +28,7 @@ class Level:
     """
 
     model: str | None
+    mixer: int
     history_bits: int
     max_lanes: int
     block_size: int
@@ -38,15 +41,15 @@ _SMALL = "with small"
 _BASE = "with base, ever slower"
 
 LEVELS = {
-    1: Level(model=None, history_bits=18, max_lanes=64, block_size=1 << 20, help=_HISTORY),
-    2: Level(model=None, history_bits=20, max_lanes=64, block_size=4 << 20, help=_HISTORY),
-    3: Level(model=None, history_bits=22, max_lanes=64, block_size=16 << 20, help=_HISTORY),
-    4: Level(model="nano", history_bits=20, max_lanes=64, block_size=4 << 20, help=_NANO),
-    5: Level(model="nano", history_bits=22, max_lanes=64, block_size=16 << 20, help=_NANO),
-    6: Level(model="small", history_bits=22, max_lanes=16, block_size=16 << 20, help=_SMALL),
-    7: Level(model="base", history_bits=22, max_lanes=64, block_size=16 << 20, help=_BASE),
-    8: Level(model="base", history_bits=23, max_lanes=16, block_size=16 << 20, help=_BASE),
-    9: Level(model="base", history_bits=24, max_lanes=8, block_size=16 << 20, help=_BASE),
+    1: Level(model=None, mixer=LEAN_MIXER, history_bits=18, max_lanes=64, block_size=1 << 20, help=_HISTORY),
+    2: Level(model=None, mixer=LEAN_MIXER, history_bits=20, max_lanes=64, block_size=4 << 20, help=_HISTORY),
+    3: Level(model=None, mixer=LEAN_MIXER, history_bits=22, max_lanes=64, block_size=16 << 20, help=_HISTORY),
+    4: Level(model="nano", mixer=FULL_MIXER, history_bits=20, max_lanes=64, block_size=4 << 20, help=_NANO),
+    5: Level(model="nano", mixer=FULL_MIXER, history_bits=22, max_lanes=64, block_size=16 << 20, help=_NANO),
+    6: Level(model="small", mixer=FULL_MIXER, history_bits=22, max_lanes=16, block_size=16 << 20, help=_SMALL),
+    7: Level(model="base", mixer=FULL_MIXER, history_bits=22, max_lanes=64, block_size=16 << 20, help=_BASE),
+    8: Level(model="base", mixer=FULL_MIXER, history_bits=23, max_lanes=16, block_size=16 << 20, help=_BASE),
+    9: Level(model="base", mixer=FULL_MIXER, history_bits=24, max_lanes=8, block_size=16 << 20, help=_BASE),
 }
 
 DEFAULT_LEVEL = 6
@@ -108,6 +111,7 @@ def encode_options(
     return EncodeOptions(
         block_size=level.block_size if block_size is None else block_size,
         history_bits=level.history_bits if history else None,
+        mixer=level.mixer,
         max_lanes=level.max_lanes,
         same_machine=same_machine,
         **options,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from zipllm.container.block import FULL_MIXER, MIXERS
 from zipllm.errors import UsageError
 from zipllm.machine import threads as usual_threads
 
@@ -48,6 +49,7 @@ class EncodeOptions:
         embed_model: put the model file into the archive, which then decodes with nothing else.
         history_bits: predictions learn from the block, in up to ``2**history_bits`` slots of 32 bytes, 12 to 24;
             None codes with the model's own predictions.
+        mixer: 1 predicts by the lean history, 2 by the full one: smaller, and at half the speed or less.
         max_lanes: upper limit on the lanes that a block's size gives.
         same_machine: allow float models, whose archives decode on this machine only.
         workers: threads that each code whole blocks, as far as memory allows; changes no byte. 1: everything happens in
@@ -64,6 +66,7 @@ class EncodeOptions:
     verify: bool = True
     embed_model: bool = False
     history_bits: int | None = DEFAULT_HISTORY_BITS
+    mixer: int = FULL_MIXER
     max_lanes: int = DEFAULT_MAX_LANES
     same_machine: bool = False
     workers: int = 1
@@ -75,6 +78,8 @@ class EncodeOptions:
             raise UsageError(f"lanes must be 1 to {MAX_LANES}, not {self.lanes}")
         if not 1 <= self.max_lanes <= MAX_LANES:
             raise UsageError(f"max_lanes must be 1 to {MAX_LANES}, not {self.max_lanes}")
+        if self.mixer not in MIXERS:
+            raise UsageError(f"mixer must be {MIXERS[0]} or {MIXERS[-1]}, not {self.mixer}")
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, not {self.workers}")
         if self.history_bits is not None and self.history_bits not in HISTORY_BITS:

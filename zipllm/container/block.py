@@ -32,8 +32,8 @@ TRANSCODED = 6
 
 ENCODINGS = {1: "gb18030", 2: "utf-16-le", 3: "utf-16-be"}
 
-MIXER_VERSION = 1
-"""Names everything in ``zipllm/mixing`` that a coded bit depends on, the prior included."""
+LEAN_MIXER, FULL_MIXER = MIXERS = (1, 2)
+"""Versions of the mixer. Each names everything in ``zipllm/mixing`` that a coded bit depends on, its prior included."""
 
 HISTORY_BITS = range(12, 25)
 FAMILIES = 2
@@ -49,7 +49,7 @@ class CodingParameters:
         probability_bits: a decision's probability is k / 2**probability_bits; 1 to 32.
         coder: how decisions become words; 1 is the range coder of FORMAT.md, section 6.
         precision: frequencies sum to 2**precision; 1 to 32.
-        mixer: version of the adaptive predictor; 0 is none, 1 the one of FORMAT.md, section 12.
+        mixer: version of the adaptive predictor, FORMAT.md, section 12: 0 is none, 1 the lean one, 2 the full one.
         history: 2**history slots of bit histories, 12 to 24; 0 without a mixer.
         family: which contexts the history uses, 0 text or 1 rows.
         row: length of a row in bytes, 1 to 65535; 1 for text.
@@ -73,10 +73,12 @@ class CodingParameters:
             if not 1 <= getattr(self, name) <= MAX_BITS:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be from 1 to {MAX_BITS}")
         sizes = HISTORY_BITS if self.mixer else (0,)
-        known = {"coder": (RANGE_CODER,), "mixer": (0, MIXER_VERSION), "history": sizes, "family": range(FAMILIES)}
+        known = {"coder": (RANGE_CODER,), "mixer": (0, *MIXERS), "history": sizes, "family": range(FAMILIES)}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise UsageError(f"{name} is {getattr(self, name)}, which this version does not know")
+        if self.mixer == FULL_MIXER and self.family:
+            raise UsageError(f"mixer {FULL_MIXER} has no contexts of family {self.family} in this version")
         if not 1 <= self.row <= MAX_ROW:
             raise UsageError(f"row is {self.row}; it must be from 1 to {MAX_ROW}")
 
@@ -92,7 +94,7 @@ class CodingParameters:
         coder, precision = reader.u8("coder"), reader.u8("precision")
         probability_bits, mixer, history = reader.u8("probability bits"), reader.u8("mixer"), reader.u8("history")
         lanes = reader.varint("lanes")
-        family, row = (reader.u8("family"), reader.varint("row")) if mixer == MIXER_VERSION else (0, 1)
+        family, row = (reader.u8("family"), reader.varint("row")) if mixer in MIXERS else (0, 1)
         try:
             return cls(lanes, probability_bits, coder, precision, mixer, history, family, row)
         except UsageError as error:

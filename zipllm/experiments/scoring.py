@@ -9,10 +9,8 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.codec.options import HISTORY_BITS, LANE_BYTES, EncodeOptions
-from zipllm.coder.range_coder import PROBABILITY_BITS
-from zipllm.container import CodingParameters
-from zipllm.container.block import MIXER_VERSION
+from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters
+from zipllm.codec.options import DEFAULT_HISTORY_BITS, LANE_BYTES, EncodeOptions
 from zipllm.engine.engine import Engine
 from zipllm.measure.costs import model_costs
 from zipllm.measure.rates import Evaluation, archive_summary, evaluate_stream
@@ -30,9 +28,8 @@ def archive_bytes(engine: Engine, data: bytes) -> float:
 
 def costs_along(engine: Engine, piece: bytes, *, history: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return offset and bits of every token of a piece, coded as a block of one lane without context before it."""
-    precision = engine.predictor.precision
-    mixer, slots = (MIXER_VERSION, max(HISTORY_BITS[0], len(piece).bit_length() + 4)) if history else (0, 0)
-    parameters = CodingParameters(1, PROBABILITY_BITS, precision=precision, mixer=mixer, history=slots)
+    bits = DEFAULT_HISTORY_BITS if history else None
+    parameters = coding_parameters(len(piece), 1, TEXT_STYLE, bits, engine.predictor.precision)
     costs = model_costs(engine, piece, parameters, None)
     lengths = np.array([len(token) for token in engine.tokenizer.vocabulary])[costs.tokens]
     return np.cumsum(lengths) - lengths, costs.bits

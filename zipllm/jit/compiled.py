@@ -89,6 +89,24 @@ def inlined(function: Kernel) -> Kernel:
     return _njit(function, inline="always", _nrt=False)
 
 
+def class_constant(function: Callable[[type], int]) -> Callable[[Any], int]:
+    """Decorate a function of a class; the result takes an instance, and is a constant where a kernel calls it.
+
+    So the compiler makes other code for each class of a named tuple: loops of known length, and no dead branches.
+    """
+
+    def of_instance(instance: Any) -> int:
+        return function(type(instance))
+
+    def compile_constant(instance: Any) -> Callable[[Any], int]:
+        value = function(instance.instance_class)
+        return lambda instance: value
+
+    if _NUMBA is not None:
+        importlib.import_module("numba.extending").overload(of_instance, strict=False)(compile_constant)
+    return of_instance
+
+
 def entry(function: Kernel, *modules: str) -> Kernel:
     """Compile a function that Python calls, at its first call; it leaves Python's lock to other threads.
 

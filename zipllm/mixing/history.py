@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, inlined, part
 from zipllm.jit.prefetch import prefetch
-from zipllm.mixing.contexts import HASH, hash_pair
+from zipllm.mixing.hashing import HASH, hash_pair
 from zipllm.mixing.memory import (
     BEFORE,
-    CONTEXTS,
     EARLIER,
     FIRST,
-    INPUTS,
     LAST_TOKEN,
     LAST_WORD,
     RECENT,
@@ -25,6 +23,7 @@ from zipllm.mixing.memory import (
     STOPS,
     WORD,
     Memory,
+    context_count,
 )
 from zipllm.mixing.tables import MAP_BITS, Tables
 
@@ -73,11 +72,12 @@ def find_slot(slots: NDArray[np.uint16], seen: NDArray[np.uint8], key: Integer) 
 @inlined
 def find_slots(memory: Memory, tables: Tables, half: Integer) -> None:
     """Fill ``memory.places`` for half a byte (``half_key``), after prefetching the slots of all contexts."""
-    for number in range(CONTEXTS):
+    contexts = context_count(memory)
+    for number in range(contexts):
         key = half_key(memory.contexts[number], half)
         memory.places[number] = key
         prefetch(memory.slots, first_candidate(memory.slots, key) * SLOT_ENTRIES)
-    for number in range(CONTEXTS):
+    for number in range(contexts):
         memory.places[number] = find_slot(memory.slots, tables.seen, memory.places[number])
 
 
@@ -118,7 +118,7 @@ def history_inputs(
         node: offset of the decision's history from each place.
 
     Returns:
-        How many contexts were seen before, at most 15.
+        How many contexts were seen before.
     """
     inputs, known = memory.inputs, np.int64(0)
     for number in range(contexts):
@@ -132,9 +132,9 @@ def history_inputs(
             known += 1
             inputs[at] = tables.stretch[probability >> 10]
             inputs[at + 1] = (probability - _HALF) >> 12
-    for index in range(FIRST + 2 * contexts, INPUTS):
+    for index in range(FIRST + 2 * contexts, inputs.size):
         inputs[index] = 0
-    return min(known, np.int64(15))
+    return known
 
 
 @inlined

@@ -1,16 +1,32 @@
 """Match models: what followed the last place with the same context may follow again.
 
 Two places are followed at a time, found by hashes of the last six and of the last four bytes and verified backwards.
-How far a match is trusted is learned by its length. It predicts bits, and stops: whether a token began there.
+How far a match is trusted is learned by its length. It predicts bits, and stops: whether a token began there. The full
+mixer keeps a long match that fails, since a changed number often stands in what is otherwise repeated; how often it has
+failed then counts beside its length.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, inlined, part
-from zipllm.mixing.contexts import HASH, hash_pair
+from zipllm.mixing.hashing import HASH, hash_pair
 from zipllm.mixing.history import learn_map
-from zipllm.mixing.memory import EARLIER, LENGTH, MATCH, MATCHES, POINTER, POSITION, RECENT, Memory
+from zipllm.mixing.memory import (
+    EARLIER,
+    FAILURES,
+    LENGTH,
+    MATCH,
+    MATCHES,
+    PARTIAL,
+    POINTER,
+    POSITION,
+    RECENT,
+    Memory,
+    is_full,
+)
 from zipllm.mixing.tables import Tables
 
 _MOST = 65_535
@@ -18,6 +34,9 @@ _VERIFIED = 40
 """Bytes compared when a match is found."""
 _LEAST_LONG, _LEAST_SHORT = 5, 3
 _TRUST_COUNT = 1023
+_WORTH_KEEPING = 20
+"""Length from which on a match that fails is kept."""
+_MOST_FAILURES = 8
 
 
 @inlined
@@ -34,16 +53,26 @@ def follow_matches(memory: Memory, lane: NDArray[np.int64], byte: Integer) -> No
     position = lane[POSITION]
     for number in range(MATCHES):
         length, pointer = lane[LENGTH + number], lane[POINTER + number]
+        kept: Any = False
         if length > 0 and np.int64(memory.seen[pointer]) == byte:
             length, pointer = min(length + 1, np.int64(_MOST)), pointer + 1
+            if length & 15 == 0:
+                lane[FAILURES + number] = max(lane[FAILURES + number] - 1, np.int64(0))
         else:
+            kept = is_full(memory) and length >= _WORTH_KEEPING and lane[FAILURES + number] < _MOST_FAILURES
             length = np.int64(0)
         index = match_place(memory, lane, number)
         if length == 0:
-            pointer = np.int64(memory.match_index[number, index])
-            length = _common_length(memory, pointer, position)
-            if length < (_LEAST_LONG if number == 0 else _LEAST_SHORT):
-                length = np.int64(0)
+            found = np.int64(memory.match_index[number, index])
+            length = _common_length(memory, found, position)
+            if length >= (_LEAST_LONG if number == 0 else _LEAST_SHORT):
+                pointer = found
+                lane[FAILURES + number] = 0
+            elif kept:
+                length, pointer = np.int64(1), pointer + 1
+                lane[FAILURES + number] += 1
+            else:
+                length, pointer = np.int64(0), found
         memory.match_index[number, index] = position
         lane[LENGTH + number] = length if pointer < memory.seen.size else np.int64(0)
         lane[POINTER + number] = pointer
@@ -63,8 +92,16 @@ def _common_length(memory: Memory, place: Integer, position: Integer) -> Integer
 
 
 @part
-def _state(length: Integer) -> Integer:
-    return min(length, np.int64(31)) if length < 32 else min(32 + (length >> 5), np.int64(63))
+def _state(lane: NDArray[np.int64], number: Integer) -> Integer:
+    length = lane[LENGTH + number]
+    known = length if length < 32 else min(32 + (length >> 5), np.int64(63))
+    return np.int64(64 * min(lane[FAILURES + number], np.int64(3)) + known)
+
+
+@inlined
+def _agrees(byte: Integer, bit_number: Integer, partial: Integer) -> bool:
+    """Whether the bits of a byte before the one at hand are those that have come."""
+    return (byte | 256) >> (8 - bit_number) == partial
 
 
 @part
@@ -89,10 +126,11 @@ def match_bit_inputs(
         if length == 0:
             continue
         byte = np.int64(memory.seen[lane[POINTER + number]])
-        if (byte | 256) >> (8 - bit_number) != partial:
-            lane[LENGTH + number] = 0
+        if not _agrees(byte, bit_number, partial):
+            if not is_full(memory):
+                lane[LENGTH + number] = 0
             continue
-        trust = np.int64(memory.match_maps[number, _state(length)])
+        trust = np.int64(memory.match_maps[number, _state(lane, number)])
         sign = 2 * ((byte >> (7 - bit_number)) & 1) - 1
         memory.inputs[at] = sign * np.int64(tables.stretch[trust >> 20])
         memory.inputs[at + 1] = sign * (((trust >> 10) - (1 << 21)) >> 12)
@@ -105,13 +143,13 @@ def match_bit_inputs(
 def learn_match_bit(memory: Memory, tables: Tables, lane: NDArray[np.int64], bit_number: Integer, bit: Integer) -> None:
     """Learn whether the matches were right about a bit."""
     for number in range(MATCHES):
-        length = lane[LENGTH + number]
-        if length > 0:
-            right = 1 if (np.int64(memory.seen[lane[POINTER + number]]) >> (7 - bit_number)) & 1 == bit else 0
-            state = _state(length)
+        byte = np.int64(memory.seen[lane[POINTER + number]])
+        if lane[LENGTH + number] > 0 and _agrees(byte, bit_number, memory.now[PARTIAL]):
+            right = 1 if (byte >> (7 - bit_number)) & 1 == bit else 0
+            state = _state(lane, number)
             old = memory.match_maps[number, state]
             memory.match_maps[number, state] = learn_map(tables.reciprocal, old, right, _TRUST_COUNT)
-            if not right:
+            if not (right or is_full(memory)):
                 lane[LENGTH + number] = 0
 
 

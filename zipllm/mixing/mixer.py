@@ -1,7 +1,7 @@
 """Many opinions on one decision become one probability: two layers of mixing on the logistic scale, then refining.
 
 First layer: several weight sets, each chosen by a small context, predict side by side, each learning from its own
-error. Second layer: one more weighted sum of theirs (Mattern, "Linear and geometric mixtures", 2013; PAQ8's two
+error. Second layer: weighted sums of theirs, averaged (Mattern, "Linear and geometric mixtures", 2013; PAQ8's two
 layers). Refining: maps of probabilities by small contexts correct what is systematically wrong (Mahoney's APM).
 """
 
@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, inlined, part
 from zipllm.jit.prefetch import prefetch
-from zipllm.mixing.memory import BINS, FINAL_SET, INPUTS, MIXTURE, SELECTORS, WEIGHT_BITS, Memory
+from zipllm.mixing.memory import (
+    BINS,
+    FINAL_SET,
+    FULL,
+    LEAN,
+    MIXTURE,
+    WEIGHT_BITS,
+    Memory,
+    final_count,
+    is_full,
+    mixer_count,
+)
 from zipllm.mixing.tables import LIMIT, MANTISSA_BITS, ONE_BITS
 from zipllm.mixing.vectors import make_dot, make_move
 
@@ -24,7 +35,8 @@ _MOST_FINAL = 1 << (WEIGHT_BITS + 4)
 _SPAN = 2 * LIMIT + 2
 _LINE = 16
 """Points in 64 bytes, what the processor fetches at once."""
-_dot, _move = make_dot(INPUTS), make_move(INPUTS)
+_dot_lean, _dot_full = make_dot(LEAN.inputs), make_dot(FULL.inputs)
+_move_lean, _move_full = make_move(LEAN.inputs), make_move(FULL.inputs)
 LEAST = 32
 """No probability is nearer to 0 or 1 than this, in units of ``2**-24``."""
 
@@ -44,31 +56,57 @@ def stretch_fine(fine: NDArray[np.int32], probability: Integer) -> Integer:
 
 
 @part
+def _dot(memory: Memory, chosen: Integer) -> Integer:
+    if is_full(memory):
+        return np.int64(_dot_full(memory.weights[chosen], memory.inputs))
+    return np.int64(_dot_lean(memory.weights[chosen], memory.inputs))
+
+
+@part
+def _move(memory: Memory, chosen: Integer, error: Integer) -> None:
+    if is_full(memory):
+        _move_full(memory.weights[chosen], memory.inputs, error, np.int64(_MOST_WEIGHT))
+    else:
+        _move_lean(memory.weights[chosen], memory.inputs, error, np.int64(_MOST_WEIGHT))
+
+
+@part
 def mix(memory: Memory) -> Integer:
-    """Return the mixture on the logistic scale and note it; ``memory.outputs`` receives what each weight set says."""
-    total, final_set = np.int64(0), memory.now[FINAL_SET]
-    for number in range(SELECTORS):
-        output = _dot(memory.weights[memory.sets[number]], memory.inputs) >> WEIGHT_BITS
-        output = min(max(output, np.int64(-LIMIT)), np.int64(LIMIT))
-        memory.outputs[number] = output
-        total += output * np.int64(memory.final_weights[final_set, number])
-    mixture = min(max(total >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
-    memory.now[MIXTURE] = mixture
+    """Return the mixture on the logistic scale and note it, and what each mixer of both layers says."""
+    finals, now = final_count(memory), memory.now
+    for number in range(mixer_count(memory)):
+        output = _dot(memory, memory.sets[number]) >> WEIGHT_BITS
+        memory.outputs[number] = min(max(output, np.int64(-LIMIT)), np.int64(LIMIT))
+    mixture = np.int64(0)
+    for final in range(finals):
+        total, chosen = np.int64(0), now[FINAL_SET + final]
+        for number in range(mixer_count(memory)):
+            total += memory.outputs[number] * np.int64(memory.final_weights[final, chosen, number])
+        said = min(max(total >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
+        now[FINAL_SET + finals + final] = said
+        mixture += said
+    mixture //= finals
+    now[MIXTURE] = mixture
     return mixture
 
 
 @part
 def learn_mix(memory: Memory, squash: NDArray[np.int32], bit: Integer) -> None:
-    """Move the weights of the last mixture along the gradient of the coding cost."""
-    target, final_set = np.int64(bit) << ONE_BITS, memory.now[FINAL_SET]
+    """Move the weights of the last mixture along the gradient of the coding cost, those of each mixer by its own."""
+    target, finals = np.int64(bit) << ONE_BITS, final_count(memory)
     rate = max(RATE_START - (memory.decided[0] >> 9), RATE_END)
-    error = (target - np.int64(squash[memory.now[MIXTURE] + LIMIT])) >> 8
-    for number in range(SELECTORS):
-        output = memory.outputs[number]
-        weight = np.int64(memory.final_weights[final_set, number]) + ((output * error * _FINAL_RATE + (1 << 19)) >> 20)
-        memory.final_weights[final_set, number] = min(max(weight, np.int64(-_MOST_FINAL)), np.int64(_MOST_FINAL))
-        own = ((target - np.int64(squash[output + LIMIT])) >> 8) * rate >> 6
-        _move(memory.weights[memory.sets[number]], memory.inputs, own, np.int64(_MOST_WEIGHT))
+    for final in range(finals):
+        chosen, said = memory.now[FINAL_SET + final], memory.now[FINAL_SET + finals + final]
+        error = (target - np.int64(squash[said + LIMIT])) >> 8
+        for number in range(mixer_count(memory)):
+            change = (memory.outputs[number] * error * _FINAL_RATE + (1 << 19)) >> 20
+            weight = np.int64(memory.final_weights[final, chosen, number]) + change
+            memory.final_weights[final, chosen, number] = min(
+                max(weight, np.int64(-_MOST_FINAL)), np.int64(_MOST_FINAL)
+            )
+    for number in range(mixer_count(memory)):
+        own = ((target - np.int64(squash[memory.outputs[number] + LIMIT])) >> 8) * rate >> 6
+        _move(memory, memory.sets[number], own)
     memory.decided[0] += 1
 
 

@@ -3,38 +3,46 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.jit.compiled import Integer, inlined
-from zipllm.mixing.contexts import HASH, Style, hash_pair, set_contexts
+from zipllm.jit.compiled import Integer, inlined, part
+from zipllm.mixing.contexts import Style, byte_above, set_contexts
 from zipllm.mixing.decision_tree import STOP
+from zipllm.mixing.hashing import HASH, hash_pair
 from zipllm.mixing.history import find_slots, find_stops, history_inputs, learn_history
 from zipllm.mixing.matches import learn_match_bit, learn_match_stop, match_bit_inputs, match_stop_inputs
 from zipllm.mixing.memory import (
     BIAS,
     BIT_NUMBER,
-    BIT_SETS,
-    CONTEXTS,
     FINAL_SET,
     FINAL_SETS,
+    FULL,
     HALF,
     INNER,
+    LEAN,
+    LINE,
     MIXTURE,
     MODEL,
     PARTIAL,
+    POSITION,
     RECENT,
     REFINER_BITS,
     ROW_1,
     ROW_2,
-    SET_SIZES,
     STOPS,
     SURE,
     Memory,
+    context_count,
+    is_full,
+    mixer_count,
 )
 from zipllm.mixing.mixer import LEAST, fetch_refiner, learn_mix, learn_refined, mix, refined, stretch_fine
 from zipllm.mixing.predictions import BROKEN
+from zipllm.mixing.structure import FIELD, FIELD_BEGIN, kind
 from zipllm.mixing.tables import LIMIT, ONE_BITS, UNIT, Tables
 
 _ONE = 1 << ONE_BITS
-_SECOND, _THIRD, _FOURTH = SET_SIZES[0], sum(SET_SIZES[:2]), sum(SET_SIZES[:3])
+_LEAN_STARTS = tuple(sum(LEAN.sets[:number]) for number in range(len(LEAN.sets) + 1))
+_FULL_STARTS = tuple(sum(FULL.sets[:number]) for number in range(len(FULL.sets) + 1))
+"""Where the weight sets of each mixer begin, and those for stops."""
 
 
 @inlined
@@ -71,13 +79,47 @@ def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], nod
     long = match_stop_inputs(memory, constants, lane)
     find_stops(memory, lane, node, depth)
     known = history_inputs(memory, constants, memory.stop_slots, memory.stop_maps, STOPS, np.int64(0))
-    now, sets = memory.now, memory.sets
-    sets[0] = BIT_SETS + min(depth, np.int64(15)) * 16 + now[SURE]
-    sets[1] = BIT_SETS + _SECOND + long * 16 + known
-    sets[2] = BIT_SETS + _THIRD + now[SURE] * 16 + known
-    sets[3] = BIT_SETS + _FOURTH + (lane[RECENT] & 0xFF)
+    now, place, last = memory.now, min(depth, np.int64(15)) * 16 + memory.now[SURE], lane[RECENT] & 0xFF
+    if is_full(memory):
+        _choose_full_sets(memory, lane, place, long * 16 + known, now[SURE] * 16 + known, min(depth, np.int64(7)))
+        for number in range(mixer_count(memory)):
+            memory.sets[number] += _FULL_STARTS[8]
+        now[FINAL_SET + 1] = FINAL_SETS + place
+        now[FINAL_SET + 2] = FINAL_SETS + last
+    else:
+        _choose_lean_sets(memory, place, long * 16 + known, now[SURE] * 16 + known, last)
+        for number in range(mixer_count(memory)):
+            memory.sets[number] += _LEAN_STARTS[4]
     now[FINAL_SET] = FINAL_SETS + now[SURE] * 16 + long
     return _bounded(np.int64(constants.squash[mix(memory) + LIMIT]))
+
+
+@inlined
+def _choose_lean_sets(memory: Memory, first: Integer, second: Integer, third: Integer, last: Integer) -> None:
+    sets = memory.sets
+    sets[0] = first
+    sets[1] = _LEAN_STARTS[1] + second
+    sets[2] = _LEAN_STARTS[2] + third
+    sets[3] = _LEAN_STARTS[3] + last
+
+
+@part
+def _choose_full_sets(
+    memory: Memory, lane: NDArray[np.int64], first: Integer, second: Integer, third: Integer, place: Integer
+) -> None:
+    """Choose by three numbers, and by column and field with the ``place`` in the byte, kinds, and the byte above."""
+    sets, recent = memory.sets, lane[RECENT]
+    column, inside = lane[POSITION] - lane[LINE], lane[POSITION] - lane[FIELD_BEGIN]
+    field = min(lane[FIELD], np.int64(15)) * 8 + min(inside, np.int64(7))
+    kinds = kind(recent & 0xFF) & 7 | (kind(recent >> 8 & 0xFF) & 7) << 3 | (kind(recent >> 16 & 0xFF) & 7) << 6
+    sets[0] = first
+    sets[1] = _FULL_STARTS[1] + second
+    sets[2] = _FULL_STARTS[2] + third
+    sets[3] = _FULL_STARTS[3] + (recent & 0xFF)
+    sets[4] = _FULL_STARTS[4] + min(column, np.int64(127)) * 8 + place
+    sets[5] = _FULL_STARTS[5] + field * 8 + place
+    sets[6] = _FULL_STARTS[6] + kinds
+    sets[7] = _FULL_STARTS[7] + byte_above(memory, lane)
 
 
 @inlined
@@ -88,18 +130,22 @@ def predict_bit(memory: Memory, constants: Tables, lane: NDArray[np.int64], lett
     byte whose bits before this one are those that are known.
     """
     _look_up(memory, constants, lane, letter, style)
-    now, sets, last = memory.now, memory.sets, lane[RECENT] & 0xFF
+    now, last = memory.now, lane[RECENT] & 0xFF
     now[ROW_1] = now[PARTIAL] | last << 8
     pair = hash_pair(lane[RECENT] & 0xFFFF, now[PARTIAL])
     now[ROW_2] = (1 << REFINER_BITS) + ((pair * HASH >> 27) & ((1 << REFINER_BITS) - 1))
     fetch_refiner(memory.refiners, now[ROW_1])
     fetch_refiner(memory.refiners, now[ROW_2])
-    known = history_inputs(memory, constants, memory.slots, memory.maps, CONTEXTS, now[INNER])
+    known = history_inputs(memory, constants, memory.slots, memory.maps, context_count(memory), now[INNER])
     long = match_bit_inputs(memory, constants, lane, now[BIT_NUMBER], now[PARTIAL])
-    sets[0] = now[PARTIAL]
-    sets[1] = _SECOND + long * 16 + known
-    sets[2] = _THIRD + now[SURE] * 16 + 2 * now[BIT_NUMBER] + min(long, np.int64(1))
-    sets[3] = _FOURTH + last
+    third = now[SURE] * 16 + 2 * now[BIT_NUMBER] + min(long, np.int64(1))
+    if is_full(memory):
+        share = known * 16 // (context_count(memory) + 1)
+        _choose_full_sets(memory, lane, now[PARTIAL], long * 16 + share, third, now[BIT_NUMBER])
+        now[FINAL_SET + 1] = now[PARTIAL]
+        now[FINAL_SET + 2] = last
+    else:
+        _choose_lean_sets(memory, now[PARTIAL], long * 16 + min(known, np.int64(15)), third, last)
     now[FINAL_SET] = now[SURE] * 16 + long
     mixture = mix(memory)
     first = refined(memory.refiners, mixture, now[ROW_1])
@@ -117,7 +163,7 @@ def learn(memory: Memory, constants: Tables, lane: NDArray[np.int64], bit: Integ
         learn_history(memory, constants, memory.stop_slots, memory.stop_maps, STOPS, np.int64(0), bit)
     else:
         learn_match_bit(memory, constants, lane, now[BIT_NUMBER], bit)
-        learn_history(memory, constants, memory.slots, memory.maps, CONTEXTS, now[INNER], bit)
+        learn_history(memory, constants, memory.slots, memory.maps, context_count(memory), now[INNER], bit)
         learn_refined(memory.refiners, now[MIXTURE], now[ROW_1], bit)
         learn_refined(memory.refiners, now[MIXTURE], now[ROW_2], bit)
 

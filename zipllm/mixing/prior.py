@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_FILE = "prior.safetensors"
+FILES = {1: "prior.safetensors", 2: "prior_full.safetensors"}
+"""Of each version of the mixer, beside this module."""
 WEIGHT_SHIFT = 4
 """Fraction bits that stored weights lack against those in memory, so that they fit 16 bits."""
 CONFIDENCE = 60
@@ -32,12 +33,12 @@ class Prior(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def load_prior(name: str) -> Prior:
-    """Return the shipped prior for one kind of use: ``model`` or ``text`` (without one)."""
-    arrays = _read()
-    maps, stop_maps, match_maps = (_unpack_map(arrays[f"{name}.{field}"]) for field in _MAPS)
-    weights, final_weights = (arrays[f"{name}.{field}"].astype(np.int32) << WEIGHT_SHIFT for field in _WEIGHTS)
-    return Prior(maps, stop_maps, match_maps, weights, final_weights)
+def load_prior(mixer: int, kind: str) -> Prior:
+    """Return the shipped prior of a mixer for one kind of use: ``model`` or ``text`` (without one)."""
+    arrays = _read(FILES[mixer])
+    maps, stop_maps, match_maps = (_unpack_map(arrays[f"{kind}.{field}"]) for field in _MAPS)
+    weights, final_weights = (arrays[f"{kind}.{field}"].astype(np.int32) << WEIGHT_SHIFT for field in _WEIGHTS)
+    return Prior(maps, stop_maps, match_maps, weights, final_weights.reshape(-1, *final_weights.shape[-2:]))
 
 
 def pack_prior(name: str, prior: Prior) -> dict[str, NDArray[Any]]:
@@ -63,9 +64,9 @@ def _unpack_map(packed: NDArray[np.uint16]) -> NDArray[np.uint32]:
     return unpacked
 
 
-@lru_cache(maxsize=1)
-def _read() -> dict[str, NDArray[Any]]:
+@lru_cache(maxsize=2)
+def _read(file: str) -> dict[str, NDArray[Any]]:
     from safetensors.numpy import load
 
-    arrays: dict[str, NDArray[Any]] = load(resources.files("zipllm.mixing").joinpath(_FILE).read_bytes())
+    arrays: dict[str, NDArray[Any]] = load(resources.files("zipllm.mixing").joinpath(file).read_bytes())
     return arrays

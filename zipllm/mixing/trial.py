@@ -15,7 +15,7 @@ from zipllm.jit.compiled import Integer, entry_from, part
 from zipllm.mixing.contexts import Style, remember_byte, set_contexts
 from zipllm.mixing.history import first_candidate, half_key
 from zipllm.mixing.matches import follow_matches, match_place
-from zipllm.mixing.memory import BIT_NUMBER, CONTEXTS, HALF, MATCHES, MIXTURE, POSITION, ROW_1, ROW_2, Memory
+from zipllm.mixing.memory import BIT_NUMBER, HALF, LEAN, MATCHES, MIXTURE, POSITION, ROW_1, ROW_2, Memory
 from zipllm.mixing.mixer import nearest_point
 from zipllm.mixing.prediction import predict_bit
 from zipllm.mixing.predictions import check_result
@@ -51,7 +51,7 @@ class Journal(NamedTuple):
     @classmethod
     def of(cls, size: int) -> "Journal":
         """Return room for texts of ``size`` bytes: 32 lookups, 16 refiners and two matches a byte."""
-        pairs, places = 2 * CONTEXTS * size, (16 + MATCHES) * size
+        pairs, places = 2 * LEAN.contexts * size, (16 + MATCHES) * size
         return cls(
             np.empty(pairs, dtype=np.int64),
             np.empty((pairs, _PAIR), dtype=np.uint16),
@@ -65,7 +65,7 @@ class Journal(NamedTuple):
 class Trial:
     """A memory against which texts are measured, one after the other, all from the same beginning.
 
-    The memory has one lane, with room for the longest text; it is in use until the trial is over.
+    The memory, of the lean mixer, has one lane, with room for the longest text; it is in use until the trial is over.
     """
 
     def __init__(self, memory: Memory, vocabulary: Vocabulary, style: Style) -> None:
@@ -87,7 +87,7 @@ class Trial:
         memory = self._memory
         if self._start + size > memory.seen.size:
             raise ValueError(f"a text of {size} bytes does not fit behind what the memory has learned")
-        if 2 * CONTEXTS * size > self._journal.pairs.size:
+        if 2 * LEAN.contexts * size > self._journal.pairs.size:
             self._journal = Journal.of(size)
         rows = np.require(cumulative, np.int32, ["C", "W"])
         wanted = np.require(tokens, np.int32, ["C", "W"])
@@ -103,7 +103,7 @@ class Trial:
 @part
 def _note_slots(memory: Memory, journal: Journal, half: Integer) -> None:
     """Write down the slots in which half of a byte is looked up."""
-    for number in range(CONTEXTS):
+    for number in range(memory.contexts.size):
         begin = (first_candidate(memory.slots, half_key(memory.contexts[number], half)) & ~np.int64(1)) * 16
         at = journal.used[0]
         journal.pairs[at] = begin

@@ -19,7 +19,7 @@ from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
-from zipllm.container.block import MIXER_VERSION
+from zipllm.container.block import FULL_MIXER
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UnsupportedData, VerificationFailed, ZipllmError
 from zipllm.jit.compiled import COMPILES
@@ -33,7 +33,7 @@ from zipllm.tokenizer.byte import ByteTokenizer
 
 TOKENIZER = train_bpe([TEXT], 320)
 STATIC = CodingParameters(3, PROBABILITY_BITS, precision=24)
-ADAPTIVE = CodingParameters(3, PROBABILITY_BITS, precision=24, mixer=MIXER_VERSION, history=14)
+ADAPTIVE = CodingParameters(3, PROBABILITY_BITS, precision=24, mixer=FULL_MIXER, history=14)
 
 
 class Exact(NgramPredictor):

@@ -15,7 +15,7 @@ from zipllm.codec.block.guessing import MOST_GUESSES, MOST_LANES, Guesser
 from zipllm.codec.block.predicted_block import decode_model_block, encode_model_block
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
-from zipllm.container.block import MIXER_VERSION
+from zipllm.container.block import FULL_MIXER
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
@@ -30,7 +30,7 @@ from zipllm.tokenizer.byte import ByteTokenizer
 TOKENIZER = train_bpe([TEXT], 320)
 RECORDS = b"".join(b'{"id": %d, "name": "a truth", "fortune": %d}\n' % (n, n * n % 7) for n in range(16))
 STATIC = CodingParameters(1, PROBABILITY_BITS, precision=24)
-ADAPTIVE = CodingParameters(1, PROBABILITY_BITS, precision=24, mixer=MIXER_VERSION, history=14)
+ADAPTIVE = CodingParameters(1, PROBABILITY_BITS, precision=24, mixer=FULL_MIXER, history=14)
 KINDS = pytest.mark.parametrize("parameters", [STATIC, ADAPTIVE], ids=["static", "adaptive"])
 
 

@@ -15,7 +15,7 @@ from zipllm.codec.block.predicted_block import decode_model_block, encode_model_
 from zipllm.codec.threads.work_queue import WorkQueue
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
-from zipllm.container.block import MIXER_VERSION
+from zipllm.container.block import FULL_MIXER
 from zipllm.engine.engine import Engine, engine_from_model
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
@@ -39,7 +39,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda count: monkeypatch.setenv("OMP_NUM_THREADS", str(count))
 
 
-def parameters(lanes: int, mixer: int = MIXER_VERSION) -> CodingParameters:
+def parameters(lanes: int, mixer: int = FULL_MIXER) -> CodingParameters:
     return CodingParameters(
         lanes, PROBABILITY_BITS, mixer=mixer, history=12 if mixer else 0, family=TEXT_CONTEXTS, row=1
     )

@@ -14,13 +14,13 @@ from zipllm.codec.block.coding import AdaptiveDecoder, AdaptiveEncoder, Decoder,
 from zipllm.codec.options import DEFAULT_MAX_LANES, LANE_BYTES
 from zipllm.coder.range_coder import PROBABILITY_BITS, words_from_bytes
 from zipllm.container import CodingParameters
-from zipllm.container.block import MIXER_VERSION
+from zipllm.container.block import FULL_MIXER, LEAN_MIXER
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UnsupportedData
 from zipllm.jit.compiled import note_work
 from zipllm.mixing.contexts import ROWS, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
-from zipllm.mixing.memory import MIN_SLOT_BITS, SLOT_BYTES, Memory, new_memory
+from zipllm.mixing.memory import MIN_SLOT_BITS, SHAPES, SLOT_BYTES, Memory, new_memory
 from zipllm.mixing.prior import load_prior
 from zipllm.mixing.token_path import Vocabulary
 
@@ -42,6 +42,8 @@ _CLEARER = 0.01
 """A longer row must agree this much more often than a shorter one, of which it may be a multiple."""
 
 TEXT_STYLE = Style(TEXT, 1)
+_SLOTS_OF_A_BYTE = {LEAN_MIXER: 4, FULL_MIXER: 5}
+"""Slots that a byte may fill, by the mixer: a power of two."""
 
 
 def row_style(raw: bytes) -> Style:
@@ -57,20 +59,26 @@ def row_style(raw: bytes) -> Style:
 
 
 def coding_parameters(
-    raw_size: int, lanes: int, style: Style | None, history_bits: int | None, precision: int = 24
+    raw_size: int,
+    lanes: int,
+    style: Style | None,
+    history_bits: int | None,
+    precision: int = 24,
+    mixer: int = FULL_MIXER,
 ) -> CodingParameters:
     """Return the parameters of a prediction: with history if both a style and its size are given.
 
-    The history gets no more slots than the block can fill.
+    The history gets no more slots than the block can fill. The full mixer knows text; for rows the lean one stands in.
     """
     if style is None or history_bits is None:
         return CodingParameters(lanes, PROBABILITY_BITS, precision=precision)
+    mixer = mixer if style.family == TEXT else LEAN_MIXER
     return CodingParameters(
         lanes,
         PROBABILITY_BITS,
         precision=precision,
-        mixer=MIXER_VERSION,
-        history=max(MIN_SLOT_BITS, min(history_bits, raw_size.bit_length() + 4)),
+        mixer=mixer,
+        history=max(MIN_SLOT_BITS, min(history_bits, raw_size.bit_length() + _SLOTS_OF_A_BYTE[mixer])),
         family=style.family,
         row=style.row,
     )
@@ -198,9 +206,9 @@ class BlockSetup:
 
     def _memory(self) -> Memory:
         """Return the memory at the block's beginning; text starts from a prior."""
-        name = "text" if self._engine is None else "model"
-        prior = load_prior(name) if self._parameters.family == TEXT else None
-        return new_memory(self.sizes, self._parameters.history, prior)
+        kind, mixer = "text" if self._engine is None else "model", self._parameters.mixer
+        prior = load_prior(mixer, kind) if self._parameters.family == TEXT else None
+        return new_memory(self.sizes, self._parameters.history, prior, SHAPES[mixer])
 
 
 def _check_precision(name: str, written: int, ours: int) -> None:
