@@ -128,9 +128,9 @@ def test_a_flag_without_effect_is_named_once(
     assert said.count(remark or "not used") == bool(remark)
 
 
-def test_remarks_name_the_level_that_does_the_same(inside: Callable[..., Outcome], folder: Path) -> None:
+def test_remarks_name_the_faster_level(inside: Callable[..., Outcome], folder: Path) -> None:
     (folder / "table").write_text("".join(f"{number},{7 * number},{number**2}\n" for number in range(300)))
-    assert inside("compress", "table").err.endswith("; model small not used, as at -3\n")
+    assert inside("compress", "table").err.endswith("; model small not used; -3 is faster\n")
     assert inside("test", "--model", "nano", "table.zllm").err.endswith("whole; model nano not used\n")
     assert inside("test", "table.zllm").err.endswith("whole\n")
     assert inside("decompress", "-f", "--model", "nano", "table.zllm").err.endswith("(table); model nano not used\n")

@@ -16,6 +16,7 @@ import zipllm
 from tests.codec.engines import TEXT, bpe_engine, byte_engine
 from tests.report.pages import Page
 from zipllm.codec.options import EncodeOptions
+from zipllm.container.block import LEAN_MIXER
 from zipllm.measure.costs import Costs
 from zipllm.measure.explanation import Explanation, explain_bytes
 from zipllm.report import surprise
@@ -170,5 +171,5 @@ def test_a_forced_model_is_said_plainly() -> None:
     found = explain_bytes(raw, byte_engine(), by="model")
     assert note(found).startswith("compress codes these bytes by ")
     assert f"{found.compress_bytes:,}" in note(found)
-    usual = explain_bytes(TEXT * 4, bpe_engine())
+    usual = explain_bytes(TEXT * 4, bpe_engine(), options=EncodeOptions(mixer=LEAN_MIXER))
     assert note(usual) == ""

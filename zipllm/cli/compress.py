@@ -83,7 +83,7 @@ def _unused(summary: "Summary", options: CompressOptions) -> str:
     text = f"model {escape_name(options.loader.name if chosen else str(name))} not used"
     if options.embed_model:
         return f"{text}, not embedded"
-    return f"{text}, as at -{_FAST}" if summary.codings.get("history") and not chosen else text
+    return f"{text}; -{_FAST} is faster" if summary.codings.get("history") and not chosen else text
 
 
 def compressor(options: CompressOptions) -> Work:
