@@ -88,6 +88,15 @@ def test_the_last_value_of_a_key_is_followed() -> None:
     assert registers(text)[0][VALUE_ABOVE] == text.index(b"17") + 1
 
 
+def test_a_value_at_the_end_of_the_block_is_not_followed() -> None:
+    """The last lane ends behind a colon; another lane then looks the same key up, and may not read beyond the block."""
+    sizes, text = np.array([7, 3]), [list(b"1234ab:"), list(b"ab:") + [0] * 4]
+    memory = new_memory(sizes, 12, None, FULL)
+    chunk = Chunk(np.arange(2), sizes, np.array(text, dtype=np.int32), NOTHING)
+    encode_chunk(memory, vocabulary(BYTES), chunk, Style(TEXT, 1), FusedEncoder())
+    assert memory.registers[0, VALUE_ABOVE] == 0
+
+
 def test_first_word_and_indent() -> None:
     one, two, three = (registers(text)[0] for text in (b"\n  if x", b"\n  if yy zz", b"\n   or x"))
     assert one[FIRST_WORD] == two[FIRST_WORD] != three[FIRST_WORD]

@@ -143,8 +143,10 @@ def match_bit_inputs(
 def learn_match_bit(memory: Memory, tables: Tables, lane: NDArray[np.int64], bit_number: Integer, bit: Integer) -> None:
     """Learn whether the matches were right about a bit."""
     for number in range(MATCHES):
+        if lane[LENGTH + number] == 0:
+            continue
         byte = np.int64(memory.seen[lane[POINTER + number]])
-        if lane[LENGTH + number] > 0 and _agrees(byte, bit_number, memory.now[PARTIAL]):
+        if _agrees(byte, bit_number, memory.now[PARTIAL]):
             right = 1 if (byte >> (7 - bit_number)) & 1 == bit else 0
             state = _state(lane, number)
             old = memory.match_maps[number, state]

@@ -223,11 +223,12 @@ def _follow_tags(memory: Memory, lane: NDArray[np.int64], byte: Integer, last: I
 
 @part
 def _begin_value(memory: Memory, lane: NDArray[np.int64], key: Integer, outside: Integer, position: Integer) -> None:
-    """Look up where the last value of the same key began."""
+    """Look up where the last value of the same key began; in the last lane that may be the block's end."""
     place = (hash_pair(key, outside) * HASH >> 16) & (memory.keys.size - 1)
     lane[KEY] = key
     lane[VALUE_BEGIN] = position
-    lane[VALUE_ABOVE] = memory.keys[place]
+    above = np.int64(memory.keys[place])
+    lane[VALUE_ABOVE] = above if above < memory.seen.size else np.int64(0)
     lane[VALUE_MISSES] = 0
     memory.keys[place] = position
 
