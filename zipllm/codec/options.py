@@ -11,7 +11,7 @@ DEFAULT_BLOCK_SIZE = 16 << 20
 """16 MiB: each block learns its own history, so larger blocks are predicted better."""
 
 DEFAULT_HISTORY_BITS = 22
-"""128 MiB of bit histories for blocks of 256 KiB or more, less for smaller ones."""
+"""128 MiB of bit histories for blocks of 64 KiB or more (128 with the lean mixer), less for smaller ones."""
 
 HISTORY_BITS = range(12, 25)
 
