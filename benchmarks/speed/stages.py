@@ -20,7 +20,7 @@ STAGES = {
     ],
     "history and coder": ["zipllm.codec.block.coding:encode_chunk", "zipllm.codec.block.coding:decode_chunk"],
     "memory of the history": ["zipllm.codec.block.setup:new_memory"],
-    "sample": ["zipllm.codec.choose:model_share"],
+    "sample": ["zipllm.codec.choose:model_helps"],
     "history alone": ["zipllm.codec.choose:_history"],
     "with the model": ["zipllm.codec.choose:_with_model"],
     "conventional codecs": [

@@ -218,7 +218,7 @@ def test_a_sample_that_misleads_costs_nothing(monkeypatch: pytest.MonkeyPatch) -
     """The sample says that the model helps; the whole block, from which the history has learned more, says no."""
     block = LOG[: choosing.SAMPLE_FROM + 5000]
     alone = choosing.choose(block, None, EncodeOptions(), 0, None)
-    monkeypatch.setattr(choosing, "model_share", lambda *_arguments: 900)
+    monkeypatch.setattr(choosing, "model_helps", lambda *_arguments: True)
     monkeypatch.setattr(
         choosing, "_with_model", lambda raw, *_rest: choosing.Choice(Coding.MODEL, raw[: 2 * alone.size])
     )
@@ -243,7 +243,7 @@ def test_what_repeats_itself_across_lanes_gets_one(
         asked.append(options)
         return choosing.Choice(Coding.STORED, raw)
 
-    monkeypatch.setattr(choosing, "model_share", lambda *_: 900)
+    monkeypatch.setattr(choosing, "model_helps", lambda *_: True)
     monkeypatch.setattr(choosing, "_with_model", coded)
     choosing.choose(data, LazyEngine(byte_engine), EncodeOptions(lanes=wanted, history_bits=16), 0, None)
     assert asked[-1].lanes == lanes

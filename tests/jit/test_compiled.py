@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,6 +12,29 @@ from zipllm.jit import compiled
 
 def double(value: int) -> int:
     return 2 * value
+
+
+class Small(NamedTuple):
+    value: int
+
+
+class Large(Small):
+    __slots__ = ()
+
+
+@compiled.class_constant
+def rank(kind: type) -> int:
+    return 2 if kind is Large else 1
+
+
+def rank_and_value(item: Small) -> int:
+    return 10 * rank(item) + item.value
+
+
+def test_a_constant_of_a_class_is_told_apart_compiled_and_plain() -> None:
+    kernel = compiled.entry(rank_and_value)
+    for count in (kernel, rank_and_value):
+        assert [count(Small(3)), count(Large(3)), count(Small(4))] == [13, 23, 14]
 
 
 def test_without_numba_a_kernel_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,9 +67,6 @@ _TRANSCODING_HELPS = 990
 _MODEL_HELPS = 970
 """The model must shrink a sample to this share to be worth its time."""
 
-_MODEL_CERTAIN = 800
-"""Where the model shrinks a sample to this share, the block is not coded by the history alone as well."""
-
 _REPETITIVE = 1060
 """A sample that takes this share in many lanes of what it takes in one belongs to a block for one lane. English prose
 takes 1,020, source code 1,050 to 1,060, XML, logs and JSON 1,070 to 1,100 (benchmarks/LOG.md, 2026-11-30)."""
@@ -173,14 +170,14 @@ def incompressible(raw: bytes) -> bool:
     return len(bz2_strong(probe)[1]) * 1000 > len(probe) * _INCOMPRESSIBLE
 
 
-def model_share(engine: Engine, raw: bytes, style: Style, options: EncodeOptions) -> int:
-    """Return what some pieces take by model and history, in thousandths of what they take by the history."""
+def model_helps(engine: Engine, raw: bytes, style: Style, options: EncodeOptions) -> bool:
+    """Return whether the model clearly improves the history's predictions of some pieces."""
     pieces = _pieces(raw, _MODEL_PIECES, _MODEL_PIECE)
     sample = b"".join(pieces)
     alone = _history(sample, style, options, len(pieces)).size
     parameters = coding_parameters(len(sample), len(pieces), style, options.history_bits, mixer=options.mixer)
     joined = encode_model_block(engine, sample, parameters, None)
-    return len(joined) * 1000 // alone
+    return len(joined) * 1000 < alone * _MODEL_HELPS
 
 
 def estimated_size(engine: Engine, raw: bytes) -> int:
@@ -227,8 +224,7 @@ def _predict_large(
     size, style = min(((_history(sample, style, options).size, style) for style in styles), key=lambda pair: pair[0])
     if size * len(raw) * 1000 > best.size * len(sample) * _HOPELESS:
         return []
-    share = 1000 if engine is None else model_share(engine(), raw, style, options)
-    if engine is None or share >= _MODEL_HELPS:
+    if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
     lanes = options.lanes
     if lanes is None and _history(sample, style, options, DEFAULT_MAX_LANES).size * 1000 > size * _REPETITIVE:
@@ -240,8 +236,6 @@ def _predict_large(
     def joined() -> Choice:
         return _with_model(raw, engine(), style, replace(options, lanes=lanes), advance)
 
-    if share < _MODEL_CERTAIN:
-        return [joined()]
     shared = engine().predictor.traits.threads > 1
     if not shared or options.history_bits > DEFAULT_HISTORY_BITS:  # two large histories take too much memory
         return [alone(), joined()]
