@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.engines import TEXT, bpe_engine, byte_engine, codings, compress, decompress
+from tests.mixing.programs import program
 from zipllm.codec.block import setup
-from zipllm.codec.block.setup import row_style
+from zipllm.codec.block.row_search import binary_style
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.levels import LEVELS, encode_options, level_of, levels_help
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding
+from zipllm.container.block import FULL_MIXER, LEAN_MIXER
 from zipllm.engine.engine import Engine
 from zipllm.errors import UsageError
+from zipllm.mixing.contexts import CODE, ROWS, Style
 from zipllm.mixing.memory import Memory, memory_digest, new_memory
 
 ENGINES = {"byte": byte_engine, "bpe": bpe_engine}
@@ -129,9 +132,30 @@ def test_the_length_of_rows(period: int) -> None:
     row = generator.integers(0, 256, period, dtype=np.uint8)
     table = np.tile(row, 20_000 // period)
     table[generator.random(table.size) < 0.2] = 7
-    assert row_style(table.tobytes()).row == period
+    assert binary_style(table.tobytes(), LEAN_MIXER) == Style(ROWS, period)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])
 def test_too_short_for_a_period(size: int) -> None:
-    assert row_style(bytes(size)).row == 1
+    assert binary_style(bytes(size), LEAN_MIXER) == binary_style(bytes(size), FULL_MIXER) == Style(ROWS)
+
+
+@pytest.mark.parametrize(("kind", "columns"), [("<i2", 1), (">i2", 30), ("<i4", 1), ("u1", 200), ("u1", 3)])
+def test_rows_and_samples_by_differences(kind: str, columns: int) -> None:
+    """Columns that go their own ways, each slowly."""
+    size, generator = int(kind[-1]), np.random.default_rng(columns)
+    rows, most = max(300, 16_000 // (columns * size)), 200 if size == 1 else 30_000
+    steps = generator.integers(-3, 4, (rows, columns)) * (1 if size == 1 else 20)
+    table = (generator.integers(0, most, columns) + steps.cumsum(0)) % most
+    found = binary_style(table.astype(kind).tobytes(), FULL_MIXER)
+    assert found.family == ROWS
+    assert found.row * found.sample > 1
+    assert found.row % size == 0
+    if columns * size >= 8:
+        assert found.row == columns * size
+
+
+def test_programs_are_found() -> None:
+    code = program(30_000)
+    assert binary_style(code, FULL_MIXER) == Style(CODE)
+    assert binary_style(code, LEAN_MIXER).family == ROWS

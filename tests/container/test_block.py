@@ -69,8 +69,10 @@ def block_headers(draw: st.DrawFn) -> BlockHeader:
     raw_size = draw(st.integers(1, 1 << 40))
     payload_size = raw_size if coding == Coding.STORED else draw(st.integers(0, 1 << 40))
     bits = st.integers(1, 32)
-    mixed = {"mixer": 1, "history": draw(st.integers(12, 24)), "family": draw(st.integers(0, 1))}
+    mixer, family = draw(st.sampled_from([(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]))
+    mixed = {"mixer": mixer, "history": draw(st.integers(12, 24)), "family": family}
     mixed["row"] = draw(st.integers(1, 65_535))
+    mixed["sample"] = draw(st.integers(1, 4)) if (mixer, family) == (2, 1) else 1
     adaptive = mixed if coding == Coding.HISTORY or draw(st.booleans()) else {}
     check = draw(st.integers(0, (1 << 32) - 1))
     if coding not in PREDICTED:
@@ -129,7 +131,13 @@ def test_contradictions_cannot_be_built(arguments: tuple[Coding, int, int, int],
         {"mixer": 1, "history": 11},
         {"mixer": 1, "history": 25},
         {"family": 2},
-        {"mixer": 2, "history": 12, "family": 1},
+        {"family": 1},
+        {"mixer": 1, "history": 12, "family": 2},
+        {"mixer": 2, "history": 12, "family": 3},
+        {"mixer": 2, "history": 12, "family": 1, "sample": 0},
+        {"mixer": 2, "history": 12, "family": 1, "sample": 5},
+        {"mixer": 2, "history": 12, "family": 2, "sample": 2},
+        {"mixer": 1, "history": 12, "family": 1, "sample": 2},
         {"row": 0},
         {"row": 65_536},
     ],

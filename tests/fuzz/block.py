@@ -22,7 +22,7 @@ from zipllm.container import (
     Scanned,
     scan,
 )
-from zipllm.container.block import MAX_ROW, PREDICTED
+from zipllm.container.block import FULL_MIXER, MAX_ROW, PREDICTED, ROWS
 from zipllm.container.model_record import ModelHeader
 from zipllm.container.record import RecordType, encode_varint, frame
 from zipllm.errors import ZipllmError
@@ -83,9 +83,11 @@ def _parameters(feed: Feed) -> bytes:
     if not feed.below(8):
         return feed.take(feed.below(16))
     history = feed.choice([12, 0, 13, 16, 24])
-    adaptive = {"mixer": 1, "history": history, "family": feed.below(2)} if history else {}
-    if adaptive.get("family"):
+    mixer = 1 + feed.below(2)
+    adaptive = {"mixer": mixer, "history": history, "family": feed.below(1 + mixer)} if history else {}
+    if adaptive.get("family") == ROWS:
         adaptive["row"] = 1 + feed.number(2) % MAX_ROW
+        adaptive["sample"] = 1 + feed.below(4) if mixer == FULL_MIXER else 1
     return CodingParameters(feed.choice([1, 2, 3, 64, 65]), 24, **adaptive).encode()
 
 

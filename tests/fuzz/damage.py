@@ -21,9 +21,14 @@ LIMITS = Limits(block_raw=1 << 20, output=1 << 20)
 def _originals() -> tuple[bytes, ...]:
     alone = [archive_by(coding) for coding in Coding]
     joined = compress(SMALL, lanes=2, history_bits=12)
-    rows = CodingParameters(lanes=1, probability_bits=24, mixer=1, history=12, family=1, row=7)
-    payload = encode_history_block(SMALL, rows, None)
-    return (*alone, joined, archive_with(Coding.HISTORY, payload, lanes=1, family=1, row=7))
+    return (*alone, joined, *map(_by_family, ({"mixer": 1, "row": 7}, {"row": 7, "sample": 2}, {"family": 2})))
+
+
+def _by_family(fields: dict[str, int]) -> bytes:
+    """An archive whose block has contexts of rows, or of another family, of the full mixer or of another."""
+    fields = {"lanes": 1, "mixer": 2, "family": 1} | fields
+    payload = encode_history_block(SMALL, CodingParameters(probability_bits=24, history=12, **fields), None)
+    return archive_with(Coding.HISTORY, payload, SMALL, **fields)
 
 
 def run(data: bytes) -> None:

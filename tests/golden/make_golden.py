@@ -18,6 +18,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from tests.mixing.programs import program
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
@@ -43,6 +44,7 @@ STRUCTURES = b"".join(
     f"2024-05-{index % 28 + 1:02},ok;{index}\t| level={index % 5}\n".encode()
     for index in range(40)
 )
+PROGRAM = program(9000)
 EMBEDDED = EncodeOptions(fallback=False, embed_model=True)
 
 
@@ -72,7 +74,7 @@ GOLDEN = (
     Golden("table", TABLE, EncodeOptions(history_bits=None), repeatable=False),
     Golden("history-text", WORDS, EncodeOptions(mixer=LEAN_MIXER)),
     Golden("history-utf16", CHINESE.encode("utf-16"), EncodeOptions(block_size=1501, mixer=LEAN_MIXER)),
-    Golden("history-records", TABLE, EncodeOptions(history_bits=12)),
+    Golden("history-records", TABLE, EncodeOptions(history_bits=12, mixer=LEAN_MIXER)),
     Golden("tiny-one-lane", TEXT, replace(EMBEDDED, lanes=1, mixer=LEAN_MIXER), "tiny"),
     Golden("tiny-lanes", TEXT + NOISE, replace(EMBEDDED, lanes=5, block_size=700, mixer=LEAN_MIXER), "tiny"),
     Golden("small", TEXT, EncodeOptions(lanes=2, fallback=False, mixer=LEAN_MIXER), "small"),
@@ -81,6 +83,8 @@ GOLDEN = (
     Golden("small-chosen", TEXT[:200] + NOISE, EncodeOptions(block_size=200, mixer=LEAN_MIXER), "small"),
     Golden("full-text", WORDS, EncodeOptions()),
     Golden("full-structures", STRUCTURES, EncodeOptions()),
+    Golden("full-rows", TABLE, EncodeOptions(history_bits=14)),
+    Golden("full-code", PROGRAM, EncodeOptions()),
     Golden("full-tiny-lanes", TEXT + STRUCTURES, replace(EMBEDDED, lanes=5, block_size=2100), "tiny"),
     Golden("full-small", STRUCTURES, EncodeOptions(lanes=2, fallback=False), "small"),
 )

@@ -21,7 +21,7 @@ from zipllm.coder.fused import FusedDecoder, FusedEncoder
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES
 from zipllm.mixing.adaptive import Chunk, decode_chunk, encode_chunk
-from zipllm.mixing.contexts import ROWS, TEXT, Style
+from zipllm.mixing.contexts import CODE, ROWS, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
 from zipllm.mixing.memory import FULL, LEAN, Memory, Shape, memory_digest, new_memory
 from zipllm.mixing.token_path import Vocabulary
@@ -36,7 +36,8 @@ VOCABULARIES = {
 NOTHING = np.zeros((1, 1, 0), dtype=np.int32)
 STYLES = [Style(TEXT, 1), Style(ROWS, 1), Style(ROWS, 7)]
 SHAPES = pytest.mark.parametrize("shape", [LEAN, FULL], ids=["lean", "full"])
-KINDS = [(LEAN, style) for style in STYLES] + [(FULL, STYLES[0])]
+FULL_STYLES = [Style(TEXT), Style(ROWS), Style(ROWS, 7, 2), Style(ROWS, 40, 3), Style(CODE)]
+KINDS = [(LEAN, style) for style in STYLES] + [(FULL, style) for style in FULL_STYLES]
 PROSE = b"It was the best of times, it was the worst of times.\nIt was the age of wisdom, " * 6
 
 
@@ -91,7 +92,9 @@ class Block:
 
 @pytest.mark.parametrize("with_model", [False, True])
 @pytest.mark.parametrize("name", sorted(VOCABULARIES))
-@pytest.mark.parametrize(("shape", "style"), KINDS, ids=["text", "rows", "rows-7", "full-text"])
+@pytest.mark.parametrize(
+    ("shape", "style"), KINDS, ids=[f"{len(shape.sets)}-{style.family}-{style.row}" for shape, style in KINDS]
+)
 def test_what_was_coded_comes_back(shape: Shape, name: str, with_model: bool, style: Style) -> None:
     block = Block(VOCABULARIES[name], lanes=3, steps=40, seed=len(name), with_model=with_model)
     words, memory = block.encode(style, shape=shape)
@@ -168,7 +171,7 @@ def test_words_that_were_never_coded(seed: int) -> None:
     block = Block(BYTES, lanes=4, steps=50, seed=seed, with_model=bool(seed % 2))
     words = np.random.default_rng(seed).integers(0, 1 << 32, 40, dtype=np.uint32)
     try:
-        _, memory, at_end = block.decode(words, STYLES[seed % 3])
+        _, memory, at_end = block.decode(words, FULL_STYLES[seed % 5])
     except CorruptData:
         return
     assert not at_end

@@ -1,5 +1,6 @@
 """Archives to accept, with blocks coded by a model or by their history; the model is a tiny one that they carry."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,6 +30,10 @@ MODEL_FILE = "tiny-model"
 MODEL_ID = bytes.fromhex("535813a9301c6932eb4bc0b925ebb390b9f5abc67ab4c7b08f0b49a059290043")
 TABLE = b"".join(bytes([row, row * row % 256, 0, 255, 7 * row % 256, row % 3, 1]) for row in range(40))
 PAGE = TEXT + b"The lazy dog sleeps; the quick brown fox does not.\n" + TEXT.upper() + TEXT
+PROGRAM = b"".join(  # calls, each of 5 bytes behind 6 others, of five functions
+    b"\x8b\x45" + bytes([8 + index % 3]) + b"\x83\xec\x18\xe8" + struct.pack("<i", 90 * (index % 5) - 11 * index)
+    for index in range(40)
+)
 STRUCTURED = b"".join(
     b'{"id": %d, "of": [{"x": "a b"}, %d]}\n<a n="%d"><b>Ada</b><br/></a>\nok;%d\t| level=%d\n'
     % ((row, row * row) * 2 + (row % 5,))
@@ -59,6 +64,10 @@ HISTORY_BLOCKS = (
     Predicted("history-one-byte", "a single byte, eight decisions", b"a", {"mixer": 1, "history": 12}),
     Predicted("history-largest", "2^24 slots", TEXT, {"mixer": 1, "history": 24}),
     Predicted("history-full", "by mixer 2: JSON, XML, fields", STRUCTURED, {"mixer": 2, "history": 12}),
+    Predicted(
+        "history-full-rows", "by mixer 2, rows", TABLE, {"mixer": 2, "history": 13, "family": 1, "row": 7, "sample": 2}
+    ),
+    Predicted("history-full-code", "by mixer 2, a program", PROGRAM, {"mixer": 2, "history": 13, "family": 2}),
     Predicted("history-full-lanes", "by mixer 2, three lanes", STRUCTURED, {"mixer": 2, "history": 14, "lanes": 3}),
 )
 MODEL_BLOCKS = (
@@ -66,6 +75,9 @@ MODEL_BLOCKS = (
     Predicted("model-lanes", "by the model alone, five lanes of unequal size", PAGE[:93], {"lanes": 5}),
     Predicted("model-history", "the model with a history of text", PAGE, {"mixer": 1, "history": 12}),
     Predicted("model-full", "the model with mixer 2, two lanes", STRUCTURED, {"mixer": 2, "history": 12, "lanes": 2}),
+    Predicted(
+        "model-code", "the model, a program of two lanes", PROGRAM, {"mixer": 2, "history": 12, "family": 2, "lanes": 2}
+    ),
     Predicted(
         "model-rows",
         "the model with a history of rows, two lanes",

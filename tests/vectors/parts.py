@@ -87,8 +87,10 @@ def parameters(
     history: int = 0,
     family: int = 0,
     row: int = 1,
+    sample: int = 1,
 ) -> bytes:
     adaptive = bytes([family]) + varint(row) if mixer else b""
+    adaptive += bytes([sample]) if (mixer, family) == (2, 1) else b""
     return bytes([coder, precision, probability_bits, mixer, history]) + varint(lanes) + adaptive
 
 

@@ -22,7 +22,8 @@ from zipllm.codec.block.coding import StaticEncoder
 from zipllm.codec.block.conventional_block import QUICK, STRONG, bz2_strong, each, smallest, stored, zstd_quick
 from zipllm.codec.block.lane_groups import chunk_steps, predicted_chunks
 from zipllm.codec.block.predicted_block import encode_history_block, encode_model_block
-from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for, row_style
+from zipllm.codec.block.row_search import binary_style
+from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for
 from zipllm.codec.block.transcoding import find_transcoding
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, DEFAULT_MAX_LANES, EncodeOptions
 from zipllm.codec.threads.side_by_side import beside
@@ -140,7 +141,9 @@ def _as_text(raw: bytes, engine: LazyEngine | None, options: EncodeOptions) -> t
     if found is None:
         return raw, None
     transcoding, text = found
-    as_it_is = min(_sampled_size(raw, engine, style, options) for style in (TEXT_STYLE, row_style(raw)))
+    as_it_is = min(
+        _sampled_size(raw, engine, style, options) for style in (TEXT_STYLE, binary_style(raw, options.mixer))
+    )
     as_text = _sampled_size(text, engine, TEXT_STYLE, options)
     return (text, transcoding) if as_text * 1000 < as_it_is * _TRANSCODING_HELPS else (raw, None)
 
@@ -203,7 +206,7 @@ def _predict_small(raw: bytes, engine: LazyEngine | None, options: EncodeOptions
     if options.history_bits is not None:
         found.append(_history(raw, TEXT_STYLE, options))
         if len(raw) >= _ROWS_FROM:
-            found.append(_history(raw, row_style(raw), options))
+            found.append(_history(raw, binary_style(raw, options.mixer), options))
     if engine is not None and len(raw) > model_cost:
         found.append(_with_model(raw, engine(), TEXT_STYLE, options, None))
         if options.history_bits is not None and len(raw) < _STATIC_BELOW:
@@ -220,7 +223,7 @@ def _predict_large(
             return []
         return [_with_model(raw, engine(), None, options, advance)]
     sample = b"".join(_pieces(raw, _HISTORY_PIECES, _HISTORY_PIECE))
-    styles = (TEXT_STYLE, row_style(raw))
+    styles = (TEXT_STYLE, binary_style(raw, options.mixer))
     size, style = min(((_history(sample, style, options).size, style) for style in styles), key=lambda pair: pair[0])
     if size * len(raw) * 1000 > best.size * len(sample) * _HOPELESS:
         return []

@@ -36,8 +36,10 @@ LEAN_MIXER, FULL_MIXER = MIXERS = (1, 2)
 """Versions of the mixer. Each names everything in ``zipllm/mixing`` that a coded bit depends on, its prior included."""
 
 HISTORY_BITS = range(12, 25)
-FAMILIES = 2
-MAX_ROW = 65_535
+FAMILIES = {0: 1, LEAN_MIXER: 2, FULL_MIXER: 3}
+"""How many families of contexts each mixer knows."""
+ROWS = 1
+MAX_ROW, MAX_SAMPLE = 65_535, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class CodingParameters:
         precision: frequencies sum to 2**precision; 1 to 32.
         mixer: version of the adaptive predictor, FORMAT.md, section 12: 0 is none, 1 the lean one, 2 the full one.
         history: 2**history slots of bit histories, 12 to 24; 0 without a mixer.
-        family: which contexts the history uses, 0 text or 1 rows.
-        row: length of a row in bytes, 1 to 65535; 1 for text.
+        family: which contexts the history uses: 0 text, 1 rows; of the full mixer 2, x86 programs, as well.
+        row: length of a row in bytes, 1 to 65535; 1 for text and programs.
+        sample: bytes of a number or pixel, 1 to 4; 1 but for rows of the full mixer.
 
     Raises:
         UsageError: a value is out of range.
@@ -66,6 +69,7 @@ class CodingParameters:
     history: int = 0
     family: int = 0
     row: int = 1
+    sample: int = 1
 
     def __post_init__(self) -> None:
         """Check the ranges; the reader turns the error into UnsupportedData."""
@@ -73,20 +77,28 @@ class CodingParameters:
             if not 1 <= getattr(self, name) <= MAX_BITS:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be from 1 to {MAX_BITS}")
         sizes = HISTORY_BITS if self.mixer else (0,)
-        known = {"coder": (RANGE_CODER,), "mixer": (0, *MIXERS), "history": sizes, "family": range(FAMILIES)}
+        known = {
+            "coder": (RANGE_CODER,),
+            "mixer": (0, *MIXERS),
+            "history": sizes,
+            "family": range(FAMILIES.get(self.mixer, 1)),
+        }
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise UsageError(f"{name} is {getattr(self, name)}, which this version does not know")
-        if self.mixer == FULL_MIXER and self.family:
-            raise UsageError(f"mixer {FULL_MIXER} has no contexts of family {self.family} in this version")
-        if not 1 <= self.row <= MAX_ROW:
-            raise UsageError(f"row is {self.row}; it must be from 1 to {MAX_ROW}")
+        for name, most in (("row", MAX_ROW), ("sample", MAX_SAMPLE if self._has_samples else 1)):
+            if not 1 <= getattr(self, name) <= most:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be from 1 to {most}")
+
+    @property
+    def _has_samples(self) -> bool:
+        return self.mixer == FULL_MIXER and self.family == ROWS
 
     def encode(self) -> bytes:
         """Return the fields' bytes."""
         fixed = struct.pack("<BBBBB", self.coder, self.precision, self.probability_bits, self.mixer, self.history)
         adaptive = bytes([self.family]) + encode_varint(self.row) if self.mixer else b""
-        return fixed + encode_varint(self.lanes) + adaptive
+        return fixed + encode_varint(self.lanes) + adaptive + (bytes([self.sample]) if self._has_samples else b"")
 
     @classmethod
     def parse(cls, reader: FieldReader) -> "CodingParameters":
@@ -95,8 +107,9 @@ class CodingParameters:
         probability_bits, mixer, history = reader.u8("probability bits"), reader.u8("mixer"), reader.u8("history")
         lanes = reader.varint("lanes")
         family, row = (reader.u8("family"), reader.varint("row")) if mixer in MIXERS else (0, 1)
+        sample = reader.u8("sample") if (mixer, family) == (FULL_MIXER, ROWS) else 1
         try:
-            return cls(lanes, probability_bits, coder, precision, mixer, history, family, row)
+            return cls(lanes, probability_bits, coder, precision, mixer, history, family, row, sample)
         except UsageError as error:
             raise UnsupportedData(f"a block's coding parameters: {error}") from error
 

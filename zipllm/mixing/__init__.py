@@ -14,6 +14,8 @@ Mixed with what the block has shown so far (FORMAT.md, section 12), read top dow
     token_path      one token, decision by decision: the code that both share
     prediction      one decision: all opinions, one probability, and what is learned when the bit is known
     contexts        what a lane has seen, and the contexts made from it
+    rows            rows of numbers and pixels, and contexts that need no text
+    machine_code    x86 instructions, and the filter that makes the targets of calls alike
     structure       lines, fields, keys, brackets, quotes and tags, as far as a lane has seen them
     hashing         the hash of contexts
     history         bit histories by context, of bits and of the ends of tokens

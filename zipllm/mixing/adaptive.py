@@ -50,8 +50,8 @@ class _Coder(NamedTuple):
 
 
 @inlined
-def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, coder: _Coder) -> None:
-    remember_byte(memory, lane, byte)
+def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, style: Style, coder: _Coder) -> None:
+    remember_byte(memory, lane, byte, style)
     follow_matches(memory, lane, byte)
     memory.now[HALF] = -1
 

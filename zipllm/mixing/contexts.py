@@ -1,8 +1,8 @@
 """What a lane knows when it predicts: its registers, and the contexts in which bits are remembered.
 
-Two families of contexts. ``TEXT``: orders 0 to 8, words, the line above, what came after the same bytes before.
-``ROWS``: orders 0 to 6, sparse contexts, and neighbors in rows of a fixed length, which the archive states.
-The full mixer knows text only, and more of it.
+Families of contexts. ``TEXT``: orders 0 to 8, words, the line above, what came after the same bytes before. ``ROWS``:
+orders 0 to 6, sparse contexts, and neighbors in rows of a fixed length, which the archive states. The full mixer has
+more of both (``structure.py``, ``rows.py``), and ``CODE``: x86 programs (``machine_code.py``).
 
 A new context is a line in both sets of a mixer and one more in its ``memory.Shape``. It changes bits: a new mixer
 version (``container/block.py``), a new prior (``benchmarks/train_prior.py``), FORMAT.md section 12.
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, inlined, part
-from zipllm.mixing.hashing import HASH, hash_pair
+from zipllm.mixing.hashing import hash_4, hash_pair
+from zipllm.mixing.machine_code import follow_code, set_code_contexts
 from zipllm.mixing.memory import (
     ABOVE,
     EARLIER,
@@ -22,6 +23,7 @@ from zipllm.mixing.memory import (
     LENGTH,
     LINE,
     OPENING,
+    PAIRS,
     POINTER,
     POSITION,
     RECENT,
@@ -29,6 +31,7 @@ from zipllm.mixing.memory import (
     Memory,
     is_full,
 )
+from zipllm.mixing.rows import after_three, byte_before, follow_rows, set_full_row_contexts
 from zipllm.mixing.structure import (
     ABOVE_2,
     CLOSING,
@@ -55,29 +58,36 @@ from zipllm.mixing.structure import (
     outer_key,
 )
 
-TEXT, ROWS = 0, 1
+TEXT, ROWS, CODE = 0, 1, 2
 _WORD = 0xFFFFFFFF
 _NEWLINE = 10
 _COLUMNS = 255
 
 
 class Style(NamedTuple):
-    """Attributes: ``family`` of contexts, ``TEXT`` or ``ROWS``; length of a ``row`` in bytes, 1 for text."""
+    """Which contexts a block has.
+
+    Attributes:
+        family: ``TEXT``, ``ROWS`` or ``CODE``.
+        row: length of a row in bytes; 1 but for ``ROWS``.
+        sample: length of a number or pixel in bytes, 1 to 4; 1 but for ``ROWS`` of the full mixer.
+    """
 
     family: int
-    row: int
+    row: int = 1
+    sample: int = 1
 
 
 @part
-def remember_byte(memory: Memory, lane: NDArray[np.int64], byte: Integer) -> None:
+def remember_byte(memory: Memory, lane: NDArray[np.int64], byte: Integer, style: Style) -> None:
     """Append a byte to what a lane has seen and update its registers, matches aside."""
     position, recent = lane[POSITION], lane[RECENT]
     memory.seen[position] = byte
-    last, pair = recent & 0xFF, 256 + (recent & 0xFFFF)
+    last, pair = recent & 0xFF, PAIRS + (recent & 0xFFFF)
     memory.successors[last] = (memory.successors[last] << 8 | byte) & 0xFFFFFF
     memory.successors[pair] = (memory.successors[pair] << 8 | byte) & 0xFFFFFF
     if is_full(memory):
-        triple = _after_three(recent)
+        triple = after_three(recent)
         memory.successors[triple] = (memory.successors[triple] << 8 | byte) & 0xFFFFFF
     lane[POSITION] = position + 1
     lane[EARLIER] = (lane[EARLIER] << 8 | recent >> 24) & _WORD
@@ -92,13 +102,12 @@ def remember_byte(memory: Memory, lane: NDArray[np.int64], byte: Integer) -> Non
     elif position + 1 - lane[LINE] <= 3:
         lane[OPENING] = lane[OPENING] << 8 | byte
     if is_full(memory):
-        follow_structure(memory, lane, byte, last)
-
-
-@inlined
-def _after_three(recent: Integer) -> Integer:
-    """Return where the table of successors keeps what followed the last three bytes: a hash of 18 bits."""
-    return 256 + (1 << 16) + ((recent & 0xFFFFFF) * HASH >> 20 & 0x3FFFF)
+        if style.family == TEXT:
+            follow_structure(memory, lane, byte, last)
+        else:
+            follow_rows(memory, lane, byte)
+            if style.family == CODE:
+                follow_code(memory, lane, byte)
 
 
 @part
@@ -117,13 +126,19 @@ def _remember_word(memory: Memory, lane: NDArray[np.int64], byte: Integer) -> No
 @part
 def set_contexts(memory: Memory, lane: NDArray[np.int64], style: Style) -> None:
     """Fill ``memory.contexts`` for the byte that comes next."""
-    _set_orders(memory, lane)
     if is_full(memory):
-        _set_full_text_contexts(memory, lane)
-    elif style.family == TEXT:
-        _set_text_contexts(memory, lane)
+        if style.family == TEXT:
+            _set_full_text_contexts(memory, lane)
+        elif style.family == ROWS:
+            set_full_row_contexts(memory, lane, style.row, style.sample)
+        else:
+            set_code_contexts(memory, lane)
     else:
-        _set_row_contexts(memory, lane, style.row)
+        _set_orders(memory, lane)
+        if style.family == TEXT:
+            _set_text_contexts(memory, lane)
+        else:
+            _set_row_contexts(memory, lane, style.row)
 
 
 @inlined
@@ -152,7 +167,7 @@ def _set_text_contexts(memory: Memory, lane: NDArray[np.int64]) -> None:
     out[10] = hash_pair(hash_pair(np.int64(10), above), last)
     out[11] = hash_pair(hash_pair(np.int64(11), min(column, np.int64(_COLUMNS))), above)
     out[12] = hash_pair(hash_pair(np.int64(12), memory.successors[last]), last)
-    out[13] = hash_pair(hash_pair(np.int64(13), memory.successors[256 + (recent & 0xFFFF)] & 0xFFFF), last)
+    out[13] = hash_pair(hash_pair(np.int64(13), memory.successors[PAIRS + (recent & 0xFFFF)] & 0xFFFF), last)
     out[14] = hash_pair(hash_pair(np.int64(14), recent & 0xFFFF00), word & 0xFF)
     out[15] = hash_pair(hash_pair(np.int64(15), word), hash_pair(lane[OPENING], np.int64(1)))
 
@@ -161,10 +176,10 @@ def _set_text_contexts(memory: Memory, lane: NDArray[np.int64]) -> None:
 def _set_row_contexts(memory: Memory, lane: NDArray[np.int64], row: Integer) -> None:
     recent, position, out = lane[RECENT], lane[POSITION], memory.contexts
     last, phase = recent & 0xFF, position % row
-    above = _seen(memory, position - row)
-    twice = _seen(memory, position - 2 * row)
-    left = _seen(memory, position - row - 1)
-    right = _seen(memory, position - row + 1) if row > 1 else np.int64(0)
+    above = byte_before(memory, position, row)
+    twice = byte_before(memory, position, 2 * row)
+    left = byte_before(memory, position, row + 1)
+    right = byte_before(memory, position, row - 1) if row > 1 else np.int64(0)
     out[7] = hash_pair(np.int64(7), recent & 0xFF00)
     out[8] = hash_pair(np.int64(8), recent & 0xFF0000)
     out[9] = hash_pair(np.int64(9), recent & 0xFF00FF00)
@@ -174,16 +189,6 @@ def _set_row_contexts(memory: Memory, lane: NDArray[np.int64], row: Integer) -> 
     out[13] = hash_pair(hash_pair(np.int64(13), above | twice << 8), last | left << 8)
     out[14] = hash_pair(hash_pair(np.int64(14), (above + last - left) & 0xFF), phase if row <= 16 else np.int64(0))
     out[15] = hash_pair(hash_pair(np.int64(15), recent & 0xFFFF), above | right << 8)
-
-
-@part
-def _seen(memory: Memory, position: Integer) -> Integer:
-    return np.int64(memory.seen[position]) if position >= 0 else np.int64(0)
-
-
-@inlined
-def _hash_4(number: Integer, first: Integer, second: Integer, third: Integer) -> Integer:
-    return hash_pair(hash_pair(number, first), hash_pair(second, third))
 
 
 @inlined
@@ -201,6 +206,7 @@ def byte_above(memory: Memory, lane: NDArray[np.int64]) -> Integer:
 
 @part
 def _set_full_text_contexts(memory: Memory, lane: NDArray[np.int64]) -> None:
+    _set_orders(memory, lane)
     recent, earlier, word, out = lane[RECENT], lane[EARLIER], lane[WORD], memory.contexts
     last, pair, column = recent & 0xFF, recent & 0xFFFF, lane[POSITION] - lane[LINE]
     over, over_2 = lane[ABOVE] + column, lane[ABOVE_2] + column
@@ -221,31 +227,31 @@ def _set_full_text_contexts(memory: Memory, lane: NDArray[np.int64]) -> None:
     out[7] = hash_pair(hash_pair(np.int64(8), word), between)
     out[8] = hash_pair(hash_pair(np.int64(9), word), hash_pair(lane[LAST_WORD], between))
     out[9] = hash_pair(hash_pair(np.int64(10), min(column, np.int64(_COLUMNS))), above)
-    out[10] = hash_pair(hash_pair(np.int64(11), memory.successors[256 + pair] & 0xFFFF), last)
-    out[11] = hash_pair(hash_pair(np.int64(12), memory.successors[_after_three(recent)]), last)
+    out[10] = hash_pair(hash_pair(np.int64(11), memory.successors[PAIRS + pair] & 0xFFFF), last)
+    out[11] = hash_pair(hash_pair(np.int64(12), memory.successors[after_three(recent)]), last)
     out[12] = hash_pair(hash_pair(np.int64(13), word), lane[OPENING])
     # Fields.
     place = field_above | lane[FIELD_ORDER] << 8 | min(field, np.int64(63)) << 10
-    out[13] = _hash_4(np.int64(14), place, last | field_next << 8, min(inside, np.int64(15)))
-    out[14] = _hash_4(np.int64(15), field_above, last, field)
-    out[15] = _hash_4(np.int64(16), field_above | field_next << 8, pair, np.int64(0))
-    out[16] = _hash_4(np.int64(17), lane[KINDS] & 0xFFFF, inside, field)
-    out[17] = _hash_4(np.int64(18), lane[FIRST_WORD], word, field)
+    out[13] = hash_4(np.int64(14), place, last | field_next << 8, min(inside, np.int64(15)))
+    out[14] = hash_4(np.int64(15), field_above, last, field)
+    out[15] = hash_4(np.int64(16), field_above | field_next << 8, pair, np.int64(0))
+    out[16] = hash_4(np.int64(17), lane[KINDS] & 0xFFFF, inside, field)
+    out[17] = hash_4(np.int64(18), lane[FIRST_WORD], word, field)
     # Keys, brackets, quotes, tags.
-    out[18] = _hash_4(np.int64(19), lane[KEY], lane[VALUE_HASH], outer_key(lane))
-    out[19] = _hash_4(np.int64(20), value_above, last, lane[KEY])
-    out[20] = _hash_4(np.int64(21), bracket(lane), lane[QUOTED], pair)
-    out[21] = _hash_4(np.int64(22), lane[QUOTE_HASH], lane[QUOTED], between)
-    out[22] = _hash_4(np.int64(23), open_tag(lane, np.int64(0)), markup, word)
+    out[18] = hash_4(np.int64(19), lane[KEY], lane[VALUE_HASH], outer_key(lane))
+    out[19] = hash_4(np.int64(20), value_above, last, lane[KEY])
+    out[20] = hash_4(np.int64(21), bracket(lane), lane[QUOTED], pair)
+    out[21] = hash_4(np.int64(22), lane[QUOTE_HASH], lane[QUOTED], between)
+    out[22] = hash_4(np.int64(23), open_tag(lane, np.int64(0)), markup, word)
     inner = hash_pair(markup, lane[TAG] if lane[MARKUP] > 0 else word)
-    out[23] = _hash_4(np.int64(24), open_tag(lane, np.int64(0)), open_tag(lane, np.int64(1)), inner)
+    out[23] = hash_4(np.int64(24), open_tag(lane, np.int64(0)), open_tag(lane, np.int64(1)), inner)
     # Lines and shapes.
-    out[24] = _hash_4(np.int64(25), lane[SHAPE], lane[SHAPE_2], np.int64(0))
+    out[24] = hash_4(np.int64(25), lane[SHAPE], lane[SHAPE_2], np.int64(0))
     out[25] = hash_pair(hash_pair(np.int64(26), lane[KINDS]), last)
-    out[26] = _hash_4(np.int64(27), lane[KINDS], lane[KINDS_2], np.int64(0))
-    out[27] = _hash_4(np.int64(28), above, above_2, last)
-    out[28] = _hash_4(np.int64(29), above | right << 8 | left << 16, pair, np.int64(0))
-    out[29] = _hash_4(np.int64(30), lane[INDENT], lane[FIRST_WORD], last)
+    out[26] = hash_4(np.int64(27), lane[KINDS], lane[KINDS_2], np.int64(0))
+    out[27] = hash_4(np.int64(28), above, above_2, last)
+    out[28] = hash_4(np.int64(29), above | right << 8 | left << 16, pair, np.int64(0))
+    out[29] = hash_4(np.int64(30), lane[INDENT], lane[FIRST_WORD], last)
     # Matches.
-    out[30] = _hash_4(np.int64(31), first, min(lane[LENGTH], np.int64(31)), np.int64(0))
-    out[31] = _hash_4(np.int64(32), first, second, last)
+    out[30] = hash_4(np.int64(31), first, min(lane[LENGTH], np.int64(31)), np.int64(0))
+    out[31] = hash_4(np.int64(32), first, second, last)

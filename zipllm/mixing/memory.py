@@ -44,7 +44,10 @@ FAILURES = LENGTH + MATCHES
 STRUCTURE = FAILURES + MATCHES
 """From here on stand the registers of ``structure.py``, which only the full mixer has."""
 STRUCTURE_REGISTERS = 256
-_SUCCESSORS = 256 + (1 << 16)
+OTHER = STRUCTURE + 32
+"""From here on stand those of the other families of contexts, in place of text's stacks."""
+PAIRS, TRIPLES = 256, 256 + (1 << 16)
+"""Where in the table of successors stands what followed two bytes, and three."""
 
 # The decision being coded: its bit number, the bits of this byte so far, the place in the slot, the half of the byte
 # whose slots were found (-1: none), the model's confidence, the byte before the token, the mixture, the rows of the two
@@ -91,7 +94,7 @@ LEAN = Shape(
     finals=1,
     match_states=64,
     registers=STRUCTURE,
-    successors=_SUCCESSORS,
+    successors=TRIPLES,
     keys=1,
 )
 """Mixer 1: fast, and all that the levels without a model use."""
@@ -101,11 +104,14 @@ FULL = Shape(
     finals=3,
     match_states=256,
     registers=STRUCTURE + STRUCTURE_REGISTERS,
-    successors=_SUCCESSORS + (1 << 18),
+    successors=TRIPLES + (1 << 18),
     keys=1 << 16,
 )
-"""Mixer 2: what a line, a field, a key, a bracket or a tag says as well; at two fifths of the speed."""
+"""Mixer 2: what a line, a field, a key, a number or an instruction says as well; at two fifths of the speed."""
 SHAPES = {1: LEAN, 2: FULL}
+LEAN_STARTS = tuple(sum(LEAN.sets[:number]) for number in range(len(LEAN.sets) + 1))
+FULL_STARTS = tuple(sum(FULL.sets[:number]) for number in range(len(FULL.sets) + 1))
+"""Where the weight sets of each mixer of the first layer begin, and those for stops."""
 
 
 class Memory(NamedTuple):
@@ -120,7 +126,7 @@ class Memory(NamedTuple):
         match_index: int32 ``[MATCHES, 2**n]``, where a context was seen last.
         successors: int64 ``[256 + 2**16]``, which three bytes last came after one byte, and after two; 2**18 more for
             three, by a hash, in the full mixer.
-        keys: int32 ``[keys]``, where the value after a key last began.
+        keys: int32 ``[keys]``, where the value after a key last began; of machine code, the last operand of a form.
         weights: int32 ``[2 * sum(sets), inputs]``, first layer of the mixer.
         final_weights: int32 ``[finals, 2 * FINAL_SETS, len(sets)]``, second layer.
         refiners: int32 ``[2 << REFINER_BITS, BINS]``, probabilities in units of ``2**-24``.

@@ -4,20 +4,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import Integer, inlined, part
-from zipllm.mixing.contexts import Style, byte_above, set_contexts
+from zipllm.mixing.contexts import ROWS, TEXT, Style, byte_above, set_contexts
 from zipllm.mixing.decision_tree import STOP
 from zipllm.mixing.hashing import HASH, hash_pair
 from zipllm.mixing.history import find_slots, find_stops, history_inputs, learn_history
+from zipllm.mixing.machine_code import choose_code_sets, code_place
 from zipllm.mixing.matches import learn_match_bit, learn_match_stop, match_bit_inputs, match_stop_inputs
 from zipllm.mixing.memory import (
     BIAS,
     BIT_NUMBER,
     FINAL_SET,
     FINAL_SETS,
-    FULL,
+    FULL_STARTS,
     HALF,
     INNER,
-    LEAN,
+    LEAN_STARTS,
     LINE,
     MIXTURE,
     MODEL,
@@ -36,13 +37,11 @@ from zipllm.mixing.memory import (
 )
 from zipllm.mixing.mixer import LEAST, fetch_refiner, learn_mix, learn_refined, mix, refined, stretch_fine
 from zipllm.mixing.predictions import BROKEN
+from zipllm.mixing.rows import choose_row_sets, matched_byte
 from zipllm.mixing.structure import FIELD, FIELD_BEGIN, kind
 from zipllm.mixing.tables import LIMIT, ONE_BITS, UNIT, Tables
 
 _ONE = 1 << ONE_BITS
-_LEAN_STARTS = tuple(sum(LEAN.sets[:number]) for number in range(len(LEAN.sets) + 1))
-_FULL_STARTS = tuple(sum(FULL.sets[:number]) for number in range(len(FULL.sets) + 1))
-"""Where the weight sets of each mixer begin, and those for stops."""
 
 
 @inlined
@@ -83,13 +82,13 @@ def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], nod
     if is_full(memory):
         _choose_full_sets(memory, lane, place, long * 16 + known, now[SURE] * 16 + known, min(depth, np.int64(7)))
         for number in range(mixer_count(memory)):
-            memory.sets[number] += _FULL_STARTS[8]
+            memory.sets[number] += FULL_STARTS[8]
         now[FINAL_SET + 1] = FINAL_SETS + place
         now[FINAL_SET + 2] = FINAL_SETS + last
     else:
         _choose_lean_sets(memory, place, long * 16 + known, now[SURE] * 16 + known, last)
         for number in range(mixer_count(memory)):
-            memory.sets[number] += _LEAN_STARTS[4]
+            memory.sets[number] += LEAN_STARTS[4]
     now[FINAL_SET] = FINAL_SETS + now[SURE] * 16 + long
     return _bounded(np.int64(constants.squash[mix(memory) + LIMIT]))
 
@@ -98,9 +97,9 @@ def predict_stop(memory: Memory, constants: Tables, lane: NDArray[np.int64], nod
 def _choose_lean_sets(memory: Memory, first: Integer, second: Integer, third: Integer, last: Integer) -> None:
     sets = memory.sets
     sets[0] = first
-    sets[1] = _LEAN_STARTS[1] + second
-    sets[2] = _LEAN_STARTS[2] + third
-    sets[3] = _LEAN_STARTS[3] + last
+    sets[1] = LEAN_STARTS[1] + second
+    sets[2] = LEAN_STARTS[2] + third
+    sets[3] = LEAN_STARTS[3] + last
 
 
 @part
@@ -113,13 +112,34 @@ def _choose_full_sets(
     field = min(lane[FIELD], np.int64(15)) * 8 + min(inside, np.int64(7))
     kinds = kind(recent & 0xFF) & 7 | (kind(recent >> 8 & 0xFF) & 7) << 3 | (kind(recent >> 16 & 0xFF) & 7) << 6
     sets[0] = first
-    sets[1] = _FULL_STARTS[1] + second
-    sets[2] = _FULL_STARTS[2] + third
-    sets[3] = _FULL_STARTS[3] + (recent & 0xFF)
-    sets[4] = _FULL_STARTS[4] + min(column, np.int64(127)) * 8 + place
-    sets[5] = _FULL_STARTS[5] + field * 8 + place
-    sets[6] = _FULL_STARTS[6] + kinds
-    sets[7] = _FULL_STARTS[7] + byte_above(memory, lane)
+    sets[1] = FULL_STARTS[1] + second
+    sets[2] = FULL_STARTS[2] + third
+    sets[3] = FULL_STARTS[3] + (recent & 0xFF)
+    sets[4] = FULL_STARTS[4] + min(column, np.int64(127)) * 8 + place
+    sets[5] = FULL_STARTS[5] + field * 8 + place
+    sets[6] = FULL_STARTS[6] + kinds
+    sets[7] = FULL_STARTS[7] + byte_above(memory, lane)
+
+
+@part
+def _choose_sets_by_family(
+    memory: Memory, lane: NDArray[np.int64], style: Style, second: Integer, third: Integer, long: Integer
+) -> None:
+    """Choose the sets for a bit, and the second of the second layer; ``second`` and ``third`` are those of text."""
+    sets, now = memory.sets, memory.now
+    number, partial = now[BIT_NUMBER], now[PARTIAL]
+    now[FINAL_SET + 1] = partial
+    if style.family == TEXT:
+        _choose_full_sets(memory, lane, partial, second, third, number)
+        return
+    sets[0] = partial
+    sets[1] = FULL_STARTS[1] + second
+    matched = matched_byte(memory, lane, long, partial)
+    if style.family == ROWS:
+        choose_row_sets(memory, lane, style.row, style.sample, number, matched)
+    else:
+        choose_code_sets(memory, lane, number, matched, long)
+        now[FINAL_SET + 1] = code_place(lane, number)
 
 
 @inlined
@@ -141,8 +161,7 @@ def predict_bit(memory: Memory, constants: Tables, lane: NDArray[np.int64], lett
     third = now[SURE] * 16 + 2 * now[BIT_NUMBER] + min(long, np.int64(1))
     if is_full(memory):
         share = known * 16 // (context_count(memory) + 1)
-        _choose_full_sets(memory, lane, now[PARTIAL], long * 16 + share, third, now[BIT_NUMBER])
-        now[FINAL_SET + 1] = now[PARTIAL]
+        _choose_sets_by_family(memory, lane, style, long * 16 + share, third, long)
         now[FINAL_SET + 2] = last
     else:
         _choose_lean_sets(memory, now[PARTIAL], long * 16 + min(known, np.int64(15)), third, last)

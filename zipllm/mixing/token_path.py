@@ -82,7 +82,7 @@ def make_token_coder(
     """Compile the path of a token with these hooks, themselves parts of compiled code.
 
     Args:
-        append: ``(memory, lane, byte, tape)`` lets a lane see a byte that is known now.
+        append: ``(memory, lane, byte, style, tape)`` lets a lane see a byte that is known now.
         predict_bit: ``(memory, constants, lane, letter, style, tape)`` returns a bit's probability of a 1; see
             ``prediction.predict_bit``.
         code: ``(tape, wanted, node, probability)`` returns the bit of the decision, or ``IMPOSSIBLE``. When encoding,
@@ -102,12 +102,13 @@ def make_token_coder(
         token: Integer,
         depth: Integer,
         end: Integer,
+        style: Style,
         tape: Any,
     ) -> Integer:
         """Append bytes ``depth`` to ``end`` of a token, as far as the lane has room; returns where it stopped."""
         start = vocabulary.starts[token]
         while depth < end and lane[POSITION] < lane[END]:
-            append(memory, lane, np.int64(vocabulary.letters[start + depth]), tape)
+            append(memory, lane, np.int64(vocabulary.letters[start + depth]), style, tape)
             depth += 1
         return depth
 
@@ -130,8 +131,9 @@ def make_token_coder(
         decided = np.int64(0)
         while node >= 0:
             token, bit_number = np.int64(vocabulary.low[node]), np.int64(vocabulary.bit_number[node])
-            depth = append_up_to(memory, vocabulary, lane, token, depth, np.int64(vocabulary.byte_depth[node]), tape)
-            if depth < vocabulary.byte_depth[node]:
+            known = np.int64(vocabulary.byte_depth[node])
+            depth = append_up_to(memory, vocabulary, lane, token, depth, known, style, tape)
+            if depth < known:
                 return OVERRUN
             middle = hear_model(memory, constants, cumulative, decided if selected else node + 1, low, high)
             if middle < 0:
@@ -150,7 +152,7 @@ def make_token_coder(
             decided += 1
             node = np.int64(vocabulary.child[node, bit])
         length = vocabulary.starts[~node + 1] - vocabulary.starts[~node]
-        if append_up_to(memory, vocabulary, lane, ~node, depth, length, tape) < length:
+        if append_up_to(memory, vocabulary, lane, ~node, depth, length, style, tape) < length:
             return OVERRUN
         lane[LAST_TOKEN] = ~node
         return ~node

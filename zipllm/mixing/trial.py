@@ -130,9 +130,9 @@ def _note_refiners(memory: Memory, journal: Journal) -> None:
 
 
 @part
-def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, journal: Journal) -> None:
+def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, style: Style, journal: Journal) -> None:
     """Do what ``adaptive`` does with a byte that is settled, and write down what the match models forget."""
-    remember_byte(memory, lane, byte)
+    remember_byte(memory, lane, byte, style)
     for number in range(MATCHES):
         place = match_place(memory, lane, np.int64(number))
         _note(journal, np.int64(number), place, np.int64(memory.match_index[number, place]))

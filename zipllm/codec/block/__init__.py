@@ -1,5 +1,6 @@
 """One block, coded and decoded.
 
+row_search          rows and numbers in binary data, and programs
 setup               lanes, parameters, checks, memory and coder of a block
 coding              tokens and predictions -> words: as the model predicts, or mixed with the history
 predicted_block     coding by a model or by the history alone; verification with a draft

@@ -44,7 +44,7 @@ def encode_model_block(engine: Engine, raw: bytes, parameters: CodingParameters,
     """
     setup = BlockSetup(engine, len(raw), parameters)
     coder = setup.encoder()
-    for chunk in predicted_chunks(engine, setup.tokens(raw)):
+    for chunk in predicted_chunks(engine, setup.tokens(setup.filtered(raw))):
         coder.encode(chunk)
         if advance is not None:
             advance(chunk.done, coder.written_bytes())
@@ -68,10 +68,8 @@ def decode_model_block(
     decoded = decode_lanes(engine.predictor, setup.decoder(payload), setup.sizes, advance)
     starts = np.cumsum(setup.sizes) - setup.sizes
     decode = engine.tokenizer.decode
-    return b"".join(
-        decode(decoded.ids[start : start + count].tolist())
-        for start, count in zip(starts, decoded.counts.tolist(), strict=True)
-    )
+    lanes = zip(starts, decoded.counts.tolist(), strict=True)
+    return setup.restored(b"".join(decode(decoded.ids[start : start + count].tolist()) for start, count in lanes))
 
 
 def check_with_draft(
@@ -91,8 +89,11 @@ def check_with_draft(
         LimitExceeded: the lanes take more than ``MAX_STATE_BYTES``.
     """
     setup = BlockSetup(engine, len(draft), parameters)
-    tokens = setup.tokens(draft)
-    for ids, piece in zip(tokens, split(draft, parameters.lanes), strict=True):
+    filtered = setup.filtered(draft)
+    if setup.restored(filtered) != draft:
+        raise CorruptData("the filter of calls does not give the original back")
+    tokens = setup.tokens(filtered)
+    for ids, piece in zip(tokens, split(filtered, parameters.lanes), strict=True):
         if engine.tokenizer.decode(ids.tolist()) != piece:
             raise CorruptData("tokens of the original do not give it back")
     coder = setup.decoder(payload)
@@ -109,7 +110,7 @@ def encode_history_block(raw: bytes, parameters: CodingParameters, advance: Adva
     """Code one block; arguments and result as ``encode_model_block``."""
     setup = BlockSetup(None, len(raw), parameters)
     coder = setup.adaptive_encoder()
-    table = byte_table(raw, setup.sizes)
+    table = byte_table(setup.filtered(raw), setup.sizes)
     lanes = np.arange(len(setup.sizes), dtype=np.int32)
     for begin in range(0, table.shape[1], _HISTORY_STEPS):
         tokens = table[:, begin : begin + _HISTORY_STEPS]
@@ -142,7 +143,7 @@ def decode_history_block(payload: bytes, raw_size: int, parameters: CodingParame
         coder.decode_without_model(longer, 1)
     if not coder.at_end():
         raise CorruptData("the payload of a block coded by its history has other words than its content")
-    return coder.memory.seen.tobytes()
+    return setup.restored(coder.memory.seen.tobytes())
 
 
 def byte_table(raw: bytes, sizes: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -18,8 +18,9 @@ from zipllm.container.block import FULL_MIXER, LEAN_MIXER
 from zipllm.engine.engine import Engine
 from zipllm.errors import LimitExceeded, UnsupportedData
 from zipllm.jit.compiled import note_work
-from zipllm.mixing.contexts import ROWS, TEXT, Style
+from zipllm.mixing.contexts import CODE, TEXT, Style
 from zipllm.mixing.decision_tree import DecisionTree
+from zipllm.mixing.machine_code import make_absolute, make_relative
 from zipllm.mixing.memory import MIN_SLOT_BITS, SHAPES, SLOT_BYTES, Memory, new_memory
 from zipllm.mixing.prior import load_prior
 from zipllm.mixing.token_path import Vocabulary
@@ -36,26 +37,9 @@ _HISTORY_TABLES = 64 << 20
 _BLOCK_COPIES = 16
 """A block in work takes this multiple of its size, history excluded: bytes, tokens, tables of parallel codecs."""
 
-MAX_ROW = 4096
-_LOOKED_AT = 1 << 17
-_CLEARER = 0.01
-"""A longer row must agree this much more often than a shorter one, of which it may be a multiple."""
-
-TEXT_STYLE = Style(TEXT, 1)
+TEXT_STYLE = Style(TEXT)
 _SLOTS_OF_A_BYTE = {LEAN_MIXER: 4, FULL_MIXER: 5}
 """Slots that a byte may fill, by the mixer: a power of two."""
-
-
-def row_style(raw: bytes) -> Style:
-    """Return the style of rows for a block: a row is as long as the distance at which most bytes are equal."""
-    middle = max(0, (len(raw) - _LOOKED_AT) // 2)
-    values = np.frombuffer(raw, dtype=np.uint8)[middle : middle + _LOOKED_AT]
-    length, agreement = 1, 0.0
-    for distance in range(1, min(MAX_ROW, values.size // 4)):
-        share = np.count_nonzero(values[distance:] == values[:-distance]) / (values.size - distance)
-        if share > agreement + _CLEARER:
-            length, agreement = distance, share
-    return Style(ROWS, length)
 
 
 def coding_parameters(
@@ -68,11 +52,10 @@ def coding_parameters(
 ) -> CodingParameters:
     """Return the parameters of a prediction: with history if both a style and its size are given.
 
-    The history gets no more slots than the block can fill. The full mixer knows text; for rows the lean one stands in.
+    The history gets no more slots than the block can fill.
     """
     if style is None or history_bits is None:
         return CodingParameters(lanes, PROBABILITY_BITS, precision=precision)
-    mixer = mixer if style.family == TEXT else LEAN_MIXER
     return CodingParameters(
         lanes,
         PROBABILITY_BITS,
@@ -81,6 +64,7 @@ def coding_parameters(
         history=max(MIN_SLOT_BITS, min(history_bits, raw_size.bit_length() + _SLOTS_OF_A_BYTE[mixer])),
         family=style.family,
         row=style.row,
+        sample=style.sample,
     )
 
 
@@ -177,12 +161,20 @@ class BlockSetup:
         note_work(raw_size)
         self._engine = engine
         self._parameters = parameters
-        self._style = Style(parameters.family, parameters.row)
+        self._style = Style(parameters.family, parameters.row, parameters.sample)
         self.sizes: NDArray[np.int64] = np.array(lane_sizes(raw_size, parameters.lanes), dtype=np.int64)
         self.vocabulary = _byte_vocabulary() if engine is None else engine.vocabulary
 
+    def filtered(self, raw: bytes) -> bytes:
+        """Return the block as it is coded: in programs, calls have absolute targets."""
+        return make_absolute(raw) if self._style.family == CODE else raw
+
+    def restored(self, coded: bytes) -> bytes:
+        """Undo ``filtered``."""
+        return make_relative(coded) if self._style.family == CODE else coded
+
     def tokens(self, raw: bytes) -> list[NDArray[np.int32]]:
-        """Return the model's token ids of each lane of the block."""
+        """Return the model's token ids of each lane of the filtered block."""
         assert self._engine is not None, "tokens are the model's"
         return self._engine.tokenizer.encode_all(split(raw, self._parameters.lanes))
 
