@@ -23,8 +23,10 @@ from zipllm.container import (
     read_payload,
     scan,
 )
+from zipllm.container.samples import PICTURE, Layout
 from zipllm.engine.engine import Engine
 from zipllm.errors import CorruptData, UnsupportedData, ZipllmError
+from zipllm.media.coding import encode as encode_samples
 
 CODECS = {
     Coding.STORED: conventional_block.stored,
@@ -34,8 +36,9 @@ CODECS = {
 }
 
 SMALL = TEXT[:90]
+SAMPLES = Layout(PICTURE, 5, 80, 8, 1)
 FLIPS = {coding: 500 if coding in (Coding.MODEL, Coding.HISTORY) else 400 for coding in Coding}
-"""Bits changed in the body of an archive of each kind: 2,600 in all."""
+"""Bits changed in the body of an archive of each kind: 3,000 in all."""
 
 HISTORY: dict[str, Any] = {"lanes": 2, "probability_bits": 24, "mixer": 1, "history": 12}
 
@@ -46,10 +49,19 @@ def archive_by(coding: Coding) -> bytes:
         return compress(SMALL, lanes=2)
     if coding is Coding.HISTORY:
         return archive_with(coding, encode_history_block(SMALL, CodingParameters(**HISTORY), None), **HISTORY)
+    if coding is Coding.SAMPLES:
+        return archive_with(coding, encode_samples(SMALL, SAMPLES), layout=SAMPLES)
     return archive_with(coding, CODECS[coding](SMALL)[1])
 
 
-def archive_with(coding: Coding, payload: bytes, raw: bytes = SMALL, lanes: int = 2, **parameters: int) -> bytes:
+def archive_with(
+    coding: Coding,
+    payload: bytes,
+    raw: bytes = SMALL,
+    lanes: int = 2,
+    layout: Layout | None = None,
+    **parameters: int,
+) -> bytes:
     """An archive with one block, its payload as given, everything else right."""
     sink = io.BytesIO()
     writer = ArchiveWriter(sink)
@@ -60,7 +72,7 @@ def archive_with(coding: Coding, payload: bytes, raw: bytes = SMALL, lanes: int 
     coded = CodingParameters(**({"lanes": lanes} | fields)) if coding in (Coding.MODEL, Coding.HISTORY) else None
     if coding is Coding.MODEL:
         writer.model(ModelRecord(byte_engine().model_id))
-    writer.block(BlockHeader(coding, len(raw), len(payload), crc32(raw), coded), payload)
+    writer.block(BlockHeader(coding, len(raw), len(payload), crc32(raw), coded, layout=layout), payload)
     content = ContentHash()
     content.update(raw)
     writer.end(content.digest())

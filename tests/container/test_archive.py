@@ -19,6 +19,7 @@ from zipllm.container import (
     End,
     ModelRecord,
 )
+from zipllm.container.samples import SOUND, Layout
 from zipllm.errors import CorruptData, FileError, UsageError
 
 RAW = st.binary(min_size=1, max_size=60)
@@ -39,7 +40,8 @@ def coded_blocks(draw: st.DrawFn) -> list[tuple[bytes, Block]]:
             parameters = CodingParameters(1, 24, mixer=1, history=12)
             pairs.append((raw, Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), parameters), payload)))
         else:
-            pairs.append((raw, Block(BlockHeader(coding, len(raw), len(payload), crc32(raw)), payload)))
+            layout = Layout(SOUND, 0, len(raw), 1, 1) if coding == Coding.SAMPLES else None
+            pairs.append((raw, Block(BlockHeader(coding, len(raw), len(payload), crc32(raw), layout=layout), payload)))
     return pairs
 
 

@@ -23,6 +23,7 @@ from zipllm.container import (
 )
 from zipllm.container.block import ENCODINGS, PREDICTED, TRANSCODED, Transcoding
 from zipllm.container.record import encode_varint, parse_frame, seal
+from zipllm.container.samples import DNA, MOST_ROW, PICTURE, SOUND, Layout
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
 HEADER = ArchiveHeader(1 << 20).encode()
@@ -64,6 +65,17 @@ def test_stored_overhead(size: int) -> None:
 
 
 @st.composite
+def layouts(draw: st.DrawFn, size: int) -> Layout:
+    """A layout that fits a block of ``size`` bytes."""
+    sound, begin = draw(st.booleans()), draw(st.integers(0, size))
+    sample = draw(st.sampled_from([1, 2, 3] if sound else [1, 3, 4]))
+    row = sample * draw(st.integers(1, 2)) if sound else draw(st.integers(sample, MOST_ROW))
+    length = draw(st.integers(0, (size - begin) // row)) * row
+    form = draw(st.sampled_from([0, 2] if sample == 1 else [0, 1, 2, 3])) if sound else 0
+    return Layout(SOUND if sound else PICTURE, begin, length, row, sample, form)
+
+
+@st.composite
 def block_headers(draw: st.DrawFn) -> BlockHeader:
     coding = draw(st.sampled_from(Coding))
     raw_size = draw(st.integers(1, 1 << 40))
@@ -75,6 +87,8 @@ def block_headers(draw: st.DrawFn) -> BlockHeader:
     mixed["sample"] = draw(st.integers(1, 4)) if (mixer, family) == (2, 1) else 1
     adaptive = mixed if coding == Coding.HISTORY or draw(st.booleans()) else {}
     check = draw(st.integers(0, (1 << 32) - 1))
+    if coding is Coding.SAMPLES:
+        return BlockHeader(coding, raw_size, payload_size, check, layout=draw(layouts(raw_size)))
     if coding not in PREDICTED:
         return BlockHeader(coding, raw_size, payload_size, check)
     head = draw(st.integers(0, min(3, raw_size)))
@@ -105,6 +119,10 @@ def test_block_round_trip(header: BlockHeader) -> None:
         ((Coding.HISTORY, 1, 1, 0), "coding parameters belong"),
         ((Coding.HISTORY, 1, 1, 0, CodingParameters(1, 24)), "no mixer"),
         ((Coding.ZSTD, 9, 1, 0, None, Transcoding(1, 0, 0, 9)), "only predicted blocks"),
+        ((Coding.SAMPLES, 9, 1, 0), "layout belongs"),
+        ((Coding.ZSTD, 9, 1, 0, None, None, Layout(SOUND, 0, 8, 2, 2)), "layout belongs"),
+        ((Coding.SAMPLES, 9, 1, 0, None, Transcoding(1, 0, 0, 9), Layout(SOUND, 0, 8, 2, 2)), "only predicted"),
+        ((Coding.SAMPLES, 9, 1, 0, CodingParameters(1, 24), None, Layout(SOUND, 0, 8, 2, 2)), "parameters belong"),
         ((Coding.MODEL, 9, 1, 0, CodingParameters(1, 24), Transcoding(1, 4, 0, 9)), "longer than a character"),
         ((Coding.MODEL, 4, 1, 0, CodingParameters(1, 24), Transcoding(1, 3, 2, 4)), "longer than a character"),
         ((Coding.MODEL, 9, 1, 0, CodingParameters(1, 24), Transcoding(1, 0, 0, 19)), "19 bytes of UTF-8"),
@@ -154,7 +172,41 @@ def test_unknown_parameter_is_unsupported(name: str) -> None:
         records(data)
 
 
-@pytest.mark.parametrize("code", [7, 8, 255])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        Layout(SOUND, 0, 10, 2, 2),
+        Layout(SOUND, 2, 8, 2, 2),
+        Layout(SOUND, -1, 8, 2, 2),
+        Layout(SOUND, 0, -2, 2, 2),
+        Layout(SOUND, 0, 7, 2, 2),
+        Layout(SOUND, 0, 6, 6, 2),
+        Layout(SOUND, 0, 8, 4, 4),
+        Layout(SOUND, 0, 8, 2, 2, 4),
+        Layout(SOUND, 0, 8, 1, 1, 1),
+        Layout(SOUND, 0, 0, 0, 2),
+        Layout(PICTURE, 0, 8, 2, 2),
+        Layout(PICTURE, 0, 8, 2, 3),
+        Layout(PICTURE, 0, 8, 4, 4, 1),
+        Layout(PICTURE, 0, 0, MOST_ROW + 1, 1),
+        Layout(4, 0, 8, 2, 2),
+        Layout(DNA, 0, 8, 1, 1),
+        Layout(DNA, 0, 9, 1, 1, 1),
+    ],
+)
+def test_layouts_that_do_not_fit(layout: Layout) -> None:
+    assert not layout.fits(9)
+    with pytest.raises(UsageError, match="cannot have the layout"):
+        BlockHeader(Coding.SAMPLES, 9, 1, 0, layout=layout)
+
+
+def test_unknown_kind_of_samples_is_unsupported() -> None:
+    data = record("B", b"\x00\x07\x09" + CRC + b"\x09\x00\x08\x02\x02\x00")
+    with pytest.raises(UnsupportedData, match="unknown kind 9"):
+        records(data)
+
+
+@pytest.mark.parametrize("code", [8, 9, 255])
 def test_unknown_coding_is_unsupported(code: int) -> None:
     with pytest.raises(UnsupportedData, match=f"unknown method {code}"):
         records(record("B", bytes([0, code, 3]) + CRC))

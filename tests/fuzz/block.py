@@ -9,6 +9,7 @@ from zlib import crc32
 
 from tests.codec.engines import byte_engine
 from tests.fuzz.feed import Feed
+from tests.fuzz.samples import any_layout
 from tests.vectors.make_vectors import vectors
 from zipllm.codec.block_decoding import decode_block
 from zipllm.container import (
@@ -74,7 +75,10 @@ def _record(feed: Feed) -> bytes:
     coding = feed.choice([*Coding, max(Coding) + 1])
     raw_size = b"" if coding == Coding.STORED else encode_varint(feed.choice(_RAW_SIZES) or feed.number(8) >> 1)
     check = struct.pack("<I", crc32(payload) if feed.below(4) else feed.number(4))
-    parameters = _parameters(feed) if coding in PREDICTED else feed.take(feed.below(4))
+    if coding == Coding.SAMPLES:
+        parameters = any_layout(feed, feed.choice(_RAW_SIZES) or 9).encode()
+    else:
+        parameters = _parameters(feed) if coding in PREDICTED else feed.take(feed.below(4))
     return frame(kind, len(payload), bytes([coding]) + raw_size + check + parameters) + payload
 
 

@@ -12,23 +12,37 @@ from zipllm.codec.block.predicted_block import encode_history_block
 from zipllm.codec.decoder import DecodeOptions
 from zipllm.codec.reading.salvage import salvage_stream
 from zipllm.container import Coding, CodingParameters, Limits, scan
+from zipllm.container.samples import PICTURE, SOUND, Layout, dna_layout
 from zipllm.errors import ZipllmError
+from zipllm.media.coding import encode
 
 LIMITS = Limits(block_raw=1 << 20, output=1 << 20)
+
+
+_LAYOUTS = (Layout(SOUND, 2, 88, 4, 2), Layout(PICTURE, 0, 90, 30, 3), dna_layout(len(SMALL)))
 
 
 @cache
 def _originals() -> tuple[bytes, ...]:
     alone = [archive_by(coding) for coding in Coding]
     joined = compress(SMALL, lanes=2, history_bits=12)
-    return (*alone, joined, *map(_by_family, ({"mixer": 1, "row": 7}, {"row": 7, "sample": 2}, {"family": 2})))
+    return (
+        *alone,
+        joined,
+        *map(_of_samples, _LAYOUTS),
+        *map(_by_family, ({"mixer": 1, "row": 7}, {"row": 7, "sample": 2}, {"family": 2})),
+    )
+
+
+def _of_samples(layout: Layout) -> bytes:
+    return archive_with(Coding.SAMPLES, encode(SMALL, layout), layout=layout)
 
 
 def _by_family(fields: dict[str, int]) -> bytes:
     """An archive whose block has contexts of rows, or of another family, of the full mixer or of another."""
-    fields = {"lanes": 1, "mixer": 2, "family": 1} | fields
-    payload = encode_history_block(SMALL, CodingParameters(probability_bits=24, history=12, **fields), None)
-    return archive_with(Coding.HISTORY, payload, SMALL, **fields)
+    fields = {"mixer": 2, "family": 1} | fields
+    parameters = CodingParameters(lanes=1, probability_bits=24, history=12, **fields)
+    return archive_with(Coding.HISTORY, encode_history_block(SMALL, parameters, None), SMALL, 1, None, **fields)
 
 
 def run(data: bytes) -> None:

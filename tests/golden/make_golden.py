@@ -45,6 +45,27 @@ STRUCTURES = b"".join(
     for index in range(40)
 )
 PROGRAM = program(9000)
+
+
+def tones(count: int) -> list[tuple[int, int]]:
+    """Frames of stereo sound in integers: two damped oscillators that noise keeps going."""
+    noise, left, right, frames = random.Random(14), [0, 0], [0, 0], []
+    for _ in range(count):
+        left = [left[1], (127 * left[1] - 64 * left[0]) // 64 + noise.randint(-40, 40)]
+        right = [right[1], (125 * right[1] - 63 * right[0]) // 64 + noise.randint(-60, 60)]
+        left[1], right[1] = (max(-32_000, min(32_000, value)) for value in (left[1], right[1]))
+        frames.append((left[1], right[1]))
+    return frames
+
+
+WAV = (
+    b"RIFF\xd4\x2e\0\0WAVEfmt \x10\0\0\0\1\0\2\0\x44\xac\0\0\x10\xb1\2\0\4\0\x10\0data\xb0\x2e\0\0"
+    + b"".join(struct.pack("<hh", *frame) for frame in tones(2988))
+    + b"LIST\x0c\0\0\0INFOISFT\0\0\0\0"
+)
+PGM = b"P5 64 60 255\n" + bytes(2 * x + y + (x * y * 7 + x) % 5 for y in range(60) for x in range(64))
+BASES = bytes(random.Random(13).choices(b"ACGT", k=2000))
+FASTA = b">one\n" + BASES + b"\n>two\n" + BASES[600:1400].translate(bytes.maketrans(b"ACGT", b"TGCA"))[::-1] + b"\n"
 EMBEDDED = EncodeOptions(fallback=False, embed_model=True)
 
 
@@ -85,6 +106,9 @@ GOLDEN = (
     Golden("full-structures", STRUCTURES, EncodeOptions()),
     Golden("full-rows", TABLE, EncodeOptions(history_bits=14)),
     Golden("full-code", PROGRAM, EncodeOptions()),
+    Golden("sound", WAV, EncodeOptions()),
+    Golden("picture", PGM, EncodeOptions()),
+    Golden("dna", FASTA, EncodeOptions()),
     Golden("full-tiny-lanes", TEXT + STRUCTURES, replace(EMBEDDED, lanes=5, block_size=2100), "tiny"),
     Golden("full-small", STRUCTURES, EncodeOptions(lanes=2, fallback=False), "small"),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.vectors.good_predicted import HISTORY_BLOCKS
+from tests.vectors.good_predicted import HISTORY_BLOCKS, SAMPLE_BLOCKS
 from tests.vectors.parts import (
     BZ2,
     HISTORY,
@@ -12,6 +12,7 @@ from tests.vectors.parts import (
     MIB,
     MODEL,
     MODEL_ID,
+    SAMPLES,
     STORED,
     TEXT,
     TRANSCODED,
@@ -24,6 +25,7 @@ from tests.vectors.parts import (
     end,
     header,
     header_of,
+    layout,
     local,
     model,
     modeled,
@@ -44,6 +46,7 @@ def bad() -> Iterator[Vector]:
     yield from bad_payloads()
     yield from bad_models()
     yield from bad_predictions()
+    yield from bad_samples()
     yield from bad_transcodings()
     yield from bad_ends()
 
@@ -187,6 +190,30 @@ def bad_predictions() -> Iterator[Vector]:
     yield Vector("history-flipped", "a bit of the first word flipped", history(flip(words, 0, 1)))
     yield Vector("history-family", "coded as text, declared as rows", history(words, family=1, row=7))
     yield Vector("history-lanes", "coded as one lane, two declared", history(words, lanes=2))
+
+
+def bad_samples() -> Iterator[Vector]:
+    """Layouts that no block of this size has, and payloads that are nearly right."""
+    block = SAMPLE_BLOCKS[0]
+    words, content = recorded(block.file), block.content
+
+    def samples(fields: bytes, payload: bytes = words) -> bytes:
+        return around(coded(SAMPLES, content, payload, fields), content)
+
+    for name, reason, fields in (
+        ("long", "more samples than bytes", layout(1, 6, 206, 2, 2)),
+        ("row", "half a frame at the end", layout(1, 6, 201, 2, 2)),
+        ("channels", "sound of three channels", layout(1, 6, 198, 6, 2)),
+        ("sample", "sound of 32 bits", layout(1, 0, 208, 4, 4)),
+        ("form", "a picture with a form", layout(2, 0, 208, 4, 4, 1)),
+        ("wide", "a row of 262,145 bytes", layout(2, 0, 0, 262_145, 1)),
+        ("dna", "DNA that does not begin with the block", layout(3, 1, 210, 1, 1)),
+        ("none", "no layout", b""),
+    ):
+        yield Vector(f"samples-{name}", f"coding 7: {reason}", samples(fields))
+    yield Vector("samples-word-more", "a word after the last", samples(block.fields, words + bytes(4)))
+    yield Vector("samples-word-less", "the last word is missing", samples(block.fields, words[:-4]))
+    yield Vector("samples-other", "mono sound, declared as stereo", samples(layout(1, 6, 200, 4, 2)))
 
 
 def bad_transcodings() -> Iterator[Vector]:

@@ -10,6 +10,7 @@ from tests.vectors.parts import (
     HISTORY,
     LZMA,
     MODEL,
+    SAMPLES,
     TEXT,
     TRANSCODED,
     ZSTD,
@@ -19,6 +20,7 @@ from tests.vectors.parts import (
     coded,
     end,
     header,
+    layout,
     model,
     parameters,
     stored,
@@ -30,6 +32,8 @@ MODEL_FILE = "tiny-model"
 MODEL_ID = bytes.fromhex("535813a9301c6932eb4bc0b925ebb390b9f5abc67ab4c7b08f0b49a059290043")
 TABLE = b"".join(bytes([row, row * row % 256, 0, 255, 7 * row % 256, row % 3, 1]) for row in range(40))
 PAGE = TEXT + b"The lazy dog sleeps; the quick brown fox does not.\n" + TEXT.upper() + TEXT
+WAVE = b"".join(struct.pack("<h", 300 * abs(index % 34 - 17) + index % 3) for index in range(107))[:211]
+BASES = b">id\n" + b"GATTACAGATTACAT\nGATTACAGATTACAT\ngattacagattacaN\nTAATCTGTAATCTGT\n" * 3
 PROGRAM = b"".join(  # calls, each of 5 bytes behind 6 others, of five functions
     b"\x8b\x45" + bytes([8 + index % 3]) + b"\x83\xec\x18\xe8" + struct.pack("<i", 90 * (index % 5) - 11 * index)
     for index in range(40)
@@ -53,6 +57,24 @@ class Predicted:
     @property
     def file(self) -> str:
         return f"{self.name}.words"
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A block of samples whose payload is recorded: kind, begin, length, row, sample and form."""
+
+    name: str
+    reason: str
+    content: bytes
+    layout: tuple[int, int, int, int, int, int]
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.words"
+
+    @property
+    def fields(self) -> bytes:
+        return layout(*self.layout)
 
 
 HISTORY_BLOCKS = (
@@ -87,8 +109,23 @@ MODEL_BLOCKS = (
 )
 
 
+SAMPLE_BLOCKS = (
+    Sampled("samples-mono", "16-bit sound, between a header and a tail", WAVE, (1, 6, 200, 2, 2, 0)),
+    Sampled("samples-stereo", "24-bit stereo, big-endian and unsigned", WAVE, (1, 0, 204, 6, 3, 3)),
+    Sampled("samples-bytes", "8-bit unsigned sound", WAVE, (1, 3, 150, 1, 1, 2)),
+    Sampled("samples-none", "a layout of no samples", WAVE, (1, 7, 0, 2, 2, 0)),
+    Sampled("samples-gray", "a gray picture", TABLE, (2, 0, 280, 7, 1, 0)),
+    Sampled("samples-rgb", "a picture of three colors, padded rows, a tail", TABLE, (2, 4, 272, 16, 3, 0)),
+    Sampled("samples-rgba", "a picture of four channels, one pixel wide", TABLE, (2, 0, 280, 4, 4, 0)),
+    Sampled("samples-dna", "DNA with a name, lines, both cases and an N", BASES, (3, 0, len(BASES), 1, 1, 0)),
+)
+
+
 def predicted() -> Iterator[Vector]:
     """One archive for each recorded block, and some of several."""
+    for sampled in SAMPLE_BLOCKS:
+        data = around(coded(SAMPLES, sampled.content, recorded(sampled.file), sampled.fields), sampled.content)
+        yield Vector(sampled.name, f"coding 7: {sampled.reason}", data, sampled.content)
     for block in HISTORY_BLOCKS:
         data = around(block_of(HISTORY, block), block.content)
         yield Vector(block.name, f"coding 5: {block.reason}", data, block.content)

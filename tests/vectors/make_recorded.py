@@ -8,11 +8,13 @@ be made again. Run this only for another version of the format, like ``tests.gol
 from collections.abc import Iterator
 
 from tests.golden.make_golden import tiny
-from tests.vectors.good_predicted import HISTORY_BLOCKS, MODEL_BLOCKS, MODEL_FILE, Predicted
+from tests.vectors.good_predicted import HISTORY_BLOCKS, MODEL_BLOCKS, MODEL_FILE, SAMPLE_BLOCKS, Predicted
 from tests.vectors.payloads import RECORDED
 from zipllm.codec.block.predicted_block import encode_history_block, encode_model_block
 from zipllm.coder.range_coder import PROBABILITY_BITS
 from zipllm.container import CodingParameters
+from zipllm.container.samples import Layout
+from zipllm.media.coding import encode
 
 
 def payloads() -> Iterator[tuple[str, bytes]]:
@@ -22,6 +24,8 @@ def payloads() -> Iterator[tuple[str, bytes]]:
     yield MODEL_FILE, model_file()
     for block in HISTORY_BLOCKS:
         yield block.file, encode_history_block(block.content, _parameters(block), None)
+    for sampled in SAMPLE_BLOCKS:
+        yield sampled.file, encode(sampled.content, Layout(*sampled.layout))
     for block in MODEL_BLOCKS:
         yield block.file, encode_model_block(tiny(), block.content, _parameters(block), None)
 

@@ -11,7 +11,7 @@ MIB = 1 << 20
 TEXT = b"The quick brown fox jumps over the lazy dog.\n"
 ALL_BYTES = bytes(range(256))
 MODEL_ID = hashlib.sha256(b"no such model").digest()
-STORED, ZSTD, LZMA, BZ2, MODEL, HISTORY, TRANSCODED = range(7)
+STORED, ZSTD, LZMA, BZ2, MODEL, HISTORY, TRANSCODED, SAMPLES = range(8)
 MINOR = 1
 
 
@@ -92,6 +92,11 @@ def parameters(
     adaptive = bytes([family]) + varint(row) if mixer else b""
     adaptive += bytes([sample]) if (mixer, family) == (2, 1) else b""
     return bytes([coder, precision, probability_bits, mixer, history]) + varint(lanes) + adaptive
+
+
+def layout(kind: int, begin: int, length: int, row: int, sample: int, form: int = 0) -> bytes:
+    """The fields of a block of coding 7."""
+    return bytes([kind]) + varint(begin) + varint(length) + varint(row) + bytes([sample, form])
 
 
 def end(raw: bytes, size: int | None = None, marker: bytes = b"\x5a\x89") -> bytes:

@@ -6,6 +6,7 @@ from tests.vectors.parts import (
     MIB,
     MODEL,
     MODEL_ID,
+    SAMPLES,
     TRANSCODED,
     ZSTD,
     Vector,
@@ -15,6 +16,7 @@ from tests.vectors.parts import (
     end,
     header,
     header_of,
+    layout,
     model,
     modeled,
     parameters,
@@ -33,7 +35,9 @@ def unsupported() -> Iterator[Vector]:
     yield Vector(
         "record-type", "a record of type I", around(record(b"I", varint(5), b"index") + stored(b"raw"), b"raw")
     )
-    yield Vector("coding-7", "coding 7", around(coded(7, b"raw", b"word"), b"raw"))
+    yield Vector("coding-8", "coding 8", around(coded(8, b"raw", b"word"), b"raw"))
+    kind_4 = coded(SAMPLES, b"raw", b"word", layout(4, 0, 3, 1, 1))
+    yield Vector("samples-kind", "samples of kind 4", around(kind_4, b"raw"))
     for name, reason, fields in (
         ("encoding", "encoding 4", transcoding(4, 3)),
         ("twice", "the text is of coding 6, too", transcoding(1, 3, coding=TRANSCODED)),

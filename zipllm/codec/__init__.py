@@ -4,6 +4,7 @@ levels          the table of compression levels
 options         the choices of an encoder
 encoder         original bytes -> archive
 block_encoding  one block -> a verified record
+samples         sound, pictures and DNA, sample by sample if that is smaller
 choose          the coding that makes a block smallest
 decoder         archive -> original bytes
 block_decoding  one record -> checked bytes

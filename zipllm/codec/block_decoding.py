@@ -10,6 +10,8 @@ from zipllm.codec.threads.side_by_side import Tick
 from zipllm.container import Block, BlockHeader, Coding, Limits, check_block
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.errors import CorruptData
+from zipllm.media.beginning import memory_bytes
+from zipllm.media.coding import decode as decode_samples
 from zipllm.progress import Advance
 
 
@@ -62,6 +64,8 @@ class BlockDecoding:
 
 
 def _memory(header: BlockHeader, lane_bytes: int) -> int:
+    if header.layout is not None:
+        return block_memory(header.raw_size, 0) + memory_bytes(header.layout, header.raw_size)
     if header.parameters is None:
         return block_memory(header.raw_size, 0)
     return block_memory(header.coded_size, header.parameters.history, header.parameters.lanes, lane_bytes)
@@ -81,9 +85,11 @@ def decode_block(
         ModelError: the model cannot be loaded.
     """
     header = block.header
-    if limits is not None and header.parameters is not None:
+    if limits is not None and (header.parameters is not None or header.layout is not None):
         limits.check_memory(_memory(header, 0))
-    if header.parameters is None:
+    if header.layout is not None:
+        raw = decode_samples(block.payload, header.raw_size, header.layout, advance)
+    elif header.parameters is None:
         raw = decode_conventional_block(header.coding, block.payload, header.raw_size)
     elif header.coding is Coding.HISTORY:
         raw = decode_history_block(block.payload, header.coded_size, header.parameters, advance)

@@ -60,7 +60,13 @@ class BlockEncoding:
         choice = choose(raw, self._engine, self._options, self.model_cost, advance)
         self.cost_counts = choice.cost_counts
         header = BlockHeader(
-            choice.coding, len(raw), len(choice.payload), crc32(raw), choice.parameters, choice.transcoding
+            choice.coding,
+            len(raw),
+            len(choice.payload),
+            crc32(raw),
+            choice.parameters,
+            choice.transcoding,
+            choice.layout,
         )
         self.block = Block(header, choice.payload)
         self.done, self.raw_bytes, self.coded_bytes = worth * len(raw), len(raw), len(choice.payload)

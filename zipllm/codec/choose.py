@@ -3,14 +3,15 @@
 The model is two orders of magnitude slower than the quick conventional codecs, the history one order, and so are the
 strong conventional codecs. Each is tried only while cheaper tests leave the outcome open:
 
-1. Nothing shrinks the block (JPEG, zip, random data): it is stored, and no model is loaded. Text in GB18030 or UTF-16
+1. Sound, a picture or DNA, found by a header or by the bytes, is coded as such if that wins on a part of it.
+2. Nothing shrinks the block (JPEG, zip, random data): it is stored, and no model is loaded. Text in GB18030 or UTF-16
    is predicted in UTF-8 from here on.
-2. The history codes a sample in both families of contexts, text and rows. If the quick codecs win by far, prediction is
+3. The history codes a sample in both families of contexts, text and rows. If the quick codecs win by far, prediction is
    hopeless; otherwise the better style is kept.
-3. The model joins the history on a smaller sample. If that helps, the block is coded both ways, since a sample ends
+4. The model joins the history on a smaller sample. If that helps, the block is coded both ways, since a sample ends
    before the history has learned what a long block teaches. One lane codes a block that repeats itself from lane to
    lane, so that every lane would learn the same anew.
-4. The whole block is coded by the remaining candidates, and by the strong codecs unless prediction has clearly won.
+5. The whole block is coded by the remaining candidates, and by the strong codecs unless prediction has clearly won.
 
 All decisions compare integers, so a block gets the same coding on every machine.
 """
@@ -26,9 +27,11 @@ from zipllm.codec.block.row_search import binary_style
 from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters, lanes_for
 from zipllm.codec.block.transcoding import find_transcoding
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, DEFAULT_MAX_LANES, EncodeOptions
+from zipllm.codec.samples import code_samples
 from zipllm.codec.threads.side_by_side import beside
 from zipllm.container import Coding, CodingParameters
 from zipllm.container.block import Transcoding
+from zipllm.container.samples import Layout
 from zipllm.engine.engine import Engine, LazyEngine
 from zipllm.mixing.contexts import Style
 from zipllm.progress import Advance
@@ -80,6 +83,7 @@ class Choice(NamedTuple):
         coding, payload: of the block.
         parameters: of a prediction; None for conventional codings.
         transcoding: of a predicted block whose text was transcoded to UTF-8.
+        layout: of a block of samples.
         cost_counts: the model was left out, perhaps only because naming it costs bytes. Another ``model_cost`` might
             then change the choice.
     """
@@ -88,12 +92,14 @@ class Choice(NamedTuple):
     payload: bytes
     parameters: CodingParameters | None = None
     transcoding: Transcoding | None = None
+    layout: Layout | None = None
     cost_counts: bool = False
 
     @property
     def size(self) -> int:
-        """Bytes of payload, parameters and transcoding."""
-        return len(self.payload) + sum(len(part.encode()) for part in (self.parameters, self.transcoding) if part)
+        """Bytes of payload, parameters, transcoding and layout."""
+        parts = (self.parameters, self.transcoding, self.layout)
+        return len(self.payload) + sum(len(part.encode()) for part in parts if part)
 
 
 def choose(
@@ -110,6 +116,13 @@ def choose(
     """
     if engine is not None and not options.fallback:
         return _with_model(raw, engine(), TEXT_STYLE, options, advance)
+    samples = code_samples(raw, options, advance)
+    if samples is not None:
+        choice = Choice(Coding.SAMPLES, samples[1], layout=samples[0])
+        best = Choice(*smallest([stored(raw), *each(raw, QUICK)]))
+        if choice.size * 1000 > best.size * _CLEARLY_WON:
+            best = Choice(*smallest([(best.coding, best.payload), *each(raw, STRONG)]))
+        return min(choice, best, key=lambda found: found.size)
     if options.sample and incompressible(raw):
         return Choice(*smallest([stored(raw), zstd_quick(raw)]))
     best = Choice(*smallest([stored(raw), *each(raw, QUICK)]))

@@ -10,6 +10,7 @@ Kernels need numba (``COMPILES``); ``open_encoder`` and ``open_decoder`` choose 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,13 @@ def _encode_bits(
     for index in range(bits.size):
         lower, width, position = _encoded(words, lower, width, position, bits[index], probabilities[index])
     state[_LOWER], state[_RANGE], state[_POSITION] = lower, width, position
+
+
+class Coder(NamedTuple):
+    """A ``FusedEncoder``'s or a ``FusedDecoder``'s state and words, as compiled code takes them."""
+
+    state: NDArray[np.uint64]
+    words: NDArray[np.uint32]
 
 
 class FusedEncoder:

@@ -8,6 +8,7 @@ reader        an archive -> records, from any source
 survey        intact records behind the damage of an archive
 header        the header and the END of an archive, and the check of its content
 block         one coded block
+samples       where its samples lie, if it is sound or a picture
 model_record  names the model of the blocks that follow
 record        the frame of all records: varints, CRC-32, fields
 streams       whole reads and writes on files, pipes and sockets

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from zipllm.container.record import MAX_VALUE, FieldReader, RecordType, encode_varint, frame
+from zipllm.container.samples import Layout
 from zipllm.errors import CorruptData, UnsupportedData, UsageError
 
 RANGE_CODER = 1
@@ -22,6 +23,7 @@ class Coding(IntEnum):
     BZ2 = 3
     MODEL = 4
     HISTORY = 5
+    SAMPLES = 7
 
 
 PREDICTED = (Coding.MODEL, Coding.HISTORY)
@@ -158,6 +160,7 @@ class BlockHeader:
         raw_crc32: CRC-32 of the original bytes.
         parameters: for a predicted block and for no other.
         transcoding: of a predicted block whose text was transcoded to UTF-8, otherwise None.
+        layout: of a block of samples, otherwise None.
 
     Raises:
         UsageError: the values contradict each other or are out of range.
@@ -169,6 +172,7 @@ class BlockHeader:
     raw_crc32: int
     parameters: CodingParameters | None = None
     transcoding: Transcoding | None = None
+    layout: Layout | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges; the reader turns the error into CorruptData."""
@@ -184,10 +188,17 @@ class BlockHeader:
             raise UsageError("coding parameters belong to predicted blocks, to each of them and to no other")
         if self.coding == Coding.HISTORY and self.parameters is not None and not self.parameters.mixer:
             raise UsageError("a block coded by its history has no mixer")
+        self._check_layout()
         if self.transcoding is not None:
             self._check_transcoding(self.transcoding)
         if self.parameters is not None and not 1 <= self.parameters.lanes <= self.coded_size:
             raise UsageError(f"a block of {self.coded_size} bytes has {self.parameters.lanes} lanes")
+
+    def _check_layout(self) -> None:
+        if (self.coding == Coding.SAMPLES) != (self.layout is not None):
+            raise UsageError("a layout belongs to blocks of samples, to each of them and to no other")
+        if self.layout is not None and not self.layout.fits(self.raw_size):
+            raise UsageError(f"a block of {self.raw_size} bytes cannot have the layout {self.layout}")
 
     def _check_transcoding(self, transcoding: Transcoding) -> None:
         if self.parameters is None:
@@ -199,7 +210,9 @@ class BlockHeader:
 
     @property
     def coding_name(self) -> str:
-        """The coding in words: "zstd", "model", "history of gb18030"."""
+        """The coding in words: "zstd", "model", "history of gb18030", "sound"."""
+        if self.layout is not None:
+            return self.layout.name
         name = self.coding.name.lower()
         return name if self.transcoding is None else f"{name} of {self.transcoding.name}"
 
@@ -218,6 +231,8 @@ class BlockHeader:
             fields += self.transcoding.encode() + bytes([self.coding])
         if self.parameters is not None:
             fields += self.parameters.encode()
+        if self.layout is not None:
+            fields += self.layout.encode()
         return frame(RecordType.BLOCK, self.payload_size, fields)
 
     @classmethod
@@ -237,9 +252,10 @@ class BlockHeader:
         if code == TRANSCODED:
             transcoding, coding = Transcoding.parse(reader), _coding(reader.u8("coding of the text"))
         parameters = CodingParameters.parse(reader) if coding in PREDICTED else None
+        layout = Layout.parse(reader) if coding == Coding.SAMPLES else None
         reader.finish()
         try:
-            return cls(coding, raw_size, payload_size, raw_crc32, parameters, transcoding)
+            return cls(coding, raw_size, payload_size, raw_crc32, parameters, transcoding, layout)
         except UsageError as error:
             raise CorruptData(f"a block's header contradicts itself: {error}") from error
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zipllm.coder.fused import FusedDecoder, FusedEncoder, decode_bit, encode_bit
+from zipllm.coder.fused import Coder, FusedDecoder, FusedEncoder, decode_bit, encode_bit
 from zipllm.jit.compiled import Integer, entry_from, inlined
 from zipllm.mixing.contexts import Style, remember_byte
 from zipllm.mixing.matches import follow_matches
@@ -42,15 +42,8 @@ class Chunk(NamedTuple):
     selected: bool = False
 
 
-class _Coder(NamedTuple):
-    """A ``FusedEncoder``'s or a ``FusedDecoder``'s state and words."""
-
-    state: NDArray[np.uint64]
-    words: NDArray[np.uint32]
-
-
 @inlined
-def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, style: Style, coder: _Coder) -> None:
+def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, style: Style, coder: Coder) -> None:
     remember_byte(memory, lane, byte, style)
     follow_matches(memory, lane, byte)
     memory.now[HALF] = -1
@@ -58,13 +51,13 @@ def _append(memory: Memory, lane: NDArray[np.int64], byte: Integer, style: Style
 
 @inlined
 def _predict_bit(
-    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, style: Style, coder: _Coder
+    memory: Memory, constants: Tables, lane: NDArray[np.int64], letter: Integer, style: Style, coder: Coder
 ) -> Integer:
     return predict_bit(memory, constants, lane, letter, style)
 
 
 @inlined
-def _code(coder: _Coder, wanted: Integer, node: Integer, probability: Integer) -> Integer:
+def _code(coder: Coder, wanted: Integer, node: Integer, probability: Integer) -> Integer:
     if wanted < 0:
         return np.int64(decode_bit(coder.state, coder.words, probability))
     bit = np.int64(1) if wanted > node else np.int64(0)
@@ -82,7 +75,7 @@ def _code_chunk(
     vocabulary: Vocabulary,
     chunk: Chunk,
     style: Style,
-    coder: _Coder,
+    coder: Coder,
     encoding: bool,
     guessed: bool,
 ) -> Integer:
@@ -114,7 +107,7 @@ def encode_chunk(memory: Memory, vocabulary: Vocabulary, chunk: Chunk, style: St
         ValueError: the frequencies do not ascend.
     """
     encoder.reserve(int(chunk.counts.sum()) * vocabulary.longest)
-    _run(memory, vocabulary, chunk, style, _Coder(encoder.state, encoder.words), encoding=True)
+    _run(memory, vocabulary, chunk, style, Coder(encoder.state, encoder.words), encoding=True)
 
 
 def decode_chunk(
@@ -137,7 +130,7 @@ def decode_chunk(
         CorruptData: the words are impossible, or a token goes past its lane's end.
         ValueError: the frequencies do not ascend.
     """
-    return _run(memory, vocabulary, chunk, style, _Coder(decoder.state, decoder.words), guessed=guessed)
+    return _run(memory, vocabulary, chunk, style, Coder(decoder.state, decoder.words), guessed=guessed)
 
 
 def _run(
@@ -145,7 +138,7 @@ def _run(
     vocabulary: Vocabulary,
     chunk: Chunk,
     style: Style,
-    coder: _Coder,
+    coder: Coder,
     *,
     encoding: bool = False,
     guessed: bool = False,
