@@ -9,7 +9,7 @@ from zlib import crc32
 
 from tests.codec.engines import byte_engine
 from tests.fuzz.feed import Feed
-from tests.fuzz.samples import any_layout
+from tests.fuzz.media import any_layout
 from tests.vectors.make_vectors import vectors
 from zipllm.codec.block_decoding import decode_block
 from zipllm.container import (

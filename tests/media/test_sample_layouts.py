@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.media.samples import KINDS
+from tests.media.synthetic import KINDS
 from zipllm.container.samples import BIG_ENDIAN, MOST_ROW, PICTURE, SOUND, UNSIGNED, Layout
 from zipllm.errors import CorruptData
 from zipllm.media.coding import decode, encode

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zipllm
-from tests.media.samples import KINDS, block
+from tests.media.synthetic import KINDS, block
 from zipllm.container.samples import MOST_ROW, PICTURE, SOUND, UNSIGNED, Layout
 from zipllm.errors import CorruptData
 from zipllm.jit.compiled import COMPILES

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.media.samples import sound
+from tests.media.synthetic import sound
 from zipllm.container.samples import BIG_ENDIAN, SOUND, UNSIGNED, Layout
 from zipllm.media.trial import find_sound
 

@@ -7,6 +7,7 @@ from zipllm.cli.decompress import DecompressOptions, decompress
 from zipllm.cli.jobs import Job, Work, write_results
 from zipllm.cli.options import CODING, FILES, LevelOptions, WritingOptions
 from zipllm.codec.levels import LEVELS, encode_options, level_of
+from zipllm.container.samples import NAMES
 from zipllm.errors import UsageError
 from zipllm.files.mirror import is_packed
 from zipllm.files.names import add_suffix, escape_name
@@ -83,6 +84,9 @@ def _unused(summary: "Summary", options: CompressOptions) -> str:
     text = f"model {escape_name(options.loader.name if chosen else str(name))} not used"
     if options.embed_model:
         return f"{text}, not embedded"
+    samples = [kind for kind in NAMES.values() if summary.codings.get(kind)]
+    if samples:
+        return f"coded as {' and '.join(samples)}, {text}"
     return f"{text}; -{_FAST} is faster" if summary.codings.get("history") and not chosen else text
 
 

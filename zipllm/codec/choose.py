@@ -119,10 +119,7 @@ def choose(
     samples = code_samples(raw, options, advance)
     if samples is not None:
         choice = Choice(Coding.SAMPLES, samples[1], layout=samples[0])
-        best = Choice(*smallest([stored(raw), *each(raw, QUICK)]))
-        if choice.size * 1000 > best.size * _CLEARLY_WON:
-            best = Choice(*smallest([(best.coding, best.payload), *each(raw, STRONG)]))
-        return min(choice, best, key=lambda found: found.size)
+        return min(choice, Choice(*smallest([stored(raw), *each(raw, QUICK)])), key=lambda found: found.size)
     if options.sample and incompressible(raw):
         return Choice(*smallest([stored(raw), zstd_quick(raw)]))
     best = Choice(*smallest([stored(raw), *each(raw, QUICK)]))

@@ -183,7 +183,7 @@ class ArchiveDecoder:
             self._works.take()
         self._total.update(first.raw)
         self._content.update(first.raw)
-        self._codings[first.block.header.coding.name.lower()] += 1
+        self._codings[first.block.header.kind_name] += 1
         self._coded = first.end
         self._report()
         return first.raw

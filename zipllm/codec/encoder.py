@@ -159,7 +159,7 @@ class ArchiveEncoder:
             self._name_model()
         self._writer.block(block.header, block.payload)
         self._content.update(work.raw)
-        self._codings[block.header.coding.name.lower()] += 1
+        self._codings[block.header.kind_name] += 1
         self._report("verify" if self._options.verify else "encode")
 
     @contextmanager

@@ -18,6 +18,8 @@ _TRIED = 64 * 1024
 """Bytes of samples that are coded both ways first."""
 _HELPS = 980
 """As samples they must shrink to this many thousandths of what their history makes of them."""
+_HELPS_DNA = 1010
+"""A sample of DNA says little about the whole: its repeats lie far apart."""
 
 
 def code_samples(raw: bytes, options: EncodeOptions, advance: Advance | None) -> tuple[Layout, bytes] | None:
@@ -54,4 +56,4 @@ def _helps(raw: bytes, layout: Layout, options: EncodeOptions) -> bool:
         )
         for style in (TEXT_STYLE, binary_style(part, options.mixer))
     )
-    return len(encode(part, inside)) * 1000 < alone * _HELPS
+    return len(encode(part, inside)) * 1000 < alone * (_HELPS_DNA if layout.kind == DNA else _HELPS)

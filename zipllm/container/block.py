@@ -209,11 +209,14 @@ class BlockHeader:
             raise UsageError(f"{self.raw_size} bytes of text cannot be {transcoding.size} bytes of UTF-8")
 
     @property
+    def kind_name(self) -> str:
+        """The coding in a word: "model", "zstd", or what its samples are: "sound"."""
+        return self.coding.name.lower() if self.layout is None else self.layout.name
+
+    @property
     def coding_name(self) -> str:
         """The coding in words: "zstd", "model", "history of gb18030", "sound"."""
-        if self.layout is not None:
-            return self.layout.name
-        name = self.coding.name.lower()
+        name = self.kind_name
         return name if self.transcoding is None else f"{name} of {self.transcoding.name}"
 
     @property

@@ -11,7 +11,7 @@ BIG_ENDIAN, UNSIGNED = 1, 2
 """Bits of a sound's form."""
 MOST_ROW = 1 << 18
 """Bytes of the longest row of pixels, which bounds the memory that a picture takes."""
-_NAMES = {SOUND: "sound", PICTURE: "picture", DNA: "dna"}
+NAMES = {SOUND: "sound", PICTURE: "picture", DNA: "dna"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Layout:
     @property
     def name(self) -> str:
         """What the samples are, in a word."""
-        return _NAMES.get(self.kind, "samples")
+        return NAMES.get(self.kind, "samples")
 
     def fits(self, size: int) -> bool:
         """Return whether the layout may describe a block of ``size`` bytes.
@@ -70,7 +70,7 @@ class Layout:
         """Read the fields; ``CorruptData`` if cut off, ``UnsupportedData`` for a kind unknown to this version."""
         kind = reader.u8("kind of samples")
         begin, length, row = (reader.varint(f"{name} of the samples") for name in ("begin", "length", "row"))
-        if kind not in _NAMES:
+        if kind not in NAMES:
             raise UnsupportedData(f"a block has samples of the unknown kind {kind}")
         return cls(kind, begin, length, row, reader.u8("bytes of a sample"), reader.u8("form of samples"))
 

@@ -9,6 +9,7 @@ _CODINGS = {
     Coding.MODEL: "the model",
     Coding.HISTORY: "the history alone",
     Coding.STORED: "no codec: it stores them",
+    Coding.SAMPLES: "their samples",
 }
 
 

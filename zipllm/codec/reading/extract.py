@@ -45,7 +45,7 @@ def extract_range(
         write_all(sink, piece)
         written.update(piece)
         coded += place.item.end_offset - place.item.offset
-        codings[place.header.coding.name.lower()] += 1
+        codings[place.header.kind_name] += 1
         if place.header.coding is Coding.MODEL and place.model is not None:
             assert isinstance(place.model.record, ModelHeader)
             models[place.model.record.model_id] = None

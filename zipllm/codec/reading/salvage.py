@@ -263,7 +263,7 @@ class _Salvage:
         self._write(raw)
         if self._open is not None:
             self._open.linked = True
-        self._codings[header.coding.name.lower()] += 1
+        self._codings[header.kind_name] += 1
         return True
 
     def _named(self, item: Scanned, header: ModelHeader) -> bool:

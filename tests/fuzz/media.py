@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.fuzz.feed import Feed
-from tests.media.samples import KINDS, block
+from tests.media.synthetic import KINDS, block
 from zipllm.container.samples import DNA, PICTURE, SOUND, Layout, dna_layout
 from zipllm.errors import CorruptData
 from zipllm.media.coding import decode, encode
