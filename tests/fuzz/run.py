@@ -20,7 +20,7 @@ from types import ModuleType
 
 import zipllm
 
-COMPILED = ("kernels", "coder", "mixing")
+COMPILED = ("kernels", "coder", "media", "mixing")
 """Folders whose functions numba compiles; it cannot take what atheris puts in for counting coverage."""
 
 LONGEST_INPUT = 4096
