@@ -31,17 +31,12 @@ from zipllm.media.memory import (
     expert_count,
 )
 from zipllm.media.picture import back
-from zipllm.mixing.hashing import HASH, hash_pair
+from zipllm.mixing.hashing import HASH, hash_4, hash_pair
 from zipllm.mixing.history import learn_map
 
 _MAP_COUNT = 1020
 _PROBABILITIES = 16
 _EVEN = 1 << 15
-
-
-@part
-def _hash_four(first: Integer, second: Integer, third: Integer, fourth: Integer) -> Integer:
-    return hash_pair(hash_pair(first, second), hash_pair(third, fourth))
 
 
 @long_part
@@ -50,7 +45,7 @@ def find_sound_context(memory: Memory) -> None:
     now = memory.now
     now[CONTEXT_COUNT], now[FIRST_MAP] = 1, 0
     blended = memory.experts[MEAN, expert_count(memory) - 1] >> now[BITS]
-    key = _hash_four(now[CHANNEL], now[BYTE_NUMBER], now[VALUE], blended)
+    key = hash_4(now[CHANNEL], now[BYTE_NUMBER], now[VALUE], blended)
     memory.contexts[0] = hash_pair(key, np.int64(1000))
 
 
@@ -82,13 +77,13 @@ def find_picture_contexts(memory: Memory) -> None:
     another = back(memory.pixels, at, np.int64(2)) if channel > 1 else np.int64(0)
     before, blended, zero = other | another << 8 | channel << 16, means[expert_count(memory) - 1], np.int64(0)
     above = north + back(memory.pixels, at, row - pixel) - back(memory.pixels, at, 2 * row - pixel)
-    keys[0] = hash_pair(_hash_four(west, north, before, zero), np.int64(1000))
-    keys[1] = hash_pair(_hash_four(west + north - corner, before, zero, np.int64(6)), np.int64(1006))
-    keys[2] = hash_pair(_hash_four(above, before, zero, np.int64(7)), np.int64(1007))
-    keys[3] = hash_pair(_hash_four(blended >> 6, before >> 8, zero, np.int64(8)), np.int64(1008))
-    keys[4] = hash_pair(_hash_four(blended >> 8, north, other, np.int64(17)), np.int64(1017))
+    keys[0] = hash_pair(hash_4(west, north, before, zero), np.int64(1000))
+    keys[1] = hash_pair(hash_4(west + north - corner, before, zero, np.int64(6)), np.int64(1006))
+    keys[2] = hash_pair(hash_4(above, before, zero, np.int64(7)), np.int64(1007))
+    keys[3] = hash_pair(hash_4(blended >> 6, before >> 8, zero, np.int64(8)), np.int64(1008))
+    keys[4] = hash_pair(hash_4(blended >> 8, north, other, np.int64(17)), np.int64(1017))
     last = hash_pair(channel, np.int64(19))
-    keys[5] = hash_pair(_hash_four(means[0] >> 8, means[2] >> 8, means[3] >> 8, last), np.int64(1019))
+    keys[5] = hash_pair(hash_4(means[0] >> 8, means[2] >> 8, means[3] >> 8, last), np.int64(1019))
 
 
 @long_part
