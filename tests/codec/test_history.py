@@ -155,6 +155,23 @@ def test_rows_and_samples_by_differences(kind: str, columns: int) -> None:
         assert found.row == columns * size
 
 
+def test_a_row_is_not_taken_for_two() -> None:
+    """Lines that are alike, and every other one a little more."""
+    generator = np.random.default_rng(1)
+    lines = np.tile(generator.integers(0, 256, 216, dtype=np.uint8), (200, 1))
+    lines[::2, 100] ^= 255
+    lines[generator.random(lines.shape) < 0.05] = 7
+    assert binary_style(lines.tobytes(), FULL_MIXER).row == 216
+
+
+def test_a_smooth_picture_has_rows() -> None:
+    """Pixels differ little from their neighbors, and less from those above."""
+    y, x = np.mgrid[:90, :400]
+    noise = np.random.default_rng(1).integers(0, 3, (90, 400))
+    shades = (100 + 60 * np.sin(x / 40) + 20 * np.cos(y / 30) + noise).astype(np.uint8)
+    assert binary_style(shades.tobytes(), FULL_MIXER) == Style(ROWS, 400)
+
+
 def test_programs_are_found() -> None:
     code = program(30_000)
     assert binary_style(code, FULL_MIXER) == Style(CODE)
