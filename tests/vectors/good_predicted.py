@@ -33,6 +33,10 @@ MODEL_ID = bytes.fromhex("535813a9301c6932eb4bc0b925ebb390b9f5abc67ab4c7b08f0b49
 TABLE = b"".join(bytes([row, row * row % 256, 0, 255, 7 * row % 256, row % 3, 1]) for row in range(40))
 PAGE = TEXT + b"The lazy dog sleeps; the quick brown fox does not.\n" + TEXT.upper() + TEXT
 WAVE = b"".join(struct.pack("<h", 300 * abs(index % 34 - 17) + index % 3) for index in range(107))[:211]
+SHADES = bytes(
+    (2 * x + 3 * y + 11 * channel + (x * x * y + 5 * x + y * channel) * 37 % 61) // 2
+    for y in range(44) for x in range(100) for channel in range(3)
+)  # fmt: skip
 BASES = b">id\n" + b"GATTACAGATTACAT\nGATTACAGATTACAT\ngattacagattacaN\nTAATCTGTAATCTGT\n" * 3
 PROGRAM = b"".join(  # calls, each of 5 bytes behind 6 others, of five functions
     b"\x8b\x45" + bytes([8 + index % 3]) + b"\x83\xec\x18\xe8" + struct.pack("<i", 90 * (index % 5) - 11 * index)
@@ -117,6 +121,7 @@ SAMPLE_BLOCKS = (
     Sampled("samples-gray", "a gray picture", TABLE, (2, 0, 280, 7, 1, 0)),
     Sampled("samples-rgb", "a picture of three colors, padded rows, a tail", TABLE, (2, 4, 272, 16, 3, 0)),
     Sampled("samples-rgba", "a picture of four channels, one pixel wide", TABLE, (2, 0, 280, 4, 4, 0)),
+    Sampled("samples-shared", "contexts of a byte that share a slot", SHADES, (2, 0, len(SHADES), 300, 3, 0)),
     Sampled("samples-dna", "DNA with a name, lines, both cases and an N", BASES, (3, 0, len(BASES), 1, 1, 0)),
 )
 
