@@ -1,12 +1,21 @@
 """DNA: both directions, lines and names and other letters between, both strands, with and without a compiler."""
 
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import zipllm
 from zipllm.container.samples import DNA, dna_layout
 from zipllm.errors import CorruptData
+from zipllm.jit.compiled import COMPILES
 from zipllm.media.coding import decode, encode
 from zipllm.media.dna_memory import find_dna
 
@@ -82,3 +91,39 @@ def test_words_that_were_never_coded(seed: int) -> None:
         assert len(decode(payload, 500, dna_layout(500))) == 500
     except CorruptData:
         return
+
+
+def digest() -> str:
+    """Of the payload of names, lines, both cases, other bytes, a repeat and its reverse complement."""
+    sequence = bases(400)
+    turned = sequence[100:300].translate(COMPLEMENT)[::-1]
+    raw = fasta(sequence) + turned.lower() + b"NNN\xff\0" + sequence[50:350]
+    payload = encode(raw, dna_layout(len(raw)))
+    assert decode(payload, len(raw), dna_layout(len(raw))) == raw
+    return hashlib.sha256(payload).hexdigest()[:16]
+
+
+def test_the_payload_does_not_change() -> None:
+    """Any change of this hash is another format."""
+    assert digest() == "43f92055276cff45"
+
+
+@pytest.mark.skipif(not COMPILES, reason="numba is missing or told not to compile")
+def test_plain_python_gives_the_same_payload() -> None:
+    root = Path(zipllm.__file__).parents[1]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root), "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-c", "from tests.media.test_dna import digest; print(digest())"]
+    plain = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, cwd=root).stdout
+    assert plain.strip() == digest()
+
+
+@pytest.mark.parametrize("place", [0, 9, 40, 200])
+def test_damage(place: int) -> None:
+    """A changed bit gives other bytes, which the checksum of a block finds, or an error; a cut payload an error."""
+    raw = fasta(bases(1500))
+    payload = bytearray(encode(raw, dna_layout(len(raw))))
+    with pytest.raises(CorruptData):
+        decode(bytes(payload[: len(payload) // 8 * 4]), len(raw), dna_layout(len(raw)))
+    payload[place] ^= 4
+    with contextlib.suppress(CorruptData):
+        assert decode(bytes(payload), len(raw), dna_layout(len(raw))) != raw

@@ -6,8 +6,8 @@ strong conventional codecs. Each is tried only while cheaper tests leave the out
 1. Sound, a picture or DNA, found by a header or by the bytes, is coded as such if that wins on a part of it.
 2. Nothing shrinks the block (JPEG, zip, random data): it is stored, and no model is loaded. Text in GB18030 or UTF-16
    is predicted in UTF-8 from here on.
-3. The history codes a sample in both families of contexts, text and rows. If the quick codecs win by far, prediction is
-   hopeless; otherwise the better style is kept.
+3. The history codes a sample with contexts of text, and with those of rows or programs. If the quick codecs win by far,
+   prediction is hopeless; otherwise the better contexts are kept.
 4. The model joins the history on a smaller sample. If that helps, the block is coded both ways, since a sample ends
    before the history has learned what a long block teaches. One lane codes a block that repeats itself from lane to
    lane, so that every lane would learn the same anew.

@@ -4,7 +4,7 @@ The encoder knows all tokens, so it has many steps predicted at once; the decode
 same exact predictor, so both code with the same probabilities. ``coding`` turns predictions into words.
 
 Without a model, the block's own history predicts every byte as eight decisions. That is ten to twenty times faster,
-and just as good for tables, executables, images and sound, about which a model of text knows nothing.
+and just as good for tables and programs, about which a model of text knows nothing.
 """
 
 import numpy as np
