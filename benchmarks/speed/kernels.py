@@ -84,13 +84,14 @@ def measured(network: CpuNetwork, lanes: int, time_: int) -> tuple[float, dict[s
     tokens = random.integers(0, config.vocabulary_size, (lanes, time_), dtype=np.int32)
     for _ in range(-(-config.window // time_)):
         network.predict(state, tokens, every)
-    packed, room, block = network._network, state.rooms[0], min(BLOCK_ROWS, rows)
+    packed, block = network._network, min(BLOCK_ROWS, rows)
+    stream, scratch = state.rooms[0]
     out = np.zeros((block, config.vocabulary_size + 1), dtype=np.int32)
     parts = {
-        "products of the layers": microseconds(lambda: products(packed, *room, block), block),
-        "product of the output": microseconds(lambda: output(packed, *room, block), block),
-        "frequencies": microseconds(lambda: frequencies(packed, room.stream, out), block),
-        "attention": microseconds(lambda: attention(packed, state.cache, *room, state.filled, time_), rows),
+        "products of the layers": microseconds(lambda: products(packed, stream, scratch, block), block),
+        "product of the output": microseconds(lambda: output(packed, stream, scratch, block), block),
+        "frequencies": microseconds(lambda: frequencies(packed, stream, out), block),
+        "attention": microseconds(lambda: attention(packed, state.cache, stream, scratch, state.filled, time_), rows),
     }
     return microseconds(lambda: network.predict(state, tokens, every), rows), parts
 

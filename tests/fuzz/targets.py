@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.fuzz import arguments, block, damage, header, media, model_file, round_trip, tokenizer
+from tests.fuzz import arguments, block, damage, gguf_header, header, media, model_file, round_trip, tokenizer
 
 
 @dataclass(frozen=True)
@@ -16,5 +16,5 @@ class Target:
 
 TARGETS = {
     module.__name__.rsplit(".", 1)[1]: Target(module.run, module.seeds)
-    for module in (header, block, damage, model_file, tokenizer, arguments, round_trip, media)
+    for module in (header, block, damage, model_file, tokenizer, arguments, round_trip, media, gguf_header)
 }

@@ -8,24 +8,36 @@ from typing import Any
 from tests.fuzz.feed import Feed
 from zipllm.tokenizer import BpeTokenizer, Tokenizer, tokenizer_from_dict, train_bpe
 from zipllm.tokenizer.bpe import PATTERN_NAME
+from zipllm.tokenizer.merges import pack
+from zipllm.tokenizer.patterns import PATTERNS
 
 
 def run(data: bytes) -> None:
-    """Any JSON, any merges, or training on the bytes themselves."""
+    """Any JSON, any merges, training on the bytes themselves, or a tokenizer of an open model."""
     feed = Feed(data)
-    match feed.below(3):
+    match feed.below(5):
         case 0:
             described, sample = feed.take(feed.number(2)), feed.rest()
             _described(_json(described), sample)
         case 1:
-            merges, sample = feed.take(4 * feed.number()), feed.rest()
-            text = base64.b64encode(merges).decode()
+            words, sample = feed.take(4 * feed.number()), feed.rest()
+            text = base64.b64encode(words).decode()
             _described({"type": BpeTokenizer.name, "pattern": PATTERN_NAME, "merges": text}, sample)
         case 2:
             size, sample = 256 + feed.number(), feed.rest()
             trained = train_bpe([sample], size)
             _lossless(trained, sample)
             assert tokenizer_from_dict(trained.to_dict()).vocabulary == trained.vocabulary
+        case 3:
+            merges, ranks = [(feed.number(2), feed.number(2)) for _ in range(feed.below(20))], feed.take(feed.below(8))
+            pattern, whole = feed.choice([*PATTERNS, "none"]), feed.below(2) == 1
+            fields = {"merges": pack(merges), "ranks": pack(list(ranks))}
+            _described({"type": "byte-level", "pattern": pattern, "whole_words": whole, **fields}, feed.rest())
+        case 4:
+            merges, ranks = [(feed.number(2), feed.number(2)) for _ in range(feed.below(20))], feed.take(feed.below(8))
+            characters = base64.b64encode(feed.piece()).decode()
+            fields = {"merges": pack(merges), "ranks": pack(list(ranks)), "characters": characters}
+            _described({"type": "pieces", **fields}, feed.rest())
 
 
 def _json(text: bytes) -> Any:
@@ -59,6 +71,9 @@ def seeds() -> Iterator[bytes]:
     ]
     for text in [*(text.encode() for text in texts), bytes(range(256)), b"\xff\xfe\xc3\x28\xf0\x9f" * 5]:
         yield b"\2\x20" + text
+        merges = b"".join(map(bytes, ([97, 0, 98, 0], [32, 0, 97, 0], [1, 1, 99, 0])))
+        yield b"\3\3" + merges + b"\0\2\0" + text
+        yield b"\4\3" + merges + b"\0\2\xc3\xa9" + text
         yield b"\1\4" + bytes([97, 0, 98, 0, 0, 1, 99, 0, 104, 0, 101, 0, 32, 0, 116, 0]) + text
     for description in ({"type": "byte"}, {"type": "bpe", "pattern": PATTERN_NAME, "merges": "YQBiAA=="}):
         text = json.dumps(description).encode()

@@ -91,7 +91,8 @@ def test_it_is_what_the_integer_model_says_of_one_lane() -> None:
     model = build_model(CONFIG, ByteTokenizer(), integer, CARD)
     found = evaluate(TEXT, engine_from_model(model), lanes=1)
     ids = torch.from_numpy(np.frombuffer(TEXT, dtype=np.uint8).astype(np.int64))[None]
-    assert found.bits == pytest.approx(integer_bits(IntegerTransformer(integer), ids), rel=1e-12)
+    expected = integer_bits(IntegerTransformer(integer), ids, integer.config.start_token)
+    assert found.bits == pytest.approx(expected, rel=1e-12)
 
 
 def test_frequencies_that_do_not_sum_to_their_precision_are_no_result() -> None:

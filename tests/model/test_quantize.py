@@ -55,7 +55,7 @@ def check_close(transformer: Transformer) -> None:
 def test_a_model_that_knows_nothing_is_uniform() -> None:
     torch.manual_seed(0)
     model = quantize(Transformer(CONFIG), markov_tokens(4, 20, seed=1))  # a fresh head is zero
-    bits = integer_bits(IntegerTransformer(model), TEST_TOKENS)
+    bits = integer_bits(IntegerTransformer(model), TEST_TOKENS, model.config.start_token)
     assert bits == pytest.approx(TEST_TOKENS.numel() * math.log2(60), rel=1e-5)
     assert bits == pytest.approx(float_bits(Transformer(CONFIG), TEST_TOKENS), rel=1e-5)
 

@@ -79,7 +79,7 @@ def test_its_card_names_its_shape(model: Model) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(architecture="rwkv"), r"unknown network architecture 'rwkv' \(known: transformer, toy\)"),
+        (lambda c: c.update(architecture="rwkv"), r"network architecture 'rwkv' \(known: transformer, llama, toy\)"),
         (lambda c: c.update(architecture=["toy"]), "unknown network architecture"),
         (lambda c: c.pop("width"), "exactly the fields vocabulary_size, width"),
         (lambda c: c.update(width=1_001), "config: width must be at most 1000, not 1001"),

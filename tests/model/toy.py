@@ -83,7 +83,7 @@ class ToyReference:
 
 class ToyArchitecture:
     config = ToyConfig
-    kernels: str | None = None
+    kernels: Mapping[str, str] = {}
 
     @staticmethod
     def parameters(config: ToyConfig, arrays: Mapping[str, IntegerArray]) -> IntegerParameters:

@@ -114,7 +114,7 @@ def test_a_restored_model_predicts_what_the_integer_model_predicts(
     gap = measure_gap(restored, architecture.reference(integer), tokens)
     assert abs(gap.integer_bits - gap.float_bits) / tokens.numel() < 0.01
     again = architecture.reference(architecture.quantize(restored, tokens))
-    assert integer_bits(again, tokens) == pytest.approx(gap.integer_bits, rel=0.02)
+    assert integer_bits(again, tokens, integer.config.start_token) == pytest.approx(gap.integer_bits, rel=0.02)
 
 
 def test_fine_tuning_goes_on_where_the_model_was(make_trainer: MakeTrainer, tokens: torch.Tensor) -> None:

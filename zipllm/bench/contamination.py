@@ -10,7 +10,7 @@ import re
 from zipllm.bench.inputs import BenchInput
 from zipllm.data.registry import corpora
 from zipllm.data.slices import parse_slice
-from zipllm.model_file.card import Card
+from zipllm.model_file.card import UNKNOWN_DATA, Card
 from zipllm.model_file.provenance import listed_digests, lists_all
 
 _GENERIC = {"files", "samples", "data"}
@@ -33,6 +33,8 @@ def contamination(item: BenchInput, digests: tuple[str, ...], names: tuple[str, 
     """Return why a file is no fair test of a model with these digests and names on its card, or an empty text."""
     if item.sha256 in digests:
         return _WHOLE
+    if UNKNOWN_DATA in names:
+        return "what the model was trained on is unknown: it may know this file by heart"
     if _held_back(item):
         return ""
     if item.whole_sha256 in digests:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from zipllm.cli.command import add_command, new_group
 from zipllm.cli.messages import format_size
 from zipllm.cli.options import FLAGS, JsonOptions, QuietOptions, argument
+from zipllm.cli.progress import fraction_progress
 from zipllm.cli.results import print_json, write_stdout
 from zipllm.cli.tables import aligned
 from zipllm.files.names import escape_name
 
 if TYPE_CHECKING:
-    from zipllm.model_file.store import StoredModel, UnusableModel
+    from zipllm.model_file.store import ModelStore, StoredModel, UnusableModel
 
 _COLUMNS = ("Name", "Id", "Size", "Parameters", "Origin", "Licence")
 _LEFT = ("Name", "Id", "Origin", "Licence")
@@ -42,9 +43,13 @@ class VerifyModelsOptions(QuietOptions, command="model"):
 class ImportOptions(QuietOptions, command="model"):
     """Options of ``model import``."""
 
-    file: Path = argument(metavar="FILE", help="A model file.")
-    name: str | None = FLAGS("--name", metavar="NAME", help="Name to import it under; by default the card's.")
+    source: str = argument(metavar="SOURCE", help="A model file, GGUF file, folder with a model, or hub:OWNER/NAME.")
+    name: str | None = FLAGS("-o", "--name", metavar="NAME", help="Name to import it under; by default its own.")
     force: bool = FLAGS.switch("-f", "--force", help="Replace an imported model of that name.")
+    window: int = FLAGS("--window", metavar="N", help="Tokens that a layer of an open model sees.", min=1, default=1024)
+    keep: int = FLAGS(
+        "--keep", metavar="N", help="First tokens that an open model sees beside them.", min=0, max=64, default=4
+    )
 
 
 class RemoveOptions(QuietOptions, command="model"):
@@ -99,16 +104,57 @@ def verify(options: VerifyModelsOptions) -> int:
 
 
 def import_model(options: ImportOptions) -> int:
-    """Verify a model file and copy it to where compress and decompress find it by name and id."""
+    """Put a model where compress and decompress find it by name and id.
+
+    A model file of zipllm is verified and copied. An open model of the Llama family (Llama, SmolLM2, Qwen2, Qwen3,
+    Mistral), as a GGUF file or a folder with config.json, tokenizer.json and safetensors, becomes an exact one: its
+    archives decode on every machine.
+
+    $ zipllm model import SmolLM2-135M-Instruct.Q4_1.gguf -o smollm2
+    $ zipllm compress --model smollm2 notes.txt
+    """
     from zipllm.model_file.store import ModelStore
 
     store, voice = ModelStore.default(), options.voice
-    installed = store.install(options.file, options.name, replace=options.force)
-    voice.tell(f"{options.file}: imported as {installed.name} (id {installed.model_id.hex()[:16]}, {installed.path})")
+    installed = _import_open(options, store) if _is_open(options.source) else _import_file(options, store)
+    shown = f"{installed.name} (id {installed.model_id.hex()[:16]}, {installed.path})"
+    voice.tell(escape_name(f"{options.source}: imported as {shown}"))
     first = meant_by(installed, list(store.scan()))
     if first != installed.path:
         voice.warn(f"the name {installed.name} means {first}, which is found first")
     return 0
+
+
+def _is_open(source: str) -> bool:
+    """Whether a source is a model of another program rather than a model file."""
+    from zipllm.foreign.source import is_checkpoint
+
+    return is_checkpoint(source)
+
+
+def _import_file(options: ImportOptions, store: "ModelStore") -> "StoredModel":
+    return store.install(Path(options.source), options.name, replace=options.force)
+
+
+def _import_open(options: ImportOptions, store: "ModelStore") -> "StoredModel":
+    """Read, convert and install an open model, and say what its step to integers costs."""
+    from zipllm.foreign.convert import convert
+    from zipllm.foreign.source import read_checkpoint
+
+    if options.name is not None:
+        store.free_path(options.name, replace=options.force)
+    checkpoint = read_checkpoint(options.source, window=options.window, kept=options.keep)
+    name = options.name or checkpoint.name
+    store.free_path(name, replace=options.force)
+    body, embedding = checkpoint.config.parameter_counts()
+    options.voice.tell(f"{body + embedding:,} parameters: {checkpoint.config.shape}")
+    with fraction_progress(options.voice, options.source, body + embedding) as advance:
+        converted = convert(checkpoint, name, advance)
+    results = converted.model.card.results
+    rows = [(r.domain, f"{r.float_bpb:.3f}", f"{r.integer_bpb:.3f}", f"{r.gap:+.2%}") for r in results]
+    for line in aligned(("Bits per byte", "Float", "Integer", "Gap"), rows, left=("Bits per byte",)):
+        options.voice.tell(line)
+    return store.add(converted.model, name, replace=options.force)
 
 
 def remove(options: RemoveOptions) -> int:

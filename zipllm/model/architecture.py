@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from zipllm.errors import ModelInvalid
-from zipllm.model.config import TRANSFORMER, NetworkConfig
+from zipllm.model.config import LLAMA, TRANSFORMER, NetworkConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURES = {
     TRANSFORMER: "zipllm.model.transformer.architecture:TransformerArchitecture",
+    LLAMA: "zipllm.model.llama.architecture:LlamaArchitecture",
 }
 """Where the `Architecture` of each name is defined; it is imported when a model of that name is met."""
 
@@ -59,11 +60,11 @@ class Architecture(Protocol[Config, Parameters, Network]):
 
     Attributes:
         config: class of the config.
-        kernels: package with faster forms of the reference, in ``cpu`` and ``gpu``; None: the reference alone.
+        kernels: packages with faster forms of the reference, ``cpu`` and ``gpu``; where one is missing, it computes.
     """
 
     config: type[Config]
-    kernels: str | None
+    kernels: Mapping[str, str]
 
     @staticmethod
     def parameters(config: Config, arrays: Mapping[str, "IntegerArray"]) -> Parameters:

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from zipllm.model.ranges import FLOAT32_EXACT, INT8_MAX, NORM_SHIFT
+from zipllm.model.ranges import FLOAT32_EXACT, INT8_MAX, NORM_SHIFT, WIDE_SHIFT
 
 MatmulRoute = Literal["int8", "float32", "float64", "int64"]
 
@@ -71,6 +71,19 @@ def integer_matmul(activations: Tensor, weight: Tensor, route: MatmulRoute | Non
         return _int8_matmul(activations, weight)
     kind = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}[route]
     return (activations.to(kind) @ weight.to(kind).t()).to(torch.int32)
+
+
+def wide_matmul(activations: Tensor, weight: Tensor) -> Tensor:
+    """Multiply integers up to ``WIDE_MAX``, ``[rows, inputs]``, by an int8 weight ``[outputs, inputs]``: int32.
+
+    The sums must be below ``2**31``. Activations are taken apart into two int8 halves where the int8 product is exact.
+    """
+    if _best_route(activations, weight) != "int8":
+        return (activations.double() @ weight.double().t()).to(torch.int32)
+    high = round_shift(activations, WIDE_SHIFT)
+    low = activations - (high << WIDE_SHIFT)
+    parts = (_int8_matmul(half.to(torch.int8), weight).long() for half in (high, low))
+    return ((next(parts) << WIDE_SHIFT) + next(parts)).to(torch.int32)
 
 
 def exact_matmul(left: Tensor, right: Tensor) -> Tensor:

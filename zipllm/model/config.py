@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 
 TRANSFORMER = "transformer"
 """The architecture of a config that names none."""
+LLAMA = "llama"
+"""Networks imported from open checkpoints."""
 MOST_REWOUND = 64
 """Tokens that every network can take back after a call."""
 

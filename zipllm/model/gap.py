@@ -1,9 +1,11 @@
 """How many bits the float and the integer form of a network spend on the same tokens."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -12,6 +14,16 @@ from zipllm.model.float_network import FloatNetwork
 from zipllm.model.ranges import PRECISION
 
 BATCH_TOKENS = 2_048
+
+
+class Network(Protocol):
+    """What `integer_bits` runs; see `zipllm.model.architecture.IntegerNetwork`."""
+
+    def start(self, lanes: int) -> Any:
+        """Return a new state."""
+
+    def predict(self, state: Any, tokens: NDArray[np.int32], lanes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return cumulative frequencies ``[n, T, V + 1]``."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class Gap:
 
 def measure_gap(network: FloatNetwork, integer: IntegerNetwork, tokens: Tensor) -> Gap:
     """Compare both forms on sequences ``[n, time]``, each a stream that begins with the start token."""
-    return Gap(float_bits(network, tokens), integer_bits(integer, tokens))
+    return Gap(float_bits(network, tokens), integer_bits(integer, tokens, integer.config.start_token))
 
 
 @torch.no_grad()
@@ -44,11 +56,11 @@ def float_bits(network: FloatNetwork, tokens: Tensor) -> float:
     return total / float(torch.log(torch.tensor(2.0, dtype=torch.float64)))
 
 
-def integer_bits(integer: IntegerNetwork, tokens: Tensor) -> float:
+def integer_bits(integer: Network, tokens: Tensor, start_token: int) -> float:
     """Bits the integer frequencies spend on sequences ``[n, time]``, summed in float64."""
     total = 0.0
     for batch in torch.split(tokens.cpu().int(), _batch(tokens)):
-        inputs, lanes = _inputs(batch, integer.config.start_token).numpy(), np.arange(len(batch), dtype=np.int32)
+        inputs, lanes = _inputs(batch, start_token).numpy(), np.arange(len(batch), dtype=np.int32)
         cumulative = integer.predict(integer.start(len(batch)), inputs, lanes)
         low, high = (np.take_along_axis(cumulative, batch[..., None].numpy() + edge, -1) for edge in (0, 1))
         total += float((PRECISION - np.log2((high - low).astype(np.float64))).sum())

@@ -4,6 +4,9 @@ import math
 
 INT8_MAX = 127
 """Bound of every int8 operand; -128 is never produced and is refused in weights."""
+WIDE_SHIFT = 7
+WIDE_MAX = INT8_MAX << WIDE_SHIFT
+"""Bound of activations of 15 bits: ``128 * high + low``, both of them int8."""
 INT16_MAX = 32_767
 """Bound of queries and keys before they are normalized."""
 FEEDFORWARD_MAX = 4_095

@@ -18,6 +18,8 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f
 """Terminal escapes, invisible and direction-changing characters, and lone surrogates."""
 
 UNKNOWN = "not recorded"
+UNKNOWN_DATA = "unknown training data"
+"""The source on the card of a model that others trained."""
 
 _HOW_TO_DECODE = """## How to decode
 

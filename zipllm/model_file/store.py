@@ -179,24 +179,35 @@ class ModelStore:
             FileError: the name is taken and ``replace`` is false, or the store cannot be written.
             ModelError: the source is missing or not a valid model.
         """
-        from zipllm.model_file.file import check_reference, load_model_file, save_model
+        from zipllm.model_file.file import check_reference, load_model_file
 
         model = load_model_file(source, self.limits)
         check_reference(model)
-        name = _valid_name(model.card.name if name is None else name)
-        if (self.shipped / (name + SUFFIX)).exists():
-            raise UsageError(f"{name!r} is the name of a shipped model; install it under another name (--name)")
-        target = self.user / (name + SUFFIX)
-        if os.path.lexists(target) and not replace:
-            raise FileError(
-                f"a model called {name!r} is already installed (--force replaces it): {os.fspath(target)!r}"
-            )
+        return self.add(model, name, replace=replace)
+
+    def add(self, model: "Model", name: str | None = None, *, replace: bool = False) -> StoredModel:
+        """Write a model into the user's store; arguments and errors as in ``install``."""
+        from zipllm.model_file.file import save_model
+
+        name = model.card.name if name is None else name
+        target = self.free_path(name, replace=replace)
         try:
             self.user.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot make the folder {os.fspath(self.user)!r}: {error.strerror}") from error
         save_model(model, target)
         return StoredModel(name, "user", _summary(target, self.limits))
+
+    def free_path(self, name: str, *, replace: bool = False) -> Path:
+        """Return where a model of this name would be installed. Raises ``UsageError`` or ``FileError`` if it cannot."""
+        if (self.shipped / (_valid_name(name) + SUFFIX)).exists():
+            raise UsageError(f"{name!r} is the name of a shipped model; install it under another name (--name)")
+        target = self.user / (name + SUFFIX)
+        if os.path.lexists(target) and not replace:
+            raise FileError(
+                f"a model called {name!r} is already installed (--force replaces it): {os.fspath(target)!r}"
+            )
+        return target
 
     def remove(self, name: str) -> Path:
         """Delete a model from the user's store and return where it was.

@@ -74,11 +74,13 @@ def network_for(model: Model, device: str) -> ModelNetwork:
     wanted = os.environ.get(KERNELS, "") or "auto"
     if wanted not in ("auto", "reference", "cpu", "cuda"):
         raise UsageError(f"{KERNELS}={wanted}: it is reference, cpu, cuda or not set")
-    kind = device.partition(":")[0] if architecture_of(model.config).kernels else "none"
-    possible = kind == "cpu" and COMPILES
+    kind, packages = device.partition(":")[0], architecture_of(model.config).kernels
+    possible = kind == "cpu" and "cpu" in packages and COMPILES
     if wanted == "cpu" and not possible:
         raise UsageError(f"{KERNELS}=cpu: the compiled kernels need a working numba and --device cpu")
-    on_gpu = kind == "cuda" and triton_works(device)
+    if wanted == "cuda" and "gpu" not in packages:
+        raise UsageError(f"{KERNELS}=cuda: there are no kernels of a GPU for {model.config.architecture} models")
+    on_gpu = kind == "cuda" and "gpu" in packages and triton_works(device)
     if wanted == "cuda" and not on_gpu:
         needs = f"Triton {'.'.join(map(str, TRITON))}, --device cuda and a GPU of compute capability 8.0"
         raise UsageError(f"{KERNELS}=cuda: the kernels need {needs}, or newer")
@@ -99,10 +101,10 @@ def lane_bytes(config: NetworkConfig) -> int:
 
     The reference needs less.
     """
-    kernels = architecture_of(config).kernels
-    if kernels is None:
+    packages = architecture_of(config).kernels
+    if "cpu" not in packages:
         return config.state_bytes
-    size: int = importlib.import_module(f"{kernels}.cpu.layout").lane_bytes(config)
+    size: int = importlib.import_module(f"{packages['cpu']}.layout").lane_bytes(config)
     return size
 
 

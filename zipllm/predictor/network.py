@@ -54,7 +54,7 @@ class ReferenceNetwork:
 
 def kernels_of(model: Model, kind: Literal["cpu", "gpu"]) -> Any:
     """Return the module ``network`` of the kernels of a model's architecture, which must have some."""
-    return importlib.import_module(f"{architecture_of(model.config).kernels}.{kind}.network")
+    return importlib.import_module(f"{architecture_of(model.config).kernels[kind]}.network")
 
 
 AnyNetwork = TypeVar("AnyNetwork", bound=ModelNetwork)

@@ -8,7 +8,6 @@ valid UTF-8 falls through to the last alternative.
 """
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, ClassVar
@@ -18,10 +17,12 @@ from numpy.typing import NDArray
 from tokenizers import Regex, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as _Library
 
-from zipllm.machine import start_thread, threads
-from zipllm.tokenizer.base import MAX_TOKEN_BYTES, check_vocabulary
+from zipllm.tokenizer.base import check_vocabulary
+from zipllm.tokenizer.library import LibraryTokenizer
+from zipllm.tokenizer.merges import created_tokens, unpack_pairs
 
 DEFAULT_VOCABULARY_SIZE = 8192
+_MOST_TOKENS = 65_536
 PATTERN_NAME = "utf8-words-1"
 """Stored in the model file instead of the pattern itself: a file must not bring its own regex."""
 
@@ -52,7 +53,7 @@ _BATCH = 64
 """Chunks handed over together."""
 
 
-class BpeTokenizer:
+class BpeTokenizer(LibraryTokenizer):
     """Byte-pair encoding with a vocabulary sorted by byte string.
 
     Args:
@@ -67,16 +68,12 @@ class BpeTokenizer:
 
     def __init__(self, merges: Iterable[tuple[int, int]]) -> None:
         self._merges = tuple((int(left), int(right)) for left, right in merges)
-        created = _created_tokens(self._merges)
-        self.vocabulary: tuple[bytes, ...] = tuple(sorted(created))
+        created = created_tokens(self._merges, most=_MOST_TOKENS)
+        self.vocabulary = tuple(sorted(created))
         check_vocabulary(self.vocabulary)
         rank = {token: index for index, token in enumerate(self.vocabulary)}
         self._sorted_id = np.array([rank[token] for token in created], dtype=np.int32)
         self._library = _library_tokenizer(created, self._merges)
-        self._alone = False
-
-    def encode(self, data: bytes) -> NDArray[np.int32]:
-        return self.encode_all([data])[0]
 
     def encode_all(self, pieces: Sequence[bytes]) -> list[NDArray[np.int32]]:
         cut = [list(chunks(piece)) for piece in pieces]
@@ -90,20 +87,6 @@ class BpeTokenizer:
             texts = [chunk.decode("latin-1") for chunk in chunks[begin : begin + _BATCH]]
             for encoding in self._encodings(texts):
                 yield np.array(encoding.ids, dtype=np.int32)
-
-    def _encodings(self, texts: list[str]) -> list[Any]:
-        """Encode texts by the library's threads, or by none where it cannot start them, which it tells by a panic."""
-        if not self._alone and threads() > 1 and start_thread(int) is not None:
-            try:
-                return self._library.encode_batch_fast(texts, add_special_tokens=False)
-            except BaseException as error:
-                if type(error).__name__ != "PanicException":
-                    raise
-                self._alone = True
-        return [self._library.encode(text, add_special_tokens=False) for text in texts]
-
-    def decode(self, ids: Iterable[int]) -> bytes:
-        return b"".join([self.vocabulary[token] for token in ids])
 
     def to_dict(self) -> dict[str, Any]:
         merges = np.array(self._merges, dtype="<u2").reshape(-1, 2)
@@ -120,16 +103,7 @@ class BpeTokenizer:
             raise ValueError("bpe tokenizer needs exactly the fields type, pattern and merges")
         if description["pattern"] != PATTERN_NAME:
             raise ValueError(f"unknown bpe pattern {description['pattern']!r} (known: {PATTERN_NAME})")
-        encoded = description["merges"]
-        if not isinstance(encoded, str):
-            raise ValueError("bpe merges are not a base64 string")
-        try:
-            raw = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise ValueError("bpe merges are not valid base64") from error
-        if len(raw) % 4:
-            raise ValueError("bpe merges are not pairs of 16-bit ids")
-        return cls(map(tuple, np.frombuffer(raw, dtype="<u2").reshape(-1, 2).tolist()))
+        return cls(unpack_pairs(description["merges"], width=2))
 
 
 def train_bpe(documents: Iterable[bytes], vocabulary_size: int = DEFAULT_VOCABULARY_SIZE) -> BpeTokenizer:
@@ -155,24 +129,6 @@ def train_bpe(documents: Iterable[bytes], vocabulary_size: int = DEFAULT_VOCABUL
     texts = (chunk.decode("latin-1") for document in documents for chunk in chunks(document))
     library.train_from_iterator(texts, trainer)
     return BpeTokenizer(_merges_of(library))
-
-
-def _created_tokens(merges: tuple[tuple[int, int], ...]) -> list[bytes]:
-    """Byte strings in creation order: 256 single bytes, then every new string a merge makes."""
-    created = [bytes([value]) for value in range(256)]
-    known = set(created)
-    for left, right in merges:
-        if not (0 <= left < len(created) and 0 <= right < len(created)):
-            raise ValueError(f"bpe merge ({left}, {right}) names a token that does not exist yet")
-        token = created[left] + created[right]
-        if len(token) > MAX_TOKEN_BYTES:
-            raise ValueError(f"a bpe merge makes a token longer than {MAX_TOKEN_BYTES} bytes")
-        if token not in known:
-            known.add(token)
-            created.append(token)
-        if len(created) > 65_536:
-            raise ValueError("bpe vocabulary is larger than 65536 tokens")
-    return created
 
 
 def _library_tokenizer(created: list[bytes], merges: tuple[tuple[int, int], ...]) -> _Library:

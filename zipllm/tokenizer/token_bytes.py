@@ -24,6 +24,7 @@ _PRINTED = (*range(33, 127), *range(161, 173), *range(174, 256))
 _LETTERS = {chr(value): value for value in _PRINTED} | {
     chr(256 + place): value for place, value in enumerate(sorted(set(range(256)) - set(_PRINTED)))
 }
+_WRITTEN = {value: letter for letter, value in _LETTERS.items()}
 
 
 def bytes_of_tokens(description: Mapping[str, Any]) -> dict[int, bytes]:
@@ -38,7 +39,7 @@ def bytes_of_tokens(description: Mapping[str, Any]) -> dict[int, bytes]:
         ValueError: its tokens are not made of bytes.
     """
     model = description["model"]
-    spell = _spell_letters if is_byte_level(description) else _spell_text
+    spell = bytes_of_letters if is_byte_level(description) else _spell_text
     if spell is _spell_text and not _falls_back(description):
         raise ValueError(
             f"its tokens ({model['type']}) are pieces of text, and what they forget of it does not come back"
@@ -58,6 +59,17 @@ def is_byte_fallback(text: str) -> bool:
 def is_byte_level(description: Mapping[str, Any]) -> bool:
     """Whether tokens are written with one character for each byte."""
     return "ByteLevel" in {part["type"] for key in ("decoder", "pre_tokenizer") for part in parts(description.get(key))}
+
+
+def letters_of(data: bytes) -> str:
+    """Return how the byte level writes some bytes."""
+    return "".join(map(_WRITTEN.__getitem__, data))
+
+
+def bytes_of_letters(text: str) -> bytes:
+    """Return the bytes of a token of the byte level; none if a character stands for no byte."""
+    values = [_LETTERS.get(letter, -1) for letter in text]
+    return b"" if -1 in values else bytes(values)
 
 
 def parts(stage: Any) -> Iterator[dict[str, Any]]:
@@ -95,12 +107,6 @@ def _unknown(model: Mapping[str, Any]) -> set[int]:
     """Return the id of the token for what is unknown."""
     found = {id_ for text, id_ in _pieces(model) if text == model.get("unk_token")}
     return found if model.get("unk_id") is None else found | {int(model["unk_id"])}
-
-
-def _spell_letters(text: str) -> bytes:
-    """Return the bytes of a token of the byte level; none if a character stands for no byte."""
-    values = [_LETTERS.get(letter, -1) for letter in text]
-    return b"" if -1 in values else bytes(values)
 
 
 def _spell_text(text: str) -> bytes:

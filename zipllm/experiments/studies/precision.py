@@ -129,9 +129,10 @@ def _as_floats(trained: Trained, windows: Tensor, size: int) -> Row:
 def _as_integers(trained: Trained, bits: int, windows: Tensor, size: int) -> Row:
     model = trained.export(bits)
     file = model_to_bytes(model)
+    network = architecture_of(model.config).reference(model.integer)
     return {
         "weight_bits": bits,
-        "bpb": integer_bits(architecture_of(model.config).reference(model.integer), windows) / size,
+        "bpb": integer_bits(network, windows, model.config.start_token) / size,
         "file_bytes": len(file),
         _PACKED: len(file) - _saved_by_packing(model.integer, bits),
         "xz_bytes": len(lzma.compress(file, preset=9)),

@@ -1,6 +1,7 @@
 """The integer network on the CPU: one compiled call per pass, which releases Python's lock.
 
-network      threads, and the interface of the reference
+network      the interface of the reference, and which thread gets which rows
+threads      a pool of threads
 forward      the whole network in order
 product      matrix products out of tiles, requantized
 tile         the innermost product, 4 rows by 64 columns in registers, on the processor's int8 instructions

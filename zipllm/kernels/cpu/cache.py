@@ -1,8 +1,7 @@
 """The state of lanes between calls, in the kernels' layout, and the buffers for their computation."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,45 +91,72 @@ class Room(NamedTuple):
 
 
 @dataclass
-class CpuState:
-    """State of some lanes; make one with ``CpuNetwork.start``.
+class LaneState:
+    """State of some lanes.
 
     Attributes:
-        cache: keys and values.
-        filled: int64 ``[lanes]``, slots in use; fewer than positions once old tokens were dropped.
+        cache: named tuple of arrays ``[layers, lanes, heads, slots / unit, ...]``, see ``units``.
+        filled: int64 ``[lanes]``, slots in use behind the front; fewer than positions once old tokens were dropped.
+        front: slots that old tokens are never dropped from.
         rooms: of each thread that has worked so far.
         cumulative: int32 ``[rows, vocabulary + 1]``, holds the last result that had no ``out``.
     """
 
-    cache: Cache
+    units: ClassVar[tuple[int, ...]]
+    """Slots that an entry of the fourth axis of each array holds."""
+    cache: Any
     filled: NDArray[np.int64]
-    rooms: list[Room] = field(default_factory=list)
-    cumulative: NDArray[np.int32] | None = None
+    front: int = field(default=0, kw_only=True)
+    rooms: list[Any] = field(default_factory=list, kw_only=True)
+    cumulative: NDArray[np.int32] | None = field(default=None, kw_only=True)
 
-    def make_room(self, lanes: NDArray[np.int64], tokens: int, most: int, window: int) -> None:
-        """Make room for ``tokens`` more, at most ``spare``: add slots, ``most`` in all, then drop old tokens."""
-        self._grow(int(self.filled[lanes].max(initial=0)) + tokens, most)
-        slots = self.cache.corrections.shape[-1]
-        for lane in lanes[self.filled[lanes] + tokens > slots].tolist():
+    def make_room(self, lanes: NDArray[np.int64], tokens: int, most: int, reach: int) -> None:
+        """Make room for ``tokens`` more, at most ``spare``: add slots, ``most`` in all, then drop old tokens.
+
+        The last ``reach`` tokens stay.
+        """
+        self._grow(self.front + int(self.filled[lanes].max(initial=0)) + tokens, most)
+        room = self._slots - self.front
+        for lane in lanes[self.filled[lanes] + tokens > room].tolist():
             filled = int(self.filled[lane])
-            drop = (filled - (window - 1)) // PANEL * PANEL
-            for array, unit in self._arrays():
-                kept = array[:, lane, :, drop // unit : -(-filled // unit)].copy()
-                array[:, lane, :, : kept.shape[2]] = kept
+            drop = (filled - reach) // PANEL * PANEL
+            for array, unit in zip(self.cache, self.units, strict=True):
+                first = self.front // unit
+                kept = array[:, lane, :, first + drop // unit : first - (-filled // unit)].copy()
+                array[:, lane, :, first : first + kept.shape[2]] = kept
             self.filled[lane] = filled - drop
+
+    def advance(self, lanes: NDArray[np.int64], tokens: int) -> None:
+        """Note that lanes have been fed ``tokens`` more, or fewer."""
+        self.filled[lanes] += tokens
+
+    def copied(self, lanes: int) -> Self:
+        """Return the state of ``lanes`` lanes that have each been fed what lane 0 was."""
+        arrays = (np.repeat(array[:, :1], lanes, axis=1) for array in self.cache)
+        filled = np.repeat(self.filled[:1], lanes)
+        return replace(self, cache=type(self.cache)(*arrays), filled=filled, rooms=[], cumulative=None)
+
+    @property
+    def _slots(self) -> int:
+        slots: int = self.cache[0].shape[3] * self.units[0]
+        return slots
 
     def _grow(self, needed: int, most: int) -> None:
         """Add slots if there are too few, so that lanes of few tokens, of which a block can have many, stay small."""
-        slots = self.cache.corrections.shape[-1]
+        slots = self._slots
         if slots < min(needed, most):
             wanted = max(needed, _GROWTH * slots)
             slots = most if 2 * wanted > most else round_up(wanted, PANEL)
-            arrays: Any = (_with_slots(array, slots // unit) for array, unit in self._arrays())
-            self.cache = Cache(*arrays)
+            pairs = zip(self.cache, self.units, strict=True)
+            self.cache = type(self.cache)(*(_with_slots(array, slots // unit) for array, unit in pairs))
 
-    def _arrays(self) -> Iterator[tuple[NDArray[Any], int]]:
-        """Return the arrays of the cache, each with the slots that an entry of its fourth axis holds."""
-        return zip(self.cache, (PANEL, 1, GROUP), strict=True)
+
+@dataclass
+class CpuState(LaneState):
+    """State of some lanes; make one with ``CpuNetwork.start``."""
+
+    units = (PANEL, 1, GROUP)
+    cache: Cache
 
 
 def _with_slots(array: NDArray[Any], size: int) -> NDArray[Any]:
@@ -138,12 +164,6 @@ def _with_slots(array: NDArray[Any], size: int) -> NDArray[Any]:
     larger = np.zeros((*array.shape[:3], size, *array.shape[4:]), dtype=array.dtype)
     larger[:, :, :, : array.shape[3]] = array
     return larger
-
-
-def copied(state: CpuState, lanes: int) -> CpuState:
-    """Return the state of ``lanes`` lanes that have each been fed what lane 0 of ``state`` was."""
-    arrays: Any = (np.repeat(array[:, :1], lanes, axis=1) for array in state.cache)
-    return CpuState(Cache(*arrays), np.repeat(state.filled[:1], lanes))
 
 
 def new_state(config: TransformerConfig, lanes: int, slots: int = PANEL) -> CpuState:

@@ -24,6 +24,8 @@ PANEL = 16
 """Columns per vector instruction."""
 GROUP = 4
 """Inputs that one vector instruction multiplies and adds up for each column."""
+WIDE_ORDER = (0, 2, 1, 3)
+"""The order of the inputs in a group that a wide tile reads; also the place of each input."""
 MIN_SPARE, MAX_SPARE = 64, 1024
 """Bounds on the slots for new tokens; within them there are as many as the window has."""
 
@@ -165,18 +167,34 @@ def pack_network(model: TransformerParameters) -> Network:
 
 def pack_matrix(weight: Int8, multiplier: Int32, shift: Int64, offset: int) -> Matrix:
     """Pack int8 ``[layers, outputs, inputs]`` for activations that come with ``offset`` added."""
-    layers, outputs, inputs = weight.shape
-    padded = np.zeros((layers, round_up(outputs, PANEL), round_up(inputs, GROUP)), dtype=np.int8)
-    padded[:, :outputs, :inputs] = weight
-    split = padded.reshape(layers, padded.shape[1] // PANEL, PANEL, padded.shape[2] // GROUP, GROUP)
-    multipliers = np.zeros(padded.shape[:2], dtype=np.int32)
-    multipliers[:, :outputs] = multiplier
+    panels = pack_panels(weight)
+    sums = panels.sum((2, 4), dtype=np.int64).reshape(len(panels), -1)
     return Matrix(
-        panels=np.ascontiguousarray(split.transpose(0, 1, 3, 2, 4)),
-        initial=(-offset * padded.sum(-1, dtype=np.int64)).astype(np.int32),  # at most 2**7 * 2**16 * 127 < 2**31
-        multiplier=multipliers,
+        panels=panels,
+        initial=(-offset * sums).astype(np.int32),  # at most 2**7 * 2**16 * 127 < 2**31
+        multiplier=pad_outputs(multiplier),
         shift=shift,
     )
+
+
+def pack_panels(weight: Int8, order: tuple[int, ...] = tuple(range(GROUP))) -> Int8:
+    """Pack int8 ``[layers, outputs, inputs]``, the inputs of each group in this order; see `Matrix`."""
+    layers, outputs, inputs = weight.shape
+    panels, steps = -(-outputs // PANEL), -(-inputs // GROUP)
+    packed = np.zeros((layers, panels, steps, PANEL, GROUP), dtype=np.int8)
+    for layer in range(layers):  # one at a time, since a padded copy of all may be large
+        padded = np.zeros((panels * PANEL, steps * GROUP), dtype=np.int8)
+        padded[:outputs, :inputs] = weight[layer]
+        split = padded.reshape(panels, PANEL, steps, GROUP)[..., list(order)]
+        packed[layer] = split.transpose(0, 2, 1, 3)
+    return packed
+
+
+def pad_outputs(values: Int32) -> Int32:
+    """Return int32 ``[layers, outputs]`` with zeros up to whole panels."""
+    padded = np.zeros((values.shape[0], round_up(values.shape[1], PANEL)), dtype=np.int32)
+    padded[:, : values.shape[1]] = values
+    return padded
 
 
 def _shape(config: TransformerConfig) -> Shape:

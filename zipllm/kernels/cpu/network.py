@@ -1,26 +1,27 @@
 """The integer Transformer on the CPU, compiled: the same frequencies as the reference, many times faster."""
 
-import os
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from concurrent.futures import Future
 from functools import partial
 from itertools import pairwise
-from threading import Event, Lock
-from typing import TYPE_CHECKING, TypeAlias
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zipllm.jit.compiled import is_cached
-from zipllm.jit.meeting import CAN_MEET, new_table, open_table
+from zipllm.jit.meeting import CAN_MEET, Table, new_table, open_table
 from zipllm.kernels.checks import Columns, check_indices
-from zipllm.kernels.cpu.cache import CpuState, Room, copied, from_reference, new_room, new_state
+from zipllm.kernels.cpu.cache import CpuState, LaneState, Room, from_reference, new_room, new_state
 from zipllm.kernels.cpu.forward import Rows, Work, forward
 from zipllm.kernels.cpu.layout import MATRICES, CacheShape, pack_network
+from zipllm.kernels.cpu.threads import Pool
+from zipllm.model.config import NetworkConfig
 from zipllm.model.transformer.parameters import TransformerParameters
 
 if TYPE_CHECKING:
-    from zipllm.model.transformer.integer import State
+    from zipllm.model.transformer.integer import State as ReferenceState
 
 MIN_ROWS = 8
 """Fewest rows per thread; fewer are not worth waking another thread for."""
@@ -32,54 +33,75 @@ _ALL = np.empty((0, 0), dtype=np.int32)
 MAX_IMBALANCE = 1.1
 """Whole lanes go to a thread unless one thread would get more than this times the average."""
 
+Rows64: TypeAlias = NDArray[np.int64]
 Result: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32]]
 """The columns of predictions to keep, and the array that receives them."""
 
 
-def kernels_are_cached() -> bool:
-    """Whether the kernels load from disk in a moment; otherwise their first call compiles for some seconds."""
-    return is_cached(forward)
+State = TypeVar("State", bound=LaneState)
 
 
-class CpuNetwork:
-    """Runs an `TransformerParameters` in compiled kernels; see ``zipllm.predictor.network.Network``.
+class CompiledNetwork(ABC, Generic[State]):
+    """What the kernels of every architecture share: the checks of a call, its threads, and who gets which rows.
 
     Several Python threads may use it at once, each with a state of its own.
 
     Args:
-        model: a model that has passed ``bounds.check_bounds``.
+        config: of the model.
+        products: multiplications per token.
+        slots: most slots of a lane.
+        spare: tokens that always fit into a lane at once.
+        reach: tokens before those of a call that stay in a lane.
     """
 
     name = "cpu kernels"
     concurrent = True
     selects = False
 
-    def __init__(self, model: TransformerParameters) -> None:
-        self.config = model.config
-        self._network = pack_network(model)
-        self._shape = CacheShape.of(model.config)
-        self._products = sum(getattr(self._network, name).panels.size for name in MATRICES)
+    def __init__(self, config: NetworkConfig, products: int, slots: int, spare: int, reach: int) -> None:
+        self._vocabulary_size, self._start_token = config.vocabulary_size, config.start_token
+        self._products, self._slots, self._spare, self._reach = products, slots, spare, reach
         self._meeting = Lock()  # of one call at a time: two that each wait for half of the pool would never end
-        self._pool: ThreadPoolExecutor | None = None
-        self._pool_owner = (0, 0)
-        self._columns = Columns(model.config.vocabulary_size + 1, _plain_table)
+        self._pool = Pool()
+        self._columns = Columns(config.vocabulary_size + 1, _plain_table)
 
-    def start(self, lanes: int) -> CpuState:
-        return new_state(self.config, lanes)
+    @abstractmethod
+    def start(self, lanes: int) -> State:
+        """Return the state of ``lanes`` lanes that have been fed nothing."""
 
-    def copy(self, state: CpuState, lanes: int) -> CpuState:
-        return copied(state, lanes)
+    @abstractmethod
+    def _rows(
+        self, state: State, lanes: NDArray[np.int64], tokens: NDArray[np.int64], out: Rows64, wanted: Rows64
+    ) -> Any:
+        """Return the kernels' named tuple of int64 ``[rows]`` for tokens int64 ``[n, time]``; one is ``token``."""
 
-    def rewind(self, state: CpuState, lanes: NDArray[np.int32], tokens: int) -> None:
-        state.filled[lanes] -= tokens
+    @abstractmethod
+    def _compute(
+        self,
+        state: State,
+        rows: Any,
+        stream: Any,
+        scratch: Any,
+        number: int,
+        table: Table,
+        cut: tuple[int, int],
+        result: Result,
+    ) -> None:
+        """Call the kernel, see ``forward``."""
 
-    def take_over(self, state: "State") -> CpuState:
-        """Return the reference's state in the layout of these kernels."""
-        return from_reference(self.config, state)
+    @abstractmethod
+    def _new_room(self) -> Any:
+        """Return the buffers of one thread: a pair named ``stream`` and ``scratch``."""
+
+    def copy(self, state: State, lanes: int) -> State:
+        return state.copied(lanes)
+
+    def rewind(self, state: State, lanes: NDArray[np.int32], tokens: int) -> None:
+        state.advance(lanes.astype(np.int64), -tokens)
 
     def predict(
         self,
-        state: CpuState,
+        state: State,
         tokens: NDArray[np.int32],
         lanes: NDArray[np.int32],
         *,
@@ -88,9 +110,9 @@ class CpuNetwork:
         selection: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None,
     ) -> NDArray[np.int32]:
         chosen = lanes.astype(np.int64)
-        check_indices(tokens, chosen, self.config.start_token, len(state.filled))
+        check_indices(tokens, chosen, self._start_token, len(state.filled))
         count, time = tokens.shape
-        columns, wanted, width = _ALL, tokens, self.config.vocabulary_size + 1
+        columns, wanted, width = _ALL, tokens, self._vocabulary_size + 1
         if selection is not None:
             columns, wanted = self._columns(*selection, tokens.shape), selection[1]
             width = columns.shape[1]
@@ -99,26 +121,24 @@ class CpuNetwork:
         elif out.shape != (count, time, width) or not _is_plain(out):
             raise ValueError(f"out does not fit predictions of {count} x {time} tokens: {out.dtype} {out.shape}")
         cumulative = out.reshape(count * time, width)
-        for begin in range(0, time, self._shape.spare):
-            piece = tokens[:, begin : begin + self._shape.spare]
-            state.make_room(chosen, piece.shape[1], self._shape.slots, self.config.window)
-            slots = state.filled[chosen, None] + np.arange(piece.shape[1])
+        for begin in range(0, time, self._spare):
+            piece = tokens[:, begin : begin + self._spare]
+            state.make_room(chosen, piece.shape[1], self._slots, self._reach)
             target = np.arange(count)[:, None] * time + np.arange(begin, begin + piece.shape[1])
-            lane = np.repeat(chosen, piece.shape[1])
-            kept = wanted[:, begin : begin + self._shape.spare].astype(np.int64)
-            rows = Rows(piece.astype(np.int64).ravel(), lane, slots.ravel(), target.ravel(), kept.ravel())
+            kept = wanted[:, begin : begin + self._spare].astype(np.int64)
+            rows = self._rows(state, chosen, piece.astype(np.int64), target.ravel(), kept.ravel())
             self._run(state, rows, count, (columns, cumulative), threads)
-            state.filled[chosen] += piece.shape[1]
+            state.advance(chosen, piece.shape[1])
         return out
 
-    def _room(self, state: CpuState, count: int, time: int) -> NDArray[np.int32]:
+    def _room(self, state: State, count: int, time: int) -> NDArray[np.int32]:
         """Return the state's own array for ``count`` x ``time`` whole predictions, enlarged if need be."""
         rows = count * time
         if state.cumulative is None or len(state.cumulative) < rows:
-            state.cumulative = np.empty((rows, self.config.vocabulary_size + 1), dtype=np.int32)
-        return state.cumulative[:rows].reshape(count, time, self.config.vocabulary_size + 1)
+            state.cumulative = np.empty((rows, self._vocabulary_size + 1), dtype=np.int32)
+        return state.cumulative[:rows].reshape(count, time, self._vocabulary_size + 1)
 
-    def _run(self, state: CpuState, rows: Rows, lanes: int, result: Result, most: int) -> None:
+    def _run(self, state: State, rows: Any, lanes: int, result: Result, most: int) -> None:
         """Divide rows among threads: whole lanes if that is fair, otherwise the columns of all rows."""
         total = len(rows.token)
         threads = max(1, min(most, total // MIN_ROWS))
@@ -136,16 +156,15 @@ class CpuNetwork:
         else:
             self._by_lanes(state, rows, [0, total], result)
 
-    def _by_lanes(self, state: CpuState, rows: Rows, cuts: list[int], result: Result) -> None:
+    def _by_lanes(self, state: State, rows: Any, cuts: list[int], result: Result) -> None:
         """Compute every share, this thread the first; compiled code releases Python's lock."""
 
         def work(share: int) -> None:
-            begin, end = cuts[share], cuts[share + 1]
-            room = rooms[share]
-            forward(Work(self._network, state.cache, rows, *room), 0, new_table(1), begin, end, *result)
+            stream, scratch = rooms[share]
+            self._compute(state, rows, stream, scratch, 0, new_table(1), (cuts[share], cuts[share + 1]), result)
 
         rooms = self._rooms(state, len(cuts) - 1)
-        others = [(share, self._submit(len(cuts) - 2, partial(work, share))) for share in range(1, len(cuts) - 1)]
+        others = [(share, self._pool.submit(len(cuts) - 2, partial(work, share))) for share in range(1, len(cuts) - 1)]
         work(0)
         for share, other in others:
             if other is None:
@@ -153,18 +172,18 @@ class CpuNetwork:
             else:
                 other.result()
 
-    def _by_columns(self, state: CpuState, rows: Rows, result: Result, threads: int) -> None:
+    def _by_columns(self, state: State, rows: Any, result: Result, threads: int) -> None:
         """Compute all rows in ``threads`` threads, or as many as can be started."""
         table, rooms = new_table(), self._rooms(state, threads)
 
         def work(number: int) -> None:
-            shared = Work(self._network, state.cache, rows, rooms[0].stream, rooms[number].scratch)
-            forward(shared, number, table, 0, len(rows.token), *result)
+            stream, scratch = rooms[0].stream, rooms[number].scratch
+            self._compute(state, rows, stream, scratch, number, table, (0, len(rows.token)), result)
 
         started: list[Future[None]] = []
         try:
             while len(started) < threads - 1:
-                other = self._submit(threads - 1, partial(work, len(started) + 1))
+                other = self._pool.submit(threads - 1, partial(work, len(started) + 1))
                 if other is None:
                     break
                 started.append(other)
@@ -177,34 +196,59 @@ class CpuNetwork:
         for other in started:
             other.result()
 
-    def _rooms(self, state: CpuState, count: int) -> list[Room]:
+    def _rooms(self, state: State, count: int) -> list[Any]:
         while len(state.rooms) < count:
-            state.rooms.append(new_room(self.config))
+            state.rooms.append(self._new_room())
         return state.rooms
 
-    def _submit(self, count: int, work: Callable[[], None]) -> "Future[None] | None":
-        """Begin work in a pool of ``count`` threads; None where threads cannot be started, or the program is ending."""
-        process, size = self._pool_owner
-        if process != os.getpid() or size < count:  # a forked process needs a pool of its own
-            self._pool, self._pool_owner = _full_pool(count), (os.getpid(), count)
-        try:
-            return self._pool.submit(work) if self._pool is not None else None
-        except RuntimeError:
-            return None
+
+def kernels_are_cached() -> bool:
+    """Whether the kernels load from disk in a moment; otherwise their first call compiles for some seconds."""
+    return is_cached(forward)
 
 
-def _full_pool(count: int) -> ThreadPoolExecutor | None:
-    """Return a pool whose threads all run, so that it never fails with work half accepted; None if one cannot start."""
-    pool, together = ThreadPoolExecutor(count, thread_name_prefix="zipllm"), Event()
-    try:
-        for _ in range(count):
-            pool.submit(together.wait)
-    except RuntimeError:
-        pool.shutdown(wait=False, cancel_futures=True)
-        return None
-    finally:
-        together.set()
-    return pool
+class CpuNetwork(CompiledNetwork[CpuState]):
+    """Runs a `TransformerParameters` in compiled kernels; see ``zipllm.predictor.network.Network``.
+
+    Args:
+        model: a model that has passed ``bounds.check_bounds``.
+    """
+
+    def __init__(self, model: TransformerParameters) -> None:
+        self.config = model.config
+        self._network = pack_network(model)
+        shape = CacheShape.of(model.config)
+        products = sum(getattr(self._network, name).panels.size for name in MATRICES)
+        super().__init__(model.config, products, shape.slots, shape.spare, model.config.window - 1)
+
+    def start(self, lanes: int) -> CpuState:
+        return new_state(self.config, lanes)
+
+    def take_over(self, state: "ReferenceState") -> CpuState:
+        """Return the reference's state in the layout of these kernels."""
+        return from_reference(self.config, state)
+
+    def _rows(
+        self, state: CpuState, lanes: NDArray[np.int64], tokens: NDArray[np.int64], out: Rows64, wanted: Rows64
+    ) -> Rows:
+        slots = state.filled[lanes, None] + np.arange(tokens.shape[1])
+        return Rows(tokens.ravel(), np.repeat(lanes, tokens.shape[1]), slots.ravel(), out, wanted)
+
+    def _compute(
+        self,
+        state: CpuState,
+        rows: Any,
+        stream: Any,
+        scratch: Any,
+        number: int,
+        table: Table,
+        cut: tuple[int, int],
+        result: Result,
+    ) -> None:
+        forward(Work(self._network, state.cache, rows, stream, scratch), number, table, *cut, *result)
+
+    def _new_room(self) -> Room:
+        return new_room(self.config)
 
 
 def _plain_table(columns: NDArray[np.int32]) -> NDArray[np.int32]:

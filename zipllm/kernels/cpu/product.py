@@ -1,5 +1,6 @@
 """Matrix products out of tiles. Arguments are addresses and distances in bytes, all int64; see ``tile.py``."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,6 @@ WIDE = _INSTRUCTIONS == "vnni512"
 BLOCK = 4 if WIDE else 1
 """Panels in the widest tile."""
 
-# Few rows use each weight so seldom that they wait for memory.
-_tile_4x4, _tile_2x4, _tile_1x4 = (make_tile(rows, BLOCK, _INSTRUCTIONS, ahead=rows < 4) for rows in (4, 2, 1))
-_tile_4x4_ahead = make_tile(4, BLOCK, _INSTRUCTIONS, ahead=True)
-_tile_4x1, _tile_2x1, _tile_1x1 = (make_tile(rows, 1, _INSTRUCTIONS, ahead=rows < 4) for rows in (4, 2, 1))
-_tile_4x1_ahead = make_tile(4, 1, _INSTRUCTIONS, ahead=True)
 address = make_address()
 
 
@@ -37,52 +33,80 @@ def block_width(panels: int) -> int:
     return BLOCK if panels >= BLOCK else 1
 
 
-@long_part
-def multiply(
-    left: int,
-    stride: int,
-    rows: int,
-    right: int,
-    vector: Integer,
-    step: Integer,
-    initial: int,
-    out: int,
-    pitch: int,
-    steps: int,
-    panels: int,
-    ahead: bool,
-) -> None:
-    """Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row.
+def _make_strip(vectors: int, *, wide: bool) -> Any:
+    """Return a product of any number of rows by ``vectors`` panels."""
+    # Few rows use each weight so seldom that they wait for memory.
+    make = partial(make_tile, vectors=vectors, instructions=_INSTRUCTIONS, wide=wide)
+    four, two, one = (make(rows, ahead=rows < 4) for rows in (4, 2, 1))
+    four_ahead = make(4, ahead=True)
 
-    ``ahead`` prefetches the panels behind these also for the first four of many rows; fewer rows always do.
-    """
-    panel = 0
-    while panel < panels:
-        width = block_width(panels - panel)
-        packed, start = right + vector * panel, initial + 64 * panel
+    def strip(
+        left: int,
+        stride: int,
+        rows: int,
+        right: int,
+        vector: Integer,
+        step: Integer,
+        initial: int,
+        out: int,
+        pitch: int,
+        steps: int,
+        ahead: bool,
+    ) -> None:
         row = 0
         while row < rows:
-            height = 4 if rows - row >= 4 else 2 if rows - row >= 2 else 1
-            source, target = left + row * stride, out + row * pitch + 64 * panel
-            if width == 1:
-                if height == 4 and ahead and row == 0:
-                    _tile_4x1_ahead(source, stride, packed, vector, step, start, target, pitch, steps)
-                elif height == 4:
-                    _tile_4x1(source, stride, packed, vector, step, start, target, pitch, steps)
-                elif height == 2:
-                    _tile_2x1(source, stride, packed, vector, step, start, target, pitch, steps)
-                else:
-                    _tile_1x1(source, stride, packed, vector, step, start, target, pitch, steps)
-            elif height == 4 and ahead and row == 0:
-                _tile_4x4_ahead(source, stride, packed, vector, step, start, target, pitch, steps)
-            elif height == 4:
-                _tile_4x4(source, stride, packed, vector, step, start, target, pitch, steps)
-            elif height == 2:
-                _tile_2x4(source, stride, packed, vector, step, start, target, pitch, steps)
+            source, target = left + row * stride, out + row * pitch
+            if rows - row >= 4 and ahead and row == 0:
+                four_ahead(source, stride, right, vector, step, initial, target, pitch, steps)
+            elif rows - row >= 4:
+                four(source, stride, right, vector, step, initial, target, pitch, steps)
+            elif rows - row >= 2:
+                two(source, stride, right, vector, step, initial, target, pitch, steps)
             else:
-                _tile_1x4(source, stride, packed, vector, step, start, target, pitch, steps)
-            row += height
-        panel += width
+                one(source, stride, right, vector, step, initial, target, pitch, steps)
+            row += 4 if rows - row >= 4 else 2 if rows - row >= 2 else 1
+
+    return part(strip)
+
+
+def _make_multiply(*, wide: bool) -> Any:
+    """Return a product of any size; ``wide`` is that of its tiles."""
+    block, single = _make_strip(BLOCK, wide=wide), _make_strip(1, wide=wide)
+
+    def multiply(
+        left: int,
+        stride: int,
+        rows: int,
+        right: int,
+        vector: Integer,
+        step: Integer,
+        initial: int,
+        out: int,
+        pitch: int,
+        steps: int,
+        panels: int,
+        ahead: bool,
+    ) -> None:
+        panel = 0
+        while panel < panels:
+            width = block_width(panels - panel)
+            packed, start, target = right + vector * panel, initial + 64 * panel, out + 64 * panel
+            if width == 1:
+                single(left, stride, rows, packed, vector, step, start, target, pitch, steps, ahead)
+            else:
+                block(left, stride, rows, packed, vector, step, start, target, pitch, steps, ahead)
+            panel += width
+
+    return long_part(multiply)
+
+
+multiply = _make_multiply(wide=False)
+"""Multiply ``rows`` rows by ``panels`` panels: int32 sums, ``pitch`` bytes from row to row.
+
+``ahead`` prefetches the panels behind these also for the first four of many rows; fewer rows always do.
+"""
+wide_multiply = _make_multiply(wide=True)
+"""`multiply` for rows of int16 and right operands in ``layout.WIDE_ORDER``; it does not look at ``initial``."""
 
 
 @long_part

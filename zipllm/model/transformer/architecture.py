@@ -19,7 +19,7 @@ class TransformerArchitecture:
     """See `zipllm.model.architecture.Architecture`."""
 
     config = TransformerConfig
-    kernels: str | None = "zipllm.kernels"
+    kernels: Mapping[str, str] = {"cpu": "zipllm.kernels.cpu", "gpu": "zipllm.kernels.gpu"}
 
     @staticmethod
     def parameters(config: TransformerConfig, arrays: Mapping[str, "IntegerArray"]) -> "TransformerParameters":

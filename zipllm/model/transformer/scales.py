@@ -15,16 +15,27 @@ from zipllm.model.transformer.bounds import MAX_ACCUMULATOR, SCORE_SHIFTS, SHIFT
 TABLE_STEPS = 256
 """Steps per factor of two in both exponential tables."""
 
+_ROWS = 64
+"""Rows quantized together, so that temporary results stay in the cache."""
+
 Scaled = tuple[Tensor, Tensor]
 """int8 matrix ``[rows, inputs]`` and float64 scale per row ``[rows]``: ``matrix * scale`` is near the original."""
 
 
-def quantize_rows(weight: Tensor, power: Tensor, levels: int) -> Scaled:
-    """Round rows ``[rows, inputs]`` to integers up to ``levels``; ``power [inputs]`` weighs the error."""
+def quantize_rows(weight: Tensor, power: Tensor, levels: int, scales: int = 26) -> Scaled:
+    """Round rows ``[rows, inputs]`` to integers up to ``levels``, with the best of some scales.
+
+    The error of each input counts by ``power [inputs]``.
+    """
+    parts = [_quantize_rows(rows, power, levels, scales) for rows in weight.split(_ROWS)]
+    return torch.cat([matrix for matrix, _ in parts]), torch.cat([scale for _, scale in parts])
+
+
+def _quantize_rows(weight: Tensor, power: Tensor, levels: int, scales: int) -> Scaled:
     largest = weight.abs().amax(-1, keepdim=True).clamp(min=1e-12)
     best_error = torch.full_like(largest, math.inf)
     best_scale = largest / levels
-    for shrink in torch.linspace(1.0, 0.5, 26, dtype=torch.float64).tolist():
+    for shrink in torch.linspace(1.0, 0.5, scales, dtype=torch.float64).tolist():
         scale = largest * shrink / levels
         error = ((weight / scale).round().clamp(-levels, levels) * scale - weight).square() @ power[:, None]
         better = error < best_error
