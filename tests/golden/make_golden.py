@@ -19,12 +19,14 @@ from importlib import resources
 from pathlib import Path
 
 from tests.mixing.programs import program
+from tests.model.llama_models import extreme_llama
 from tests.model_file.conftest import CARD, CONFIG, random_integer_model
 from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import BlockHeader, Coding, scan
 from zipllm.container.block import LEAN_MIXER
 from zipllm.engine.engine import Engine, engine_from_model, load_engine
+from zipllm.model_file.card import Card
 from zipllm.model_file.file import build_model
 from zipllm.tokenizer import ByteTokenizer
 
@@ -74,7 +76,7 @@ class Golden:
     """An archive: its name, its content, how it is coded, and whether a model may be asked.
 
     Attributes:
-        model: "small" is the shipped one, "tiny" one from a seed that the archive embeds, None is no model.
+        model: "small" is the shipped one, "tiny" and "llama" come from a seed and are embedded, None is no model.
         repeatable: the same bytes are written again by every later version of the same format.
     """
 
@@ -110,6 +112,7 @@ GOLDEN = (
     Golden("picture", PGM, EncodeOptions()),
     Golden("dna", FASTA, EncodeOptions()),
     Golden("full-tiny-lanes", TEXT + STRUCTURES, replace(EMBEDDED, lanes=5, block_size=2100), "tiny"),
+    Golden("llama", TEXT, replace(EMBEDDED, lanes=3), "llama"),
     Golden("full-small", STRUCTURES, EncodeOptions(lanes=2, fallback=False), "small"),
 )
 
@@ -120,9 +123,16 @@ def tiny() -> Engine:
     return engine_from_model(build_model(CONFIG, ByteTokenizer(), random_integer_model(), CARD))
 
 
+@cache
+def llama() -> Engine:
+    """The same of the other architecture."""
+    model = extreme_llama(1, vocabulary_size=256, width=16, heads=4, head_size=4, feedforward=24, window=8, kept=2)
+    return engine_from_model(build_model(model.config, ByteTokenizer(), model, Card("llama")))
+
+
 def made(golden: Golden) -> bytes:
     """The archive, written now."""
-    sink, engine = io.BytesIO(), {"tiny": tiny, "small": load_engine, None: None}[golden.model]
+    sink, engine = io.BytesIO(), {"tiny": tiny, "llama": llama, "small": load_engine, None: None}[golden.model]
     size = len(golden.content)
     compress_stream(io.BytesIO(golden.content), sink, engine=engine, options=golden.options, original_size=size)
     return sink.getvalue()

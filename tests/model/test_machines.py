@@ -6,17 +6,22 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from tests.model.conftest import CONFIG, extreme_model, markov_tokens, randomized, shaped
+from tests.model.llama_models import extreme_llama
+from zipllm.model.llama.integer import IntegerLlama
+from zipllm.model.llama.parameters import LlamaParameters
 from zipllm.model.transformer.config import TransformerConfig
 from zipllm.model.transformer.integer import IntegerTransformer
 from zipllm.model.transformer.quantize import quantize
 
 TOKENS = markov_tokens(2, 30, seed=16)
 ROOT = Path(__file__).parents[2]
-SCRIPT = "import tests.model.test_machines as t; print(t.checksum())"
+SCRIPT = "import tests.model.test_machines as t; print(t.checksum(), t.llama_checksum())"
 
 
 @cache
@@ -25,6 +30,18 @@ def checksum() -> int:
     integer = IntegerTransformer(extreme_model())
     cumulative = integer.cumulative(integer.forward(integer.start(2), TOKENS)).long().flatten()
     return int((cumulative * torch.arange(1, len(cumulative) + 1)).sum())
+
+
+@cache
+def llama_checksum(device: str = "cpu") -> int:
+    """The same of Llamas: with the largest sums there are, and two windows."""
+    cumulative = np.concatenate([_llama(model, device).ravel() for model in (extreme_llama(), extreme_llama(window=7))])
+    return int((cumulative.astype(np.int64) * np.arange(1, len(cumulative) + 1)).sum())
+
+
+def _llama(model: LlamaParameters, device: str) -> NDArray[np.int32]:
+    integer = IntegerLlama(model, device)
+    return integer.predict(integer.start(2), TOKENS.numpy().astype(np.int32), np.arange(2, dtype=np.int32))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +61,7 @@ def test_older_processors_give_the_same_integers(variable: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) == checksum()
+    assert [int(number) for number in done.stdout.split()] == [checksum(), llama_checksum()]
 
 
 @pytest.mark.gpu
@@ -60,3 +77,9 @@ def test_a_gpu_gives_the_same_integers(config: TransformerConfig, chunk: int) ->
             hidden = [integer.forward(state, part) for part in torch.split(TOKENS, chunk, dim=1)]
             results.append(integer.cumulative(torch.cat(hidden, dim=1)).cpu())
         assert torch.equal(results[0], results[1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_same_integers_of_a_llama() -> None:
+    assert llama_checksum("cuda") == llama_checksum()

@@ -7,7 +7,7 @@ from zipllm.bench.result import Row
 from zipllm.bench.totals import Total, codecs_of, files_of, totals
 
 MARK = "†"
-CONTAMINATED = f"{MARK} no fair test: the model's card names this data among its training data"
+CONTAMINATED = f"{MARK} no fair test: the model has learned from this data, or nobody knows whether it has"
 
 
 @dataclass(frozen=True)
