@@ -17,6 +17,7 @@ from zipllm.codec.encoder import compress_stream
 from zipllm.codec.options import EncodeOptions
 from zipllm.container import Coding, CodingParameters
 from zipllm.engine.engine import Engine, LazyEngine
+from zipllm.predictor.base import Traits
 from zipllm.progress import Advance
 
 NOISE = random.Random(5).randbytes(60_000)
@@ -231,12 +232,18 @@ def test_a_sample_that_misleads_costs_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("data", "wanted", "lanes"), [(RECORDS, None, 1), (chain(70_000), None, None), (RECORDS, 8, 8)]
+    ("data", "wanted", "costly", "lanes"),
+    [
+        (RECORDS, None, False, 1),
+        (chain(70_000), None, False, None),
+        (RECORDS, 8, False, 8),
+        (RECORDS, None, True, None),
+    ],
 )
 def test_what_repeats_itself_across_lanes_gets_one(
-    data: bytes, wanted: int | None, lanes: int | None, monkeypatch: pytest.MonkeyPatch
+    data: bytes, wanted: int | None, costly: bool, lanes: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Unless the user asks for lanes; ``None``: as many as the size gives."""
+    """Unless the user asks for lanes, or a step of one costs what a step of many does; ``None``: by the size."""
     asked: list[EncodeOptions] = []
 
     def coded(raw: bytes, engine: Engine, style: object, options: EncodeOptions, advance: object) -> choosing.Choice:
@@ -245,5 +252,6 @@ def test_what_repeats_itself_across_lanes_gets_one(
 
     monkeypatch.setattr(choosing, "model_helps", lambda *_: True)
     monkeypatch.setattr(choosing, "_with_model", coded)
+    monkeypatch.setattr(type(byte_engine().predictor), "traits", Traits(costly_steps=costly), raising=False)
     choosing.choose(data, LazyEngine(byte_engine), EncodeOptions(lanes=wanted, history_bits=16), 0, None)
     assert asked[-1].lanes == lanes

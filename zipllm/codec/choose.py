@@ -224,6 +224,11 @@ def _predict_small(raw: bytes, engine: LazyEngine | None, options: EncodeOptions
     return found
 
 
+def _repeats(sample: bytes, style: Style, options: EncodeOptions, size: int) -> bool:
+    """Whether a sample that takes ``size`` bytes in one lane takes clearly more in many."""
+    return _history(sample, style, options, DEFAULT_MAX_LANES).size * 1000 > size * _REPETITIVE
+
+
 def _predict_large(
     raw: bytes, engine: LazyEngine | None, options: EncodeOptions, best: Choice, advance: Advance | None
 ) -> list[Choice]:
@@ -240,7 +245,7 @@ def _predict_large(
     if engine is None or not model_helps(engine(), raw, style, options):
         return [_history(raw, style, options, advance=advance)]
     lanes = options.lanes
-    if lanes is None and _history(sample, style, options, DEFAULT_MAX_LANES).size * 1000 > size * _REPETITIVE:
+    if lanes is None and not engine().predictor.traits.costly_steps and _repeats(sample, style, options, size):
         lanes = 1
 
     def alone(progress: Advance | None = None) -> Choice:

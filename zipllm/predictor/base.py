@@ -59,12 +59,14 @@ class Traits:
         exact: the contract holds by construction, because all arithmetic is on integers. A predictor of floats can
             keep the contract only by taking one token at a time.
         copies: ``copy`` works.
+        costly_steps: a step of one lane takes nearly as long as a step of several, because it reads so many weights.
     """
 
     threads: int = 1
     selects: bool = False
     exact: bool = True
     copies: bool = False
+    costly_steps: bool = False
 
 
 class Network(Protocol):

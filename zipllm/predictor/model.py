@@ -25,6 +25,9 @@ TRITON = (3, 6)
 CAPABILITY = (8, 0)
 """Oldest generation of GPUs that Triton has int8 products for (Ampere)."""
 
+MANY_PARAMETERS = 1 << 26
+"""More than caches hold: a step of one lane waits for memory, as a step of several does."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +49,7 @@ class ModelPredictor:
         self.precision: int = PRECISION
         self.start_token: int = model.config.start_token
         self.lane_bytes: int = lane_bytes(model.config)
+        self._costly_steps = sum(model.config.parameter_counts()) > MANY_PARAMETERS
         self.network = network_for(model, device)
         self.start = self.network.start
         self.predict = self.network.predict
@@ -55,7 +59,8 @@ class ModelPredictor:
     @property
     def traits(self) -> Traits:
         threads = usual_threads() if self.network.concurrent else 1
-        return Traits(threads, selects=self.network.selects or threads > 1, copies=True)
+        selects = self.network.selects or threads > 1
+        return Traits(threads, selects=selects, copies=True, costly_steps=self._costly_steps)
 
 
 @memory_errors()
