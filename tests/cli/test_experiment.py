@@ -28,6 +28,7 @@ def test_list(inside: Inside) -> None:
         (["scaling", "--quick", "--full"], "exclude each other"),
         (["scaling", "--data-dir", "missing"], "no such folder"),
         (["scaling", "--seed", "-1"], "--seed"),
+        (["scaling", "--model", "nano"], "--model is for the study llm"),
     ],
 )
 def test_refuses(inside: Inside, folder: Path, arguments: list[str], message: str) -> None:

@@ -41,6 +41,7 @@ TOYS: dict[str, dict[str, Any]] = {
     "pretraining": {
         "domains": ("python",), "corpora": (1000, 4000), "test_bytes": 800, "epochs": 1, "byte_plan": PLAN,
     },
+    "llm": {"kind_bytes": 300},
 }  # fmt: skip
 
 
@@ -107,12 +108,13 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def toy(name: str, out: Path) -> Study[Any]:
     """Return the study with sizes of a second or two; a tiny model stands in for the shipped one."""
     study = copy.copy(studies.find_study(name))
-    common = {} if name == "pretraining" else {"train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN}
+    common = {} if name in ("pretraining", "llm") else {"train_bytes": 20_000, "test_bytes": 1500, "plan": PLAN}
     sizes = replace(study.sizes["quick"], **{**common, **TOYS[name]})
-    if name == "pretraining":
+    if name in ("pretraining", "llm"):
         out.mkdir(exist_ok=True)
         tiny = training.train(PLAN, "toy", b"def toy(self):\n    return self\n" * 200, out / "models", seed=0)
-        sizes = replace(sizes, start=str(keep_model(tiny.export(), out)))
+        path = str(keep_model(tiny.export(), out))
+        sizes = replace(sizes, start=path) if name == "pretraining" else replace(sizes, shipped=(path,))
     study.sizes = ByScale(sizes, sizes)
     return study
 

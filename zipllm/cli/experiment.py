@@ -23,6 +23,12 @@ class ExperimentOptions(DataOptions, QuietOptions, command="experiment"):
     out: Path = FLAGS(
         "--out", metavar="DIR", help="Results go to DIR/NAME-quick or DIR/NAME-full.", default=Path("runs/experiments")
     )
+    model: list[str] | None = FLAGS(
+        "--model",
+        metavar="NAME|ID|PATH",
+        help="A model to compare in the study llm, beside the shipped ones; may be repeated. By default all imported "
+        "open models.",
+    )
     resume: bool = FLAGS.switch("--resume", help="Keep what has been measured, do the rest.")
     html: bool = FLAGS.switch("--html", help="Also write the page as HTML.")
 
@@ -51,8 +57,12 @@ def experiment(options: ExperimentOptions) -> int:
     if options.name not in (ALL, *NAMES):
         raise UsageError(f"no study called {options.name!r}{suggestion(options.name, (LIST, ALL, *NAMES))}")
     studies = [find_study(each) for each in (NAMES if options.name == ALL else (options.name,))]
+    if options.model and not any(study.takes_models for study in studies):
+        raise UsageError("--model is for the study llm")
     scale: Scale = "full" if options.full else "quick"
-    settings = Settings(options.out, scale, options.seed, options.places, resume=options.resume, html=options.html)
+    settings = Settings(
+        options.out, scale, options.seed, options.places, options.resume, options.html, tuple(options.model or ())
+    )
     check_free(studies, settings)
     voice = options.voice
     for study in studies:

@@ -10,6 +10,7 @@ machine_text  sources, documentation, headers and character names of this machin
 media         pictures, sound and genomes of a data folder, and PNG and FLAC to compare with
 training      text -> trained float model -> model file
 tasks         cloze questions and labeled texts for a byte model
+contenders    models of the store that a study compares
 scoring       bits that data costs under a model, in the context that an archive gives it
 published     published figures that more than one study quotes
 course        runs a study and writes its page

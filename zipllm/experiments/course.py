@@ -22,7 +22,7 @@ ROWS, PAGE, HTML = "rows.jsonl", "page.md", "page.html"
 
 @dataclass(frozen=True)
 class Settings:
-    """How a study is run; ``out`` is the parent of the folders of all studies."""
+    """How a study is run; ``out`` is the parent of all studies' folders, ``models`` join studies that take some."""
 
     out: Path
     scale: Scale = "quick"
@@ -30,6 +30,7 @@ class Settings:
     places: Places = field(default_factory=lambda: Places(()))
     resume: bool = False
     html: bool = False
+    models: tuple[str, ...] = ()
 
     def folder(self, study: Study[Any]) -> Path:
         return self.out / f"{study.name}-{self.scale}"
@@ -63,6 +64,8 @@ def _run(study: Study[Any], settings: Settings, notice: Notice) -> Report:
         models.mkdir(exist_ok=True)
     sizes = study.sizes[settings.scale]
     arguments = [f"--{settings.scale}", "--seed", str(settings.seed)]
+    if study.takes_models:
+        arguments += [word for name in settings.models for word in ("--model", name)]
     header = {
         "study": study.name,
         "scale": settings.scale,
@@ -72,7 +75,7 @@ def _run(study: Study[Any], settings: Settings, notice: Notice) -> Report:
         "environment": environment(arguments, program=f"zipllm experiment {study.name}"),
     }
     ledger = Ledger(folder / ROWS, header)
-    lab = Lab(ledger, models, settings.places, settings.seed, notice, study.expected[settings.scale])
+    lab = Lab(ledger, models, settings.places, settings.seed, notice, study.expected[settings.scale], settings.models)
     study.run(lab, sizes)
     spent = dict(zip(("seconds", "processor_s"), ledger.spent, strict=True))
     ledger.measure(f"{SITTING}{ledger.sitting}", lambda: spent, left_out=lab.left_out)

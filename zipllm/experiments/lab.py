@@ -29,6 +29,7 @@ class Lab:
         seed: of every random choice.
         tell: reports progress.
         expected: seconds of the whole study on two idle cores.
+        named: models that the user names, for a study that compares models of the store.
         total: number of its rows; ``run`` of a study sets it as soon as it knows.
         left_out: what could not be measured here, in words.
     """
@@ -39,6 +40,7 @@ class Lab:
     seed: int
     tell: Notice
     expected: float = 0.0
+    named: tuple[str, ...] = ()
     total: int = 0
     left_out: list[str] = field(default_factory=list)
 

@@ -15,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from pydoc_data import topics
 
+import zipllm
+
 _LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "pydoc_data", "encodings"}
 """Folders of the standard library that hold tests, other packages, documentation and tables."""
 _SHORTEST = 200
@@ -64,6 +66,13 @@ def character_names() -> Iterator[bytes]:
         yield "".join(lines[begin : begin + _NAMES_PER_DOCUMENT]).encode()
 
 
+def own_sources() -> Iterator[bytes]:
+    """Yield the modules of the installed zipllm, which are newer than the open models of its time."""
+    package = Path(__file__).parents[1]
+    for path in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix()):
+        yield path.read_bytes()
+
+
 def origin(name: str) -> str:
     """Describe the source of a domain."""
     python = f"Python {platform.python_version()}"
@@ -71,6 +80,7 @@ def origin(name: str) -> str:
         "python": f"standard library of {python}",
         "english": f"docstrings and help topics of {python}",
         "c": f"headers of torch {metadata.version('torch')}",
+        "zipllm": f"source of zipllm {zipllm.__version__}",
         "table": f"Unicode {unicodedata.unidata_version} character names",
     }[name]
 

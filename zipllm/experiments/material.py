@@ -45,11 +45,12 @@ class Domain:
 
 
 DOMAINS = {
-    "english": Domain("books_en", machine_text.documentation, near_shipped=True),
-    "python": Domain("code_python", machine_text.sources, near_shipped=True),
+    "english": Domain("books_en", machine_text.documentation, near_shipped=True, sample="english.txt"),
+    "python": Domain("code_python", machine_text.sources, near_shipped=True, sample="code.txt"),
     "c": Domain("code_c", machine_text.headers),
     "table": Domain("csv", machine_text.character_names),
     "chinese": Domain("zh_docs", sample="chinese.txt"),
+    "json": Domain("json", sample="data.json"),
     "markup": Domain("html_docs"),
     "german": Domain("books_de"),
     "wiki": Domain(""),
@@ -78,12 +79,10 @@ def find_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> T
     domain = DOMAINS[name]
     if name == "wiki":
         return _wiki(places, train_bytes, test_bytes)
-    for folder in places.folders:
-        train, test = (_files(folder, part, domain) for part in ("train", "valid"))
-        if train and test:
-            learned = b"".join(map(_checked, train))[:train_bytes]
-            origin = f"{', '.join(path.name.split('.')[0] for path in train)} of the data folder"
-            return Text(name, learned, _spread(b"".join(map(read_data, test)), test_bytes), origin)
+    if found := _in_folders(domain, places):
+        train, test = found
+        learned = b"".join(map(_checked, train))[:train_bytes]
+        return Text(name, learned, _spread(b"".join(map(read_data, test)), test_bytes), _folder_origin(test))
     if domain.machine is not None:
         learned, held = _divided(domain.machine)
         origin = machine_text.origin(name)
@@ -91,6 +90,27 @@ def find_text(name: str, places: Places, train_bytes: int, test_bytes: int) -> T
     if domain.sample:
         return Text(name, b"", (samples_folder() / domain.sample).read_bytes()[:test_bytes], f"bundled {SAMPLES}")
     return None
+
+
+def held_out(name: str, places: Places, size: int) -> Text:
+    """Return text of a domain to measure with: held-out text of a data folder, or else the domain's bundled sample.
+
+    Raises:
+        CorruptData: a file of the data folder is damaged.
+        FileError: a file cannot be read.
+    """
+    domain = DOMAINS[name]
+    assert domain.sample, "only domains with a sample can always be measured"
+    if found := _in_folders(domain, places):
+        _, test = found
+        return Text(name, b"", _spread(b"".join(map(read_data, test)), size), _folder_origin(test))
+    return Text(name, b"", (samples_folder() / domain.sample).read_bytes()[:size], f"bundled {domain.sample}")
+
+
+def own_text(size: int) -> Text:
+    """Return pieces of zipllm's own source, to measure with."""
+    data = b"".join(machine_text.own_sources())
+    return Text("zipllm", b"", _spread(data, size), machine_text.origin("zipllm"))
 
 
 @cache
@@ -124,6 +144,19 @@ def _files(folder: Path, part: str, domain: Domain) -> list[Path]:
     """Return the files of a domain in a data folder: to train on, or held out."""
     stem = domain.stem
     return sorted(path for path in (folder / "train" / part).glob(f"{stem}*") if stem and path.is_file())
+
+
+def _in_folders(domain: Domain, places: Places) -> tuple[list[Path], list[Path]] | None:
+    """Return the files of a domain in the first data folder that has some to train on and some held out."""
+    for folder in places.folders:
+        train, test = (_files(folder, part, domain) for part in ("train", "valid"))
+        if train and test:
+            return train, test
+    return None
+
+
+def _folder_origin(files: list[Path]) -> str:
+    return f"{', '.join(path.name.split('.')[0] for path in files)} of the data folder"
 
 
 def _checked(path: Path) -> bytes:

@@ -1,17 +1,24 @@
 """Bits that data costs under a model, in the context that an archive gives every token.
 
 ``payload`` sums ``-log2`` of the integer probabilities: the payload of an archive by the model alone, up to a few bytes
-a block. ``archive_bytes`` is the size of a whole archive, with the history.
+a block. ``archive_bytes`` is the size of a whole archive, with the history. ``decoded_archive`` also decodes
+and compares.
 """
 
 import io
+import time
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zipllm.bench.neural import codec_of
+from zipllm.bench.protocol import Facts
 from zipllm.codec.block.setup import TEXT_STYLE, coding_parameters
+from zipllm.codec.levels import encode_options
 from zipllm.codec.options import DEFAULT_HISTORY_BITS, LANE_BYTES, EncodeOptions
 from zipllm.engine.engine import Engine
+from zipllm.errors import CorruptData
+from zipllm.experiments.ledger import Row
 from zipllm.measure.costs import model_costs
 from zipllm.measure.rates import Evaluation, archive_summary, evaluate_stream
 
@@ -24,6 +31,33 @@ def payload(engine: Engine, data: bytes) -> Evaluation:
 def archive_bytes(engine: Engine, data: bytes) -> float:
     """Return the size of the archive of data, header included, with the history beside the model."""
     return archive_summary(io.BytesIO(data), engine, EncodeOptions()).coded_bytes
+
+
+def decoded_archive(engine: Engine | None, data: bytes, *, history: bool) -> Row:
+    """Return size, bits per byte and times of an archive of the default level, after it has given the data back.
+
+    Args:
+        engine: of any model; None: the history codes alone.
+        data: at least one byte.
+        history: whether the history helps the model; if not, the model codes every block.
+
+    Raises:
+        CorruptData: the archive did not give back its input.
+    """
+    options = encode_options(history=history, fallback=history, sample=history, verify=False)
+    codec = codec_of(engine, options, Facts())
+    begin = time.perf_counter()
+    archive = codec.compress(data)
+    between = time.perf_counter()
+    if codec.decompress(archive) != data:
+        raise CorruptData("an archive did not give back its input")
+    return {
+        "raw_bytes": len(data),
+        "bytes": len(archive),
+        "bpb": 8 * len(archive) / len(data),
+        "compress_s": round(between - begin, 3),
+        "decompress_s": round(time.perf_counter() - between, 3),
+    }
 
 
 def costs_along(engine: Engine, piece: bytes, *, history: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

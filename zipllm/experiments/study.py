@@ -64,12 +64,14 @@ class Study(ABC, Generic[S]):
         method: how the question is asked, a few sentences.
         expected: seconds on two idle Zen 5 cores, without the models that an earlier study has trained.
         sizes: argument of ``run``: everything that decides how much is computed.
+        takes_models: whether the user may name models that take part.
     """
 
     question: str
     method: str
     expected: ByScale[float]
     sizes: ByScale[S]
+    takes_models: bool = False
 
     @property
     def name(self) -> str:

@@ -16,6 +16,8 @@ from zipllm.report.svg import is_lying, series_color, tick_color
 
 Points = Sequence[tuple[float, float]]
 _DPI = 120
+_WIDE = 1e4
+"""Ratio of the ends of a logarithmic axis from which only powers of ten are labeled."""
 _DOTTED = 12
 """Lines with at most this many points get a dot on each."""
 _LINE, _LETTER = 11.0, 5.2
@@ -86,7 +88,8 @@ def _scale(axes: Any, figure: Figure) -> None:
     ):
         if wanted:
             set_scale("log")
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            low, high = axis.get_view_interval()
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < _WIDE * low else (1,)))
             axis.set_major_formatter(_plain)
             axis.set_minor_formatter(NullFormatter())
     if figure.from_zero and not figure.log_y:

@@ -9,6 +9,7 @@ tokenizer    bytes or byte pairs, at equal computing
 skill        ability at tasks against bits per byte, along one training
 transfer     what a model of one domain knows of another
 pretraining  what starting from the shipped model is worth
+llm          shipped models and imported open models, by parameters
 """
 
 import importlib
@@ -27,6 +28,7 @@ NAMES = (
     "skill",
     "transfer",
     "pretraining",
+    "llm",
 )
 """In the order in which ``all`` runs them: later studies reuse the models of earlier ones."""
 
