@@ -7,14 +7,14 @@ from zipllm.foreign.checkpoint import Checkpoint
 from zipllm.foreign.folder import read_folder
 from zipllm.foreign.gguf_file import read_gguf
 from zipllm.foreign.gguf_header import MAGIC
-from zipllm.huggingface.folder import find_folder, is_huggingface
+from zipllm.huggingface.folder import CONFIG, find_folder, is_huggingface
 from zipllm.model_file.summary import open_model_file
 
 
 def is_checkpoint(source: str) -> bool:
     """Whether a source is something that `read_checkpoint` takes, by its kind alone."""
     path = Path(source).expanduser()
-    if is_huggingface(source) or path.is_dir():
+    if is_huggingface(source) or (path / CONFIG).exists():
         return True
     if not path.is_file():
         return False
